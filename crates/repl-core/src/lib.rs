@@ -1,0 +1,52 @@
+//! How far replication has come: per-shard high-water marks that any number of threads read and
+//! move forward without locks.
+//!
+//! A follower of a replicated log must know, for every shard, the last WAL segment that it has
+//! fully applied. [`ReplicationState`] holds one mark a shard; [`Shard`] is a handle on one of them;
+//! [`Snapshot`] holds the marks as values. Saving them behind the data that they speak of is the
+//! task of `repl-checkpoint`.
+//!
+//! ```
+//! use repl_core::{Advance, NewShard, ReplicationState, ShardId};
+//!
+//! let state = ReplicationState::new(&[ShardId(1)]);
+//! std::thread::scope(|s| {
+//!     for last in [10, 30, 20] {
+//!         let state = &state;
+//!         s.spawn(move || (1..=last).for_each(|seqno| drop(state.advance(ShardId(1), seqno))));
+//!     }
+//! });
+//! assert_eq!(state.applied_seqno(ShardId(1)), Some(30));
+//!
+//! // A shard may begin again at a lower mark; no mark ever falls.
+//! let old = state.shard(ShardId(1)).ok_or("not tracked")?;
+//! state.reset_shard(NewShard::new(ShardId(1)).at(5));
+//! assert_eq!(old.advance(31), Advance::Removed);
+//! assert_eq!(old.applied(), 30);
+//! assert_eq!(state.applied_seqno(ShardId(1)), Some(5));
+//! # Ok::<(), &str>(())
+//! ```
+//!
+//! # Consistency
+//! - **Forward only.** In one life of a shard its mark never falls, whoever advances it.
+//! - **Publication.** Whoever reads a mark of `n` or more sees all that the threads which advanced
+//!   it there wrote before. An advance that moved nothing publishes nothing.
+//! - **Lock-free.** Reading, advancing and taking snapshots take no lock. Adding and removing
+//!   shards take one among themselves only.
+//! - **No single instant.** The marks of a snapshot are read one after the other; each is a valid
+//!   lower bound.
+
+mod cell;
+mod ids;
+mod mark;
+mod published;
+mod shard;
+mod snapshot;
+mod state;
+mod sync;
+mod table;
+
+pub use ids::{Incarnation, LogId, NewShard, SeqNo, ShardId};
+pub use shard::{Advance, Shard};
+pub use snapshot::{Iter, Snapshot, SnapshotEntry};
+pub use state::{AlreadyTracked, Merged, ReplicationState};

@@ -1,0 +1,53 @@
+//! One atomic high-water mark, and the argument for its memory orderings.
+//!
+//! # Orderings
+//! There is one atomic, `seqno`, and its modification order only rises: every write to it is a
+//! `fetch_max`.
+//!
+//! **Publication.** [`Mark::raise`] writes with `Release`, [`Mark::get`] reads with `Acquire`. A
+//! reader that gets `n` reads from some write in the modification order. That write, or one before
+//! it, is the raise that first brought the mark to `n`. A `fetch_max` that follows a release write
+//! continues its release sequence, because it is a read-modify-write; so the reader synchronizes
+//! with *every* raise up to the one it reads from, and sees all that their threads wrote before
+//! them. A plain store would end the sequence as well as let the mark fall.
+//! - With a `Relaxed` write or a `Relaxed` read the reader may see the mark and not the data: the
+//!   loom twin `a_relaxed_mark_publishes_nothing` fails on that.
+//! - With a load, a comparison and a store in place of the `fetch_max` a slower thread overwrites a
+//!   larger mark: the loom twin `a_plain_store_lets_the_mark_fall` fails on that.
+//!
+//! **Why `AcqRel` and not `Release`.** The `Acquire` half orders a thread that raises the mark
+//! from `a` to `b` after the thread that raised it to `a`: who applies a segment on top of another
+//! sees that other one whole, and `Moved { from }` may be believed like a read of `from`.
+//!
+//! **A stale raise** writes nothing and so publishes nothing. It is found by one `Acquire` load
+//! before the `fetch_max`: that load keeps the cache line shared, where a `fetch_max` that changes
+//! nothing would still take it exclusively. The load may be old; then the mark has risen since,
+//! and what looked stale is stale all the more.
+//!
+//! Nothing here needs `SeqCst`: one atomic alone has one modification order that all threads agree
+//! on.
+
+use crate::ids::SeqNo;
+use crate::sync::{AtomicU64, Ordering};
+
+#[derive(Debug)]
+pub(crate) struct Mark {
+    seqno: AtomicU64,
+}
+
+impl Mark {
+    pub(crate) fn new(seqno: SeqNo) -> Self {
+        Mark { seqno: AtomicU64::new(seqno) }
+    }
+
+    #[inline]
+    pub(crate) fn get(&self) -> SeqNo {
+        self.seqno.load(Ordering::Acquire)
+    }
+
+    /// Raises the mark to `to` unless it is there or above, and returns where it was.
+    #[inline]
+    pub(crate) fn raise(&self, to: SeqNo) -> SeqNo {
+        self.seqno.fetch_max(to, Ordering::AcqRel)
+    }
+}

@@ -1,0 +1,138 @@
+//! A handle on one shard: the hot path.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::cell::Cell;
+use crate::ids::{Incarnation, LogId, SeqNo, ShardId};
+
+/// What came of an attempt to advance a mark.
+///
+/// It only reports: whether to apply a segment is decided *before* applying, by
+/// `applied() < seqno`. So it may be ignored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Advance {
+    /// This call moved the mark, from `from` to the seqno that was asked for, and published all
+    /// that its thread wrote before.
+    Moved {
+        /// The mark just before.
+        from: SeqNo,
+    },
+    /// The mark was already there or above; nothing changed and nothing was published.
+    AlreadyApplied {
+        /// The mark that was seen.
+        at: SeqNo,
+    },
+    /// Only from [`Shard::advance_from`]: segments between the mark and the expected one are
+    /// missing; nothing changed.
+    Gap {
+        /// The mark that was seen: the next segment wanted follows it.
+        at: SeqNo,
+    },
+    /// The shard was removed or reset after this handle was taken; nothing changed for the shard
+    /// of today. Look it up again.
+    Removed,
+    /// Only from calls by id: the state does not track this shard; nothing changed.
+    UnknownShard,
+}
+
+/// Shares one shard of a [`ReplicationState`](crate::ReplicationState): a cheap handle through
+/// which to read and advance its mark, without a look-up.
+///
+/// Cloning it shares the same mark. It stays valid for ever: once the shard is removed or reset,
+/// [`advance`](Shard::advance) answers [`Advance::Removed`] and [`applied`](Shard::applied) keeps
+/// answering with the last mark of that life.
+///
+/// A handle keeps alive the memory of all shards that were added in the same call as its own.
+///
+/// ```
+/// use repl_core::{Advance, ReplicationState};
+///
+/// let state = ReplicationState::single();
+/// let shard = state.shard(repl_core::ShardId::SINGLE).ok_or("not tracked")?;
+/// let seqno = 1;
+/// if shard.applied() < seqno {
+///     // apply segment 1 here
+///     assert_eq!(shard.advance(seqno), Advance::Moved { from: 0 });
+/// }
+/// assert_eq!(shard.advance(seqno), Advance::AlreadyApplied { at: 1 });
+/// # Ok::<(), &str>(())
+/// ```
+#[derive(Clone)]
+pub struct Shard {
+    slab: Arc<[Cell]>,
+    index: usize,
+}
+
+impl Shard {
+    pub(crate) fn new(slab: Arc<[Cell]>, index: usize) -> Self {
+        Shard { slab, index }
+    }
+
+    /// Called when no table holds the cell any more.
+    pub(crate) fn retire(&self) {
+        self.cell().retire();
+    }
+
+    #[inline]
+    fn cell(&self) -> &Cell {
+        &self.slab[self.index]
+    }
+
+    /// The shard's id.
+    pub fn id(&self) -> ShardId {
+        self.cell().key().shard
+    }
+
+    /// The log that this shard follows, as given when it was added.
+    pub fn log(&self) -> LogId {
+        self.cell().key().log
+    }
+
+    /// Which life of the shard this handle speaks of.
+    pub fn incarnation(&self) -> Incarnation {
+        self.cell().key().incarnation
+    }
+
+    /// Whether the shard was removed or reset since this handle was taken.
+    pub fn is_removed(&self) -> bool {
+        self.cell().is_removed()
+    }
+
+    /// The mark: the last segment that has been fully applied; 0 for none.
+    ///
+    /// Whoever reads `n` sees all that the threads which brought the mark there wrote before.
+    /// Costs one atomic load.
+    #[inline]
+    pub fn applied(&self) -> SeqNo {
+        self.cell().applied()
+    }
+
+    /// Moves the mark forward to `seqno`; a smaller or equal one changes nothing.
+    ///
+    /// Safe from any number of threads at once. `u64::MAX` is legal, and such a shard can never
+    /// move again. Costs one `fetch_max`, and two loads where it is stale.
+    #[inline]
+    pub fn advance(&self, seqno: SeqNo) -> Advance {
+        self.cell().advance(seqno)
+    }
+
+    /// Moves the mark to `to` only where it has reached `expected`, the segment before: otherwise
+    /// segments are missing, and the answer is [`Advance::Gap`].
+    ///
+    /// A mark at or beyond `to` is [`Advance::AlreadyApplied`], whatever was expected.
+    #[inline]
+    pub fn advance_from(&self, expected: SeqNo, to: SeqNo) -> Advance {
+        self.cell().advance_from(expected, to)
+    }
+}
+
+impl fmt::Debug for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shard")
+            .field("id", &self.id())
+            .field("applied", &self.applied())
+            .field("removed", &self.is_removed())
+            .finish_non_exhaustive()
+    }
+}
