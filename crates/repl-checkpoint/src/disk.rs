@@ -1,0 +1,200 @@
+//! The calls by which a store reaches the disk, and no others.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// The durability verbs. A store makes no other call, so that a simulated disk can stand in for
+/// the real one and see them all.
+///
+/// Each call may fail with any [`io::Error`]. None of them tries again: what to do with a short
+/// write or an interrupted call is the store's own part of the protocol.
+#[expect(clippy::missing_errors_doc, reason = "every call: whatever the operating system says")]
+pub trait Disk: Send {
+    /// A file open for writing.
+    type File: Send;
+    /// A directory kept open, to sync it.
+    type Dir: Send;
+    /// Holds a lock until it is dropped or the process dies.
+    type Lock: Send;
+
+    /// Creates one directory, whose parent exists.
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
+    /// Opens a directory, to sync it later.
+    fn open_dir(&self, path: &Path) -> io::Result<Self::Dir>;
+    /// The names in a directory, in any order.
+    fn list(&self, dir: &Path) -> io::Result<Vec<OsString>>;
+    /// What stands at `path`; a symbolic link is not followed.
+    fn kind(&self, path: &Path) -> io::Result<Kind>;
+    /// All bytes of a file.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// Creates a file that did not exist, readable and writable by its owner alone.
+    fn create_new(&self, path: &Path) -> io::Result<Self::File>;
+    /// Appends some of `bytes`; returns how many.
+    fn write(&self, file: &mut Self::File, bytes: &[u8]) -> io::Result<usize>;
+    /// Makes the contents, the length and all other metadata of the file durable, not its name.
+    fn sync_file(&self, file: &Self::File) -> io::Result<()>;
+    /// Renames within one directory, replacing what stood at `to`, in one step.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Makes the names in a directory durable.
+    fn sync_dir(&self, dir: &Self::Dir) -> io::Result<()>;
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Locks the regular file at `path`, creating it where it is missing; `None` where somebody else
+    /// holds the lock. The lock is on the file that is at `path` when the call returns.
+    fn try_lock(&self, path: &Path) -> io::Result<Option<Self::Lock>>;
+}
+
+/// What stands at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Dir,
+    /// A symbolic link.
+    Symlink,
+    /// A device, a socket, a pipe.
+    Other,
+}
+
+/// The disk of the operating system.
+///
+/// Syncs are full ones (`fsync`; `F_FULLFSYNC` on macOS). Outside Unix a directory cannot be
+/// synced: there [`sync_dir`](Disk::sync_dir) does nothing, and a save that was acknowledged may be
+/// undone by a power cut, whole, until the system writes its metadata.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OsDisk;
+
+/// A directory of [`OsDisk`], kept open.
+#[derive(Debug)]
+pub struct OsDir(#[cfg(unix)] File);
+
+/// A lock of [`OsDisk`]: the kernel frees it when the process dies.
+#[derive(Debug)]
+pub struct OsLock(#[expect(dead_code, reason = "held for its lock")] File);
+
+impl Disk for OsDisk {
+    type File = File;
+    type Dir = OsDir;
+    type Lock = OsLock;
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        fs::create_dir(path)
+    }
+
+    #[cfg(unix)]
+    fn open_dir(&self, path: &Path) -> io::Result<OsDir> {
+        File::open(path).map(OsDir)
+    }
+
+    #[cfg(not(unix))]
+    fn open_dir(&self, _: &Path) -> io::Result<OsDir> {
+        Ok(OsDir())
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<OsString>> {
+        fs::read_dir(dir)?.map(|entry| entry.map(|e| e.file_name())).collect()
+    }
+
+    fn kind(&self, path: &Path) -> io::Result<Kind> {
+        let kind = fs::symlink_metadata(path)?.file_type();
+        Ok(if kind.is_file() {
+            Kind::File
+        } else if kind.is_dir() {
+            Kind::Dir
+        } else if kind.is_symlink() {
+            Kind::Symlink
+        } else {
+            Kind::Other
+        })
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        fs::read(path)
+    }
+
+    fn create_new(&self, path: &Path) -> io::Result<File> {
+        owned().create_new(true).open(path)
+    }
+
+    fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<usize> {
+        file.write(bytes)
+    }
+
+    fn sync_file(&self, file: &File) -> io::Result<()> {
+        file.sync_all()
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    #[cfg(unix)]
+    fn sync_dir(&self, dir: &OsDir) -> io::Result<()> {
+        dir.0.sync_all()
+    }
+
+    #[cfg(not(unix))]
+    fn sync_dir(&self, _: &OsDir) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn try_lock(&self, path: &Path) -> io::Result<Option<OsLock>> {
+        // Whoever put a symbolic link there would choose which file is locked.
+        if self.kind(path).is_ok_and(|kind| kind != Kind::File) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+        }
+        let file = owned().create(true).truncate(false).open(path)?;
+        match file.try_lock() {
+            Ok(()) if is_at(&file, path)? => Ok(Some(OsLock(file))),
+            // Somebody removed or replaced the file in between: whoever did holds the new one.
+            Ok(()) | Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(err)) => Err(err),
+        }
+    }
+}
+
+fn owned() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Whether `file` is the very file at `path`.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let (open, there) = (file.metadata()?, fs::symlink_metadata(path)?);
+    Ok(open.dev() == there.dev() && open.ino() == there.ino())
+}
+
+#[cfg(not(unix))]
+fn is_at(_: &File, path: &Path) -> io::Result<bool> {
+    fs::exists(path)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_moved_away_or_replaced_is_not_at_its_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, other) = (dir.path().join("LOCK"), dir.path().join("other"));
+        let file = File::create(&path).unwrap();
+        assert!(is_at(&file, &path).unwrap());
+        fs::write(&other, "").unwrap();
+        fs::rename(&other, &path).unwrap();
+        assert!(!is_at(&file, &path).unwrap());
+        fs::remove_file(&path).unwrap();
+        assert!(is_at(&file, &path).is_err());
+    }
+}

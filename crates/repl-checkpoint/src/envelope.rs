@@ -1,0 +1,315 @@
+//! Seals a codec's bytes so that damage, another store's file and an unfinished write are told
+//! from a checkpoint: one fixed-width ASCII header line, then the payload.
+//!
+//! ```text
+//! repl-checkpoint v1 codec=json     store=<32 hex> generation=<20 digits> confirmed=<20 digits> length=<20 digits> crc32c=<8 hex>
+//! ```
+//! The checksum covers the header up to its own digits, and the payload; the digits and the line
+//! break must be byte for byte what rendering the fields gives. docs/format.md has every offset.
+
+use std::fmt;
+
+use crate::checkpoint::{Checkpoint, InvalidCheckpoint};
+use crate::codec::{Codec, CodecError};
+
+/// The number of a save in one store: 1 is the first; 0 is not in a store.
+pub type Generation = u64;
+
+/// Tells the checkpoints of one store from those of another, so that a file that was copied or
+/// misdirected is refused. Chosen by the engine; [`StoreId::UNNAMED`] where there is only one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct StoreId(pub u128);
+
+impl StoreId {
+    /// A store without a name.
+    pub const UNNAMED: StoreId = StoreId(0);
+}
+
+impl fmt::Display for StoreId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// What the header says besides the length, the checksum and the codec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Header {
+    /// The store that the checkpoint belongs to.
+    pub store: StoreId,
+    /// The number of this save.
+    pub generation: Generation,
+    /// The newest generation that a completed sync had confirmed when this save began; 0 for none.
+    pub confirmed: Generation,
+}
+
+impl Header {
+    /// Whether the confirmed generation is an earlier one, or there is none.
+    fn is_in_order(&self) -> bool {
+        self.confirmed == 0 || self.confirmed < self.generation
+    }
+}
+
+const MAGIC: &str = "repl-checkpoint v";
+const VERSION: &str = "1";
+const CRC_DIGITS: usize = 8;
+/// Up to the digits of the checksum.
+const CHECKED_HEADER: usize = 171;
+/// With the digits of the checksum and the line break.
+const HEADER_LENGTH: usize = CHECKED_HEADER + CRC_DIGITS + 1;
+
+/// A checkpoint could not be sealed.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// It would be refused when it is read.
+    #[error("the checkpoint is not valid: {0}")]
+    Invalid(#[from] InvalidCheckpoint),
+    /// The codec cannot hold it.
+    #[error("the codec {codec:?} cannot encode the checkpoint")]
+    Codec {
+        /// The codec.
+        codec: &'static str,
+        /// Its own error.
+        source: CodecError,
+    },
+    /// A save cannot be confirmed by a later one.
+    #[error("generation {generation} names {confirmed}, which is not before it, as confirmed")]
+    Confirmed {
+        /// The number of this save.
+        generation: Generation,
+        /// The generation that it names.
+        confirmed: Generation,
+    },
+    /// The codec's name does not fit the header.
+    #[error("codec name {codec:?}: a name is 1 to 8 characters of a-z, 0-9 and '-'")]
+    CodecName {
+        /// The name.
+        codec: &'static str,
+    },
+}
+
+/// Bytes are not a checkpoint of this store.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is not one byte.
+    #[error("it is empty")]
+    Empty,
+    /// The first bytes are not those of a checkpoint.
+    #[error("it does not begin with \"repl-checkpoint v\"")]
+    Magic,
+    /// A format that this version does not read.
+    #[error("its format version is {version:?}, and this program reads version 1: upgrade it")]
+    Version {
+        /// The version.
+        version: String,
+    },
+    /// The header is cut off, not what rendering its fields gives, or at odds with itself.
+    #[error("its header line is damaged")]
+    Header,
+    /// The payload is shorter or longer than the header says.
+    #[error("its payload has {found} bytes, and its header says {expected}")]
+    Length {
+        /// What the header says.
+        expected: u64,
+        /// What is there.
+        found: u64,
+    },
+    /// The checksum does not fit.
+    #[error("its checksum is {found:08x}, and its header says {expected:08x}")]
+    Checksum {
+        /// What the header says.
+        expected: u32,
+        /// What the bytes give.
+        found: u32,
+    },
+    /// Whole, but of another codec.
+    #[error("it was written with the codec {found:?}, and the codec {expected:?} was given")]
+    OtherCodec {
+        /// The codec that was given.
+        expected: &'static str,
+        /// The codec of the bytes.
+        found: String,
+    },
+    /// Whole, but of another store.
+    #[error("it belongs to store {found}, and store {expected} was opened")]
+    OtherStore {
+        /// The store that was opened.
+        expected: StoreId,
+        /// The store of the bytes.
+        found: StoreId,
+    },
+    /// Whole, but not the generation that its place says.
+    #[error("it is generation {found}, and its place says generation {expected}")]
+    OtherGeneration {
+        /// What its place says.
+        expected: Generation,
+        /// What it says itself.
+        found: Generation,
+    },
+    /// Whole, but the codec refuses its payload.
+    #[error("its payload cannot be decoded: {0}")]
+    Payload(#[source] CodecError),
+    /// Whole, but the checkpoint in it is not valid.
+    #[error("its payload is not valid: {0}")]
+    Invalid(#[source] InvalidCheckpoint),
+}
+
+impl OpenError {
+    /// Whether the bytes are damaged, so that an older checkpoint may take their place. Otherwise
+    /// they are somebody else's, or of a newer version: to fall back would hide a mistake.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            OpenError::Version { .. }
+            | OpenError::OtherCodec { .. }
+            | OpenError::OtherStore { .. } => false,
+            OpenError::Empty
+            | OpenError::Magic
+            | OpenError::Header
+            | OpenError::Length { .. }
+            | OpenError::Checksum { .. }
+            | OpenError::OtherGeneration { .. }
+            | OpenError::Payload(_)
+            | OpenError::Invalid(_) => true,
+        }
+    }
+}
+
+/// Encodes `checkpoint` with `codec` and seals it: the bytes that a store saves, or that an engine
+/// puts into its own transaction.
+///
+/// Equal arguments give equal bytes. Costs one pass to encode and one to checksum.
+///
+/// # Errors
+/// [`SealError`]; nothing that [`open`] would refuse is ever sealed.
+pub fn seal(
+    codec: &dyn Codec,
+    header: Header,
+    checkpoint: &Checkpoint,
+) -> Result<Vec<u8>, SealError> {
+    let codec_name = codec.name();
+    let of_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if !(1..=8).contains(&codec_name.len()) || !codec_name.bytes().all(of_name) {
+        return Err(SealError::CodecName { codec: codec_name });
+    }
+    if !header.is_in_order() {
+        let Header { generation, confirmed, .. } = header;
+        return Err(SealError::Confirmed { generation, confirmed });
+    }
+    checkpoint.validate()?;
+    // About a bincode shard each: a guess that spares growing, not a limit.
+    let mut bytes = Vec::with_capacity(HEADER_LENGTH + 64 * checkpoint.shards.len() + 64);
+    bytes.resize(HEADER_LENGTH, b' ');
+    codec
+        .encode(checkpoint, &mut bytes)
+        .map_err(|source| SealError::Codec { codec: codec_name, source })?;
+    let length = (bytes.len() - HEADER_LENGTH) as u64;
+    let checked = render(codec_name, &header, length);
+    let crc = checksum(checked.as_bytes(), &bytes[HEADER_LENGTH..]);
+    bytes[..CHECKED_HEADER].copy_from_slice(checked.as_bytes());
+    bytes[CHECKED_HEADER..HEADER_LENGTH].copy_from_slice(format!("{crc:08x}\n").as_bytes());
+    Ok(bytes)
+}
+
+/// Opens what [`seal`] gave: checks everything, then decodes.
+///
+/// # Errors
+/// [`OpenError`] names the first thing found wrong. Every prefix, every single-bit flip and every
+/// extension of sealed bytes is refused.
+pub fn open(
+    codec: &dyn Codec,
+    store: StoreId,
+    bytes: &[u8],
+) -> Result<(Header, Checkpoint), OpenError> {
+    let (header, found_codec, payload) = verify(bytes)?;
+    if found_codec != codec.name() {
+        let found = found_codec.to_owned();
+        return Err(OpenError::OtherCodec { expected: codec.name(), found });
+    }
+    if header.store != store {
+        return Err(OpenError::OtherStore { expected: store, found: header.store });
+    }
+    let checkpoint = codec.decode(payload).map_err(OpenError::Payload)?;
+    checkpoint.validate().map_err(OpenError::Invalid)?;
+    Ok((header, checkpoint))
+}
+
+/// Checks the envelope alone: gives its header, the codec's name and the payload.
+fn verify(bytes: &[u8]) -> Result<(Header, &str, &[u8]), OpenError> {
+    if bytes.is_empty() {
+        return Err(OpenError::Empty);
+    }
+    let after_magic = bytes.strip_prefix(MAGIC.as_bytes()).ok_or(OpenError::Magic)?;
+    let version = after_magic.split(|b| *b == b' ').next().unwrap_or_default();
+    if version != VERSION.as_bytes() {
+        return Err(other_version(bytes, version));
+    }
+    let parsed = Parsed::of(bytes).ok_or(OpenError::Header)?;
+    let payload = &bytes[HEADER_LENGTH..];
+    if payload.len() as u64 != parsed.length {
+        let (expected, found) = (parsed.length, payload.len() as u64);
+        return Err(OpenError::Length { expected, found });
+    }
+    let found = checksum(&bytes[..CHECKED_HEADER], payload);
+    if found != parsed.crc {
+        return Err(OpenError::Checksum { expected: parsed.crc, found });
+    }
+    Ok((parsed.header, parsed.codec, payload))
+}
+
+/// A version that is not read here: a newer one, or a digit that has changed under a checksum
+/// which still fits version 1.
+fn other_version(bytes: &[u8], version: &[u8]) -> OpenError {
+    let is_number = (1..=8).contains(&version.len()) && version.iter().all(u8::is_ascii_digit);
+    let mut as_version_1 = bytes.to_vec();
+    as_version_1.splice(MAGIC.len()..MAGIC.len() + version.len(), VERSION.bytes());
+    if !is_number || (version.len() == VERSION.len() && verify(&as_version_1).is_ok()) {
+        return OpenError::Header;
+    }
+    OpenError::Version { version: String::from_utf8_lossy(version).into_owned() }
+}
+
+struct Parsed<'a> {
+    header: Header,
+    codec: &'a str,
+    length: u64,
+    crc: u32,
+}
+
+impl<'a> Parsed<'a> {
+    /// `None` unless the header is byte for byte what rendering its fields gives.
+    fn of(bytes: &'a [u8]) -> Option<Self> {
+        let line = std::str::from_utf8(bytes.get(..HEADER_LENGTH)?).ok()?;
+        let rest = line.strip_prefix(MAGIC)?.strip_prefix(VERSION)?;
+        let (codec, rest) = rest.strip_prefix(" codec=")?.split_at_checked(8)?;
+        let (store, rest) = rest.strip_prefix(" store=")?.split_at_checked(32)?;
+        let (generation, rest) = rest.strip_prefix(" generation=")?.split_at_checked(20)?;
+        let (confirmed, rest) = rest.strip_prefix(" confirmed=")?.split_at_checked(20)?;
+        let (length, rest) = rest.strip_prefix(" length=")?.split_at_checked(20)?;
+        let crc = rest.strip_prefix(" crc32c=")?.strip_suffix('\n')?;
+        let parsed = Parsed {
+            header: Header {
+                store: StoreId(u128::from_str_radix(store, 16).ok()?),
+                generation: generation.parse().ok()?,
+                confirmed: confirmed.parse().ok()?,
+            },
+            codec: codec.trim_end_matches(' '),
+            length: length.parse().ok()?,
+            crc: u32::from_str_radix(crc, 16).ok()?,
+        };
+        let again = render(parsed.codec, &parsed.header, parsed.length);
+        let canonical = line == format!("{again}{:08x}\n", parsed.crc);
+        (canonical && parsed.header.is_in_order()).then_some(parsed)
+    }
+}
+
+/// The header up to the digits of the checksum.
+fn render(codec: &str, header: &Header, length: u64) -> String {
+    let Header { store, generation, confirmed } = header;
+    format!(
+        "{MAGIC}{VERSION} codec={codec:<8} store={store} generation={generation:020} \
+         confirmed={confirmed:020} length={length:020} crc32c="
+    )
+}
+
+fn checksum(checked_header: &[u8], payload: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(checked_header), payload)
+}

@@ -1,0 +1,271 @@
+//! What is found at the start, and what becomes of it.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use repl_core::{NewShard, ReplicationState, ShardId};
+
+use crate::checkpoint::{Checkpoint, ShardCheckpoint};
+use crate::checkpointer::{Checkpointer, Start};
+use crate::codec::Codec;
+use crate::envelope::{Generation, Header, OpenError, StoreId, open};
+use crate::store::{Candidate, CheckpointStore, LoadError};
+
+/// What to do where the newest checkpoint is damaged. Nothing is ever removed or reset for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum OnCorrupt {
+    /// Stop with an error that names the file, the reason, and the older checkpoint that could be
+    /// used.
+    #[default]
+    Fail,
+    /// Use the newest older checkpoint that is whole, and report it. Its marks are lower, and
+    /// segments above them are offered again. [`Floors::retention_floor`] never passed them.
+    ///
+    /// [`Floors::retention_floor`]: crate::Floors::retention_floor
+    FallBack,
+}
+
+/// A follower's marks as they were saved last, and the checkpointer that goes on from there.
+#[derive(Debug)]
+pub struct Recovered {
+    /// The shards that the engine named, at their saved marks.
+    pub state: Arc<ReplicationState>,
+    /// Saves the marks of `state`.
+    pub checkpointer: Checkpointer,
+    /// What was found.
+    pub found: Found,
+}
+
+/// What was found at the start.
+#[derive(Debug)]
+pub struct Found {
+    /// Which checkpoint the marks come from.
+    pub origin: Origin,
+    /// Shards of the checkpoint that the engine did not name, ascending. Every save keeps them
+    /// until [`Checkpointer::forget`].
+    pub unnamed: Vec<ShardId>,
+    /// Shards that the engine named and the checkpoint lacks, ascending: they begin at 0. Beside
+    /// existing data that means a lost checkpoint; the engine must decide.
+    pub missing: Vec<ShardId>,
+}
+
+/// Where the recovered marks come from.
+#[derive(Debug)]
+pub enum Origin {
+    /// Nothing was ever saved in this store: every mark is 0.
+    Fresh,
+    /// The newest checkpoint.
+    Resumed {
+        /// Its generation.
+        generation: Generation,
+    },
+    /// An older checkpoint, as the caller chose [`OnCorrupt::FallBack`].
+    FellBack {
+        /// Its generation.
+        generation: Generation,
+        /// The newer ones that are damaged, the newest first. Their files stay until the second
+        /// save.
+        damaged: Vec<Damaged>,
+    },
+}
+
+/// A checkpoint that could not be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {reason}", path = .path.display())]
+pub struct Damaged {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Why not.
+    pub reason: Unusable,
+}
+
+/// Why a checkpoint cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// It could not be read.
+    #[error("it cannot be read: {0}")]
+    Read(#[source] io::Error),
+    /// Its bytes are refused.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}
+
+impl Unusable {
+    /// Whether it is lost, so that an older one may take its place. What this process may not read,
+    /// or has no memory or descriptor for, is not lost.
+    fn is_damage(&self) -> bool {
+        match self {
+            Unusable::Read(err) => err.raw_os_error() == Some(MEDIA_ERROR),
+            Unusable::Open(reason) => reason.is_damage(),
+        }
+    }
+}
+
+/// `EIO`.
+#[cfg(unix)]
+const MEDIA_ERROR: i32 = 5;
+/// `ERROR_CRC`.
+#[cfg(not(unix))]
+const MEDIA_ERROR: i32 = 23;
+
+/// Recovery found no marks to go on from. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoverError {
+    /// The store could not say what it keeps.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The newest checkpoint is damaged, and the caller chose [`OnCorrupt::Fail`], or no older one
+    /// is whole.
+    #[error(
+        "checkpoint {newest}; {advice}", newest = .newest,
+        advice = .older.as_ref().map_or_else(
+            || "no older one is whole: restore a copy, or move it away to apply all from the \
+                beginning".to_owned(),
+            |(generation, path)| format!(
+                "generation {generation} in {} is whole: to go on from it, choose to fall back",
+                path.display()
+            ),
+        )
+    )]
+    Corrupt {
+        /// The newest, and what is wrong with it.
+        #[source]
+        newest: Damaged,
+        /// The newest older one that is whole.
+        older: Option<(Generation, PathBuf)>,
+    },
+    /// A checkpoint is not damaged but cannot be used: it is another codec's, another store's, or
+    /// of a newer version, or this process may not read it. Falling back would hide the mistake, so
+    /// it is never done.
+    #[error("checkpoint {0}; nothing was read from it")]
+    Refused(#[source] Damaged),
+}
+
+/// Opens what `store` keeps, and gives the marks of `shards` and the checkpointer for them.
+///
+/// A shard that is not found begins at 0. The engine may start from the marks at once, but they may
+/// not be on the disk yet (the process that saved them may have died before its sync), so the
+/// [`Floors`](crate::Floors) are unset until this process has saved itself.
+///
+/// An empty or short file is never taken for an empty state, and nothing is reset or removed.
+///
+/// # Errors
+/// [`RecoverError`].
+///
+/// ```
+/// use repl_checkpoint::{FileStore, JsonCodec, OnCorrupt, StoreId, recover};
+/// use repl_core::ShardId;
+///
+/// let dir = tempfile::tempdir()?;
+/// let store = FileStore::open(dir.path(), StoreId::UNNAMED)?;
+/// let recovered = recover(store, JsonCodec, &[ShardId(1)], OnCorrupt::Fail)?;
+/// assert_eq!(recovered.state.applied_seqno(ShardId(1)), Some(0));
+/// assert_eq!(recovered.found.missing, [ShardId(1)]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn recover(
+    mut store: impl CheckpointStore + 'static,
+    codec: impl Codec + 'static,
+    shards: &[ShardId],
+    on_corrupt: OnCorrupt,
+) -> Result<Recovered, RecoverError> {
+    let candidates = store.load()?;
+    let attempted = candidates.iter().filter_map(|c| c.generation).max().unwrap_or(0);
+    let (origin, header, checkpoint) = choose(candidates, &codec, store.store_id(), on_corrupt)?;
+    let restored = Restored::of(&checkpoint, shards);
+    let state = Arc::new(restored.state);
+    let found = Found {
+        origin,
+        unnamed: restored.unnamed.iter().map(|s| s.shard).collect(),
+        missing: restored.missing,
+    };
+    let checkpointer = Checkpointer::new(Start {
+        state: Arc::clone(&state),
+        store: Box::new(store),
+        codec: Box::new(codec),
+        found: checkpoint,
+        unnamed: restored.unnamed,
+        confirmed: header.confirmed,
+        attempted: attempted.max(header.generation),
+    });
+    Ok(Recovered { state, checkpointer, found })
+}
+
+/// The newest candidate that is whole, as far as the caller allows.
+fn choose(
+    candidates: Vec<Candidate>,
+    codec: &dyn Codec,
+    store: StoreId,
+    on_corrupt: OnCorrupt,
+) -> Result<(Origin, Header, Checkpoint), RecoverError> {
+    let mut damaged = Vec::new();
+    for candidate in candidates {
+        let path = candidate.path.clone();
+        let (header, checkpoint) = match open_candidate(candidate, codec, store) {
+            Ok(opened) => opened,
+            Err(reason) if !reason.is_damage() => {
+                return Err(RecoverError::Refused(Damaged { path, reason }));
+            }
+            Err(reason) => {
+                damaged.push(Damaged { path, reason });
+                continue;
+            }
+        };
+        let generation = header.generation;
+        if damaged.is_empty() {
+            return Ok((Origin::Resumed { generation }, header, checkpoint));
+        }
+        if on_corrupt == OnCorrupt::Fail {
+            let newest = damaged.swap_remove(0);
+            return Err(RecoverError::Corrupt { newest, older: Some((generation, path)) });
+        }
+        return Ok((Origin::FellBack { generation, damaged }, header, checkpoint));
+    }
+    match damaged.into_iter().next() {
+        Some(newest) => Err(RecoverError::Corrupt { newest, older: None }),
+        None => Ok((Origin::Fresh, Header::default(), Checkpoint::default())),
+    }
+}
+
+fn open_candidate(
+    candidate: Candidate,
+    codec: &dyn Codec,
+    store: StoreId,
+) -> Result<(Header, Checkpoint), Unusable> {
+    let bytes = candidate.bytes.map_err(Unusable::Read)?;
+    let (header, checkpoint) = open(codec, store, &bytes)?;
+    match candidate.generation.filter(|expected| *expected != header.generation) {
+        None => Ok((header, checkpoint)),
+        Some(expected) => {
+            Err(OpenError::OtherGeneration { expected, found: header.generation }.into())
+        }
+    }
+}
+
+/// A state made of a checkpoint.
+pub(crate) struct Restored {
+    pub(crate) state: ReplicationState,
+    unnamed: Vec<ShardCheckpoint>,
+    missing: Vec<ShardId>,
+}
+
+impl Restored {
+    /// Those of the checkpoint's shards that are named, and the named ones that it lacks at 0.
+    pub(crate) fn of(checkpoint: &Checkpoint, named: &[ShardId]) -> Self {
+        let named: BTreeSet<ShardId> = named.iter().copied().collect();
+        let (known, unnamed): (Vec<_>, Vec<_>) =
+            checkpoint.shards.iter().partition(|s| named.contains(&s.shard));
+        let entries = known.iter().map(|s| s.entry());
+        let state = ReplicationState::restore(entries, checkpoint.next_incarnation);
+        let missing: Vec<ShardId> =
+            named.into_iter().filter(|s| checkpoint.shard(*s).is_none()).collect();
+        let new: Vec<NewShard> = missing.iter().copied().map(NewShard::new).collect();
+        if !new.is_empty() {
+            // Cannot fail: none of them is in the checkpoint, and a set holds none twice.
+            let _ = state.add_shards(&new);
+        }
+        Restored { state, unnamed: unnamed.into_iter().cloned().collect(), missing }
+    }
+}

@@ -1,0 +1,203 @@
+//! The checkpointer on a thread of its own.
+
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use repl_checkpoint::{Background, CheckpointError, CloseError, Health, SaveError, Schedule};
+use repl_core::{NewShard, ReplicationState, ShardId, Snapshot};
+
+use crate::support::scripted::{Outcome, Scripted};
+use crate::support::{durable, eventually, save};
+
+const ONE: ShardId = ShardId(1);
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn often() -> Schedule {
+    Schedule::every(Duration::from_millis(5))
+}
+
+fn ignore<E>(_: &CheckpointError<E>) {}
+
+fn started(store: &Scripted, when: Schedule) -> (Arc<ReplicationState>, Background<Infallible>) {
+    let follower = store.recovered(&[1]);
+    (follower.state, follower.checkpointer.spawn(when, durable, ignore).unwrap())
+}
+
+fn saved_up_to(store: &Scripted, mark: u64) -> bool {
+    store.saves() > 0 && store.mark(1) == Some(mark)
+}
+
+#[test]
+fn it_saves_on_the_interval() {
+    let store = Scripted::default();
+    let (state, background) = started(&store, often());
+    for mark in [5, 6, 7] {
+        state.advance(ONE, mark);
+        eventually("a save", || saved_up_to(&store, mark));
+    }
+    let floors = background.floors();
+    eventually("a floor", || floors.retention_floor(ONE) == Some(7));
+    drop(background);
+}
+
+#[test]
+fn it_saves_nothing_while_nothing_moves() {
+    let store = Scripted::default();
+    let (_, background) = started(&store, often());
+    eventually("both first saves", || store.saves() == 2);
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(store.saves(), 2);
+    drop(background);
+}
+
+#[test]
+fn it_saves_earlier_where_the_marks_have_moved_by_n_in_sum() {
+    let store = Scripted::default();
+    let mut follower = store.recovered(&[1, 2]);
+    let state = follower.state.clone();
+    state.advance(ONE, 100);
+    save(&mut follower.checkpointer);
+    let when = Schedule::every(HOUR).or_moved(10).polling_every(Duration::from_millis(2));
+    let background = follower.checkpointer.spawn(when, durable, ignore).unwrap();
+    state.advance(ONE, 105);
+    state.advance(ShardId(2), 4);
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(store.saves(), 1, "9 is less than 10");
+    state.advance(ShardId(2), 5);
+    eventually("a save", || saved_up_to(&store, 105));
+    drop(background);
+}
+
+#[test]
+fn marks_that_move_by_n_during_a_save_are_seen_after_it() {
+    let store = Scripted::default();
+    let follower = store.recovered(&[1]);
+    let state = follower.state.clone();
+    let flush = move |marks: &mut Snapshot| {
+        if marks.get(ONE) == Some(0) {
+            state.advance(ONE, 10);
+        }
+        Ok::<_, Infallible>(())
+    };
+    let when = Schedule::every(HOUR).or_moved(10);
+    let background = follower.checkpointer.spawn(when, flush, ignore).unwrap();
+    background.save_now();
+    eventually("a save of what moved meanwhile", || saved_up_to(&store, 10));
+    drop(background);
+}
+
+#[test]
+fn marks_that_move_by_n_are_seen_beside_a_shard_that_is_removed() {
+    let store = Scripted::default();
+    let follower = store.recovered(&[1]);
+    let state = follower.state.clone();
+    state.add_shard(NewShard::new(ShardId(2)).at(1_000_000)).unwrap();
+    let when = Schedule::every(HOUR).or_moved(10);
+    let background = follower.checkpointer.spawn(when, durable, ignore).unwrap();
+    background.save_now();
+    eventually("a first save", || store.saves() == 1);
+    state.remove_shard(ShardId(2));
+    state.advance(ONE, 50);
+    eventually("a save", || saved_up_to(&store, 50));
+    drop(background);
+}
+
+#[test]
+fn it_saves_when_asked() {
+    let store = Scripted::default();
+    let (state, background) = started(&store, Schedule::every(HOUR));
+    state.advance(ONE, 5);
+    background.save_now();
+    eventually("a save", || saved_up_to(&store, 5));
+    state.advance(ONE, 6);
+    background.save_now();
+    eventually("another", || saved_up_to(&store, 6));
+    assert_eq!(store.saves(), 2);
+    drop(background);
+}
+
+#[test]
+fn an_interval_without_end_leaves_it_to_the_asker() {
+    let store = Scripted::default();
+    let (state, background) = started(&store, Schedule::every(Duration::MAX));
+    state.advance(ONE, 5);
+    background.save_now();
+    eventually("a save or an end", || {
+        store.saves() > 0 || background.floors().health() != Health::Good
+    });
+    assert_eq!(background.floors().health(), Health::Good);
+    background.close().unwrap();
+}
+
+#[test]
+fn an_error_reaches_on_error_and_the_health_and_the_thread_goes_on() {
+    let store = Scripted::default();
+    let follower = store.recovered(&[1]);
+    let (fails, told) = (Arc::new(AtomicBool::new(true)), Arc::new(Mutex::new(Vec::new())));
+    let (f, t) = (Arc::clone(&fails), Arc::clone(&told));
+    let background = follower
+        .checkpointer
+        .spawn(
+            often(),
+            move |_| if f.load(SeqCst) { Err("no disk") } else { Ok(()) },
+            move |error| t.lock().unwrap().push(error.to_string()),
+        )
+        .unwrap();
+    let floors = background.floors();
+    eventually(
+        "two errors",
+        || matches!(floors.health(), Health::Failing { failures, .. } if failures >= 2),
+    );
+    assert_eq!(store.saves(), 0);
+    assert!(told.lock().unwrap()[0].contains("failed to flush"));
+    fails.store(false, SeqCst);
+    eventually("good health", || store.saves() > 0 && floors.health() == Health::Good);
+    background.close().unwrap();
+}
+
+#[test]
+fn the_thread_goes_on_after_a_save_that_failed() {
+    let store = Scripted::default();
+    store.fail_next(&[Outcome::NotSaved, Outcome::NotSaved]);
+    let (state, background) = started(&store, often());
+    state.advance(ONE, 5);
+    eventually("a save", || saved_up_to(&store, 5));
+    background.close().unwrap();
+}
+
+#[test]
+fn the_thread_waits_to_be_closed_when_the_store_is_poisoned() {
+    let store = Scripted::default();
+    let follower = store.recovered(&[1]);
+    let told = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&told);
+    store.fail_next(&[Outcome::InDoubt]);
+    let when = often().or_moved(1).polling_every(Duration::from_millis(1));
+    let background = follower
+        .checkpointer
+        .spawn(when, durable, move |_| {
+            count.fetch_add(1, SeqCst);
+        })
+        .unwrap();
+    let floors = background.floors();
+    eventually("poison", || matches!(floors.health(), Health::Poisoned { .. }));
+    let state = follower.state;
+    for mark in 1..20 {
+        state.advance(ONE, mark);
+        background.save_now();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(told.load(SeqCst), 1);
+    assert_eq!(store.take_events(), ["save 1 confirmed 0"]);
+    let ended = background.close().unwrap_err();
+    assert!(
+        matches!(
+            &ended,
+            CloseError::LastSave { source: CheckpointError::Save(SaveError::Poisoned { .. }), .. }
+        ),
+        "{ended}"
+    );
+    assert_eq!(floors.checkpointed(ONE), None);
+}

@@ -1,0 +1,245 @@
+//! Nothing is taken for a checkpoint that is not one.
+
+use repl_checkpoint::{
+    Checkpoint, Codec, CodecError, Header, InvalidCheckpoint, JsonCodec, OpenError, SealError,
+    StoreId, open, seal,
+};
+
+use crate::support::{STORE, codecs, every_field, header, marks, sealed, shard};
+
+const HEADER: usize = 180;
+/// Where the version's digit stands, and the digits of the checksum.
+const VERSION: usize = 17;
+const CRC: std::ops::Range<usize> = 171..179;
+
+/// Puts the checksum right that `bytes` should have.
+fn with_right_checksum(mut bytes: Vec<u8>) -> Vec<u8> {
+    let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes[..CRC.start]), &bytes[HEADER..]);
+    bytes[CRC].copy_from_slice(format!("{crc:08x}").as_bytes());
+    bytes
+}
+
+/// JSON under another name, or no name at all.
+struct Named(&'static str);
+
+impl Codec for Named {
+    fn name(&self) -> &'static str {
+        self.0
+    }
+    fn encode(&self, checkpoint: &Checkpoint, out: &mut Vec<u8>) -> Result<(), CodecError> {
+        JsonCodec.encode(checkpoint, out)
+    }
+    fn decode(&self, bytes: &[u8]) -> Result<Checkpoint, CodecError> {
+        JsonCodec.decode(bytes)
+    }
+}
+
+#[test]
+fn open_gives_back_what_seal_was_given() {
+    for codec in codecs() {
+        let bytes = seal(codec, header(9), &every_field()).unwrap();
+        let (found, checkpoint) = open(codec, STORE, &bytes).unwrap();
+        assert_eq!((found, checkpoint), (header(9), every_field()));
+    }
+}
+
+#[test]
+fn every_prefix_is_refused_as_damage() {
+    for codec in codecs() {
+        let bytes = seal(codec, header(9), &every_field()).unwrap();
+        for length in 0..bytes.len() {
+            let refused = open(codec, STORE, &bytes[..length]).unwrap_err();
+            assert!(refused.is_damage(), "{length} bytes: {refused}");
+        }
+        assert!(matches!(open(codec, STORE, b""), Err(OpenError::Empty)));
+        let short = open(codec, STORE, &bytes[..HEADER - 1]);
+        assert!(matches!(short, Err(OpenError::Header)));
+        let found = (bytes.len() - HEADER - 1) as u64;
+        let cut = open(codec, STORE, &bytes[..bytes.len() - 1]).unwrap_err();
+        let expected = found + 1;
+        assert!(
+            matches!(cut, OpenError::Length { expected: e, found: f } if (e, f) == (expected, found)),
+            "{cut}"
+        );
+    }
+}
+
+#[test]
+fn every_single_bit_flip_is_refused_as_damage() {
+    for codec in codecs() {
+        let whole = seal(codec, header(9), &every_field()).unwrap();
+        for bit in 0..whole.len() * 8 {
+            let mut bytes = whole.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let refused = open(codec, STORE, &bytes).unwrap_err();
+            assert!(refused.is_damage(), "bit {bit}: {refused}");
+        }
+    }
+}
+
+#[test]
+fn every_extension_by_one_byte_is_refused_as_damage() {
+    for codec in codecs() {
+        let whole = seal(codec, header(9), &every_field()).unwrap();
+        for byte in 0..=u8::MAX {
+            let extended = [whole.as_slice(), &[byte]].concat();
+            let refused = open(codec, STORE, &extended).unwrap_err();
+            assert!(matches!(refused, OpenError::Length { .. }), "{refused}");
+            assert!(refused.is_damage());
+        }
+    }
+}
+
+#[test]
+fn header_fields_stand_at_their_documented_offsets() {
+    let header = Header { store: StoreId(0xabc), generation: u64::MAX, confirmed: 41 };
+    for codec in codecs() {
+        let bytes = seal(codec, header, &marks(&[(1, 2)])).unwrap();
+        let line = std::str::from_utf8(&bytes[..HEADER]).unwrap();
+        assert_eq!(&line[..25], "repl-checkpoint v1 codec=");
+        assert_eq!(line[25..33], format!("{:<8}", codec.name()));
+        assert_eq!(&line[33..72], " store=00000000000000000000000000000abc");
+        assert_eq!(&line[72..104], " generation=18446744073709551615");
+        assert_eq!(&line[104..135], " confirmed=00000000000000000041");
+        let length = bytes.len() - HEADER;
+        assert_eq!(line[135..163], format!(" length={length:020}"));
+        assert_eq!(&line[163..171], " crc32c=");
+        assert!(line[CRC].bytes().all(|b| b.is_ascii_hexdigit()));
+        assert_eq!(&line[179..], "\n");
+        assert_eq!(bytes, with_right_checksum(bytes.clone()));
+        let mut payload = Vec::new();
+        codec.encode(&marks(&[(1, 2)]), &mut payload).unwrap();
+        assert_eq!(&bytes[HEADER..], payload);
+    }
+}
+
+#[test]
+fn sealing_equal_arguments_gives_equal_bytes() {
+    for codec in codecs() {
+        let seal = || seal(codec, header(3), &every_field()).unwrap();
+        assert_eq!(seal(), seal());
+    }
+}
+
+#[test]
+fn a_codec_name_that_does_not_fit_the_header_is_refused() {
+    for name in ["", "ninechars", "JSON", "js on", "js\n", "j\u{e4}", "json "] {
+        let refused = seal(&Named(name), header(1), &marks(&[])).unwrap_err();
+        assert!(matches!(refused, SealError::CodecName { codec } if codec == name));
+    }
+    for name in ["j", "eightchr", "a-0"] {
+        let bytes = seal(&Named(name), header(1), &marks(&[])).unwrap();
+        assert_eq!(open(&Named(name), STORE, &bytes).unwrap().0, header(1));
+    }
+}
+
+#[test]
+fn another_codec_is_refused_by_name_and_is_no_damage() {
+    let refused = open(&Named("other"), STORE, &sealed(1, &every_field())).unwrap_err();
+    assert!(
+        matches!(&refused, OpenError::OtherCodec { expected: "other", found } if found == "json")
+    );
+    assert!(!refused.is_damage());
+}
+
+#[test]
+fn another_store_is_refused_by_name_and_is_no_damage() {
+    let mine = StoreId(STORE.0 + 1);
+    let refused = open(&JsonCodec, mine, &sealed(1, &every_field())).unwrap_err();
+    assert!(
+        matches!(refused, OpenError::OtherStore { expected, found } if (expected, found) == (mine, STORE))
+    );
+    assert!(!refused.is_damage());
+}
+
+#[test]
+fn a_newer_version_is_refused_by_name_and_is_no_damage() {
+    let mut version_2 = sealed(1, &every_field());
+    version_2[VERSION] = b'2';
+    let same_layout = with_right_checksum(version_2);
+    let other_layout = b"repl-checkpoint v2 wholly different".to_vec();
+    for bytes in [same_layout, other_layout] {
+        let refused = open(&JsonCodec, STORE, &bytes).unwrap_err();
+        assert!(matches!(&refused, OpenError::Version { version } if version == "2"), "{refused}");
+        assert!(!refused.is_damage());
+    }
+}
+
+#[test]
+fn a_version_digit_that_changed_under_its_checksum_is_damage() {
+    for digit in b'2'..=b'9' {
+        let mut bytes = sealed(1, &every_field());
+        bytes[VERSION] = digit;
+        let refused = open(&JsonCodec, STORE, &bytes).unwrap_err();
+        assert!(matches!(refused, OpenError::Header), "{refused}");
+    }
+}
+
+#[test]
+fn a_foreign_file_is_refused() {
+    for bytes in [&b"{}"[..], b"repl-checkpoint", b"\0\0\0\0", b"REPL-CHECKPOINT v1 "] {
+        let refused = open(&JsonCodec, STORE, bytes).unwrap_err();
+        assert!(matches!(refused, OpenError::Magic) && refused.is_damage(), "{refused}");
+    }
+}
+
+#[test]
+fn a_header_in_another_spelling_is_refused_under_a_right_checksum() {
+    let respelled = |at: usize, with: &str| {
+        let mut bytes = sealed(1, &every_field());
+        bytes[at..at + with.len()].copy_from_slice(with.as_bytes());
+        let refused = open(&JsonCodec, STORE, &with_right_checksum(bytes)).unwrap_err();
+        assert!(matches!(refused, OpenError::Header), "{with:?} at {at}: {refused}");
+    };
+    respelled(68, "FEED"); // the store's id in capitals
+    respelled(40, "+"); // a sign before a number
+    respelled(84, "+");
+    respelled(143, "+");
+    respelled(33, "\t");
+    respelled(84, " 0000"); // a number padded with a space
+}
+
+#[test]
+fn a_checksum_in_capitals_is_refused() {
+    // Whichever generation first has a letter in its checksum.
+    let with_letter = (1..).map(|g| sealed(g, &every_field()));
+    let mut bytes =
+        with_letter.into_iter().find(|b| b[CRC].iter().any(u8::is_ascii_lowercase)).unwrap();
+    bytes[CRC].make_ascii_uppercase();
+    let refused = open(&JsonCodec, STORE, &bytes).unwrap_err();
+    assert!(matches!(refused, OpenError::Header), "{refused}");
+}
+
+#[test]
+fn a_wrong_length_is_refused_under_a_right_checksum() {
+    for length in ["00000000000000000000", "18446744073709551615"] {
+        let mut bytes = sealed(1, &every_field());
+        bytes[143..163].copy_from_slice(length.as_bytes());
+        let refused = open(&JsonCodec, STORE, &with_right_checksum(bytes)).unwrap_err();
+        assert!(matches!(refused, OpenError::Length { .. }), "{refused}");
+    }
+}
+
+#[test]
+fn a_payload_that_the_codec_refuses_is_damage() {
+    let mut bytes = sealed(1, &every_field());
+    bytes[HEADER] = b'[';
+    let refused = open(&JsonCodec, STORE, &with_right_checksum(bytes)).unwrap_err();
+    assert!(matches!(refused, OpenError::Payload(_)) && refused.is_damage());
+}
+
+#[test]
+fn what_open_would_refuse_is_never_sealed() {
+    let mut descending = marks(&[(2, 1), (1, 1)]);
+    let refused = seal(&JsonCodec, header(1), &descending).unwrap_err();
+    let reason = InvalidCheckpoint::ShardOrder { shard: shard(1, 1).shard };
+    assert!(matches!(refused, SealError::Invalid(found) if found == reason));
+    // The same bytes by another way: encoded unchecked, under a right checksum.
+    let mut bytes = sealed(1, &marks(&[(1, 1), (2, 1)]));
+    let swapped = String::from_utf8(bytes.split_off(HEADER)).unwrap();
+    let swapped = swapped.replace("\"shard\":1", "\"shard\":9");
+    bytes.extend_from_slice(swapped.as_bytes());
+    descending.shards[0].shard.0 = 9;
+    let refused = open(&JsonCodec, STORE, &with_right_checksum(bytes)).unwrap_err();
+    assert!(matches!(refused, OpenError::Invalid(_)) && refused.is_damage());
+}

@@ -1,0 +1,289 @@
+//! What a `FileStore` does with its directory.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+
+use repl_checkpoint::{CheckpointStore, FileStore, LoadError, OpenStoreError, Save, StoreId};
+
+use crate::support::{
+    STORE, contents, durable, file, marks, names, put, recovered, save, sealed, store,
+};
+
+fn mode(path: &std::path::Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn a_fresh_directory_is_no_error_and_stays_empty() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut opened = store(dir.path());
+    assert!(opened.load().unwrap().is_empty());
+    assert_eq!(opened.store_id(), STORE);
+    assert_eq!(opened.dir(), dir.path());
+    drop(opened);
+    assert_eq!(names(dir.path()), [""; 0]);
+    assert!(dir.path().join("LOCK").exists());
+}
+
+#[test]
+fn deep_missing_directories_are_created() {
+    let dir = tempfile::tempdir().unwrap();
+    let deep = dir.path().join("a/b/c");
+    let mut follower = recovered(&deep, &[1]);
+    assert_eq!(save(&mut follower.checkpointer), 1);
+    assert_eq!(names(&deep), ["00000000000000000001.checkpoint"]);
+}
+
+#[test]
+fn a_relative_directory_is_made_absolute() {
+    // A name that is not there yet, next to the package; opened and removed at once.
+    let name = format!("target-of-a-test-{}", std::process::id());
+    let opened = FileStore::open(&name, STORE).unwrap();
+    assert_eq!(opened.dir(), std::env::current_dir().unwrap().join(&name));
+    drop(opened);
+    fs::remove_dir_all(&name).unwrap();
+}
+
+#[test]
+fn a_directory_behind_a_symbolic_link_is_used() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("real")).unwrap();
+    let link = dir.path().join("link");
+    std::os::unix::fs::symlink("real", &link).unwrap();
+    let mut follower = recovered(&link, &[1]);
+    save(&mut follower.checkpointer);
+    assert_eq!(names(&dir.path().join("real")).len(), 1);
+}
+
+#[test]
+fn opening_again_over_existing_data_keeps_the_data() {
+    let dir = tempfile::tempdir().unwrap();
+    save(&mut recovered(dir.path(), &[1]).checkpointer);
+    let before = contents(dir.path());
+    for _ in 0..3 {
+        drop(recovered(dir.path(), &[1]));
+    }
+    assert_eq!(contents(dir.path()), before);
+}
+
+#[test]
+fn files_are_named_by_generation_and_the_newest_two_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut follower = recovered(dir.path(), &[1]);
+    let mut kept = Vec::new();
+    for mark in 1..=5 {
+        follower.state.advance(repl_core::ShardId(1), mark);
+        assert_eq!(save(&mut follower.checkpointer), mark);
+        kept.push(format!("{mark:020}.checkpoint"));
+        if kept.len() > 2 {
+            kept.remove(0);
+        }
+        assert_eq!(names(dir.path()), kept);
+    }
+}
+
+#[test]
+fn an_acknowledged_save_is_in_its_file_byte_for_byte() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut opened = store(dir.path());
+    let bytes = sealed(7, &marks(&[(1, 2)]));
+    let save = Save { generation: 7, confirmed: 0, bytes: &bytes };
+    opened.save(save).unwrap();
+    let found = opened.load().unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].generation, Some(7));
+    assert_eq!(found[0].path, file(dir.path(), 7));
+    assert_eq!(found[0].bytes.as_ref().unwrap(), &bytes);
+}
+
+#[test]
+fn load_gives_the_newest_first() {
+    let dir = tempfile::tempdir().unwrap();
+    for generation in [3, 11, u64::MAX, 0, 2] {
+        put(dir.path(), generation, b"");
+    }
+    let mut opened = store(dir.path());
+    let found = opened.load().unwrap();
+    let generations: Vec<_> = found.iter().map(|c| c.generation.unwrap()).collect();
+    assert_eq!(generations, [u64::MAX, 11, 3, 2, 0]);
+}
+
+#[test]
+fn files_are_for_their_owner_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    save(&mut recovered(dir.path(), &[1]).checkpointer);
+    assert_eq!(mode(&file(dir.path(), 1)), 0o600);
+    assert_eq!(mode(&dir.path().join("LOCK")), 0o600);
+}
+
+#[test]
+fn the_lock_file_is_never_removed_or_replaced() {
+    use std::os::unix::fs::MetadataExt;
+    let dir = tempfile::tempdir().unwrap();
+    let lock = dir.path().join("LOCK");
+    fs::write(&lock, "somebody's note").unwrap();
+    let inode = fs::metadata(&lock).unwrap().ino();
+    for mark in 1..=3 {
+        let mut follower = recovered(dir.path(), &[1]);
+        follower.state.advance(repl_core::ShardId(1), mark);
+        save(&mut follower.checkpointer);
+    }
+    assert_eq!(fs::metadata(&lock).unwrap().ino(), inode);
+    assert_eq!(fs::read(&lock).unwrap(), b"somebody's note");
+}
+
+#[test]
+fn leftover_temporary_files_of_its_own_are_removed_at_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let own = [
+        "00000000000000000003.checkpoint.temp-1-0",
+        "00000000000000000003.checkpoint.temp-4294967295-17",
+        "18446744073709551615.checkpoint.temp-77-0",
+    ];
+    for name in own {
+        fs::write(dir.path().join(name), "half a check").unwrap();
+    }
+    drop(store(dir.path()));
+    assert_eq!(names(dir.path()), [""; 0]);
+}
+
+/// Names that come close to a checkpoint's or a temporary file's, and are neither.
+const FOREIGN: [&str; 17] = [
+    "README",
+    "0000000000000000003.checkpoint",
+    "000000000000000000003.checkpoint",
+    "99999999999999999999.checkpoint",
+    "+0000000000000000003.checkpoint",
+    "00000000000000000003checkpoint",
+    "00000000000000000003.checkpoint.bak",
+    "00000000000000000003.Checkpoint",
+    "00000000000000000003.checkpoint.temp",
+    "00000000000000000003.checkpoint.temp-",
+    "00000000000000000003.checkpoint.temp-1",
+    "00000000000000000003.checkpoint.temp-1-",
+    "00000000000000000003.checkpoint.temp--1",
+    "00000000000000000003.checkpoint.temp-1-1-1",
+    "00000000000000000003.checkpoint.temp-1-x",
+    "3.checkpoint.temp-1-1",
+    "notes.temp-1-1",
+];
+
+#[test]
+fn foreign_files_are_left_alone_and_never_read() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in FOREIGN {
+        fs::write(dir.path().join(name), "mine").unwrap();
+    }
+    fs::create_dir(dir.path().join("archive")).unwrap();
+    let before = contents(dir.path());
+    let mut follower = recovered(dir.path(), &[1]);
+    for mark in 1..=4 {
+        follower.state.advance(repl_core::ShardId(1), mark);
+        follower.checkpointer.checkpoint(durable).unwrap();
+    }
+    let mut after = contents(dir.path());
+    after.retain(|name, _| before.contains_key(name));
+    assert_eq!(after, before);
+    assert_eq!(names(dir.path()).len(), before.len() + 2);
+}
+
+#[test]
+fn a_temporary_name_that_is_taken_is_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut follower = recovered(dir.path(), &[1]);
+    let process = std::process::id();
+    let taken = |n: u64| format!("00000000000000000001.checkpoint.temp-{process}-{n}");
+    for n in 0..3 {
+        fs::write(dir.path().join(taken(n)), "not mine").unwrap();
+    }
+    save(&mut follower.checkpointer);
+    assert_eq!(names(dir.path()).len(), 4);
+    assert_eq!(fs::read(dir.path().join(taken(2))).unwrap(), b"not mine");
+}
+
+#[test]
+fn a_directory_where_a_checkpoint_should_be_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(file(dir.path(), 3)).unwrap();
+    let mut opened = store(dir.path());
+    let refused = opened.load().unwrap_err();
+    assert!(
+        matches!(&refused, LoadError::NotAFile { path, found: "a directory" } if *path == file(dir.path(), 3)),
+        "{refused}"
+    );
+    assert!(file(dir.path(), 3).is_dir());
+}
+
+#[test]
+fn a_symbolic_link_where_a_checkpoint_should_be_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let elsewhere = dir.path().join("elsewhere");
+    fs::write(&elsewhere, sealed(3, &marks(&[(1, 2)]))).unwrap();
+    let whole = fs::read(&elsewhere).unwrap();
+    for target in ["elsewhere", "nowhere"] {
+        let link = file(dir.path(), 3);
+        std::os::unix::fs::symlink(target, &link).unwrap();
+        let mut opened = store(dir.path());
+        let refused = opened.load().unwrap_err();
+        assert!(
+            matches!(&refused, LoadError::NotAFile { path, found: "a symbolic link" } if *path == link),
+            "{refused}"
+        );
+        assert_eq!(fs::read(&elsewhere).unwrap(), whole);
+        assert!(link.is_symlink());
+        fs::remove_file(link).unwrap();
+    }
+}
+
+#[test]
+fn a_socket_where_a_checkpoint_should_be_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let _socket = UnixListener::bind(file(dir.path(), 3)).unwrap();
+    let mut opened = store(dir.path());
+    let refused = opened.load().unwrap_err();
+    let found = "neither a file nor a directory";
+    assert!(matches!(&refused, LoadError::NotAFile { found: f, .. } if *f == found));
+}
+
+#[test]
+fn a_file_where_the_directory_should_be_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    fs::write(&path, "mine").unwrap();
+    for place in [path.clone(), path.join("below"), path.join("far/below")] {
+        let refused = FileStore::open(&place, STORE).unwrap_err();
+        assert!(matches!(refused, OpenStoreError::NotADirectory { .. }), "{refused}");
+    }
+    assert_eq!(fs::read(&path).unwrap(), b"mine");
+}
+
+#[test]
+fn the_error_names_what_stands_where_a_directory_should_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    fs::write(&path, "mine").unwrap();
+    let link = dir.path().join("link");
+    std::os::unix::fs::symlink("file", &link).unwrap();
+    for place in [path.clone(), path.join("below"), path.join("far/below"), link.clone()] {
+        match FileStore::open(&place, STORE).unwrap_err() {
+            OpenStoreError::NotADirectory { path: named } => {
+                assert!(
+                    named == path || named == link,
+                    "{} for {}",
+                    named.display(),
+                    place.display()
+                );
+            }
+            other => panic!("{other}"),
+        }
+    }
+}
+
+#[test]
+fn two_directories_can_be_open_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let one = FileStore::open(dir.path().join("one"), STORE).unwrap();
+    let two = FileStore::open(dir.path().join("two"), StoreId(2)).unwrap();
+    assert_ne!(one.dir(), two.dir());
+}

@@ -1,0 +1,253 @@
+//! What may be deleted: never more than any later recovery can do without.
+
+use std::convert::Infallible;
+
+use repl_checkpoint::{Floors, Health, Saved};
+use repl_core::{NewShard, SeqNo, ShardId, Snapshot};
+
+use crate::support::scripted::{Outcome, Scripted};
+use crate::support::{durable, recovered, save};
+
+const ONE: ShardId = ShardId(1);
+const TWO: ShardId = ShardId(2);
+
+fn of(floors: &Floors, shard: ShardId) -> (Option<SeqNo>, Option<SeqNo>) {
+    (floors.checkpointed(shard), floors.retention_floor(shard))
+}
+
+const _: () = {
+    const fn shared<T: Clone + Send + Sync + 'static>() {}
+    shared::<Floors>();
+};
+
+#[test]
+fn checkpointed_is_set_by_the_first_save_and_the_floor_by_the_second() {
+    let store = Scripted::default();
+    let mut follower = store.recovered(&[1]);
+    let floors = follower.checkpointer.floors();
+    assert_eq!(of(&floors, ONE), (None, None));
+    let expected = [(5, (Some(5), None)), (7, (Some(7), Some(5))), (9, (Some(9), Some(7)))];
+    for (mark, after) in expected {
+        follower.state.advance(ONE, mark);
+        save(&mut follower.checkpointer);
+        assert_eq!(of(&floors, ONE), after);
+    }
+    save(&mut follower.checkpointer);
+    assert_eq!(of(&floors, ONE), (Some(9), Some(9)));
+    assert_eq!(of(&floors, TWO), (None, None));
+}
+
+#[test]
+fn what_an_earlier_process_saved_sets_no_floor() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = recovered(dir.path(), &[1]);
+    first.state.advance(ONE, 5);
+    save(&mut first.checkpointer);
+    save(&mut first.checkpointer);
+    drop(first);
+    let mut second = recovered(dir.path(), &[1]);
+    let floors = second.checkpointer.floors();
+    assert_eq!(of(&floors, ONE), (None, None));
+    save(&mut second.checkpointer);
+    assert_eq!(of(&floors, ONE), (Some(5), None));
+    save(&mut second.checkpointer);
+    assert_eq!(of(&floors, ONE), (Some(5), Some(5)));
+}
+
+#[test]
+fn no_floor_moves_before_the_save_has_succeeded() {
+    let store = Scripted::default();
+    let mut follower = store.recovered(&[1]);
+    let floors = follower.checkpointer.floors();
+    for mark in [5, 7] {
+        follower.state.advance(ONE, mark);
+        save(&mut follower.checkpointer);
+    }
+    follower.state.advance(ONE, 9);
+    let during = |_: &mut Snapshot| {
+        assert_eq!(of(&floors, ONE), (Some(7), Some(5)));
+        Ok::<_, Infallible>(())
+    };
+    follower.checkpointer.checkpoint(during).unwrap();
+}
+
+#[test]
+fn errors_freeze_the_floors_and_show_in_the_health() {
+    let store = Scripted::default();
+    let mut follower = store.recovered(&[1]);
+    let floors = follower.checkpointer.floors();
+    assert_eq!(floors.health(), Health::Good);
+    for mark in [5, 7] {
+        follower.state.advance(ONE, mark);
+        save(&mut follower.checkpointer);
+    }
+    let failing = |n: u64, said: &str| match floors.health() {
+        Health::Failing { failures, error } => failures == n && error.contains(said),
+        _ => false,
+    };
+    follower.state.advance(ONE, 9);
+    follower.checkpointer.checkpoint(|_| Err("no")).unwrap_err();
+    assert!(failing(1, "failed to flush"), "{:?}", floors.health());
+    let lower = |marks: &mut Snapshot| {
+        marks.lower(ONE, 1);
+        Ok::<_, Infallible>(())
+    };
+    follower.checkpointer.checkpoint(lower).unwrap_err();
+    assert!(failing(2, "shard 1"), "{:?}", floors.health());
+    store.fail_next(&[Outcome::NotSaved]);
+    follower.checkpointer.checkpoint(durable).unwrap_err();
+    assert!(failing(3, "not saved"), "{:?}", floors.health());
+    assert_eq!(of(&floors, ONE), (Some(7), Some(5)));
+
+    save(&mut follower.checkpointer);
+    assert_eq!(floors.health(), Health::Good);
+    assert_eq!(of(&floors, ONE), (Some(9), Some(7)));
+    // Failures are counted from the last success.
+    follower.state.advance(ONE, 10);
+    follower.checkpointer.checkpoint(|_| Err("no")).unwrap_err();
+    assert!(failing(1, "failed to flush"));
+}
+
+#[test]
+fn a_poisoned_store_freezes_the_floors_and_shows_in_the_health() {
+    let store = Scripted::default();
+    let mut follower = store.recovered(&[1]);
+    let floors = follower.checkpointer.floors();
+    for mark in [5, 7] {
+        follower.state.advance(ONE, mark);
+        save(&mut follower.checkpointer);
+    }
+    follower.state.advance(ONE, 9);
+    store.fail_next(&[Outcome::InDoubt]);
+    for _ in 0..3 {
+        follower.checkpointer.checkpoint(durable).unwrap_err();
+        assert!(matches!(floors.health(), Health::Poisoned { .. }));
+        assert_eq!(of(&floors, ONE), (Some(7), Some(5)));
+    }
+}
+
+#[test]
+fn a_poisoned_store_stays_poisoned_in_the_health_though_nothing_is_left_to_save() {
+    let store = Scripted::default();
+    let mut follower = store.recovered(&[1]);
+    let floors = follower.checkpointer.floors();
+    follower.state.advance(ONE, 5);
+    save(&mut follower.checkpointer);
+    save(&mut follower.checkpointer);
+    follower.state.advance(ONE, 9);
+    store.fail_next(&[Outcome::InDoubt]);
+    follower.checkpointer.checkpoint(durable).unwrap_err();
+    // The engine finds that no more than 5 is durable, which is what both generations hold.
+    let back_to_5 = |marks: &mut Snapshot| {
+        marks.lower(ONE, 5);
+        Ok::<_, Infallible>(())
+    };
+    let _ = follower.checkpointer.checkpoint(back_to_5);
+    assert!(matches!(floors.health(), Health::Poisoned { .. }), "{:?}", floors.health());
+}
+
+#[test]
+fn saving_nothing_new_after_an_error_is_good_health() {
+    let store = Scripted::default();
+    let mut follower = store.recovered(&[1]);
+    let floors = follower.checkpointer.floors();
+    save(&mut follower.checkpointer);
+    save(&mut follower.checkpointer);
+    follower.state.advance(ONE, 1);
+    follower.checkpointer.checkpoint(|_| Err("no")).unwrap_err();
+    let lower = |marks: &mut Snapshot| {
+        marks.lower(ONE, 0);
+        Ok::<_, Infallible>(())
+    };
+    assert_eq!(follower.checkpointer.checkpoint(lower).unwrap(), Saved::Unchanged);
+    assert_eq!(floors.health(), Health::Good);
+}
+
+#[test]
+fn a_shard_that_begins_again_has_no_floor_until_it_is_saved_itself() {
+    let store = Scripted::default();
+    let mut follower = store.recovered(&[1, 2]);
+    let floors = follower.checkpointer.floors();
+    follower.state.advance(ONE, 50);
+    save(&mut follower.checkpointer);
+    save(&mut follower.checkpointer);
+    assert_eq!(of(&floors, ONE), (Some(50), Some(50)));
+    // Not even where the new life starts above the old one's floor.
+    follower.state.reset_shard(NewShard::new(ONE).at(60));
+    assert_eq!(of(&floors, ONE), (None, None));
+    save(&mut follower.checkpointer);
+    assert_eq!(of(&floors, ONE), (Some(60), None));
+    save(&mut follower.checkpointer);
+    assert_eq!(of(&floors, ONE), (Some(60), Some(60)));
+
+    follower.state.remove_shard(ONE);
+    assert_eq!(of(&floors, ONE), (None, None));
+    assert_eq!(of(&floors, TWO), (Some(0), Some(0)));
+    follower.state.add_shard(NewShard::new(ONE).at(3)).unwrap();
+    assert_eq!(of(&floors, ONE), (None, None));
+    save(&mut follower.checkpointer);
+    assert_eq!(of(&floors, ONE), (Some(3), None));
+}
+
+#[test]
+fn a_save_begun_before_a_shard_began_again_moves_nothing_of_its_new_life() {
+    let store = Scripted::default();
+    let mut follower = store.recovered(&[1]);
+    let (floors, state) = (follower.checkpointer.floors(), follower.state.clone());
+    state.advance(ONE, 50);
+    save(&mut follower.checkpointer);
+    let reset = |_: &mut Snapshot| {
+        state.reset_shard(NewShard::new(ONE).at(10));
+        Ok::<_, Infallible>(())
+    };
+    follower.checkpointer.checkpoint(reset).unwrap();
+    assert_eq!(of(&floors, ONE), (None, None));
+    save(&mut follower.checkpointer);
+    assert_eq!(store.mark(1), Some(10));
+    assert_eq!(of(&floors, ONE), (Some(10), None));
+}
+
+#[test]
+fn a_removed_shards_data_may_be_dropped_once_two_saves_have_left_it_out() {
+    let store = Scripted::default();
+    let mut follower = store.recovered(&[1, 2]);
+    let floors = follower.checkpointer.floors();
+    let gone = |shard| floors.is_gone(shard);
+    assert!(!gone(ShardId(9)), "nothing is known before two saves");
+    save(&mut follower.checkpointer);
+    assert!(!gone(ShardId(9)));
+    save(&mut follower.checkpointer);
+    assert!(gone(ShardId(9)) && !gone(ONE));
+
+    follower.state.remove_shard(ONE);
+    assert!(!gone(ONE));
+    save(&mut follower.checkpointer);
+    assert!(!gone(ONE), "the checkpoint before the newest still names it");
+    store.fail_next(&[Outcome::NotSaved]);
+    follower.checkpointer.checkpoint(durable).unwrap_err();
+    assert!(!gone(ONE));
+    save(&mut follower.checkpointer);
+    assert!(gone(ONE) && !gone(TWO));
+    // In another life it is there again.
+    follower.state.add_shard(NewShard::new(ONE)).unwrap();
+    save(&mut follower.checkpointer);
+    assert!(!gone(ONE));
+}
+
+#[test]
+fn a_floor_given_out_is_never_above_what_a_later_recovery_returns() {
+    // One of the two files that are kept may be lost: the other still holds the floor.
+    let dir = tempfile::tempdir().unwrap();
+    let mut follower = recovered(dir.path(), &[1]);
+    let mut floor = None;
+    for mark in 1..=6 {
+        follower.state.advance(ONE, mark);
+        let generation = save(&mut follower.checkpointer);
+        floor = floor.max(follower.checkpointer.floors().retention_floor(ONE));
+        if generation > 1 {
+            let older = crate::support::marks_in(dir.path(), generation - 1);
+            assert!(floor <= Some(older[0].1));
+        }
+    }
+    assert_eq!(floor, Some(5));
+}

@@ -1,0 +1,284 @@
+//! What is found at the start, and that nothing falls back in silence.
+
+use std::path::Path;
+
+use proptest::prelude::*;
+use repl_checkpoint::{
+    CheckpointError, Generation, JsonCodec, LoadError, OnCorrupt, OpenError, Origin, RecoverError,
+    Recovered, Unusable, recover,
+};
+use repl_core::{SeqNo, ShardId};
+
+use crate::protocol::{DIR, EIO};
+use crate::support::arbitrary::junk;
+use crate::support::faulty::{Fault, Faulty, How};
+use crate::support::{
+    STORE, contents, durable, file, marks, names, put, recovered, save, sealed, try_recover,
+};
+
+const ONE: ShardId = ShardId(1);
+
+/// Generations 1 to `newest`, each with ten times its number as the mark; those in `damaged` cut.
+fn generations(dir: &Path, newest: Generation, damaged: &[Generation]) {
+    for generation in 1..=newest {
+        let bytes = sealed(generation, &marks(&[(1, generation * 10)]));
+        let length = bytes.len() - usize::from(damaged.contains(&generation));
+        put(dir, generation, &bytes[..length]);
+    }
+}
+
+fn fallen_back(dir: &Path) -> Recovered {
+    try_recover(dir, &[1], OnCorrupt::FallBack).unwrap()
+}
+
+fn mark(recovered: &Recovered) -> SeqNo {
+    recovered.state.applied_seqno(ONE).unwrap()
+}
+
+/// The generation fallen back to, and the damaged ones.
+fn fell_back(recovered: &Recovered) -> (Generation, Vec<String>) {
+    match &recovered.found.origin {
+        Origin::FellBack { generation, damaged } => {
+            let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
+            (*generation, damaged.iter().map(|d| name(&d.path)).collect())
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_store_where_nothing_was_saved_is_fresh() {
+    let dir = tempfile::tempdir().unwrap();
+    for on_corrupt in [OnCorrupt::Fail, OnCorrupt::FallBack] {
+        let fresh = try_recover(dir.path(), &[1], on_corrupt).unwrap();
+        assert!(matches!(fresh.found.origin, Origin::Fresh));
+        assert_eq!(fresh.found.missing, [ONE]);
+        assert_eq!(mark(&fresh), 0);
+    }
+}
+
+#[test]
+fn a_whole_newest_checkpoint_is_resumed_from() {
+    let dir = tempfile::tempdir().unwrap();
+    generations(dir.path(), 3, &[]);
+    for on_corrupt in [OnCorrupt::Fail, OnCorrupt::FallBack] {
+        let resumed = try_recover(dir.path(), &[1], on_corrupt).unwrap();
+        assert!(matches!(resumed.found.origin, Origin::Resumed { generation: 3 }));
+        assert_eq!(mark(&resumed), 30);
+    }
+}
+
+#[test]
+fn damage_below_the_newest_does_not_matter() {
+    let dir = tempfile::tempdir().unwrap();
+    generations(dir.path(), 3, &[1, 2]);
+    assert_eq!(mark(&recovered(dir.path(), &[1])), 30);
+}
+
+#[test]
+fn failing_is_the_default() {
+    assert_eq!(OnCorrupt::default(), OnCorrupt::Fail);
+}
+
+#[test]
+fn the_error_names_the_newest_file_its_reason_and_the_newest_whole_one() {
+    let dir = tempfile::tempdir().unwrap();
+    generations(dir.path(), 4, &[3, 4]);
+    let error = try_recover(dir.path(), &[1], OnCorrupt::Fail).unwrap_err();
+    let RecoverError::Corrupt { newest, older } = error else {
+        panic!("{error}");
+    };
+    assert_eq!(newest.path, file(dir.path(), 4));
+    assert!(matches!(newest.reason, Unusable::Open(OpenError::Length { .. })));
+    assert_eq!(older, Some((2, file(dir.path(), 2))));
+}
+
+#[test]
+fn falling_back_reports_every_damaged_one_the_newest_first() {
+    let dir = tempfile::tempdir().unwrap();
+    generations(dir.path(), 4, &[3, 4]);
+    let found = fallen_back(dir.path());
+    let damaged = vec![
+        "00000000000000000004.checkpoint".to_owned(),
+        "00000000000000000003.checkpoint".to_owned(),
+    ];
+    assert_eq!(fell_back(&found), (2, damaged));
+    assert_eq!(mark(&found), 20);
+}
+
+#[test]
+fn where_all_are_damaged_it_is_an_error_whatever_the_caller_chose() {
+    let dir = tempfile::tempdir().unwrap();
+    generations(dir.path(), 2, &[1, 2]);
+    let before = contents(dir.path());
+    for on_corrupt in [OnCorrupt::Fail, OnCorrupt::FallBack] {
+        let error = try_recover(dir.path(), &[1], on_corrupt).unwrap_err();
+        assert!(matches!(&error, RecoverError::Corrupt { older: None, .. }), "{error}");
+        assert!(error.to_string().contains("no older one is whole"));
+    }
+    assert_eq!(contents(dir.path()), before);
+}
+
+#[test]
+fn a_strangers_file_below_damage_is_not_fallen_back_to() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), 3, b"");
+    put(dir.path(), 2, b"repl-checkpoint v2 of a newer version");
+    put(dir.path(), 1, &sealed(1, &marks(&[(1, 10)])));
+    let error = try_recover(dir.path(), &[1], OnCorrupt::FallBack).unwrap_err();
+    assert!(matches!(&error, RecoverError::Refused(d) if d.path == file(dir.path(), 2)));
+}
+
+#[test]
+fn the_damaged_file_stays_until_the_second_save() {
+    let dir = tempfile::tempdir().unwrap();
+    generations(dir.path(), 3, &[3]);
+    let damaged = contents(dir.path())["00000000000000000003.checkpoint"].clone();
+    let mut follower = fallen_back(dir.path());
+    assert_eq!(save(&mut follower.checkpointer), 4);
+    assert_eq!(contents(dir.path())["00000000000000000003.checkpoint"], damaged);
+    assert!(names(dir.path()).contains(&"00000000000000000002.checkpoint".to_owned()));
+    assert_eq!(save(&mut follower.checkpointer), 5);
+    assert_eq!(
+        names(dir.path()),
+        ["00000000000000000004.checkpoint", "00000000000000000005.checkpoint"]
+    );
+}
+
+#[test]
+fn after_falling_back_a_damaged_newest_can_be_fallen_back_from_again() {
+    let dir = tempfile::tempdir().unwrap();
+    generations(dir.path(), 3, &[3]);
+    let mut follower = fallen_back(dir.path());
+    follower.state.advance(ONE, 25);
+    save(&mut follower.checkpointer);
+    drop(follower);
+    put(dir.path(), 4, b"");
+    let again = fallen_back(dir.path());
+    let damaged = ["00000000000000000004.checkpoint", "00000000000000000003.checkpoint"];
+    assert_eq!(fell_back(&again), (2, damaged.map(str::to_owned).to_vec()));
+    assert_eq!(mark(&again), 20);
+}
+
+#[test]
+fn the_first_save_of_a_process_keeps_what_it_started_from_and_the_one_before() {
+    let dir = tempfile::tempdir().unwrap();
+    generations(dir.path(), 3, &[]);
+    let mut follower = recovered(dir.path(), &[1]);
+    save(&mut follower.checkpointer);
+    let kept = [2, 3, 4].map(|g: u64| format!("{g:020}.checkpoint"));
+    assert_eq!(names(dir.path()), kept);
+    save(&mut follower.checkpointer);
+    let kept = [4, 5].map(|g: u64| format!("{g:020}.checkpoint"));
+    assert_eq!(names(dir.path()), kept);
+}
+
+#[test]
+fn generation_numbers_go_on_above_a_damaged_one() {
+    let dir = tempfile::tempdir().unwrap();
+    generations(dir.path(), 2, &[]);
+    put(dir.path(), 9, b"");
+    assert_eq!(save(&mut fallen_back(dir.path()).checkpointer), 10);
+}
+
+#[test]
+fn the_last_generation_number_does_not_panic() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), u64::MAX, &sealed(u64::MAX, &marks(&[(1, 5)])));
+    let before = contents(dir.path());
+    let mut follower = recovered(dir.path(), &[1]);
+    follower.state.advance(ONE, 6);
+    let error = follower.checkpointer.checkpoint(durable).unwrap_err();
+    assert!(matches!(error, CheckpointError::NoGenerationLeft), "{error}");
+    assert!(!error.poisons());
+    assert_eq!(contents(dir.path()), before);
+}
+
+#[test]
+fn recovery_writes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    generations(dir.path(), 4, &[4]);
+    let before = contents(dir.path());
+    let follower = fallen_back(dir.path());
+    follower.state.advance(ONE, 100);
+    drop(follower);
+    assert_eq!(contents(dir.path()), before);
+}
+
+#[test]
+fn what_stands_in_a_checkpoints_place_and_is_no_file_stops_recovery() {
+    let dir = tempfile::tempdir().unwrap();
+    generations(dir.path(), 1, &[]);
+    std::fs::create_dir(file(dir.path(), 2)).unwrap();
+    for on_corrupt in [OnCorrupt::Fail, OnCorrupt::FallBack] {
+        let error = try_recover(dir.path(), &[1], on_corrupt).unwrap_err();
+        assert!(matches!(error, RecoverError::Load(LoadError::NotAFile { .. })), "{error}");
+    }
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_read_is_never_taken_for_none() {
+    let disk = Faulty::new();
+    disk.mkdir(DIR);
+    for generation in 1..=2 {
+        let bytes = sealed(generation, &marks(&[(1, generation * 10)]));
+        disk.put(&format!("{DIR}/{generation:020}.checkpoint"), &bytes);
+    }
+    disk.arm(Fault { on: "read", after: 0, times: 1, how: How::Errno(EIO) });
+    let store = crate::protocol::open(&disk).unwrap();
+    let error = recover(store, JsonCodec, &[ONE], OnCorrupt::Fail).unwrap_err();
+    let RecoverError::Corrupt { newest, older } = &error else {
+        panic!("{error}");
+    };
+    assert!(matches!(&newest.reason, Unusable::Read(err) if err.raw_os_error() == Some(EIO)));
+    assert_eq!(older.as_ref().map(|(generation, _)| *generation), Some(1));
+}
+
+/// What a file may hold: a checkpoint, a piece of one, or anything.
+fn file_bytes() -> impl Strategy<Value = Option<Vec<u8>>> {
+    let whole = (1..6_u64, 0..1000_u64).prop_map(|(g, m)| sealed(g, &marks(&[(1, m)])));
+    let flipped = (1..6_u64, any::<prop::sample::Index>()).prop_map(|(g, bit)| {
+        let mut bytes = sealed(g, &marks(&[(1, g)]));
+        let bit = bit.index(bytes.len() * 8);
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        bytes
+    });
+    prop_oneof![Just(None), junk().prop_map(Some), whole.prop_map(Some), flipped.prop_map(Some),]
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_on_the_disk_make_recovery_panic_or_invent_a_mark(
+        files in proptest::collection::vec(file_bytes(), 5),
+        fall_back in any::<bool>(),
+    ) {
+        let disk = Faulty::new();
+        disk.mkdir(DIR);
+        // Only files that are whole and in their own place count.
+        let mut whole = Vec::new();
+        for (bytes, generation) in files.iter().zip(1_u64..) {
+            let Some(bytes) = bytes else { continue };
+            disk.put(&format!("{DIR}/{generation:020}.checkpoint"), bytes);
+            let opened = repl_checkpoint::open(&JsonCodec, STORE, bytes);
+            if let Ok((header, checkpoint)) = opened && header.generation == generation {
+                whole.push((generation, checkpoint.shard(ONE).map(|s| s.mark)));
+            }
+        }
+        let newest = files.iter().rposition(Option::is_some).map(|i| i as u64 + 1);
+        let on_corrupt = if fall_back { OnCorrupt::FallBack } else { OnCorrupt::Fail };
+        let store = crate::protocol::open(&disk).unwrap();
+        if let Ok(found) = recover(store, JsonCodec, &[ONE], on_corrupt) {
+            match found.found.origin {
+                Origin::Fresh => prop_assert_eq!(newest, None),
+                Origin::Resumed { generation } => {
+                    prop_assert_eq!(Some(generation), newest);
+                    prop_assert_eq!(whole.last(), Some(&(generation, found.state.applied_seqno(ONE))));
+                }
+                Origin::FellBack { generation, .. } => {
+                    prop_assert!(fall_back && Some(generation) < newest);
+                    prop_assert_eq!(whole.last(), Some(&(generation, found.state.applied_seqno(ONE))));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! How the checkpointer's own thread ends, and what it leaves behind.
+
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use repl_checkpoint::{
+    Background, CheckpointError, CloseError, FileStore, Health, SaveError, Schedule,
+};
+use repl_core::{ReplicationState, ShardId, Snapshot};
+
+use crate::support::scripted::{Outcome, Scripted};
+use crate::support::{STORE, durable, eventually, marks_in, recovered, save};
+
+const ONE: ShardId = ShardId(1);
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn often() -> Schedule {
+    Schedule::every(Duration::from_millis(5))
+}
+
+fn ignore<E>(_: &CheckpointError<E>) {}
+
+fn started(store: &Scripted, when: Schedule) -> (Arc<ReplicationState>, Background<Infallible>) {
+    let follower = store.recovered(&[1]);
+    (follower.state, follower.checkpointer.spawn(when, durable, ignore).unwrap())
+}
+
+fn saved_up_to(store: &Scripted, mark: u64) -> bool {
+    store.saves() > 0 && store.mark(1) == Some(mark)
+}
+
+#[test]
+fn close_saves_last_and_gives_the_checkpointer_back() {
+    let store = Scripted::default();
+    let (state, background) = started(&store, Schedule::every(HOUR));
+    state.advance(ONE, 5);
+    let mut checkpointer = background.close().unwrap();
+    assert!(saved_up_to(&store, 5));
+    state.advance(ONE, 6);
+    assert_eq!(save(&mut checkpointer), 2);
+}
+
+#[test]
+fn a_last_save_that_fails_is_told_and_the_checkpointer_given_back() {
+    let store = Scripted::default();
+    let (_, background) = started(&store, Schedule::every(HOUR));
+    store.fail_next(&[Outcome::NotSaved]);
+    match background.close().unwrap_err() {
+        CloseError::LastSave { source, mut checkpointer } => {
+            assert!(matches!(source, CheckpointError::Save(SaveError::NotSaved { .. })));
+            save(&mut checkpointer);
+        }
+        other @ CloseError::Panicked(_) => panic!("{other}"),
+    }
+}
+
+#[test]
+fn drop_saves_nothing_and_frees_the_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let follower = recovered(dir.path(), &[1]);
+    let background = follower.checkpointer.spawn(Schedule::every(HOUR), durable, ignore).unwrap();
+    assert!(FileStore::open(dir.path(), STORE).is_err());
+    drop(background);
+    drop(crate::support::store(dir.path()));
+    assert_eq!(crate::support::names(dir.path()), [""; 0]);
+}
+
+#[test]
+fn after_close_the_directory_is_the_checkpointers_until_it_is_dropped() {
+    let dir = tempfile::tempdir().unwrap();
+    let follower = recovered(dir.path(), &[1]);
+    follower.state.advance(ONE, 5);
+    let background = follower.checkpointer.spawn(Schedule::every(HOUR), durable, ignore).unwrap();
+    let checkpointer = background.close().unwrap();
+    assert!(FileStore::open(dir.path(), STORE).is_err());
+    drop(checkpointer);
+    assert_eq!(marks_in(dir.path(), 1), [(1, 5)]);
+    assert_eq!(recovered(dir.path(), &[1]).state.applied_seqno(ONE), Some(5));
+}
+
+#[test]
+fn a_flush_that_panics_stops_the_thread_says_so_and_frees_the_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let follower = recovered(dir.path(), &[1]);
+    let flush = |_: &mut Snapshot| -> Result<(), Infallible> { panic!("the engine is broken") };
+    let background = follower.checkpointer.spawn(often(), flush, ignore).unwrap();
+    let floors = background.floors();
+    let stopped = Health::Stopped { error: "the engine is broken".to_owned() };
+    eventually("a stop", || floors.health() == stopped);
+    match background.close().unwrap_err() {
+        CloseError::Panicked(said) => assert_eq!(said, "the engine is broken"),
+        other @ CloseError::LastSave { .. } => panic!("{other}"),
+    }
+    assert_eq!(floors.health(), stopped);
+    drop(crate::support::store(dir.path()));
+}
+
+#[test]
+fn an_on_error_that_panics_stops_the_thread_and_says_so() {
+    let store = Scripted::default();
+    store.fail_next(&[Outcome::NotSaved]);
+    let follower = store.recovered(&[1]);
+    let background =
+        follower.checkpointer.spawn(often(), durable, |error| panic!("{error}")).unwrap();
+    let floors = background.floors();
+    eventually(
+        "a stop",
+        || matches!(floors.health(), Health::Stopped { error } if error.contains("not saved")),
+    );
+    assert!(matches!(background.close(), Err(CloseError::Panicked(_))));
+}
+
+#[test]
+fn dropped_by_its_own_callback_it_does_not_wait_for_itself() {
+    let store = Scripted::default();
+    let follower = store.recovered(&[1]);
+    let own: Arc<Mutex<Option<Background<&str>>>> = Arc::default();
+    let (inside, ended) = (Arc::clone(&own), Arc::new(AtomicBool::new(false)));
+    let told = Arc::clone(&ended);
+    let on_error = move |_: &CheckpointError<&str>| {
+        drop(inside.lock().unwrap().take());
+        told.store(true, SeqCst);
+    };
+    let background =
+        follower.checkpointer.spawn(Schedule::every(HOUR), |_| Err("no"), on_error).unwrap();
+    *own.lock().unwrap() = Some(background);
+    own.lock().unwrap().as_ref().unwrap().save_now();
+    eventually("an end", || ended.load(SeqCst));
+}
+
+#[test]
+fn drop_waits_for_a_save_in_progress() {
+    let store = Scripted::default();
+    let follower = store.recovered(&[1]);
+    let (begun, ended) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (b, e) = (Arc::clone(&begun), Arc::clone(&ended));
+    let flush = move |_: &mut Snapshot| {
+        b.store(true, SeqCst);
+        std::thread::sleep(Duration::from_millis(200));
+        e.store(true, SeqCst);
+        Ok::<_, Infallible>(())
+    };
+    let background = follower.checkpointer.spawn(Schedule::every(HOUR), flush, ignore).unwrap();
+    background.save_now();
+    eventually("a save in progress", || begun.load(SeqCst));
+    drop(background);
+    assert!(ended.load(SeqCst));
+    assert_eq!(store.saves(), 1);
+}

@@ -1,0 +1,185 @@
+//! What the tests share.
+
+pub(crate) mod arbitrary;
+pub(crate) mod faulty;
+pub(crate) mod scripted;
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use repl_checkpoint::{
+    Checkpoint, Checkpointer, Codec, EpochStart, FileStore, Generation, Header, JsonCodec,
+    OnCorrupt, OpenStoreError, RecoverError, Recovered, Saved, SeqRange, ShardCheckpoint, StoreId,
+    open, recover, seal,
+};
+use repl_core::{Incarnation, LogId, SeqNo, ShardId, Snapshot};
+
+pub(crate) const STORE: StoreId = StoreId(0xfeed);
+
+/// A shard that has nothing but a mark.
+pub(crate) fn shard(id: u64, mark: SeqNo) -> ShardCheckpoint {
+    ShardCheckpoint {
+        shard: ShardId(id),
+        log: LogId::UNNAMED,
+        incarnation: Incarnation(0),
+        mark,
+        completed: Box::default(),
+        epochs: Box::default(),
+    }
+}
+
+/// A checkpoint of plain shards.
+pub(crate) fn marks(marks: &[(u64, SeqNo)]) -> Checkpoint {
+    Checkpoint {
+        next_incarnation: Incarnation(1),
+        shards: marks.iter().map(|(id, mark)| shard(*id, *mark)).collect(),
+    }
+}
+
+/// Every field in use: absent and present optional ones, and the largest numbers.
+pub(crate) fn every_field() -> Checkpoint {
+    let range = |first, last| SeqRange { first, last };
+    let epoch = |epoch, first| EpochStart { epoch, first };
+    Checkpoint {
+        next_incarnation: Incarnation(8),
+        shards: vec![
+            shard(0, 0),
+            ShardCheckpoint {
+                log: LogId(0x0123_4567_89ab_cdef_0011_2233_4455_6677),
+                incarnation: Incarnation(7),
+                completed: Box::new([range(44, 44), range(46, 50)]),
+                epochs: Box::new([epoch(0, 1), epoch(3, 40)]),
+                ..shard(1, 42)
+            },
+            ShardCheckpoint {
+                incarnation: Incarnation(2),
+                completed: Box::new([range((1 << 53) + 3, u64::MAX)]),
+                ..shard(1 << 40, (1 << 53) + 1)
+            },
+            ShardCheckpoint {
+                log: LogId(u128::MAX),
+                epochs: Box::new([epoch(u64::MAX, u64::MAX)]),
+                ..shard(u64::MAX, u64::MAX)
+            },
+        ],
+    }
+}
+
+pub(crate) fn header(generation: Generation) -> Header {
+    Header { store: STORE, generation, confirmed: generation.saturating_sub(1) }
+}
+
+pub(crate) fn sealed(generation: Generation, checkpoint: &Checkpoint) -> Vec<u8> {
+    seal(&JsonCodec, header(generation), checkpoint).unwrap()
+}
+
+pub(crate) fn file_name(generation: Generation) -> String {
+    format!("{generation:020}.checkpoint")
+}
+
+pub(crate) fn file(dir: &Path, generation: Generation) -> PathBuf {
+    dir.join(file_name(generation))
+}
+
+pub(crate) fn put(dir: &Path, generation: Generation, bytes: &[u8]) {
+    fs::write(file(dir, generation), bytes).unwrap();
+}
+
+/// What the file of a generation says.
+pub(crate) fn saved_in(dir: &Path, generation: Generation) -> (Header, Checkpoint) {
+    open(&JsonCodec, STORE, &fs::read(file(dir, generation)).unwrap()).unwrap()
+}
+
+/// The marks that the file of a generation holds.
+pub(crate) fn marks_in(dir: &Path, generation: Generation) -> Vec<(u64, SeqNo)> {
+    let (_, checkpoint) = saved_in(dir, generation);
+    checkpoint.shards.iter().map(|s| (s.shard.0, s.mark)).collect()
+}
+
+/// The names in a directory but for the lock, sorted.
+pub(crate) fn names(dir: &Path) -> Vec<String> {
+    contents(dir).into_keys().collect()
+}
+
+/// Every name in a directory but for the lock, with the bytes of files.
+pub(crate) fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entry = |entry: fs::DirEntry| {
+        let bytes = fs::read(entry.path()).unwrap_or_default();
+        (entry.file_name().to_string_lossy().into_owned(), bytes)
+    };
+    let all = fs::read_dir(dir).unwrap().map(|e| entry(e.unwrap()));
+    all.filter(|(name, _)| name != "LOCK").collect()
+}
+
+/// Opens a directory that nobody should hold, and waits a moment where somebody does: a process
+/// that another test is just starting keeps a copy of every lock until it has begun.
+pub(crate) fn store(dir: &Path) -> FileStore {
+    let end = Instant::now() + Duration::from_secs(10);
+    loop {
+        match FileStore::open(dir, STORE) {
+            Err(OpenStoreError::Locked { .. }) if Instant::now() < end => {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            opened => return opened.unwrap(),
+        }
+    }
+}
+
+pub(crate) fn try_recover(
+    dir: &Path,
+    shards: &[u64],
+    on_corrupt: OnCorrupt,
+) -> Result<Recovered, RecoverError> {
+    let shards: Vec<ShardId> = shards.iter().copied().map(ShardId).collect();
+    recover(store(dir), JsonCodec, &shards, on_corrupt)
+}
+
+pub(crate) fn recovered(dir: &Path, shards: &[u64]) -> Recovered {
+    try_recover(dir, shards, OnCorrupt::Fail).unwrap()
+}
+
+/// A flush of an engine whose every apply is durable.
+#[expect(clippy::unnecessary_wraps, reason = "has the signature that a flush must have")]
+pub(crate) fn durable(_: &mut Snapshot) -> Result<(), Infallible> {
+    Ok(())
+}
+
+/// Saves, and returns the generation; panics where there was nothing to save.
+pub(crate) fn save(checkpointer: &mut Checkpointer) -> Generation {
+    match checkpointer.checkpoint(durable).unwrap() {
+        Saved::Written { generation } => generation,
+        Saved::Unchanged => panic!("nothing was saved"),
+    }
+}
+
+/// Waits until `happened`, for 10 s at most.
+pub(crate) fn eventually(what: &str, happened: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(10);
+    while !happened() {
+        assert!(Instant::now() < end, "10 s passed, and not yet: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Says that a test could not run here, past the capture of the test harness. Fails where nothing
+/// may be skipped.
+pub(crate) fn skipped(why: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped: {why}");
+    assert!(
+        std::env::var_os("CI").is_none_or(|ci| ci != "1"),
+        "skipped: {why}; under CI=1 nothing may be"
+    );
+}
+
+/// Every codec of this build.
+pub(crate) fn codecs() -> Vec<&'static dyn Codec> {
+    vec![
+        &JsonCodec,
+        #[cfg(feature = "bincode")]
+        &repl_checkpoint::BincodeCodec,
+    ]
+}

@@ -1,0 +1,258 @@
+//! A disk in memory that records every call and fails the one that it is told to.
+//!
+//! It loses nothing by itself: what a power cut may leave is the simulated disk's matter. Here it is
+//! about what the store does when a call fails.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use repl_checkpoint::{Disk, Kind};
+
+/// Clones share one disk.
+#[derive(Clone)]
+pub(crate) struct Faulty(Arc<Mutex<Inner>>);
+
+struct Inner {
+    dirs: BTreeSet<PathBuf>,
+    files: BTreeMap<PathBuf, Vec<u8>>,
+    locked: BTreeSet<PathBuf>,
+    calls: Vec<String>,
+    fault: Option<Fault>,
+}
+
+/// Which calls fail, and how.
+#[derive(Debug, Clone)]
+pub(crate) struct Fault {
+    /// Only calls whose record starts like this count.
+    pub(crate) on: &'static str,
+    /// How many of them still succeed.
+    pub(crate) after: usize,
+    /// How many fail from there on.
+    pub(crate) times: usize,
+    pub(crate) how: How,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum How {
+    /// Nothing is done.
+    Errno(i32),
+    /// It is done all the same, as on a network disk that loses the answer.
+    DoneBut(i32),
+    /// A write takes this many bytes.
+    Short(usize),
+}
+
+/// An open file or directory.
+pub(crate) struct Handle(PathBuf);
+
+pub(crate) struct Lock(PathBuf, Faulty);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        self.1.inner().locked.remove(&self.0);
+    }
+}
+
+/// What a call is to do.
+enum Turn {
+    Do,
+    DoThenFail(io::Error),
+    Short(usize),
+}
+
+impl Faulty {
+    /// An empty disk with one directory, `/disk`.
+    pub(crate) fn new() -> Self {
+        Faulty(Arc::new(Mutex::new(Inner {
+            dirs: BTreeSet::from(["/".into(), "/disk".into()]),
+            files: BTreeMap::new(),
+            locked: BTreeSet::new(),
+            calls: Vec::new(),
+            fault: None,
+        })))
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap()
+    }
+
+    /// Forgets the calls so far, and arms the fault.
+    pub(crate) fn arm(&self, fault: impl Into<Option<Fault>>) {
+        let mut inner = self.inner();
+        inner.calls.clear();
+        inner.fault = fault.into();
+    }
+
+    /// Every call since the last [`Faulty::arm`]: a verb and the names it was called with, below
+    /// `/disk/marks` only the name, without what makes temporary names unique.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        self.inner().calls.clone()
+    }
+
+    pub(crate) fn put(&self, path: &str, bytes: &[u8]) {
+        self.inner().files.insert(path.into(), bytes.to_vec());
+    }
+
+    pub(crate) fn mkdir(&self, path: &str) {
+        self.inner().dirs.insert(path.into());
+    }
+
+    /// The paths of all files but for locks.
+    pub(crate) fn paths(&self) -> Vec<String> {
+        let inner = self.inner();
+        let paths = inner.files.keys().map(|p| p.display().to_string());
+        paths.filter(|p| !p.ends_with("/LOCK")).collect()
+    }
+
+    fn turn(&self, verb: &str, paths: &[&Path]) -> io::Result<Turn> {
+        let names: Vec<String> = paths.iter().map(|p| short(p)).collect();
+        let call = format!("{verb} {}", names.join(" -> "));
+        let mut inner = self.inner();
+        let fault = inner.fault.as_mut().filter(|f| call.starts_with(f.on));
+        let how = fault.and_then(|fault| match (fault.after, fault.times) {
+            (0, 0) => None,
+            (0, _) => {
+                fault.times -= 1;
+                Some(fault.how)
+            }
+            _ => {
+                fault.after -= 1;
+                None
+            }
+        });
+        inner.calls.push(call);
+        match how {
+            None => Ok(Turn::Do),
+            Some(How::Errno(errno)) => Err(io::Error::from_raw_os_error(errno)),
+            Some(How::DoneBut(errno)) => Ok(Turn::DoThenFail(io::Error::from_raw_os_error(errno))),
+            Some(How::Short(n)) => Ok(Turn::Short(n)),
+        }
+    }
+
+    /// Does what `act` does unless the call is to fail.
+    fn call<T>(
+        &self,
+        verb: &str,
+        paths: &[&Path],
+        act: impl FnOnce(&mut Inner) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let turn = self.turn(verb, paths)?;
+        let done = act(&mut self.inner());
+        match turn {
+            Turn::DoThenFail(err) => Err(err),
+            Turn::Do | Turn::Short(_) => done,
+        }
+    }
+}
+
+fn short(path: &Path) -> String {
+    let full = path.display().to_string();
+    let name = full.strip_prefix("/disk/marks/").unwrap_or(&full);
+    name.split_inclusive(".temp").next().unwrap_or(name).to_owned()
+}
+
+fn not_found() -> io::Error {
+    io::ErrorKind::NotFound.into()
+}
+
+impl Disk for Faulty {
+    type File = Handle;
+    type Dir = Handle;
+    type Lock = Lock;
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        self.call("create_dir", &[path], |disk| {
+            match path.parent().is_some_and(|p| disk.dirs.contains(p)) {
+                true if disk.dirs.insert(path.into()) => Ok(()),
+                true => Err(io::ErrorKind::AlreadyExists.into()),
+                false => Err(not_found()),
+            }
+        })
+    }
+
+    fn open_dir(&self, path: &Path) -> io::Result<Handle> {
+        self.call("open_dir", &[path], |disk| {
+            let there = disk.dirs.get(path).ok_or_else(not_found)?;
+            Ok(Handle(there.clone()))
+        })
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<OsString>> {
+        self.call("list", &[dir], |disk| {
+            let inside = disk.files.keys().chain(&disk.dirs);
+            let inside = inside.filter(|p| p.parent() == Some(dir));
+            Ok(inside.filter_map(|p| p.file_name().map(Into::into)).collect())
+        })
+    }
+
+    fn kind(&self, path: &Path) -> io::Result<Kind> {
+        self.call("kind", &[path], |disk| {
+            if disk.dirs.contains(path) {
+                Ok(Kind::Dir)
+            } else if disk.files.contains_key(path) {
+                Ok(Kind::File)
+            } else {
+                Err(not_found())
+            }
+        })
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.call("read", &[path], |disk| disk.files.get(path).cloned().ok_or_else(not_found))
+    }
+
+    fn create_new(&self, path: &Path) -> io::Result<Handle> {
+        self.call("create_new", &[path], |disk| {
+            if disk.files.contains_key(path) {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            disk.files.insert(path.into(), Vec::new());
+            Ok(Handle(path.into()))
+        })
+    }
+
+    fn write(&self, file: &mut Handle, bytes: &[u8]) -> io::Result<usize> {
+        let turn = self.turn("write", &[&file.0])?;
+        let taken = match turn {
+            Turn::Short(n) => n.min(bytes.len()),
+            Turn::Do | Turn::DoThenFail(_) => bytes.len(),
+        };
+        let mut inner = self.inner();
+        let content = inner.files.get_mut(&file.0).ok_or_else(not_found)?;
+        content.extend_from_slice(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn sync_file(&self, file: &Handle) -> io::Result<()> {
+        self.call("sync_file", &[&file.0], |_| Ok(()))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.call("rename", &[from, to], |disk| {
+            let content = disk.files.remove(from).ok_or_else(not_found)?;
+            disk.files.insert(to.into(), content);
+            Ok(())
+        })
+    }
+
+    fn sync_dir(&self, dir: &Handle) -> io::Result<()> {
+        self.call("sync_dir", &[&dir.0], |_| Ok(()))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.call("remove", &[path], |disk| {
+            disk.files.remove(path).map(|_| ()).ok_or_else(not_found)
+        })
+    }
+
+    fn try_lock(&self, path: &Path) -> io::Result<Option<Lock>> {
+        let free = self.call("try_lock", &[path], |disk| {
+            disk.files.entry(path.into()).or_default();
+            Ok(disk.locked.insert(path.into()))
+        })?;
+        Ok(free.then(|| Lock(path.into(), self.clone())))
+    }
+}
