@@ -1,0 +1,297 @@
+//! What each thread does: everything, at random, and checks each answer.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+use repl_core::{Advance, NewShard, SeqNo};
+
+use super::StressError;
+use super::checker::{Checked, Checker};
+use super::ledger::{Changes, Life, ShardLedger, locked};
+use super::report::Operations;
+use super::round::Round;
+use super::seqnos;
+use super::subject::{Handle, Subject};
+use super::violation::Invariant;
+use crate::rng::Rng;
+
+/// How many handles on lives that have ended a thread keeps.
+const OLD_HANDLES: usize = 8;
+
+/// After how many tries, some of which find nothing to do, a thread says how many operations it
+/// has done.
+const REPORTED: u64 = 256;
+
+pub(crate) struct Worker<'a, S: Subject> {
+    round: &'a Round<'a, S>,
+    checker: Checker<'a, S>,
+    rng: Rng,
+    done: Operations,
+    /// One handle a shard, as it was when it was last looked up.
+    held: Vec<Option<Held<S::Handle>>>,
+    old: VecDeque<Held<S::Handle>>,
+}
+
+#[derive(Clone)]
+struct Held<H> {
+    handle: H,
+    life: Arc<Life>,
+}
+
+impl<'a, S: Subject> Worker<'a, S> {
+    pub(crate) fn new(round: &'a Round<'a, S>, thread: u64) -> Self {
+        let (seed, stream) = round.stream(thread);
+        let checker = round.checker();
+        Worker {
+            round,
+            checker,
+            rng: Rng::new(seed, stream),
+            done: Operations::default(),
+            held: checker.ledger.shards.iter().map(|_| None).collect(),
+            old: VecDeque::new(),
+        }
+    }
+
+    /// Works until the round is over.
+    pub(crate) fn run(mut self) -> Operations {
+        let (mut tried, mut reported) = (0_u64, 0);
+        while !self.round.is_over() {
+            if let Err(error) = self.one() {
+                self.round.fail(error);
+            }
+            tried += 1;
+            if tried.is_multiple_of(REPORTED) {
+                let done = self.done.total();
+                self.round.did(done - reported);
+                reported = done;
+            }
+        }
+        self.done
+    }
+
+    fn one(&mut self) -> Result<(), StressError> {
+        // Half of the work is on two shards, so that threads meet.
+        let shards = self.checker.ledger.shards.len() as u64;
+        let among = if self.rng.one_in(2) { 2 } else { shards };
+        let shard = usize::try_from(self.rng.below(among)).unwrap_or(0);
+        match self.rng.below(4096) {
+            0..1400 => self.advance_by_handle(shard)?,
+            1400..2100 => self.advance_by_id(shard)?,
+            2100..2800 => self.read_by_handle(shard)?,
+            2800..3300 => self.read_by_id(shard)?,
+            3300..3500 => self.advance_by_old_handle()?,
+            3500..3930 => {
+                self.done.comparisons += 1;
+                self.checker.compare(&self.checker.ledger.shards[shard])?;
+            }
+            3930..4050 => self.snapshot()?,
+            4050..4092 => self.change(shard)?,
+            _ => self.done.checkpoints += u64::from(self.round.checkpoint(&mut self.rng)?),
+        }
+        Ok(())
+    }
+
+    fn hold(&mut self, shard: usize) -> Checked<Option<Held<S::Handle>>> {
+        let held = &mut self.held[shard];
+        if held.is_none() {
+            let found = self.checker.look_up(&self.checker.ledger.shards[shard])?;
+            *held = found.map(|(handle, life)| Held { handle, life });
+        }
+        Ok(held.clone())
+    }
+
+    /// Puts a handle on a life that has ended aside.
+    fn put_aside(&mut self, shard: usize) {
+        self.old.extend(self.held[shard].take());
+        if self.old.len() > OLD_HANDLES {
+            self.old.pop_front();
+        }
+    }
+
+    /// Mostly a little ahead of what was seen, else the same again or behind it.
+    fn progress(&mut self, seen: SeqNo) -> u64 {
+        let at = seqnos::progress(seen);
+        match self.rng.below(8) {
+            0 => at.saturating_sub(self.rng.below(8)),
+            1 => at,
+            _ => at + 1 + self.rng.below(4),
+        }
+    }
+
+    fn advance_by_handle(&mut self, shard: usize) -> Checked {
+        let Some(Held { handle, life }) = self.hold(shard)? else { return Ok(()) };
+        let ended = life.ended.load(SeqCst);
+        let before = life.has_seen();
+        let asked = if self.rng.one_in(16) {
+            before
+        } else {
+            seqnos::by_handle(self.progress(before), life.shard, life.incarnation)
+        };
+        life.asked.fetch_max(asked, SeqCst);
+        let outcome = handle.advance(asked);
+        self.done.advances_by_handle += 1;
+        if outcome == Advance::Removed {
+            self.put_aside(shard);
+            return self.removed(&life);
+        }
+        if ended {
+            return self.rose_from_the_dead(&life, asked);
+        }
+        self.checker.answered(&life, before, asked, outcome)?;
+        self.checker.saw(&life, life.has_seen(), handle.applied())
+    }
+
+    /// A handle was told that its life had ended: somebody has begun to end it, and no look-up
+    /// finds it any more.
+    fn removed(&self, life: &Life) -> Checked {
+        let found = self.checker.subject.handle(life.shard).map(|handle| handle.incarnation());
+        if life.ending.load(SeqCst) && found != Some(life.incarnation) {
+            return Ok(());
+        }
+        self.checker.at_most(Invariant::TableIsTrue, life, life.incarnation.0, None)
+    }
+
+    fn rose_from_the_dead(&self, life: &Life, asked: SeqNo) -> Checked {
+        self.checker.at_most(Invariant::RemovedStaysRemoved, life, asked, None)
+    }
+
+    fn advance_by_old_handle(&mut self) -> Checked {
+        let old = usize::try_from(self.rng.below(self.old.len() as u64)).unwrap_or(0);
+        let Some(Held { handle, life }) = self.old.get(old).cloned() else { return Ok(()) };
+        let before = life.has_seen();
+        let ended = life.ended.load(SeqCst);
+        let asked = seqnos::by_handle(self.progress(before) + 64, life.shard, life.incarnation);
+        life.asked.fetch_max(asked, SeqCst);
+        let outcome = handle.advance(asked);
+        self.done.advances_by_old_handle += 1;
+        if ended && outcome != Advance::Removed {
+            return self.rose_from_the_dead(&life, asked);
+        }
+        self.checker.saw(&life, before, handle.applied())
+    }
+
+    fn advance_by_id(&mut self, shard: usize) -> Checked {
+        let ledger = &self.checker.ledger.shards[shard];
+        let view = ledger.view();
+        let life = view.current.and_then(|current| ledger.life(current));
+        let before = life.as_ref().map_or(0, |life| life.has_seen());
+        let asked = seqnos::by_id(self.progress(before), ledger.shard);
+        ledger.asked_by_id.fetch_max(asked, SeqCst);
+        let outcome = self.checker.subject.advance(ledger.shard, asked);
+        self.done.advances_by_id += 1;
+        if !view.held_until(&ledger.view()) {
+            if let Advance::Moved { .. } = outcome {
+                locked(&ledger.strays).push(asked);
+            }
+            return Ok(());
+        }
+        let Some(life) = life else {
+            let unknown = outcome == Advance::UnknownShard;
+            return if unknown { Ok(()) } else { Err(self.ghost(ledger, asked)) };
+        };
+        self.checker.answered(&life, before, asked, outcome)?;
+        life.asked_by_id.fetch_max(asked, SeqCst);
+        Ok(())
+    }
+
+    /// A shard that is not tracked has answered.
+    fn ghost(&self, shard: &ShardLedger, number: SeqNo) -> super::Violation {
+        let who = (shard.shard, None);
+        self.checker.violation(Invariant::TableIsTrue, who, Some(number), None)
+    }
+
+    fn read_by_handle(&mut self, shard: usize) -> Checked {
+        let Some(Held { handle, life }) = self.hold(shard)? else { return Ok(()) };
+        self.done.reads += 1;
+        self.checker.saw(&life, life.has_seen(), handle.applied())
+    }
+
+    fn read_by_id(&mut self, shard: usize) -> Checked {
+        let ledger = &self.checker.ledger.shards[shard];
+        let view = ledger.view();
+        let life = view.current.and_then(|current| ledger.life(current));
+        let before = life.as_ref().map_or(0, |life| life.has_seen());
+        let mark = self.checker.subject.applied(ledger.shard);
+        self.done.reads += 1;
+        if !view.held_until(&ledger.view()) {
+            return Ok(());
+        }
+        match (life, mark) {
+            (Some(life), Some(mark)) => self.checker.saw(&life, before, mark),
+            (None, None) => Ok(()),
+            (None, Some(mark)) => Err(self.ghost(ledger, mark)),
+            (Some(life), None) => {
+                self.checker.at_most(Invariant::TableIsTrue, &life, life.incarnation.0, None)
+            }
+        }
+    }
+
+    fn snapshot(&mut self) -> Checked {
+        let before = self.checker.before_snapshot();
+        let snapshot = self.checker.subject.snapshot();
+        self.done.snapshots += 1;
+        self.checker.snapshot(&before, &snapshot)
+    }
+
+    /// Begins or ends a life of a shard, unless another thread is at it.
+    fn change(&mut self, shard: usize) -> Checked {
+        let ledger = &self.checker.ledger.shards[shard];
+        let Ok(mut changes) = ledger.changing.try_lock() else { return Ok(()) };
+        changes.count += 1;
+        let current = ledger.view().current;
+        let ending = current.and_then(|current| ledger.life(current));
+        let seen = ending.as_ref().map_or(0, |life| seqnos::progress(life.has_seen()));
+        let start = match self.rng.below(4) {
+            0 => 0,
+            1 => seqnos::start(seen + self.rng.below(4), ledger.shard, changes.count),
+            _ => seqnos::start(self.rng.below(seen + 1), ledger.shard, changes.count),
+        };
+        let new = NewShard::new(ledger.shard).at(start);
+        let subject = self.checker.subject;
+        let Some(ending) = ending else {
+            ledger.change_begins();
+            let added = subject.add(new);
+            self.done.adds += 1;
+            return self.begun(ledger, &mut changes, added, start);
+        };
+        ending.ending.store(true, SeqCst);
+        ledger.change_begins();
+        if self.rng.one_in(2) {
+            let reset = subject.reset(new);
+            ending.ended.store(true, SeqCst);
+            self.done.resets += 1;
+            return self.begun(ledger, &mut changes, reset, start);
+        }
+        let removed = subject.remove(ledger.shard);
+        ending.ended.store(true, SeqCst);
+        ledger.change_ends(None);
+        self.done.removes += 1;
+        if removed {
+            return Ok(());
+        }
+        self.checker.at_most(Invariant::TableIsTrue, &ending, ending.incarnation.0, None)
+    }
+
+    /// Records a life that was begun, and that it is new and begins where it was told to.
+    fn begun(
+        &self,
+        ledger: &ShardLedger,
+        changes: &mut Changes,
+        handle: Option<S::Handle>,
+        start: SeqNo,
+    ) -> Checked {
+        let Some(handle) = handle else { return Err(self.ghost(ledger, start)) };
+        let incarnation = handle.incarnation();
+        let Some(life) = ledger.life(incarnation).filter(|_| changes.newest < Some(incarnation))
+        else {
+            let (newest, who) = (changes.newest.map(|i| i.0 + 1), (ledger.shard, changes.newest));
+            let risen = Invariant::IncarnationsRise;
+            return Err(self.checker.violation(risen, who, newest, Some(incarnation.0)));
+        };
+        changes.newest = Some(incarnation);
+        let _ = life.start.set(start);
+        ledger.change_ends(Some(incarnation));
+        self.checker.saw(&life, start, handle.applied())
+    }
+}

@@ -1,0 +1,5 @@
+//! What the stress suite accepts and what it must not.
+
+mod honest;
+mod planted;
+mod planted_bugs_are_caught;
