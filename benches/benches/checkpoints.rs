@@ -1,0 +1,121 @@
+//! Encoding, decoding and saving checkpoints: ours, the seed's design, and the bare work.
+#![expect(clippy::unwrap_used, reason = "a bench may stop")]
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::hint::black_box;
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use benches::rounds::{contender, criterion, rounds};
+use benches::{dense_ids, seed, state_of, wide_ids};
+use criterion::{Criterion, criterion_group, criterion_main};
+use repl_checkpoint::{
+    BincodeCodec, Checkpoint, CheckpointStore, FileStore, Header, JsonCodec, Save, StoreId, open,
+    seal,
+};
+
+const SHARDS: u64 = 65_536;
+
+/// Encoding and sealing, against copying and checksumming the same bytes.
+fn encode(c: &mut Criterion) {
+    let checkpoint = Checkpoint::of(&state_of(&dense_ids(SHARDS)).snapshot());
+    let header = Header { generation: 1, ..Header::default() };
+    let sealed = seal(&BincodeCodec, header, &checkpoint).unwrap();
+    rounds(
+        c,
+        "bincode_seal_65536",
+        vec![
+            contender("ours", |b| {
+                b.iter(|| seal(&BincodeCodec, header, black_box(&checkpoint)).unwrap());
+            }),
+            contender("memcpy_crc32c", |b| {
+                b.iter(|| {
+                    let copy = black_box(&sealed).clone();
+                    let crc = crc32c::crc32c(&copy);
+                    (copy, crc)
+                });
+            }),
+        ],
+    );
+}
+
+/// Opening and decoding with every check, against `serde_json` into the seed's map.
+fn decode(c: &mut Criterion) {
+    for (name, ids) in [("dense", dense_ids(SHARDS)), ("wide", wide_ids(SHARDS))] {
+        let snapshot = state_of(&ids).snapshot();
+        let header = Header { generation: 1, ..Header::default() };
+        let sealed = seal(&JsonCodec, header, &Checkpoint::of(&snapshot)).unwrap();
+        let map: HashMap<u64, u64> = snapshot.iter().map(|(id, mark)| (id.0, mark)).collect();
+        let json = serde_json::to_vec(&map).unwrap();
+        rounds(
+            c,
+            &format!("json_open_65536_{name}"),
+            vec![
+                contender("ours", |b| {
+                    b.iter(|| open(&JsonCodec, StoreId::UNNAMED, black_box(&sealed)).unwrap());
+                }),
+                contender("seed", |b| {
+                    b.iter(|| seed::Marks::decode(black_box(&json)).unwrap());
+                }),
+            ],
+        );
+    }
+}
+
+/// A save of 1,024 shards, against the bare system calls that it takes.
+fn save(c: &mut Criterion) {
+    let checkpoint = Checkpoint::of(&state_of(&dense_ids(1024)).snapshot());
+    let bytes = seal(&JsonCodec, Header::default(), &checkpoint).unwrap();
+    // In the build folder: the folder for temporary files may lie in memory.
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let mut store = FileStore::open(dir.path().join("ours"), StoreId::UNNAMED).unwrap();
+    let mut generation = 0;
+    let bare = dir.path().join("bare");
+    std::fs::create_dir(&bare).unwrap();
+    let open_dir = File::open(&bare).unwrap();
+    let mut number = 0;
+    rounds(
+        c,
+        "file_save_1024",
+        vec![
+            contender("ours", |b| {
+                b.iter(|| {
+                    generation += 1;
+                    let save = Save { generation, confirmed: generation - 1, bytes: &bytes };
+                    store.save(save).unwrap();
+                });
+            }),
+            contender("bare_system_calls", |b| {
+                b.iter(|| {
+                    number += 1;
+                    bare_save(&bare, &open_dir, number, &bytes);
+                });
+            }),
+        ],
+    );
+}
+
+/// Create, write, sync, rename, sync the directory, remove the one before the last.
+fn bare_save(dir: &Path, open_dir: &File, number: u64, bytes: &[u8]) {
+    let temp = dir.join(format!("{number}.temp"));
+    let mut file = OpenOptions::new().write(true).create_new(true).open(&temp).unwrap();
+    file.write_all(bytes).unwrap();
+    file.sync_all().unwrap();
+    drop(file);
+    std::fs::rename(&temp, dir.join(number.to_string())).unwrap();
+    open_dir.sync_all().unwrap();
+    if number > 2 {
+        std::fs::remove_file(dir.join((number - 2).to_string())).unwrap();
+    }
+}
+
+/// Syncs take milliseconds and vary: longer turns.
+fn slow() -> Criterion {
+    criterion().measurement_time(Duration::from_secs(1))
+}
+
+criterion_group! { name = bytes; config = criterion(); targets = encode, decode }
+criterion_group! { name = saves; config = slow(); targets = save }
+criterion_main!(bytes, saves);

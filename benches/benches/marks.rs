@@ -1,0 +1,199 @@
+//! Reading, advancing and snapshotting marks: ours, the seed's design, and raw atomics.
+#![expect(clippy::unwrap_used, reason = "a bench may stop")]
+
+use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use benches::rounds::{contender, criterion, rounds};
+use benches::{dense_ids, mark, seed, state_of, wide_ids};
+use criterion::{Bencher, Criterion, criterion_group, criterion_main};
+use crossbeam_utils::CachePadded;
+use repl_core::{NewShard, ReplicationState, ShardId};
+
+/// Operations in one iteration, so that the loop of the harness weighs nothing.
+const BATCH: u64 = 256;
+
+fn read_handle(c: &mut Criterion) {
+    let state = ReplicationState::single();
+    let shard = state.shard(ShardId::SINGLE).unwrap();
+    let raw = CachePadded::new(AtomicU64::new(0));
+    rounds(
+        c,
+        "read",
+        vec![
+            contender("ours", |b| {
+                b.iter(|| batch(|_| black_box(&shard).applied()));
+            }),
+            contender("raw_load", |b| {
+                b.iter(|| batch(|_| black_box(&raw).load(Ordering::Acquire)));
+            }),
+        ],
+    );
+}
+
+fn advance_handle(c: &mut Criterion) {
+    let state = ReplicationState::single();
+    let shard = state.shard(ShardId::SINGLE).unwrap();
+    let raw = CachePadded::new(AtomicU64::new(0));
+    let (mut ours, mut theirs) = (0, 0);
+    rounds(
+        c,
+        "advance",
+        vec![
+            contender("ours", |b| {
+                b.iter(|| {
+                    batch(|_| {
+                        ours += 1;
+                        black_box(&shard).advance(ours)
+                    });
+                });
+            }),
+            contender("raw_fetch_max", |b| {
+                b.iter(|| {
+                    batch(|_| {
+                        theirs += 1;
+                        black_box(&raw).fetch_max(theirs, Ordering::AcqRel)
+                    });
+                });
+            }),
+        ],
+    );
+}
+
+fn stale_advance(c: &mut Criterion) {
+    let state = ReplicationState::single();
+    let shard = state.shard(ShardId::SINGLE).unwrap();
+    shard.advance(BATCH);
+    let raw = CachePadded::new(AtomicU64::new(0));
+    rounds(
+        c,
+        "stale_advance",
+        vec![
+            contender("ours", |b| {
+                b.iter(|| batch(|i| black_box(&shard).advance(i)));
+            }),
+            contender("raw_load", |b| {
+                b.iter(|| batch(|_| black_box(&raw).load(Ordering::Acquire)));
+            }),
+        ],
+    );
+}
+
+/// By id, in a state whose shards were added in several calls and some of which were removed,
+/// while another thread adds and removes one a thousand times a second.
+fn by_id(c: &mut Criterion) {
+    let ids = wide_ids(1024);
+    let state = state_of(&ids[..900]);
+    let rest: Vec<NewShard> = ids[900..].iter().copied().map(NewShard::new).collect();
+    state.add_shards(&rest).unwrap();
+    let theirs = seed::Marks::new(&ids);
+    let stop = AtomicBool::new(false);
+    let id = |i: u64| ids[usize::try_from(i * 37 % 1024).unwrap()];
+    let mut seqno = mark(1024);
+    thread::scope(|s| {
+        s.spawn(|| {
+            let new = NewShard::new(ShardId(1));
+            while !stop.load(Ordering::Relaxed) {
+                state.add_shard(new).unwrap();
+                thread::sleep(Duration::from_millis(1));
+                state.remove_shard(new.shard).unwrap();
+            }
+        });
+        rounds(
+            c,
+            "read_by_id",
+            vec![
+                contender("ours", |b| b.iter(|| batch(|i| state.applied_seqno(id(i))))),
+                contender("seed", |b| b.iter(|| batch(|i| theirs.applied(id(i))))),
+            ],
+        );
+        let (seqno, other) = (&mut seqno, &mut 0);
+        rounds(
+            c,
+            "advance_by_id",
+            vec![
+                contender("ours", |b| {
+                    b.iter(|| {
+                        *seqno += 1;
+                        batch(|i| state.advance(id(i), *seqno));
+                    });
+                }),
+                contender("seed", |b| {
+                    b.iter(|| {
+                        *other += 1;
+                        batch(|i| theirs.advance(id(i), *other));
+                    });
+                }),
+            ],
+        );
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
+/// Two threads, each advancing its own of two shards that were added next to each other.
+fn neighbours(c: &mut Criterion) {
+    let state = ReplicationState::new(&dense_ids(2));
+    let shards = [state.shard(ShardId(0)).unwrap(), state.shard(ShardId(1)).unwrap()];
+    let raw: [CachePadded<AtomicU64>; 2] = Default::default();
+    rounds(
+        c,
+        "two_threads_neighbours",
+        vec![
+            contender("ours", |b| {
+                two_threads(b, |thread, seqno| {
+                    black_box(shards[thread].advance(shards[thread].applied() + seqno % 2));
+                });
+            }),
+            contender("raw_padded", |b| {
+                two_threads(b, |thread, seqno| {
+                    let at = raw[thread].load(Ordering::Acquire);
+                    black_box(raw[thread].fetch_max(at + seqno % 2, Ordering::AcqRel));
+                });
+            }),
+        ],
+    );
+}
+
+fn snapshot(c: &mut Criterion) {
+    for shards in [1024, 65_536] {
+        let ids = dense_ids(shards);
+        let ours = state_of(&ids);
+        let theirs = seed::Marks::new(&ids);
+        rounds(
+            c,
+            &format!("snapshot_{shards}"),
+            vec![
+                contender("ours", |b| b.iter(|| ours.snapshot())),
+                contender("seed", |b| b.iter(|| theirs.snapshot())),
+            ],
+        );
+    }
+}
+
+fn batch<T>(mut f: impl FnMut(u64) -> T) {
+    for i in 0..BATCH {
+        black_box(f(i));
+    }
+}
+
+fn two_threads(b: &mut Bencher<'_>, f: impl Fn(usize, u64) + Sync) {
+    b.iter_custom(|iters| {
+        let start = Instant::now();
+        thread::scope(|s| {
+            for thread in 0..2 {
+                let f = &f;
+                s.spawn(move || (0..iters * BATCH).for_each(|seqno| f(thread, seqno)));
+            }
+        });
+        start.elapsed()
+    });
+}
+
+criterion_group! {
+    name = benches;
+    config = criterion();
+    targets = read_handle, advance_handle, stale_advance, by_id, neighbours, snapshot
+}
+criterion_main!(benches);

@@ -1,0 +1,36 @@
+//! What the benches share: the design that this project grew from, shard ids, and rounds.
+//!
+//! ```
+//! let marks = benches::seed::Marks::new(&benches::dense_ids(4));
+//! marks.advance(repl_core::ShardId(3), 7);
+//! assert_eq!(marks.applied(repl_core::ShardId(3)), Some(7));
+//! ```
+
+pub mod rounds;
+pub mod seed;
+
+use repl_core::{ReplicationState, ShardId};
+
+/// The ids 0, 1, 2, ...
+pub fn dense_ids(shards: u64) -> Vec<ShardId> {
+    (0..shards).map(ShardId).collect()
+}
+
+/// Ids spread over all 64 bits.
+pub fn wide_ids(shards: u64) -> Vec<ShardId> {
+    (0..shards).map(|i| ShardId(i.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect()
+}
+
+/// A state of these shards, each at a mark of its own.
+pub fn state_of(ids: &[ShardId]) -> ReplicationState {
+    let state = ReplicationState::new(ids);
+    for (i, id) in (0..).zip(ids) {
+        state.advance(*id, mark(i));
+    }
+    state
+}
+
+/// The mark of the shard number `i`: six to seven digits, like a log that has run for a while.
+pub fn mark(i: u64) -> u64 {
+    100_000 + i * 37
+}

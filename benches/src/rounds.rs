@@ -1,0 +1,38 @@
+//! Contenders in turn: A B A B, so that a machine whose speed drifts slows all of them alike.
+
+use std::time::Duration;
+
+use criterion::{Bencher, Criterion};
+
+/// How often each contender has its turn. `cargo xtask bench` takes the median over the rounds of
+/// each round's ratio.
+pub const ROUNDS: u32 = 9;
+
+/// A contender: its name, and what it does.
+pub type Contender<'a> = (&'a str, Box<dyn FnMut(&mut Bencher<'_>) + 'a>);
+
+/// Boxes a contender.
+pub fn contender<'a>(name: &'a str, bench: impl FnMut(&mut Bencher<'_>) + 'a) -> Contender<'a> {
+    (name, Box::new(bench))
+}
+
+/// Measures the contenders of one kind of work in [`ROUNDS`] turns, as `work/contender/round`.
+pub fn rounds(c: &mut Criterion, work: &str, mut contenders: Vec<Contender<'_>>) {
+    for round in 0..ROUNDS {
+        for (name, bench) in &mut contenders {
+            let mut group = c.benchmark_group(work);
+            group.bench_function(format!("{name}/{round}"), bench);
+            group.finish();
+        }
+    }
+}
+
+/// Short turns: the rounds make up for it.
+pub fn criterion() -> Criterion {
+    Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(60))
+        .measurement_time(Duration::from_millis(200))
+        .without_plots()
+        .configure_from_args()
+}

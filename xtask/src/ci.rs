@@ -1,0 +1,189 @@
+//! Every check, in order.
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use crate::command::{Program, cargo};
+use crate::stress;
+
+/// What to check.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Print the steps and end
+    #[arg(long)]
+    list: bool,
+    /// Only these steps, by name
+    #[arg(value_name = "STEP")]
+    steps: Vec<String>,
+}
+
+/// Lines of tests that could not run on this machine.
+type Skipped = Vec<String>;
+
+struct Step {
+    name: &'static str,
+    about: &'static str,
+    check: fn(&mut Skipped) -> Result<(), Box<dyn Error>>,
+}
+
+const STEPS: &[Step] = &[
+    Step { name: "fmt", about: "every file is formatted", check: fmt },
+    Step {
+        name: "clippy",
+        about: "no warning, with all features and with the default",
+        check: clippy,
+    },
+    Step { name: "test", about: "unit and integration tests, all features", check: test },
+    Step {
+        name: "features",
+        about: "repl-checkpoint with each set of its features",
+        check: features,
+    },
+    Step { name: "doctest", about: "the examples in the docs", check: doctest },
+    Step { name: "doc", about: "the docs build without a warning", check: doc },
+    Step {
+        name: "loom",
+        about: "models of the lock-free parts, and twins that must fail",
+        check: loom,
+    },
+    Step { name: "stress", about: "the four-thread stress suite", check: stress },
+    Step { name: "benches", about: "the benches build", check: benches },
+    Step { name: "follower", about: "the main command of the README", check: follower },
+];
+
+/// Runs the steps.
+pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+    if let Some(unknown) = args.steps.iter().find(|name| STEPS.iter().all(|s| s.name != **name)) {
+        return Err(format!("no step {unknown:?}: `cargo xtask ci --list` names them").into());
+    }
+    let chosen: Vec<&Step> = STEPS
+        .iter()
+        .filter(|step| args.steps.is_empty() || args.steps.iter().any(|name| name == step.name))
+        .collect();
+    if args.list {
+        for step in chosen {
+            println!("{:<10} {}", step.name, step.about);
+        }
+        return Ok(());
+    }
+    let mut skipped = Skipped::new();
+    let mut times = Vec::new();
+    for (i, step) in chosen.iter().enumerate() {
+        println!("== {} of {}: {} ({})", i + 1, chosen.len(), step.name, step.about);
+        let start = Instant::now();
+        (step.check)(&mut skipped).map_err(|err| format!("step {} failed: {err}", step.name))?;
+        times.push((step.name, start.elapsed()));
+    }
+    report(&times, &skipped)
+}
+
+fn report(times: &[(&str, Duration)], skipped: &Skipped) -> Result<(), Box<dyn Error>> {
+    println!("== done");
+    for (name, time) in times {
+        println!("{name:<10} {:>6.1} s", time.as_secs_f64());
+    }
+    let total: Duration = times.iter().map(|(_, time)| *time).sum();
+    println!("{:<10} {:>6.1} s", "all", total.as_secs_f64());
+    for line in skipped {
+        println!("{line}");
+    }
+    let in_ci = std::env::var("CI").is_ok_and(|ci| !matches!(ci.as_str(), "" | "0" | "false"));
+    if in_ci && !skipped.is_empty() {
+        return Err(format!("{} tests were skipped, and CI is set", skipped.len()).into());
+    }
+    Ok(())
+}
+
+/// Runs tests, and notes those that say that they were skipped.
+fn tests(program: Program, skipped: &mut Skipped) -> Result<(), Box<dyn Error>> {
+    program.run_watching(|line| {
+        println!("{line}");
+        if line.trim_start().starts_with("skipped:") {
+            skipped.push(line.trim().to_owned());
+        }
+    })
+}
+
+fn fmt(_: &mut Skipped) -> Result<(), Box<dyn Error>> {
+    cargo("fmt", &["--all", "--check"]).run()
+}
+
+fn clippy(_: &mut Skipped) -> Result<(), Box<dyn Error>> {
+    let all =
+        ["--locked", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
+    cargo("clippy", &all).run()?;
+    cargo("clippy", &["--locked", "--workspace", "--", "-D", "warnings"]).run()
+}
+
+fn test(skipped: &mut Skipped) -> Result<(), Box<dyn Error>> {
+    let arguments = [
+        "--locked",
+        "--workspace",
+        "--all-features",
+        "--lib",
+        "--bins",
+        "--tests",
+        "--",
+        "--show-output",
+    ];
+    tests(cargo("test", &arguments), skipped)
+}
+
+fn features(skipped: &mut Skipped) -> Result<(), Box<dyn Error>> {
+    for features in ["", "json", "bincode"] {
+        let arguments = [
+            "--locked",
+            "-p",
+            "repl-checkpoint",
+            "--no-default-features",
+            "--features",
+            features,
+            "--lib",
+            "--tests",
+            "--",
+            "--show-output",
+        ];
+        tests(cargo("test", &arguments), skipped)?;
+    }
+    Ok(())
+}
+
+fn doctest(skipped: &mut Skipped) -> Result<(), Box<dyn Error>> {
+    tests(cargo("test", &["--locked", "--workspace", "--all-features", "--doc"]), skipped)
+}
+
+fn doc(_: &mut Skipped) -> Result<(), Box<dyn Error>> {
+    cargo("doc", &["--locked", "--workspace", "--all-features", "--no-deps"])
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .run()
+}
+
+fn loom(skipped: &mut Skipped) -> Result<(), Box<dyn Error>> {
+    let arguments = [
+        "--locked",
+        "--release",
+        "-p",
+        "repl-core",
+        "--test",
+        "loom",
+        "--target-dir",
+        "target/loom",
+    ];
+    let program = cargo("test", &arguments)
+        .env("RUSTFLAGS", "--cfg loom -D warnings")
+        .env("LOOM_MAX_PREEMPTIONS", "3");
+    tests(program, skipped)
+}
+
+fn stress(_: &mut Skipped) -> Result<(), Box<dyn Error>> {
+    stress::run(&stress::Args::for_ci())
+}
+
+fn benches(_: &mut Skipped) -> Result<(), Box<dyn Error>> {
+    cargo("bench", &["--locked", "-p", "benches", "--no-run"]).run()?;
+    cargo("build", &["--locked", "-p", "benches", "--release", "--bins"]).run()
+}
+
+fn follower(_: &mut Skipped) -> Result<(), Box<dyn Error>> {
+    cargo("run", &["--locked", "--release", "-p", "sqlite-follower"]).run()
+}

@@ -1,0 +1,47 @@
+//! `cargo xtask`: the door to every check, and to the benches.
+#![expect(clippy::print_stdout, reason = "a command line tool")]
+
+mod bench;
+mod ci;
+mod command;
+mod stress;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Checks and benches of this workspace")]
+struct Args {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Every check, in order; stops at the first that fails
+    Ci(ci::Args),
+    /// The stress suite: threads advance, read, snapshot, add, remove and checkpoint at once
+    Stress(stress::Args),
+    /// The benches; writes docs/benchmarks.md
+    Bench(bench::Args),
+    /// Licences, sources and banned crates of all dependencies; needs cargo-deny
+    Deny,
+}
+
+fn main() -> ExitCode {
+    let result: Result<(), Box<dyn Error>> = match Args::parse().task {
+        Task::Ci(args) => ci::run(&args),
+        Task::Stress(args) => stress::run(&args),
+        Task::Bench(args) => bench::run(&args),
+        Task::Deny => command::cargo("deny", &["check", "bans", "licenses", "sources"]).run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(err) => {
+            println!("xtask: {err}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The stress suite from the command line.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use repl_harness::stress::{Config, run as run_suite};
+
+/// How long and how hard.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// How many threads work at once
+    #[arg(long, default_value_t = 4)]
+    threads: usize,
+    /// For how long
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// Decides what each thread does; from the clock unless given
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Keep the checkpoints here, and go on from those that are there
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
+impl Args {
+    /// What `cargo xtask ci` runs.
+    pub(crate) fn for_ci() -> Self {
+        Args { threads: 4, seconds: 10, seed: None, dir: None }
+    }
+}
+
+/// Runs the suite, with a progress bar where there is a terminal.
+pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+    let from_clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |d| d.as_secs());
+    let seed = args.seed.unwrap_or_else(from_clock);
+    println!("stress: {} threads, {} s, seed {seed}", args.threads, args.seconds);
+    let config = Config {
+        threads: args.threads,
+        duration: Duration::from_secs(args.seconds),
+        seed,
+        dir: args.dir.clone(),
+    };
+    let bar = ProgressBar::new(args.seconds * 10);
+    bar.set_style(ProgressStyle::with_template("{wide_bar} {percent:>3} % {msg}")?);
+    let report = run_suite(&config, |progress| {
+        let tenths = progress.elapsed.as_millis() / 100;
+        bar.set_position(u64::try_from(tenths).unwrap_or(u64::MAX));
+        bar.set_message(format!("{} operations", progress.operations));
+    });
+    bar.finish_and_clear();
+    println!("{}", report?);
+    Ok(())
+}
