@@ -1,0 +1,177 @@
+//! How does a replica begin? As a copy of a database at a known place of its log, while the leader
+//! goes on writing.
+//!
+//! 1. Read to the end of the log, to have little left to do under the lock.
+//! 2. `BEGIN IMMEDIATE` on a first connection: nobody writes now.
+//! 3. Note the log's end, and see that SQLite takes the same frame for the last: a leader that was
+//!    killed in its commit leaves a commit frame that is in the file, but not in the index that the
+//!    connections share. Whether it counts is settled once all of them are closed; try again then.
+//! 4. Start the read transaction of the backup on a second connection: it sees just what lies up to
+//!    that end, however long the backup takes.
+//! 5. Release the first; the leader goes on.
+//! 6. Make the log durable up to that end, as before anything is applied (`apply.rs`).
+//! 7. Copy to a temporary name.
+//! 8. Sync the copy, rename it into place, sync the folder.
+//!
+//! The caller then adds the shard at that place. A crash before that leaves a file that no mark
+//! claims, and the copy is made again.
+//!
+//! As long as a connection of a copy is open that index lives on, and a leader that starts would
+//! overwrite the commit frame of its predecessor, which a follower may have read. So copies hold a
+//! lock together, and a leader opens its database under the same lock alone: no one else has the
+//! database open then, and SQLite makes the index anew from the log.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use repl_core::ShardId;
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, TransactionBehavior};
+use thiserror::Error;
+
+use crate::durable::{beside, sync_folder_of};
+use crate::layout::Layout;
+use crate::source::{SourceError, open_existing};
+use crate::tail::{Tail, TailError};
+use crate::wal::LogPoint;
+
+/// How long the leader may take to make a database and its log.
+const LEADER_STARTS_WITHIN: Duration = Duration::from_secs(30);
+
+const PAGES_PER_STEP: i32 = 1024;
+
+/// No base copy could be made. Nothing is claimed: the next start tries again.
+#[derive(Debug, Error)]
+pub(crate) enum BaseCopyError {
+    #[error(
+        "shard {shard}: the leader's database {} has no log after {} s: is the leader running?",
+        path.display(), LEADER_STARTS_WITHIN.as_secs()
+    )]
+    NoLog { shard: ShardId, path: PathBuf },
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Tail(#[from] TailError),
+    #[error("shard {shard}: the backup of the leader's database failed")]
+    Backup { shard: ShardId, source: rusqlite::Error },
+    #[error("shard {shard}: cannot {act} {}", path.display())]
+    Io { shard: ShardId, act: &'static str, path: PathBuf, source: io::Error },
+}
+
+/// Copies a database to the replica's place; returns the place in the log that the copy holds.
+pub(crate) fn copy_base(
+    layout: &Layout,
+    shard: ShardId,
+    tail: &mut Tail,
+) -> Result<LogPoint, BaseCopyError> {
+    let failed = |source| BaseCopyError::Backup { shard, source };
+    let deadline = Instant::now() + LEADER_STARTS_WITHIN;
+    let (copying, reader, end) = loop {
+        let known = log_end(tail, None)?; // 1
+        if known.is_some() {
+            let copying = lock_copies(layout, shard, File::lock_shared)?;
+            let mut lock = open_existing(&layout.database(shard))?;
+            let lock = lock.transaction_with_behavior(TransactionBehavior::Immediate);
+            let lock = lock.map_err(failed)?; // 2
+            let reader = open_existing(&layout.database(shard))?;
+            let end = log_end(tail, known)?; // 3
+            let last = last_frame(&reader).map_err(failed)?;
+            if let Some(end) = end.filter(|end| i64::from(end.frame) == last) {
+                begin_reading(&reader).map_err(failed)?; // 4
+                lock.rollback().map_err(failed)?; // 5
+                break (copying, reader, end);
+            }
+        }
+        if Instant::now() > deadline {
+            return Err(BaseCopyError::NoLog { shard, path: layout.database(shard) });
+        }
+        thread::sleep(Duration::from_millis(5));
+    };
+    tail.make_durable(end)?; // 6
+    let temp = beside(&layout.replica(shard), ".copy");
+    copy(&reader, shard, &temp)?; // 7
+    drop(reader);
+    drop(copying);
+    install(shard, &temp, &layout.replica(shard))?; // 8
+    Ok(end)
+}
+
+/// The end of the log, from a place in it where one is known; `None` while there is no log to
+/// follow.
+///
+/// The first log of a file gets its salts with the first frame and draws them again if that is
+/// rolled back, so before its first commit it has no name yet.
+fn log_end(tail: &mut Tail, known: Option<LogPoint>) -> Result<Option<LogPoint>, TailError> {
+    let header = match tail.header() {
+        Ok(Some(header)) => header,
+        Ok(None) | Err(TailError::Header { .. }) => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    let mut from = header.start();
+    if let Some(known) = known
+        && tail.holds(&header, &known)?
+    {
+        from = known;
+    }
+    let end = tail.end_after(&header, from)?;
+    Ok((end.frame > 0 || header.checkpoint_seq > 0).then_some(end))
+}
+
+/// Locks the database among those who open it: copies together, a leader alone.
+pub(crate) fn lock_copies(
+    layout: &Layout,
+    shard: ShardId,
+    lock: impl FnOnce(&File) -> io::Result<()>,
+) -> Result<File, BaseCopyError> {
+    let path = layout.copies_lock(shard);
+    let open = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+    let locked = open.and_then(|file| lock(&file).map(|()| file));
+    locked.map_err(|source| BaseCopyError::Io { shard, act: "lock", path, source })
+}
+
+/// The last frame of the log in the index that SQLite's connections share.
+fn last_frame(db: &Connection) -> rusqlite::Result<i64> {
+    db.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get(1))
+}
+
+/// Opens a read transaction: `BEGIN` alone would wait for the first read.
+fn begin_reading(db: &Connection) -> rusqlite::Result<()> {
+    db.execute_batch("BEGIN")?;
+    db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+}
+
+fn copy(reader: &Connection, shard: ShardId, to: &Path) -> Result<(), BaseCopyError> {
+    let failed = |source| BaseCopyError::Backup { shard, source };
+    match fs::remove_file(to) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            let path = to.to_owned();
+            return Err(BaseCopyError::Io { shard, act: "remove", path, source });
+        }
+        _ => {}
+    }
+    let mut copy = Connection::open(to).map_err(failed)?;
+    // It is synced as a whole, and of no use before it is complete; a journal would outlive a kill.
+    copy.pragma_update(None, "synchronous", "off").map_err(failed)?;
+    copy.pragma_update(None, "journal_mode", "off").map_err(failed)?;
+    let backup = Backup::new(reader, &mut copy).map_err(failed)?;
+    loop {
+        match backup.step(PAGES_PER_STEP).map_err(failed)? {
+            StepResult::Done => return Ok(()),
+            StepResult::Busy | StepResult::Locked => thread::sleep(Duration::from_millis(1)),
+            _ => {}
+        }
+    }
+}
+
+fn install(shard: ShardId, temp: &Path, place: &Path) -> Result<(), BaseCopyError> {
+    let failed = |act, path: &Path| {
+        let path = path.to_owned();
+        move |source| BaseCopyError::Io { shard, act, path, source }
+    };
+    File::open(temp).and_then(|f| f.sync_all()).map_err(failed("sync", temp))?;
+    fs::rename(temp, place).map_err(failed("rename", temp))?;
+    sync_folder_of(place).map_err(failed("sync the folder of", place))
+}

@@ -1,0 +1,131 @@
+//! What is made durable before a mark is saved, and how long does it take?
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use repl_checkpoint::{
+    Candidate, CheckpointStore, FileStore, Floors, LoadError, Save, SaveError, StoreId,
+};
+use repl_core::{ShardId, Snapshot};
+use thiserror::Error;
+
+use crate::events::{Event, tell};
+use crate::positions::{Positions, PositionsError};
+use crate::replica::{Replica, ReplicaError};
+
+/// The replicas that are claimed, or about to be.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Replicas(Arc<Mutex<BTreeMap<ShardId, Arc<Replica>>>>);
+
+impl Replicas {
+    pub(crate) fn insert(&self, replica: Arc<Replica>) {
+        self.lock().insert(replica.shard(), replica);
+    }
+
+    pub(crate) fn get(&self, shard: ShardId) -> Option<Arc<Replica>> {
+        self.lock().get(&shard).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ShardId, Arc<Replica>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the marks of a snapshot speak of could not be made durable.
+#[derive(Debug, Error)]
+pub(crate) enum FlushError {
+    #[error("an earlier flush failed, and what it lost cannot be told")]
+    AfterFailure,
+    #[error("shard {0} is tracked but has no replica")]
+    NoReplica(ShardId),
+    #[error(transparent)]
+    Replica(#[from] ReplicaError),
+    #[error(transparent)]
+    Positions(#[from] PositionsError),
+}
+
+impl FlushError {
+    /// Whether a second try could claim what was lost: see [`Replica::sync`].
+    pub(crate) fn is_final(&self) -> bool {
+        !matches!(self, FlushError::Positions(PositionsError::File(_)))
+    }
+}
+
+/// Makes durable what marks speak of: the replicas, and then the positions.
+#[derive(Debug)]
+pub(crate) struct Flush {
+    pub(crate) replicas: Replicas,
+    pub(crate) positions: Arc<Positions>,
+    pub(crate) floors: Floors,
+    pub(crate) began: SaveClock,
+    /// Leaves out the replicas seven times of eight: their marks are saved before they are flushed.
+    pub(crate) sabotaged: bool,
+    pub(crate) turn: u64,
+    /// Whether a flush failed in a way that a second one would not show.
+    pub(crate) failed: bool,
+}
+
+impl Flush {
+    pub(crate) fn run(&mut self, snapshot: &Snapshot) -> Result<(), FlushError> {
+        if self.failed {
+            return Err(FlushError::AfterFailure);
+        }
+        let flushed = self.try_run(snapshot);
+        self.failed = flushed.as_ref().is_err_and(FlushError::is_final);
+        flushed
+    }
+
+    fn try_run(&mut self, snapshot: &Snapshot) -> Result<(), FlushError> {
+        self.began.start();
+        self.turn += 1;
+        let skip = self.sabotaged && !self.turn.is_multiple_of(8);
+        for (shard, _) in snapshot {
+            let replica = self.replicas.get(shard).ok_or(FlushError::NoReplica(shard))?;
+            if !skip {
+                replica.sync()?;
+            }
+        }
+        Ok(self.positions.save(snapshot, &self.floors)?)
+    }
+}
+
+/// When the checkpoint in progress began.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct SaveClock(Arc<Mutex<Option<Instant>>>);
+
+impl SaveClock {
+    fn start(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    fn micros(&self) -> Option<u64> {
+        let began = self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        u64::try_from(began.elapsed().as_micros()).ok()
+    }
+}
+
+/// A store that tells how long each checkpoint took, from the flush to the end of the save.
+#[derive(Debug)]
+pub(crate) struct TimedStore {
+    pub(crate) store: FileStore,
+    pub(crate) began: SaveClock,
+}
+
+impl CheckpointStore for TimedStore {
+    fn store_id(&self) -> StoreId {
+        self.store.store_id()
+    }
+
+    fn load(&mut self) -> Result<Vec<Candidate>, LoadError> {
+        self.store.load()
+    }
+
+    fn save(&mut self, save: Save<'_>) -> Result<(), SaveError> {
+        self.store.save(save)?;
+        if let Some(micros) = self.began.micros() {
+            tell(Event::Saved { micros });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,117 @@
+//! What may a user ask for?
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Follows live SQLite databases through their write-ahead logs, and survives being killed.
+///
+/// Without arguments: a leader process writes four databases in a temporary folder, a follower
+/// process keeps a replica of each, and is killed again and again. Exits with 1 unless every
+/// replica equals its database in the end.
+#[derive(Debug, Parser)]
+#[command(version, about, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) child: Option<ChildCommand>,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+/// What one run is asked for.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Keep everything in this folder: a second run goes on where the first stopped.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Write the SQL of this file into one database, each line in a transaction of its own.
+    #[arg(long, value_name = "FILE.sql", conflicts_with = "transactions")]
+    pub(crate) load: Option<PathBuf>,
+    /// How often to kill the follower.
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    pub(crate) kills: u64,
+    /// Stop writing after so many seconds.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seconds: Option<u64>,
+    /// How many transactions to make in this run, all databases together [default: 80000, or as
+    /// many as fit in --seconds].
+    #[arg(long, value_name = "N")]
+    pub(crate) transactions: Option<u64>,
+    /// Where the random choices begin [default: another one each time, printed].
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// How long a log may grow before the leader ends it.
+    #[arg(long, value_name = "FRAMES", default_value_t = 4000,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) log_frames: u32,
+    /// How often to kill the leader.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) leader_kills: u64,
+    /// Print one JSON document instead of a progress bar and a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Copy a database anew where the follower cannot go on from its mark.
+    #[arg(long)]
+    pub(crate) rebase: bool,
+    /// For tests: at each kill, throw away what was not synced, as a power cut would.
+    #[arg(long, hide = true)]
+    pub(crate) drop_page_cache: bool,
+    /// For tests: break one rule, to see that it is missed.
+    #[arg(long, hide = true)]
+    pub(crate) sabotage: Option<Sabotage>,
+}
+
+/// A rule to break.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sabotage {
+    /// The follower saves most marks before it flushes the replica.
+    MarkBeforeFlush,
+    /// The follower applies transactions before their log is durable.
+    ApplyBeforeLog,
+    /// The leader restarts its log without waiting for the retention floor.
+    IgnoreFloor,
+}
+
+/// What the parent starts.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ChildCommand {
+    #[command(hide = true)]
+    Leader(LeaderArgs),
+    #[command(hide = true)]
+    Follower(FollowerArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LeaderArgs {
+    #[arg(long)]
+    pub(crate) dir: PathBuf,
+    #[arg(long)]
+    pub(crate) seed: u64,
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) until: Vec<u64>,
+    #[arg(long)]
+    pub(crate) log_frames: u32,
+    #[arg(long)]
+    pub(crate) load: Option<PathBuf>,
+    #[arg(long)]
+    pub(crate) ignore_floor: bool,
+}
+
+#[expect(clippy::struct_excessive_bools, reason = "one a flag of the command line")]
+#[derive(Debug, Args)]
+pub(crate) struct FollowerArgs {
+    #[arg(long)]
+    pub(crate) dir: PathBuf,
+    #[arg(long)]
+    pub(crate) databases: u64,
+    #[arg(long)]
+    pub(crate) store: String,
+    #[arg(long)]
+    pub(crate) rebase: bool,
+    #[arg(long)]
+    pub(crate) keep_images: bool,
+    #[arg(long)]
+    pub(crate) mark_before_flush: bool,
+    #[arg(long)]
+    pub(crate) apply_before_log: bool,
+}

@@ -1,0 +1,81 @@
+//! With what words are the leader and the follower started?
+
+use std::ffi::OsString;
+use std::io;
+use std::sync::mpsc::Sender;
+
+use crate::child::Process;
+use crate::cli::{RunArgs, Sabotage};
+use crate::events::{self, Event};
+use crate::folder::Folder;
+use crate::progress;
+use crate::run::RunError;
+use crate::source::open_existing;
+
+const TRANSACTIONS: u64 = 80_000;
+
+pub(crate) fn leader(
+    args: &RunArgs,
+    folder: &Folder,
+    until: &[u64],
+    told: Sender<Event>,
+) -> io::Result<Process> {
+    let mut words = words("leader", folder);
+    let until: Vec<String> = until.iter().map(u64::to_string).collect();
+    words.extend(["--seed".into(), folder.run.seed.to_string().into()]);
+    words.extend(["--until".into(), until.join(",").into()]);
+    words.extend(["--log-frames".into(), args.log_frames.to_string().into()]);
+    if let Some(file) = &args.load {
+        words.extend(["--load".into(), file.into()]);
+    }
+    if args.sabotage == Some(Sabotage::IgnoreFloor) {
+        words.push("--ignore-floor".into());
+    }
+    Process::start(words, told)
+}
+
+pub(crate) fn follower(
+    args: &RunArgs,
+    folder: &Folder,
+    rebase: bool,
+    told: Sender<Event>,
+) -> io::Result<Process> {
+    let mut words = words("follower", folder);
+    words.extend(["--databases".into(), folder.run.databases.to_string().into()]);
+    words.extend(["--store".into(), folder.run.store.clone().into()]);
+    let flags = [
+        (rebase, "--rebase"),
+        (args.drop_page_cache, "--keep-images"),
+        (args.sabotage == Some(Sabotage::MarkBeforeFlush), "--mark-before-flush"),
+        (args.sabotage == Some(Sabotage::ApplyBeforeLog), "--apply-before-log"),
+    ];
+    words.extend(flags.iter().filter(|(on, _)| *on).map(|(_, flag)| flag.into()));
+    Process::start(words, told)
+}
+
+fn words(child: &str, folder: &Folder) -> Vec<OsString> {
+    vec![child.into(), "--dir".into(), folder.layout.root().into()]
+}
+
+/// How many transactions each database is to have in the end: those that it has, and its share.
+pub(crate) fn how_far_to_go(args: &RunArgs, folder: &Folder) -> Result<Vec<u64>, RunError> {
+    let databases = folder.run.databases;
+    let all = match (args.transactions, args.seconds) {
+        (Some(n), _) => n,
+        (None, Some(_)) => u64::MAX,
+        (None, None) => TRANSACTIONS,
+    };
+    let mut until = Vec::new();
+    for shard in events::shards(databases) {
+        let path = folder.layout.database(shard);
+        let mut done = 0;
+        if path.exists() {
+            let db = open_existing(&path)?;
+            let read = progress::read(&db).map_err(|source| RunError::Progress { path, source })?;
+            done = read.map_or(0, |(_, done)| done);
+        }
+        let share = all / databases + u64::from(shard.0 < all % databases);
+        until.push(done.saturating_add(share));
+    }
+    Ok(until)
+}

@@ -1,0 +1,72 @@
+//! Where in a leader's log is a follower, and which seqno is that?
+//!
+//! A database's log restarts again and again in the same file, and frames are counted anew each
+//! time. So a seqno holds two numbers: in its high 32 bits which log, counted from 1 since the base
+//! copy, and in its low 32 bits the frame in that log. The log number is never 0, so no seqno is,
+//! and 0 stays free for "nothing applied". The salts cannot stand in the seqno, as they do not
+//! rise; the frame number alone cannot, as it falls.
+
+use std::fmt;
+
+use repl_core::SeqNo;
+use serde::{Deserialize, Serialize};
+
+use crate::wal::{LogPoint, WalHeader};
+
+/// A place in the sequence of a database's logs since the base copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Position {
+    /// The number of the log since the base copy, from 1.
+    pub(crate) log: u32,
+    /// The place in that log.
+    pub(crate) at: LogPoint,
+}
+
+impl Position {
+    /// The place where a base copy was taken.
+    pub(crate) fn of_base_copy(at: LogPoint) -> Position {
+        Position { log: 1, at }
+    }
+
+    /// A later place in the same log.
+    pub(crate) fn moved_to(self, at: LogPoint) -> Position {
+        debug_assert_eq!(self.at.salts, at.salts);
+        Position { at, ..self }
+    }
+
+    /// The start of the log that follows; `None` after 2^32 - 1 logs.
+    pub(crate) fn in_next_log(self, header: &WalHeader) -> Option<Position> {
+        let log = self.log.checked_add(1)?;
+        Some(Position { log, at: header.start() })
+    }
+
+    pub(crate) fn seqno(self) -> SeqNo {
+        u64::from(self.log) << 32 | u64::from(self.at.frame)
+    }
+}
+
+/// Shows a seqno as `log.frame`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark(pub(crate) SeqNo);
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0 >> 32, self.0 & u64::from(u32::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seqnos_rise_with_the_frame_and_with_the_log_and_are_never_zero() {
+        let at =
+            |log, frame| Position { log, at: LogPoint { salts: [9, 9], frame, checksum: [0, 0] } };
+        assert!(at(1, 0).seqno() > 0);
+        assert!(at(1, 1).seqno() > at(1, 0).seqno());
+        assert!(at(2, 0).seqno() > at(1, u32::MAX).seqno());
+        assert_eq!(Mark(at(3, 17).seqno()).to_string(), "3.17");
+    }
+}

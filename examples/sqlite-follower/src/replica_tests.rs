@@ -1,0 +1,197 @@
+use super::*;
+use crate::layout::Layout;
+use crate::source::open_to_write;
+use crate::tail::{Step, Tail};
+use crate::verify::compare;
+use crate::wal::LogPoint;
+
+const SHARD: ShardId = ShardId(0);
+
+struct Pair {
+    _folder: tempfile::TempDir,
+    layout: Layout,
+    leader: Connection,
+    tail: Tail,
+    at: LogPoint,
+}
+
+impl Pair {
+    /// A leader with some rows, and a base copy of it.
+    fn new(page_size: u32) -> Pair {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        fs::create_dir_all(layout.leader()).unwrap();
+        fs::create_dir_all(layout.follower()).unwrap();
+        let leader = open_to_write(&layout.database(SHARD), page_size).unwrap();
+        leader.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (1)").unwrap();
+        let mut tail = Tail::new(&layout.log(SHARD));
+        let at = crate::base_copy::copy_base(&layout, SHARD, &mut tail).unwrap();
+        Pair { _folder: folder, layout, leader, tail, at }
+    }
+
+    fn replica(&self, mark: LogPoint, end: LogPoint) -> Replica {
+        let (mark, end) = (u64::from(mark.frame), u64::from(end.frame));
+        Replica::open(SHARD, &self.layout.replica(SHARD), mark, end).unwrap()
+    }
+
+    fn grow(&self) {
+        self.leader.execute_batch("INSERT INTO t VALUES (randomblob(30000))").unwrap();
+    }
+
+    fn shrink(&self) {
+        self.leader.execute_batch("DELETE FROM t WHERE rowid > 2").unwrap();
+        self.leader.execute_batch("VACUUM").unwrap();
+    }
+
+    /// Applies up to `transactions` from `at` on; returns how far it came.
+    fn apply(&mut self, replica: &Replica, mut at: LogPoint, transactions: usize) -> LogPoint {
+        for _ in 0..transactions {
+            let Step::Transaction(t) = self.tail.step(&at).unwrap() else { break };
+            replica.apply(&t, u64::from(t.end.frame)).unwrap();
+            at = t.end;
+        }
+        at
+    }
+
+    fn differences(&self) -> Vec<String> {
+        compare(&self.layout, SHARD).unwrap().differences
+    }
+}
+
+#[test]
+fn a_replica_follows_at_every_page_size_and_shrinks_with_its_leader() {
+    for page_size in [512, 1024, 4096, 65536] {
+        let mut pair = Pair::new(page_size);
+        let replica = pair.replica(pair.at, pair.at);
+        for _ in 0..5 {
+            pair.grow();
+        }
+        let at = pair.apply(&replica, pair.at, usize::MAX);
+        assert_eq!(pair.differences(), Vec::<String>::new());
+        let before = fs::metadata(pair.layout.replica(SHARD)).unwrap().len();
+        pair.shrink();
+        assert_ne!(pair.differences(), Vec::<String>::new(), "not yet applied");
+        pair.apply(&replica, at, usize::MAX);
+        assert_eq!(pair.differences(), Vec::<String>::new());
+        let after = fs::metadata(pair.layout.replica(SHARD)).unwrap().len();
+        assert!(after < before, "{before} to {after} bytes");
+    }
+}
+
+#[test]
+fn what_was_applied_behind_the_mark_is_applied_again_before_anyone_reads() {
+    let mut pair = Pair::new(1024);
+    let mark = pair.at;
+    let replica = pair.replica(mark, mark);
+    for _ in 0..4 {
+        pair.grow();
+    }
+    pair.shrink();
+    pair.grow();
+    let end = pair.apply(&replica, mark, usize::MAX);
+    replica.read(|_| Ok(())).unwrap();
+    drop(replica);
+
+    // Another process starts at the mark; the file is at the end, and shorter in between.
+    let replica = pair.replica(mark, end);
+    let mut at = mark;
+    while at != end {
+        assert!(matches!(replica.read(|_| Ok(())), Err(ReadError::NotYet { .. })), "{at:?}");
+        at = pair.apply(&replica, at, 1);
+    }
+    let count = |db: &Connection| db.query_row("SELECT count(*) FROM t", [], |r| r.get(0));
+    let (rows, seqno): (i64, SeqNo) = replica.read(count).unwrap();
+    assert_eq!((rows, seqno), (3, u64::from(end.frame)));
+    assert_eq!(pair.differences(), Vec::<String>::new());
+}
+
+#[test]
+fn a_failed_apply_leaves_nothing_to_read() {
+    let mut pair = Pair::new(1024);
+    let path = pair.layout.replica(SHARD);
+    let replica = Replica {
+        // Opened to read: writing fails.
+        file: File::open(&path).unwrap(),
+        ..pair.replica(pair.at, pair.at)
+    };
+    replica.read(|_| Ok(())).unwrap();
+    pair.grow();
+    let Step::Transaction(t) = pair.tail.step(&pair.at).unwrap() else { panic!("no transaction") };
+    let failed = replica.apply(&t, u64::from(t.end.frame)).unwrap_err();
+    assert!(failed.to_string().contains("shard 0: cannot write the replica"), "{failed}");
+    assert!(matches!(replica.read(|_| Ok(())), Err(ReadError::NotYet { .. })));
+}
+
+#[test]
+fn pages_of_another_size_are_refused() {
+    let mut pair = Pair::new(1024);
+    let mut replica = pair.replica(pair.at, pair.at);
+    replica.page_size = 4096;
+    pair.grow();
+    let Step::Transaction(t) = pair.tail.step(&pair.at).unwrap() else { panic!("no transaction") };
+    let refused = replica.apply(&t, 9).unwrap_err();
+    assert!(matches!(refused, ReplicaError::PageSize { log: 1024, replica: 4096, .. }));
+}
+
+#[test]
+fn a_base_copy_of_a_busy_leader_stands_at_its_place() {
+    let mut pair = Pair::new(1024);
+    let path = pair.layout.database(SHARD);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let other = crate::source::open_existing(&path).unwrap();
+            while !stop.load(Ordering::Relaxed) {
+                other.execute_batch("INSERT INTO t VALUES (randomblob(5000))").unwrap();
+                std::thread::sleep(std::time::Duration::from_micros(300));
+            }
+        });
+        for _ in 0..10 {
+            pair.at = crate::base_copy::copy_base(&pair.layout, SHARD, &mut pair.tail).unwrap();
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    let replica = pair.replica(pair.at, pair.at);
+    pair.apply(&replica, pair.at, usize::MAX);
+    assert_eq!(pair.differences(), Vec::<String>::new());
+}
+
+#[test]
+fn a_commit_that_sqlite_does_not_count_is_not_taken_for_copied() {
+    let Pair { _folder, layout, leader, mut tail, .. } = Pair::new(1024);
+    let log = layout.log(SHARD);
+    // The frames of one more commit, as a leader leaves them that is killed before it counts them.
+    let other = tempfile::tempdir().unwrap();
+    let copy = other.path().join("db");
+    fs::copy(layout.database(SHARD), &copy).unwrap();
+    fs::copy(&log, other.path().join("db-wal")).unwrap();
+    let killed = open_to_write(&copy, 1024).unwrap();
+    killed.execute_batch("INSERT INTO t VALUES ('late')").unwrap();
+    let more = fs::read(other.path().join("db-wal")).unwrap();
+    let before = fs::metadata(&log).unwrap().len();
+    let file = OpenOptions::new().write(true).open(&log).unwrap();
+    file.write_all_at(&more[usize::try_from(before).unwrap()..], before).unwrap();
+    assert!(more.len() as u64 > before);
+
+    std::thread::scope(|scope| {
+        let copying = scope.spawn(|| crate::base_copy::copy_base(&layout, SHARD, &mut tail));
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        assert!(!copying.is_finished(), "the commit is in the log and not in the copy");
+        // With the last connection of the killed leader gone, the commit counts.
+        drop(leader);
+        copying.join().unwrap().unwrap();
+    });
+    assert_eq!(compare(&layout, SHARD).unwrap().differences, Vec::<String>::new());
+    let replica = open_immutable(&layout.replica(SHARD)).unwrap();
+    let late = "SELECT count(*) FROM t WHERE x = 'late'";
+    assert_eq!(replica.query_row(late, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+}
+
+#[test]
+fn a_path_with_strange_characters_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a b?c#d%20\u{e4}");
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+    let db = open_immutable(&path).unwrap();
+    db.query_row("SELECT count(*) FROM t", [], |_| Ok(())).unwrap();
+}

@@ -1,0 +1,228 @@
+//! What happened, for people and for programs?
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::events::Event;
+use crate::position::Mark;
+use crate::verify::Verdict;
+use crate::wal::LogPoint;
+
+/// One run.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Report {
+    pub(crate) seed: u64,
+    pub(crate) databases: u64,
+    pub(crate) transactions: u64,
+    pub(crate) seconds: f64,
+    pub(crate) kills: u64,
+    pub(crate) leader_kills: u64,
+    /// Where each life of the follower began.
+    pub(crate) starts: Vec<FollowerStart>,
+    pub(crate) frames_applied: u64,
+    pub(crate) frames_offered_again: u64,
+    /// In frames, of one database.
+    pub(crate) largest_lag: u64,
+    pub(crate) checkpoints: u64,
+    pub(crate) checkpoint_median_micros: u64,
+    pub(crate) log_restarts: u64,
+    /// Reads of replicas while they were written, each of a whole state.
+    pub(crate) reads: u64,
+    pub(crate) replicas: Vec<Verdict>,
+    #[serde(skip)]
+    pub(crate) running: Running,
+}
+
+/// Where the shards stood when a follower was started.
+#[derive(Debug, Default, Clone, Serialize)]
+pub(crate) struct FollowerStart {
+    /// By shard, `log.frame`; none where the follower was killed before it had begun.
+    pub(crate) resumed: BTreeMap<u64, String>,
+    pub(crate) copied: BTreeMap<u64, String>,
+}
+
+/// What is known of the shards on the way.
+#[derive(Debug, Default)]
+pub(crate) struct Running {
+    shards: BTreeMap<u64, Shard>,
+    checkpoint_micros: Vec<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    first: Option<u64>,
+    done: u64,
+    until: u64,
+    is_done: bool,
+    /// The end of the leader's log, and the place in it that the follower has reached.
+    leader: Option<LogPoint>,
+    follower: Option<LogPoint>,
+    /// The highest seqno that any life of the follower applied.
+    highest: u64,
+}
+
+impl Report {
+    pub(crate) fn follower_started(&mut self) {
+        self.starts.push(FollowerStart::default());
+    }
+
+    pub(crate) fn note(&mut self, event: Event) {
+        let shards = &mut self.running.shards;
+        match event {
+            Event::Writing { shard, done, until } => {
+                let shard = shards.entry(shard).or_default();
+                shard.first.get_or_insert(done);
+                (shard.done, shard.until) = (done, until);
+            }
+            Event::Committed { shard, done, end } => {
+                let shard = shards.entry(shard).or_default();
+                (shard.done, shard.leader) = (done, Some(end));
+                self.largest_lag = self.largest_lag.max(shard.lag());
+            }
+            Event::Done { shard } => shards.entry(shard).or_default().is_done = true,
+            Event::LogEnded { .. } => self.log_restarts += 1,
+            Event::Resumed { shard, mark, at } | Event::Copied { shard, mark, at } => {
+                let entry = shards.entry(shard).or_default();
+                entry.follower = Some(at);
+                if let Some(start) = self.starts.last_mut() {
+                    let copied = matches!(event, Event::Copied { .. });
+                    if copied {
+                        // Seqnos begin again.
+                        entry.highest = mark;
+                    }
+                    let began = if copied { &mut start.copied } else { &mut start.resumed };
+                    began.insert(shard, Mark(mark).to_string());
+                }
+            }
+            Event::Applied { shard, seqno, frames, at } => {
+                let shard = shards.entry(shard).or_default();
+                self.frames_applied += frames;
+                if seqno <= shard.highest {
+                    self.frames_offered_again += frames;
+                }
+                shard.highest = shard.highest.max(seqno);
+                shard.follower = Some(at);
+            }
+            Event::NextLog { .. } => {}
+            Event::Saved { micros } => self.running.checkpoint_micros.push(micros),
+            Event::Read { .. } => self.reads += 1,
+        }
+    }
+
+    /// How much of the work is done, from 0 to 1.
+    pub(crate) fn fraction(&self) -> f64 {
+        let (mut done, mut asked) = (0, 0);
+        for shard in self.running.shards.values() {
+            let first = shard.first.unwrap_or(0);
+            done += shard.done - first.min(shard.done);
+            asked += shard.until - first.min(shard.until);
+        }
+        if self.leader_is_done() { 1.0 } else { ratio(done, asked) }
+    }
+
+    /// Transactions of this run.
+    pub(crate) fn transactions_done(&self) -> u64 {
+        let done = |s: &Shard| s.done - s.first.unwrap_or(0).min(s.done);
+        self.running.shards.values().map(done).sum()
+    }
+
+    pub(crate) fn leader_is_done(&self) -> bool {
+        let shards = &self.running.shards;
+        shards.len() as u64 == self.databases && shards.values().all(|s| s.is_done)
+    }
+
+    /// Whether the follower of today has begun with every shard.
+    pub(crate) fn follower_has_begun(&self) -> bool {
+        let begun = self.starts.last().map(|s| s.resumed.len() + s.copied.len());
+        begun.is_some_and(|b| b as u64 == self.databases)
+    }
+
+    pub(crate) fn close(&mut self, seconds: f64, replicas: Vec<Verdict>) {
+        let micros = &mut self.running.checkpoint_micros;
+        micros.sort_unstable();
+        self.checkpoints = micros.len() as u64;
+        self.checkpoint_median_micros = micros.get(micros.len() / 2).copied().unwrap_or(0);
+        self.transactions = self.transactions_done();
+        self.seconds = seconds;
+        self.replicas = replicas;
+    }
+
+    pub(crate) fn all_equal(&self) -> bool {
+        self.replicas.len() as u64 == self.databases && self.replicas.iter().all(|v| v.equal)
+    }
+
+    /// Writes the table.
+    pub(crate) fn print(&self, out: &mut impl Write) -> io::Result<()> {
+        let mut row = |name: &str, value: String| writeln!(out, "{name:<24}{value}");
+        row("seed", self.seed.to_string())?;
+        row("transactions", format!("{} in {:.1} s", self.transactions, self.seconds))?;
+        row("follower kills", self.kills.to_string())?;
+        if self.leader_kills > 0 {
+            row("leader kills", self.leader_kills.to_string())?;
+        }
+        for (life, start) in self.starts.iter().enumerate() {
+            row(&format!("follower start {}", life + 1), start.text())?;
+        }
+        let again = self.frames_offered_again;
+        row("frames applied", format!("{}, of these offered again {again}", self.frames_applied))?;
+        row("largest lag", format!("{} frames", self.largest_lag))?;
+        let micros = self.checkpoint_median_micros;
+        row("checkpoints saved", format!("{}, median {:.2} ms", self.checkpoints, ms(micros)))?;
+        row("log restarts", self.log_restarts.to_string())?;
+        row("reads while applying", format!("{}, each of a whole state", self.reads))?;
+        for verdict in &self.replicas {
+            row(&format!("replica db{}", verdict.shard), verdict.text())?;
+        }
+        Ok(())
+    }
+}
+
+impl Shard {
+    /// How many frames the follower is behind; 0 while that cannot be told.
+    fn lag(&self) -> u64 {
+        let (Some(leader), Some(follower)) = (self.leader, self.follower) else { return 0 };
+        // A log restarts only when the follower is at its end.
+        let reached = if leader.salts == follower.salts { follower.frame } else { 0 };
+        u64::from(leader.frame.saturating_sub(reached))
+    }
+}
+
+impl FollowerStart {
+    fn text(&self) -> String {
+        let list = |marks: &BTreeMap<u64, String>| {
+            let marks = marks.iter().map(|(shard, mark)| format!("db{shard} {mark}"));
+            marks.collect::<Vec<_>>().join(", ")
+        };
+        match (self.resumed.is_empty(), self.copied.is_empty()) {
+            (true, true) => "killed before it had begun".to_owned(),
+            (false, true) => format!("resumed at {}", list(&self.resumed)),
+            (true, false) => format!("copied at {}", list(&self.copied)),
+            (false, false) => {
+                format!("resumed at {}; copied at {}", list(&self.resumed), list(&self.copied))
+            }
+        }
+    }
+}
+
+impl Verdict {
+    fn text(&self) -> String {
+        if self.equal {
+            let Verdict { tables, rows, hash, .. } = self;
+            format!("equal: {tables} tables, {rows} rows, hash {}", hash.get(..16).unwrap_or(hash))
+        } else {
+            format!("DIFFERS: {}", self.differences.join("; "))
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people")]
+fn ms(micros: u64) -> f64 {
+    micros as f64 / 1000.0
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for a progress bar")]
+fn ratio(done: u64, asked: u64) -> f64 {
+    if asked == 0 { 0.0 } else { done as f64 / asked as f64 }
+}

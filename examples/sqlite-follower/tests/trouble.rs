@@ -1,0 +1,189 @@
+//! What a user meets when something was lost, meddled with or misspelt.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use rusqlite::Connection;
+
+const SHORT: [&str; 4] = ["--transactions", "200", "--kills", "0"];
+
+struct Kept {
+    _folder: tempfile::TempDir,
+    dir: PathBuf,
+}
+
+impl Kept {
+    /// A folder that one good run has left.
+    fn after_a_run() -> Kept {
+        let kept = Kept::empty();
+        let output = kept.run(&[]);
+        assert!(output.status.success(), "{output:?}");
+        kept
+    }
+
+    fn empty() -> Kept {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("kept");
+        Kept { _folder: folder, dir }
+    }
+
+    fn run(&self, more: &[&str]) -> Output {
+        self.start(&[&SHORT, more].concat())
+    }
+
+    fn start(&self, args: &[&str]) -> Output {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_sqlite-follower"));
+        program.arg("--dir").arg(&self.dir).args(args).output().unwrap()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// Fails with these words, does so again, and is mended by `--rebase`.
+    fn asks_for_rebase(&self, words: &[&str]) {
+        for _ in 0..2 {
+            fails(&self.run(&[]), &[words, &["--rebase"]].concat());
+        }
+        let mended = self.run(&["--rebase"]);
+        assert!(mended.status.success(), "{mended:?}");
+        assert!(self.run(&[]).status.success());
+    }
+}
+
+fn fails(output: &Output, words: &[&str]) {
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for word in words {
+        assert!(said.contains(word), "{word:?} is not in\n{said}");
+    }
+}
+
+fn sql(path: &Path, sql: &str) {
+    Connection::open(path).unwrap().execute_batch(sql).unwrap();
+}
+
+#[test]
+fn a_database_that_somebody_else_opened_and_closed_has_lost_its_log() {
+    let kept = Kept::after_a_run();
+    // The last connection to close checkpoints and removes the log: the usual shell does so.
+    sql(&kept.path("leader/db2"), "SELECT count(*) FROM events");
+    assert!(!kept.path("leader/db2-wal").exists());
+    kept.asks_for_rebase(&["shard 2", "leader/db2-wal was reset behind the follower"]);
+}
+
+#[test]
+fn a_replica_that_is_gone_is_missed() {
+    let kept = Kept::after_a_run();
+    fs::remove_file(kept.path("follower/db1")).unwrap();
+    kept.asks_for_rebase(&["shard 1", "no replica", "follower/db1"]);
+}
+
+#[test]
+fn positions_that_are_gone_or_damaged_are_missed() {
+    let kept = Kept::after_a_run();
+    let positions = kept.path("follower/positions");
+    let whole = fs::read(&positions).unwrap();
+    fs::write(&positions, &whole[..whole.len() - 1]).unwrap();
+    fails(&kept.run(&[]), &["follower/positions is damaged"]);
+    fs::remove_file(&positions).unwrap();
+    kept.asks_for_rebase(&["shard 0", "follower/positions does not say which place"]);
+}
+
+#[test]
+fn a_replica_without_a_mark_is_copied_anew() {
+    let kept = Kept::after_a_run();
+    fs::remove_dir_all(kept.path("follower/checkpoint")).unwrap();
+    fs::write(kept.path("follower/db0"), b"not a database").unwrap();
+    assert!(kept.run(&[]).status.success());
+}
+
+#[test]
+fn a_damaged_checkpoint_falls_back_to_the_one_before_and_says_so() {
+    let kept = Kept::after_a_run();
+    let files = fs::read_dir(kept.path("follower/checkpoint")).unwrap();
+    let mut files: Vec<PathBuf> = files.map(|f| f.unwrap().path()).collect();
+    files.retain(|f| f.extension().is_some_and(|e| e == "checkpoint"));
+    files.sort();
+    fs::write(files.last().unwrap(), b"").unwrap();
+    let output = kept.run(&[]);
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("fell back to generation"), "{said}");
+}
+
+#[test]
+fn the_checkpoint_of_another_folder_is_refused() {
+    let (kept, other) = (Kept::after_a_run(), Kept::after_a_run());
+    let checkpoint = kept.path("follower/checkpoint");
+    fs::remove_dir_all(&checkpoint).unwrap();
+    fs::rename(other.path("follower/checkpoint"), &checkpoint).unwrap();
+    fails(&kept.run(&[]), &["follower/checkpoint"]);
+}
+
+#[test]
+fn a_folder_with_other_files_is_left_alone() {
+    let kept = Kept::empty();
+    fs::create_dir_all(&kept.dir).unwrap();
+    fs::write(kept.path("letter.txt"), b"mine").unwrap();
+    fails(&kept.run(&[]), &["letter.txt", "empty --dir"]);
+    assert_eq!(fs::read_dir(&kept.dir).unwrap().count(), 1);
+}
+
+#[test]
+fn a_word_that_is_no_option_is_a_matter_of_usage() {
+    assert_eq!(Kept::empty().start(&["--kils", "3"]).status.code(), Some(2));
+    assert_eq!(Kept::empty().start(&["--kills", "many"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_users_own_sql_is_run_line_by_line_and_goes_on_where_it_stopped() {
+    let kept = Kept::empty();
+    let file = kept.dir.with_extension("sql");
+    let mut lines = "PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\n\
+        CREATE TABLE \"my things\" (\n  a INTEGER PRIMARY KEY,\n  b -- a comment; so\n);\n\
+        CREATE TRIGGER t AFTER INSERT ON \"my things\" BEGIN\n  SELECT 1;\nEND;\n"
+        .to_owned();
+    for i in 0..300 {
+        let text = format!(
+            "INSERT INTO \"my things\" (b) VALUES ('it''s; {i}'); DELETE FROM \"my things\" \
+             WHERE a = {};\n",
+            i / 2
+        );
+        lines.push_str(&text);
+    }
+    lines.push_str("COMMIT;\nVACUUM;\n");
+    fs::write(&file, &lines).unwrap();
+    let load = file.to_str().unwrap();
+    let args = ["--load", load, "--kills", "2", "--log-frames", "100"];
+    let output = kept.start(&args);
+    assert!(output.status.success(), "{output:?}");
+
+    // A line that fails is named, those before it stay, and mending it is enough.
+    let count = lines.lines().count();
+    fs::write(&file, format!("{lines}CREATE TABLE more (x);\nINSERT INTO nowhere VALUES (1);\n"))
+        .unwrap();
+    let at = format!("line {} failed", count + 2);
+    fails(&kept.start(&args), &[&at, "nowhere", load]);
+    fs::write(&file, format!("{lines}CREATE TABLE more (x);\nINSERT INTO more VALUES (1);\n"))
+        .unwrap();
+    let output = kept.start(&args);
+    assert!(output.status.success(), "{output:?}");
+    // The leader's database would lose its log by this.
+    let replica = format!("file:{}?immutable=1", kept.path("follower/db0").display());
+    let db = Connection::open(replica).unwrap();
+    let rows = |table| {
+        let count = format!("SELECT count(*) FROM {table}");
+        db.query_row(&count, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    assert_eq!((rows("\"my things\""), rows("more")), (151, 1));
+
+    fs::write(&file, lines.replace("it''s", "it was")).unwrap();
+    fails(&kept.start(&args), &["are not those"]);
+    fs::write(&file, "PRAGMA journal_mode = delete;\n").unwrap();
+    fails(&Kept::empty().start(&args), &["line 1", "log out of the leader's hands"]);
+    fails(&Kept::empty().start(&["--load", "/nowhere.sql"]), &["cannot read /nowhere.sql"]);
+}
