@@ -9,7 +9,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::command::{cargo, root};
+use crate::command::{Done, cargo, root};
 
 /// What to measure.
 #[derive(clap::Args)]
@@ -111,7 +111,7 @@ const ROWS: &[Row] = &[
 ];
 
 /// Measures, unless told not to, and writes the report.
-pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(args: &Args) -> Done {
     let target = root().join("target");
     let (criterion, lines) = (target.join("criterion"), target.join("figures.json"));
     if !args.report_only {
@@ -121,11 +121,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         cargo("bench", &["--locked", "-p", "benches"]).run()?;
         let mut figures = String::new();
         for figure in ["memory", "background"] {
-            cargo("run", &["--locked", "--release", "-p", "benches", "--bin", figure])
-                .run_watching(|line| {
-                    println!("{line}");
-                    let _ = writeln!(figures, "{line}");
-                })?;
+            let arguments = ["--locked", "--release", "-p", "benches", "--bin", figure];
+            figures += &cargo("run", &arguments).output()?;
         }
         fs::write(&lines, figures)?;
     }

@@ -1,9 +1,9 @@
 //! Every check, in order.
 
-use std::error::Error;
 use std::time::{Duration, Instant};
 
-use crate::command::{Program, cargo};
+use crate::command::{Done, Program, cargo};
+use crate::links;
 use crate::stress;
 
 /// What to check.
@@ -23,36 +23,29 @@ type Skipped = Vec<String>;
 struct Step {
     name: &'static str,
     about: &'static str,
-    check: fn(&mut Skipped) -> Result<(), Box<dyn Error>>,
+    check: fn(&mut Skipped) -> Done,
+}
+
+const fn step(name: &'static str, about: &'static str, check: fn(&mut Skipped) -> Done) -> Step {
+    Step { name, about, check }
 }
 
 const STEPS: &[Step] = &[
-    Step { name: "fmt", about: "every file is formatted", check: fmt },
-    Step {
-        name: "clippy",
-        about: "no warning, with all features and with the default",
-        check: clippy,
-    },
-    Step { name: "test", about: "unit and integration tests, all features", check: test },
-    Step {
-        name: "features",
-        about: "repl-checkpoint with each set of its features",
-        check: features,
-    },
-    Step { name: "doctest", about: "the examples in the docs", check: doctest },
-    Step { name: "doc", about: "the docs build without a warning", check: doc },
-    Step {
-        name: "loom",
-        about: "models of the lock-free parts, and twins that must fail",
-        check: loom,
-    },
-    Step { name: "stress", about: "the four-thread stress suite", check: stress },
-    Step { name: "benches", about: "the benches build", check: benches },
-    Step { name: "follower", about: "the main command of the README", check: follower },
+    step("fmt", "every file is formatted", fmt),
+    step("links", "what the docs link to is there, tests by their names", links),
+    step("clippy", "no warning, with all features and with the default", clippy),
+    step("test", "unit and integration tests, all features", test),
+    step("features", "repl-checkpoint with each set of its features", features),
+    step("doctest", "the examples in the docs", doctest),
+    step("doc", "the docs build without a warning", doc),
+    step("loom", "models of the lock-free parts, and twins that must fail", loom),
+    step("stress", "the four-thread stress suite", stress),
+    step("benches", "the benches build", benches),
+    step("follower", "the main command of the README", follower),
 ];
 
 /// Runs the steps.
-pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(args: &Args) -> Done {
     if let Some(unknown) = args.steps.iter().find(|name| STEPS.iter().all(|s| s.name != **name)) {
         return Err(format!("no step {unknown:?}: `cargo xtask ci --list` names them").into());
     }
@@ -77,7 +70,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     report(&times, &skipped)
 }
 
-fn report(times: &[(&str, Duration)], skipped: &Skipped) -> Result<(), Box<dyn Error>> {
+fn report(times: &[(&str, Duration)], skipped: &Skipped) -> Done {
     println!("== done");
     for (name, time) in times {
         println!("{name:<10} {:>6.1} s", time.as_secs_f64());
@@ -95,7 +88,7 @@ fn report(times: &[(&str, Duration)], skipped: &Skipped) -> Result<(), Box<dyn E
 }
 
 /// Runs tests, and notes those that say that they were skipped.
-fn tests(program: Program, skipped: &mut Skipped) -> Result<(), Box<dyn Error>> {
+fn tests(program: Program, skipped: &mut Skipped) -> Done {
     program.run_watching(|line| {
         println!("{line}");
         if line.trim_start().starts_with("skipped:") {
@@ -104,32 +97,27 @@ fn tests(program: Program, skipped: &mut Skipped) -> Result<(), Box<dyn Error>> 
     })
 }
 
-fn fmt(_: &mut Skipped) -> Result<(), Box<dyn Error>> {
+fn fmt(_: &mut Skipped) -> Done {
     cargo("fmt", &["--all", "--check"]).run()
 }
 
-fn clippy(_: &mut Skipped) -> Result<(), Box<dyn Error>> {
+fn links(_: &mut Skipped) -> Done {
+    links::check()
+}
+
+fn clippy(_: &mut Skipped) -> Done {
     let all =
         ["--locked", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
     cargo("clippy", &all).run()?;
     cargo("clippy", &["--locked", "--workspace", "--", "-D", "warnings"]).run()
 }
 
-fn test(skipped: &mut Skipped) -> Result<(), Box<dyn Error>> {
-    let arguments = [
-        "--locked",
-        "--workspace",
-        "--all-features",
-        "--lib",
-        "--bins",
-        "--tests",
-        "--",
-        "--show-output",
-    ];
+fn test(skipped: &mut Skipped) -> Done {
+    let arguments = ["--locked", "--workspace", "--all-features", "--lib", "--bins", "--tests"];
     tests(cargo("test", &arguments), skipped)
 }
 
-fn features(skipped: &mut Skipped) -> Result<(), Box<dyn Error>> {
+fn features(skipped: &mut Skipped) -> Done {
     for features in ["", "json", "bincode"] {
         let arguments = [
             "--locked",
@@ -140,25 +128,23 @@ fn features(skipped: &mut Skipped) -> Result<(), Box<dyn Error>> {
             features,
             "--lib",
             "--tests",
-            "--",
-            "--show-output",
         ];
         tests(cargo("test", &arguments), skipped)?;
     }
     Ok(())
 }
 
-fn doctest(skipped: &mut Skipped) -> Result<(), Box<dyn Error>> {
+fn doctest(skipped: &mut Skipped) -> Done {
     tests(cargo("test", &["--locked", "--workspace", "--all-features", "--doc"]), skipped)
 }
 
-fn doc(_: &mut Skipped) -> Result<(), Box<dyn Error>> {
+fn doc(_: &mut Skipped) -> Done {
     cargo("doc", &["--locked", "--workspace", "--all-features", "--no-deps"])
         .env("RUSTDOCFLAGS", "-D warnings")
         .run()
 }
 
-fn loom(skipped: &mut Skipped) -> Result<(), Box<dyn Error>> {
+fn loom(skipped: &mut Skipped) -> Done {
     let arguments = [
         "--locked",
         "--release",
@@ -175,15 +161,15 @@ fn loom(skipped: &mut Skipped) -> Result<(), Box<dyn Error>> {
     tests(program, skipped)
 }
 
-fn stress(_: &mut Skipped) -> Result<(), Box<dyn Error>> {
+fn stress(_: &mut Skipped) -> Done {
     stress::run(&stress::Args::for_ci())
 }
 
-fn benches(_: &mut Skipped) -> Result<(), Box<dyn Error>> {
+fn benches(_: &mut Skipped) -> Done {
     cargo("bench", &["--locked", "-p", "benches", "--no-run"]).run()?;
     cargo("build", &["--locked", "-p", "benches", "--release", "--bins"]).run()
 }
 
-fn follower(_: &mut Skipped) -> Result<(), Box<dyn Error>> {
+fn follower(_: &mut Skipped) -> Done {
     cargo("run", &["--locked", "--release", "-p", "sqlite-follower"]).run()
 }

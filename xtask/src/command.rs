@@ -4,7 +4,10 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
+
+/// What comes of a task.
+pub(crate) type Done = Result<(), Box<dyn Error>>;
 
 /// The folder of the workspace.
 pub(crate) fn root() -> PathBuf {
@@ -40,24 +43,33 @@ impl Program {
     }
 
     /// Runs it to its end; an error unless it succeeds.
-    pub(crate) fn run(mut self) -> Result<(), Box<dyn Error>> {
+    pub(crate) fn run(mut self) -> Done {
         let status = self.command.status().map_err(|err| format!("{}: {err}", self.shown))?;
-        if status.success() { Ok(()) } else { Err(format!("{}: {status}", self.shown).into()) }
+        succeeded(&self.shown, status)
     }
 
-    /// Runs it to its end, showing each line of its standard output to `on_line` first.
-    pub(crate) fn run_watching(
-        mut self,
-        mut on_line: impl FnMut(&str),
-    ) -> Result<(), Box<dyn Error>> {
-        let spawned = self.command.stdout(Stdio::piped()).spawn();
-        let mut child = spawned.map_err(|err| format!("{}: {err}", self.shown))?;
-        if let Some(stdout) = child.stdout.take() {
-            for line in BufReader::new(stdout).lines() {
-                on_line(&line?);
-            }
+    /// Runs it to its end, giving each line that it prints, to whichever stream, to `on_line`.
+    pub(crate) fn run_watching(mut self, mut on_line: impl FnMut(&str)) -> Done {
+        let (lines, stdout) = std::io::pipe()?;
+        self.command.stdout(stdout.try_clone()?).stderr(stdout);
+        let mut child = self.command.spawn().map_err(|err| format!("{}: {err}", self.shown))?;
+        // The ends of the pipe that this process still has would keep it open.
+        drop(self.command);
+        for line in BufReader::new(lines).lines() {
+            on_line(&line?);
         }
-        let status = child.wait()?;
-        if status.success() { Ok(()) } else { Err(format!("{}: {status}", self.shown).into()) }
+        succeeded(&self.shown, child.wait()?)
     }
+
+    /// Runs it to its end and gives what it printed to its standard output.
+    pub(crate) fn output(mut self) -> Result<String, Box<dyn Error>> {
+        let output = self.command.stderr(Stdio::inherit()).output();
+        let output = output.map_err(|err| format!("{}: {err}", self.shown))?;
+        succeeded(&self.shown, output.status)?;
+        Ok(String::from_utf8(output.stdout)?)
+    }
+}
+
+fn succeeded(shown: &str, status: ExitStatus) -> Done {
+    if status.success() { Ok(()) } else { Err(format!("{shown}: {status}").into()) }
 }

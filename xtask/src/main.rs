@@ -4,9 +4,9 @@
 mod bench;
 mod ci;
 mod command;
+mod links;
 mod stress;
 
-use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -31,7 +31,7 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    let result: Result<(), Box<dyn Error>> = match Args::parse().task {
+    let result = match Args::parse().task {
         Task::Ci(args) => ci::run(&args),
         Task::Stress(args) => stress::run(&args),
         Task::Bench(args) => bench::run(&args),

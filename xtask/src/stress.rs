@@ -1,9 +1,9 @@
 //! The stress suite from the command line.
 
-use std::error::Error;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::command::Done;
 use indicatif::{ProgressBar, ProgressStyle};
 use repl_harness::stress::{Config, run as run_suite};
 
@@ -32,7 +32,7 @@ impl Args {
 }
 
 /// Runs the suite, with a progress bar where there is a terminal.
-pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(args: &Args) -> Done {
     let from_clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |d| d.as_secs());
     let seed = args.seed.unwrap_or_else(from_clock);
     println!("stress: {} threads, {} s, seed {seed}", args.threads, args.seconds);

@@ -91,3 +91,25 @@ mod bincode {
         assert_eq!(wincode::serialize(&read).unwrap(), payload);
     }
 }
+
+const FORMAT: &str = include_str!("../../../../docs/format.md");
+
+#[test]
+fn the_format_page_shows_these_very_files() {
+    let json = std::str::from_utf8(JSON).unwrap();
+    assert!(FORMAT.contains(&format!("```text\n{json}\n```")), "docs/format.md: JSON");
+    let bincode = include_bytes!("../golden/v1.bincode.checkpoint");
+    let dump = hex_dump(bincode);
+    assert!(FORMAT.contains(&format!("```text\n{dump}```")), "docs/format.md:\n{dump}");
+}
+
+fn hex_dump(bytes: &[u8]) -> String {
+    let mut dump = String::new();
+    for (row, bytes) in bytes.chunks(16).enumerate() {
+        let hex: Vec<String> = bytes.iter().map(|b| format!("{b:02x}")).collect();
+        let shown = |b: &u8| if (32..127).contains(b) { char::from(*b) } else { '.' };
+        let text: String = bytes.iter().map(shown).collect();
+        dump += &format!("{:08x}  {:<47}  {text}\n", row * 16, hex.join(" "));
+    }
+    dump
+}
