@@ -211,7 +211,9 @@ impl Checkpointer {
     }
 
     /// The shards of the recovered checkpoint that the engine did not name, which every save keeps
-    /// as they are until they are forgotten, or tracked by the state.
+    /// as they are until they are forgotten, or until a save finds them tracked by the state. One that
+    /// is tracked and removed again between two saves stays: its data may not be dropped before
+    /// [`Floors::is_gone`].
     pub fn unnamed(&self) -> &[ShardCheckpoint] {
         &self.extra.unnamed
     }

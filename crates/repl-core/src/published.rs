@@ -2,133 +2,109 @@
 //! last, and one load tells it whether that is still the current one.
 //!
 //! # Orderings
-//! [`Published::replace`] first stores the table, then its version with `Release`;
-//! [`Published::read`] loads the version with `Acquire`. Whoever sees the version sees the table
-//! that it names, or a newer one; and whoever is told that a replacement has happened (by a lock, a
-//! channel, an answer of [`Advance::Removed`](crate::Advance::Removed)) sees its version, so it
-//! cannot go on with its old table. With a `Relaxed` load it could.
+//! [`Published::replace`] stores the new version *first* and the table second. So whoever has seen
+//! the new table, and all whom they tell, see the new version, and cannot go on with the old table
+//! in their cache: look-ups never go back in time from one thread to the next. Stored second, the
+//! version lags behind a table that some already use: the loom model
+//! `whom_a_reader_of_the_new_table_tells_finds_it_too` fails on that.
+//!
+//! The version itself is `Relaxed`. It is never used to reach a table, only to doubt the one at
+//! hand: the table comes with its own synchronization, from `arc_swap`. Whoever is told of a
+//! replacement (by its return, a channel, an answer of
+//! [`Advance::Removed`](crate::Advance::Removed)) is told by something that orders the two, and
+//! then the load cannot return an older version. A thread that sees the version and not yet the
+//! table takes the old one from `arc_swap` once more: the replacement has not returned yet.
 //!
 //! Versions are drawn from one counter of the process, so a version names one table of one state.
 //!
 //! # Why not a counted reference alone
-//! Taking and giving back a reference costs two locked instructions a look-up, about twice what the
-//! look-up itself costs (docs/benchmarks.md). The price of the cache is memory: a thread keeps alive
-//! the last table of each of up to [`SLOTS`] states that it looked up shards in by id, until it
-//! looks up in another or ends.
+//! Taking and giving back a reference costs two locked instructions a look-up, more than the look-up
+//! itself. The price of the cache is memory: a thread keeps alive the last table of each of up to
+//! `SLOTS` states in which it looked up shards by id, until it looks up in another or ends.
 
+use std::cell::RefCell;
+use std::sync::Arc;
+// Versions must only differ; nothing is ordered by drawing them.
+use std::sync::atomic::AtomicU64 as Counter;
+
+use crate::sync::{AtomicU64, Ordering, Swap};
 use crate::table::Table;
 
-#[cfg(loom)]
-pub(crate) use stand_in::Published;
+/// So many states can be looked up in in turn without one pushing the other out.
+const SLOTS: usize = 4;
 
-#[cfg(not(loom))]
-pub(crate) use cached::Published;
+struct Versioned {
+    version: u64,
+    table: Table,
+}
 
-#[cfg(not(loom))]
-mod cached {
-    use std::cell::RefCell;
-    use std::sync::Arc;
-
-    use arc_swap::ArcSwap;
-
-    use super::Table;
-    use crate::sync::{AtomicU64, Ordering};
-
-    /// So many states can be looked up in in turn without one pushing the other out.
-    const SLOTS: usize = 4;
-
-    struct Versioned {
-        version: u64,
-        table: Table,
-    }
-
-    impl Versioned {
-        fn new(table: Table) -> Arc<Self> {
-            static NEXT_VERSION: AtomicU64 = AtomicU64::new(1);
-            Arc::new(Versioned { version: NEXT_VERSION.fetch_add(1, Ordering::Relaxed), table })
-        }
-    }
-
-    thread_local! {
-        static CACHE: RefCell<[Option<Arc<Versioned>>; SLOTS]> =
-            const { RefCell::new([const { None }; SLOTS]) };
-    }
-
-    pub(crate) struct Published {
-        version: AtomicU64,
-        slot: usize,
-        current: ArcSwap<Versioned>,
-    }
-
-    impl Published {
-        pub(crate) fn new(table: Table) -> Self {
-            let first = Versioned::new(table);
-            let slot = usize::try_from(first.version % SLOTS as u64).unwrap_or(0);
-            let version = AtomicU64::new(first.version);
-            Published { version, slot, current: ArcSwap::new(first) }
-        }
-
-        /// Runs `f` on the current table.
-        #[inline]
-        pub(crate) fn read<R>(&self, f: impl Fn(&Table) -> R) -> R {
-            let version = self.version.load(Ordering::Acquire);
-            let cached = CACHE.try_with(|cache| {
-                let cache = cache.try_borrow().ok()?;
-                let table = cache.get(self.slot)?.as_ref()?;
-                (table.version == version).then(|| f(&table.table))
-            });
-            match cached {
-                Ok(Some(result)) => result,
-                Ok(None) | Err(_) => self.read_current(f),
-            }
-        }
-
-        /// The same, where the cache holds another table, is in use further up the stack, or is
-        /// gone as the thread ends.
-        #[cold]
-        fn read_current<R>(&self, f: impl Fn(&Table) -> R) -> R {
-            let current = self.current.load_full();
-            let result = f(&current.table);
-            let _ = CACHE.try_with(|cache| {
-                if let Ok(mut cache) = cache.try_borrow_mut() {
-                    cache[self.slot] = Some(current);
-                }
-            });
-            result
-        }
-
-        /// Replaces the table. One caller at a time.
-        pub(crate) fn replace(&self, table: Table) {
-            let next = Versioned::new(table);
-            let version = next.version;
-            self.current.store(next);
-            self.version.store(version, Ordering::Release);
-        }
+impl Versioned {
+    fn new(table: Table) -> Arc<Self> {
+        static NEXT_VERSION: Counter = Counter::new(1);
+        let version = NEXT_VERSION.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Arc::new(Versioned { version, table })
     }
 }
 
-/// Loom cannot look inside `arc_swap`. Under loom a mutex with the same promise takes its place:
-/// the models check what the rest of the crate makes of the promise.
+type Cache = RefCell<[Option<Arc<Versioned>>; SLOTS]>;
+
+#[cfg(not(loom))]
+std::thread_local! {
+    static CACHE: Cache = const { RefCell::new([const { None }; SLOTS]) };
+}
+// Loom's macro has no `const` form.
 #[cfg(loom)]
-mod stand_in {
-    use std::sync::Arc;
+loom::thread_local! {
+    static CACHE: Cache = RefCell::new([const { None }; SLOTS]);
+}
 
-    use super::Table;
-    use crate::sync::{Mutex, locked};
+pub(crate) struct Published {
+    version: AtomicU64,
+    slot: usize,
+    current: Swap<Versioned>,
+}
 
-    pub(crate) struct Published(Mutex<Arc<Table>>);
+impl Published {
+    pub(crate) fn new(table: Table) -> Self {
+        let first = Versioned::new(table);
+        let slot = usize::try_from(first.version % SLOTS as u64).unwrap_or(0);
+        let version = AtomicU64::new(first.version);
+        Published { version, slot, current: Swap::new(first) }
+    }
 
-    impl Published {
-        pub(crate) fn new(table: Table) -> Self {
-            Published(Mutex::new(Arc::new(table)))
+    /// Runs `f` on the current table.
+    #[inline]
+    pub(crate) fn read<R>(&self, f: impl Fn(&Table) -> R) -> R {
+        let version = self.version.load(Ordering::Relaxed);
+        let cached = CACHE.try_with(|cache| {
+            let cache = cache.try_borrow().ok()?;
+            let table = cache.get(self.slot)?.as_ref()?;
+            (table.version == version).then(|| f(&table.table))
+        });
+        match cached {
+            Ok(Some(result)) => result,
+            Ok(None) | Err(_) => self.read_current(f),
         }
+    }
 
-        pub(crate) fn read<R>(&self, f: impl Fn(&Table) -> R) -> R {
-            f(&locked(&self.0, |table| Arc::clone(table)))
-        }
+    /// The same, where the cache holds another table, is in use further up the stack, or is gone as
+    /// the thread ends.
+    #[cold]
+    fn read_current<R>(&self, f: impl Fn(&Table) -> R) -> R {
+        let current = self.current.get();
+        let result = f(&current.table);
+        let _ = CACHE.try_with(|cache| {
+            if let Ok(mut cache) = cache.try_borrow_mut() {
+                cache[self.slot] = Some(current);
+            }
+        });
+        result
+    }
 
-        pub(crate) fn replace(&self, table: Table) {
-            locked(&self.0, |current| *current = Arc::new(table));
-        }
+    /// Replaces the table. One caller at a time.
+    pub(crate) fn replace(&self, table: Table) {
+        let next = Versioned::new(table);
+        self.version.store(next.version, Ordering::Relaxed);
+        self.current.replace(next);
     }
 }

@@ -118,7 +118,8 @@ impl Snapshot {
         }
     }
 
-    /// The pointwise maximum: every shard that either holds, with its larger mark.
+    /// The pointwise maximum: every shard that either holds, with its larger mark, matched by id;
+    /// marks of different lives of a shard are compared as the numbers they are.
     #[must_use]
     pub fn max(&self, other: &Snapshot) -> Snapshot {
         self.combine(other, |pair| match pair {

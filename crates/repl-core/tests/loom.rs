@@ -233,6 +233,36 @@ fn who_is_told_removed_finds_the_new_life() {
     });
 }
 
+/// The reader has the old table at hand; the one who tells it has none, and takes the newest.
+#[test]
+fn whom_a_reader_of_the_new_table_tells_finds_it_too() {
+    check(|| {
+        let (state, old) = one_shard();
+        let told = data();
+        let is_new = move |shard: &Shard| shard.incarnation() > old.incarnation();
+        let reader = thread::spawn({
+            let (state, told, is_new) = (Arc::clone(&state), Arc::clone(&told), is_new.clone());
+            move || {
+                state.applied_seqno(SHARD).unwrap();
+                if step(|| told.load(Ordering::Acquire)) == 1 {
+                    assert!(is_new(&state.shard(SHARD).unwrap()), "back in time");
+                }
+            }
+        });
+        let teller = thread::spawn({
+            let state = Arc::clone(&state);
+            move || {
+                if is_new(&step(|| state.shard(SHARD)).unwrap()) {
+                    told.store(1, Ordering::Release);
+                }
+            }
+        });
+        state.reset_shard(NewShard::new(SHARD).at(1)).unwrap();
+        reader.join().unwrap();
+        teller.join().unwrap();
+    });
+}
+
 #[test]
 fn who_is_told_removed_finds_no_shard_after_a_removal() {
     check(|| {

@@ -13,31 +13,30 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use repl_checkpoint::{
     CheckpointError, CloseError, FileStore, Floors, Health, JsonCodec, OnCorrupt, OpenStoreError,
     Origin, RecoverError, Schedule, SpawnError, StoreId, recover,
 };
-use repl_core::{AlreadyTracked, LogId, NewShard, ReplicationState, SeqNo, ShardId};
+use repl_core::{AlreadyTracked, ShardId};
 use thiserror::Error;
 
-use crate::apply::{Applier, ApplyError};
-use crate::base_copy::{BaseCopyError, copy_base};
+use crate::apply::ApplyError;
+use crate::base_copy::BaseCopyError;
 use crate::checkpointing::{Flush, FlushError, Replicas, SaveClock, TimedStore};
 use crate::durable::{self, FileError};
-use crate::events::{self, Event, tell};
+use crate::events;
 use crate::floor::PublishedFloors;
 use crate::layout::Layout;
-use crate::position::Position;
 use crate::positions::Positions;
 use crate::reader;
-use crate::replica::{Replica, ReplicaError};
-use crate::start::{DecideError, Start, decide_all};
-use crate::tail::Tail;
+use crate::replica::ReplicaError;
+use crate::shards::{Common, start_shards};
+use crate::start::{DecideError, decide_all};
 
 /// How often marks are saved, where they have moved.
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(50);
@@ -96,16 +95,6 @@ pub(crate) enum FollowerError {
     Close(#[from] CloseError<FlushError>),
 }
 
-/// What the threads of a follower have in common.
-#[derive(Clone)]
-struct Common {
-    options: FollowerOptions,
-    state: Arc<ReplicationState>,
-    positions: Arc<Positions>,
-    replicas: Replicas,
-    finish: Arc<AtomicBool>,
-}
-
 /// Follows until it is told to finish.
 pub(crate) fn run(options: FollowerOptions) -> Result<(), FollowerError> {
     let layout = options.layout.clone();
@@ -140,7 +129,7 @@ pub(crate) fn run(options: FollowerOptions) -> Result<(), FollowerError> {
     let starts = decide_all(&layout, &positions, &mut checkpointer, rebase)?;
     let common = Common { options, state: recovered.state, positions, replicas, finish };
     let (failed, failures) = mpsc::channel();
-    let threads = start_shards(&common, starts, &failed); // 4
+    let threads = start_shards(&common, starts, &failed)?; // 4
     reader::start(&common.replicas, &common.state, &common.finish, &failed);
     let floors = checkpointer.floors();
     let background = checkpointer.spawn(
@@ -169,79 +158,6 @@ fn open_store(options: &FollowerOptions) -> Result<FileStore, OpenStoreError> {
             opened => return opened,
         }
     }
-}
-
-type Failures = mpsc::Sender<FollowerError>;
-
-fn start_shards(
-    common: &Common,
-    starts: Vec<(ShardId, Start)>,
-    failed: &Failures,
-) -> Vec<thread::JoinHandle<()>> {
-    let follow = |(shard, start)| {
-        let (common, failed) = (common.clone(), failed.clone());
-        thread::spawn(move || {
-            if let Err(e) = follow(&common, shard, start) {
-                let _ = failed.send(e);
-            }
-        })
-    };
-    starts.into_iter().map(follow).collect()
-}
-
-/// Brings one shard to its start and follows its log.
-fn follow(common: &Common, id: ShardId, start: Start) -> Result<(), FollowerError> {
-    let Common { options, state, positions, replicas, finish } = common;
-    let layout = &options.layout;
-    let mut tail = Tail::new(&layout.log(id));
-    if options.keep_images {
-        tail = tail.keeping_image(layout.log_image(id));
-    }
-    let open = |mark: SeqNo, log_end: SeqNo| {
-        let replica = Replica::open(id, &layout.replica(id), mark, log_end)?;
-        let replica = if options.keep_images {
-            replica.keeping_image(layout.replica_image(id))
-        } else {
-            replica
-        };
-        Ok::<_, ReplicaError>(Arc::new(replica))
-    };
-    let (shard, replica, position) = match start {
-        Start::Resume { shard, position, log_end } => {
-            let mark = shard.applied();
-            let replica = open(mark, log_end)?;
-            replicas.insert(Arc::clone(&replica));
-            tell(Event::Resumed { shard: id.0, mark, at: position.at });
-            (shard, replica, position)
-        }
-        Start::Copy => {
-            let position = Position::of_base_copy(copy_base(layout, id, &mut tail)?);
-            let mark = position.seqno();
-            let replica = open(mark, mark)?;
-            if options.keep_images {
-                replica.sync()?;
-            }
-            // Whoever saves the mark must find both.
-            replicas.insert(Arc::clone(&replica));
-            let base = new_base();
-            positions.begin(id, base, position);
-            let shard = state.add_shard(NewShard::new(id).at(mark).log(base))?;
-            tell(Event::Copied { shard: id.0, mark, at: position.at });
-            (shard, replica, position)
-        }
-    };
-    let mark = shard.applied();
-    let (layout, positions) = (layout.clone(), Arc::clone(positions));
-    let log_first = !options.apply_before_log;
-    Ok(Applier { layout, positions, replica, shard, tail, position, mark, log_first }
-        .run(finish)?)
-}
-
-/// A name for the sequence of logs that begins with a base copy.
-fn new_base() -> LogId {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let nanos = now.map_or(0, |d| d.as_nanos());
-    LogId(nanos << 32 | u128::from(std::process::id()))
 }
 
 /// Publishes the floors until all shards are at their end, or one has failed.
@@ -279,18 +195,15 @@ fn watch(
             // A thread that failed has said so before it ended, one that panicked has not.
             return match failures.try_recv() {
                 Ok(error) => Err(error),
-                Err(_) => common.all_tracked(),
+                Err(_) => all_tracked(common),
             };
         }
     }
 }
 
-impl Common {
-    /// A thread that panicked before its shard was added leaves it out; the parent compares the
-    /// rest.
-    fn all_tracked(&self) -> Result<(), FollowerError> {
-        let snapshot = self.state.snapshot();
-        let missing = events::shards(self.options.databases).any(|s| snapshot.get(s).is_none());
-        if missing { Err(FollowerError::Panicked) } else { Ok(()) }
-    }
+/// A thread that panicked before its shard was added leaves it out; the parent compares the rest.
+fn all_tracked(common: &Common) -> Result<(), FollowerError> {
+    let snapshot = common.state.snapshot();
+    let missing = events::shards(common.options.databases).any(|s| snapshot.get(s).is_none());
+    if missing { Err(FollowerError::Panicked) } else { Ok(()) }
 }

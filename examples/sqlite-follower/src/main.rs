@@ -32,6 +32,7 @@ mod report;
 mod restart;
 mod rng;
 mod run;
+mod shards;
 mod source;
 mod sql;
 mod start;

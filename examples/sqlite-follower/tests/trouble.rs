@@ -5,6 +5,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::thread;
+use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -73,6 +75,20 @@ fn a_database_that_somebody_else_opened_and_closed_has_lost_its_log() {
     sql(&kept.path("leader/db2"), "SELECT count(*) FROM events");
     assert!(!kept.path("leader/db2-wal").exists());
     kept.asks_for_rebase(&["shard 2", "leader/db2-wal was reset behind the follower"]);
+}
+
+#[test]
+fn a_leader_does_not_open_a_database_that_is_being_copied() {
+    let kept = Kept::after_a_run();
+    let copying = fs::File::open(kept.path("leader/db0.copies")).unwrap();
+    copying.lock_shared().unwrap();
+    thread::scope(|scope| {
+        let run = scope.spawn(|| kept.run(&[]));
+        thread::sleep(Duration::from_millis(2500));
+        assert!(!run.is_finished(), "it wrote all the same");
+        drop(copying);
+        assert!(run.join().unwrap().status.success());
+    });
 }
 
 #[test]
