@@ -135,21 +135,22 @@ fn by_id(c: &mut Criterion) {
 /// Two threads, each advancing its own of two shards that were added next to each other.
 fn neighbours(c: &mut Criterion) {
     let state = ReplicationState::new(&dense_ids(2));
-    let shards = [state.shard(ShardId(0)).unwrap(), state.shard(ShardId(1)).unwrap()];
-    let raw: [CachePadded<AtomicU64>; 2] = Default::default();
+    let shards = &[state.shard(ShardId(0)).unwrap(), state.shard(ShardId(1)).unwrap()];
+    let raw: &[CachePadded<AtomicU64>; 2] = &Default::default();
     rounds(
         c,
         "two_threads_neighbours",
         vec![
             contender("ours", |b| {
-                two_threads(b, |thread, seqno| {
-                    black_box(shards[thread].advance(shards[thread].applied() + seqno % 2));
+                two_threads(b, |thread| {
+                    let at = shards[thread].applied();
+                    move |i| black_box(shards[thread].advance(at + i))
                 });
             }),
             contender("raw_padded", |b| {
-                two_threads(b, |thread, seqno| {
+                two_threads(b, |thread| {
                     let at = raw[thread].load(Ordering::Acquire);
-                    black_box(raw[thread].fetch_max(at + seqno % 2, Ordering::AcqRel));
+                    move |i| black_box(raw[thread].fetch_max(at + i, Ordering::AcqRel))
                 });
             }),
         ],
@@ -178,13 +179,19 @@ fn batch<T>(mut f: impl FnMut(u64) -> T) {
     }
 }
 
-fn two_threads(b: &mut Bencher<'_>, f: impl Fn(usize, u64) + Sync) {
+/// Runs what `of` gives for each of two threads, on 1, 2, 3, ...
+fn two_threads<T, F: FnMut(u64) -> T>(b: &mut Bencher<'_>, of: impl Fn(usize) -> F + Sync) {
     b.iter_custom(|iters| {
         let start = Instant::now();
         thread::scope(|s| {
             for thread in 0..2 {
-                let f = &f;
-                s.spawn(move || (0..iters * BATCH).for_each(|seqno| f(thread, seqno)));
+                let of = &of;
+                s.spawn(move || {
+                    let mut f = of(thread);
+                    for i in 1..=iters * BATCH {
+                        f(i);
+                    }
+                });
             }
         });
         start.elapsed()

@@ -71,7 +71,7 @@ type Ended<E> = (Checkpointer, Result<(), CheckpointError<E>>);
 #[derive(Debug, thiserror::Error)]
 pub enum CloseError<E> {
     /// The last save failed.
-    #[error("the last checkpoint before closing failed")]
+    #[error("the last checkpoint before closing failed: {source}")]
     LastSave {
         /// Why.
         source: CheckpointError<E>,

@@ -64,7 +64,7 @@ pub enum SealError {
     #[error("the checkpoint is not valid: {0}")]
     Invalid(#[from] InvalidCheckpoint),
     /// The codec cannot hold it.
-    #[error("the codec {codec:?} cannot encode the checkpoint")]
+    #[error("the codec {codec:?} cannot encode the checkpoint: {source}")]
     Codec {
         /// The codec.
         codec: &'static str,

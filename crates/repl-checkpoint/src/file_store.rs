@@ -23,6 +23,7 @@
 //! is never synced again: the kernel marks its pages clean, so a second sync may say that all is
 //! well when it is not. From step 4 on a failure is [`SaveError::InDoubt`].
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -60,6 +61,8 @@ pub struct FileStore<D: Disk = OsDisk> {
     open_dir: D::Dir,
     _lock: D::Lock,
     store_id: StoreId,
+    /// The generations in the directory: under the lock nobody else adds any.
+    kept: Vec<Generation>,
     poisoned: bool,
     temp_names: u64,
 }
@@ -132,6 +135,7 @@ impl<D: Disk> FileStore<D> {
             open_dir,
             _lock: lock,
             store_id,
+            kept: generations_in(&names),
             poisoned: false,
             temp_names: 0,
         })
@@ -144,14 +148,6 @@ impl<D: Disk> FileStore<D> {
 
     fn path(&self, generation: Generation) -> PathBuf {
         self.dir.join(format!("{generation:020}.{EXTENSION}"))
-    }
-
-    fn generations(&self) -> io::Result<Vec<Generation>> {
-        let names = self.disk.list(&self.dir)?;
-        let mut found: Vec<_> =
-            names.iter().filter_map(|name| generation_of(name.to_str()?)).collect();
-        found.sort_unstable_by(|a, b| b.cmp(a));
-        Ok(found)
     }
 
     /// Save steps 1 to 3: the temporary file, whole and durable but for its name.
@@ -202,10 +198,13 @@ impl<D: Disk> FileStore<D> {
     }
 
     /// Save step 7. What cannot be removed now is removed by a later save.
-    fn remove_before(&self, confirmed: Generation) {
-        for old in self.generations().unwrap_or_default().into_iter().filter(|g| *g < confirmed) {
-            let _ = self.disk.remove(&self.path(old));
-        }
+    fn remove_before(&mut self, confirmed: Generation) {
+        let mut kept = std::mem::take(&mut self.kept);
+        kept.retain(|generation| {
+            let remove = || self.disk.remove(&self.path(*generation));
+            *generation >= confirmed || remove().is_err_and(|e| e.kind() != io::ErrorKind::NotFound)
+        });
+        self.kept = kept;
     }
 }
 
@@ -216,7 +215,10 @@ impl<D: Disk> CheckpointStore for FileStore<D> {
 
     fn load(&mut self) -> Result<Vec<Candidate>, LoadError> {
         let io = |act, path: &Path, source| LoadError::Io { act, path: path.to_owned(), source };
-        let generations = self.generations().map_err(|err| io("list", &self.dir, err))?;
+        let names = self.disk.list(&self.dir).map_err(|err| io("list", &self.dir, err))?;
+        self.kept = generations_in(&names);
+        let mut newest_first = self.kept.clone();
+        newest_first.sort_unstable_by(|a, b| b.cmp(a));
         let candidate = |generation| {
             let path = self.path(generation);
             let found = match self.disk.kind(&path).map_err(|err| io("look at", &path, err))? {
@@ -230,7 +232,7 @@ impl<D: Disk> CheckpointStore for FileStore<D> {
             };
             Err(LoadError::NotAFile { path, found })
         };
-        generations.into_iter().map(candidate).collect()
+        newest_first.into_iter().map(candidate).collect()
     }
 
     fn save(&mut self, save: Save<'_>) -> Result<(), SaveError> {
@@ -239,6 +241,7 @@ impl<D: Disk> CheckpointStore for FileStore<D> {
         }
         let temp = self.write_temp(&save)?;
         self.publish(&temp, save.generation)?;
+        self.kept.push(save.generation);
         self.remove_before(save.confirmed);
         Ok(())
     }
@@ -318,6 +321,10 @@ fn failed<'a>(act: &'static str, path: &'a Path) -> impl Fn(io::Error) -> OpenSt
         io::ErrorKind::NotADirectory => OpenStoreError::NotADirectory { path: path.to_owned() },
         _ => OpenStoreError::Io { act, path: path.to_owned(), source },
     }
+}
+
+fn generations_in(names: &[OsString]) -> Vec<Generation> {
+    names.iter().filter_map(|name| generation_of(name.to_str()?)).collect()
 }
 
 /// The generation of a checkpoint file's name; `None` for every other name.

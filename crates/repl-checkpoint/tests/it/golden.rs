@@ -104,12 +104,11 @@ fn the_format_page_shows_these_very_files() {
 }
 
 fn hex_dump(bytes: &[u8]) -> String {
-    let mut dump = String::new();
-    for (row, bytes) in bytes.chunks(16).enumerate() {
+    let row = |(row, bytes): (usize, &[u8])| {
         let hex: Vec<String> = bytes.iter().map(|b| format!("{b:02x}")).collect();
         let shown = |b: &u8| if (32..127).contains(b) { char::from(*b) } else { '.' };
         let text: String = bytes.iter().map(shown).collect();
-        dump += &format!("{:08x}  {:<47}  {text}\n", row * 16, hex.join(" "));
-    }
-    dump
+        format!("{:08x}  {:<47}  {text}\n", row * 16, hex.join(" "))
+    };
+    bytes.chunks(16).enumerate().map(row).collect()
 }
