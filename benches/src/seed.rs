@@ -45,16 +45,6 @@ impl Marks {
         self.marks.iter().map(|(id, mark)| (*id, mark.load(Ordering::Acquire))).collect()
     }
 
-    /// `serde_json` of the map.
-    ///
-    /// # Errors
-    /// None in practice.
-    pub fn to_checkpoint_bytes(&self) -> serde_json::Result<Vec<u8>> {
-        let marks: HashMap<u64, u64> =
-            self.snapshot().into_iter().map(|(id, mark)| (id.0, mark)).collect();
-        serde_json::to_vec(&marks)
-    }
-
     /// The map of a checkpoint; the seed makes atomics of it afterwards, which is not counted.
     ///
     /// # Errors

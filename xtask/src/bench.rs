@@ -129,7 +129,8 @@ const ROWS: &[Row] = &[
 
 /// Measures, unless told not to, and writes the report.
 pub(crate) fn run(args: &Args) -> Done {
-    let target = root().join("target");
+    let target = std::env::var_os("CARGO_TARGET_DIR");
+    let target = target.map_or_else(|| root().join("target"), |dir| root().join(dir));
     let (criterion, lines) = (target.join("criterion"), target.join("figures.json"));
     if !args.report_only {
         if criterion.exists() {

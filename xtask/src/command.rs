@@ -55,8 +55,8 @@ impl Program {
         let mut child = self.command.spawn().map_err(|err| format!("{}: {err}", self.shown))?;
         // The ends of the pipe that this process still has would keep it open.
         drop(self.command);
-        for line in BufReader::new(lines).lines() {
-            on_line(&line?);
+        for line in BufReader::new(lines).split(b'\n') {
+            on_line(&String::from_utf8_lossy(&line?));
         }
         succeeded(&self.shown, child.wait()?)
     }

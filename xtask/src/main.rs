@@ -40,7 +40,12 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(err) => {
-            println!("xtask: {err}");
+            eprintln!("xtask: {err}");
+            let mut cause = err.source();
+            while let Some(err) = cause {
+                eprintln!("  because: {err}");
+                cause = err.source();
+            }
             ExitCode::FAILURE
         }
     }

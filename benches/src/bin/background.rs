@@ -30,7 +30,9 @@ fn thread_time() -> Option<u64> {
 
 fn measure(shards: u64, codec: impl Codec + 'static) -> Result<(), Box<dyn Error>> {
     let name = codec.name();
-    let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR"))?;
+    // Beside this program: the folder for temporary files may lie in memory.
+    let here = std::env::current_exe()?;
+    let dir = tempfile::tempdir_in(here.parent().ok_or("this program has no folder")?)?;
     let ids = dense_ids(shards);
     let store = FileStore::open(dir.path(), StoreId::UNNAMED)?;
     let recovered = recover(store, codec, &ids, OnCorrupt::Fail)?;

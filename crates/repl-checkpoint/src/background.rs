@@ -24,14 +24,17 @@ use crate::floors::{Floors, Health};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
-    /// Save this long after the last save began, if any mark has moved.
+    /// Save this long after the last save began, if any mark has moved; a millisecond at least.
     pub interval: Duration,
     /// Save earlier where the marks have moved by this many seqnos, all shards together. Found by
     /// polling, as advancing counts nothing.
     pub moved: Option<u64>,
-    /// How often to poll; each time costs one load a shard.
+    /// How often to poll, a millisecond at least; each time costs one load a shard.
     pub poll: Duration,
 }
+
+/// A shorter interval would keep a core busy with finding that nothing has moved.
+const SHORTEST: Duration = Duration::from_millis(1);
 
 impl Schedule {
     /// Saves every `interval`.
@@ -69,6 +72,7 @@ type Ended<E> = (Checkpointer, Result<(), CheckpointError<E>>);
 /// The background thread did not end well. The checkpointer is given back where there is one, to
 /// try again or to forget shards.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CloseError<E> {
     /// The last save failed.
     #[error("the last checkpoint before closing failed: {source}")]
@@ -171,7 +175,9 @@ impl<E> Background<E> {
         self.signal.ask(|asked| asked.save = true);
     }
 
-    /// Saves a last time, ends the thread and gives the checkpointer back.
+    /// Saves a last time, ends the thread and gives the checkpointer back, for instance to forget
+    /// shards and spawn it again. Not to be called by the functions given to the thread: it would
+    /// wait for itself.
     ///
     /// # Errors
     /// [`CloseError`]: the last save failed, or the thread had panicked.
@@ -241,10 +247,10 @@ impl<F, G> Work<F, G> {
     fn wait(&self, signal: &Signal, last: &Turn) -> Option<End> {
         let stuck = self.is_poisoned();
         // An interval beyond the clock's end: only when asked to.
-        let due = last.began.checked_add(self.when.interval);
+        let due = last.began.checked_add(self.when.interval.max(SHORTEST));
         loop {
             let left = due.map(|due| due.saturating_duration_since(Instant::now()));
-            let poll = self.when.moved.map(|_| self.when.poll);
+            let poll = self.when.moved.map(|_| self.when.poll.max(SHORTEST));
             let timeout = left.into_iter().chain(poll).min();
             let asked = signal.wait(if stuck { None } else { timeout });
             if asked.end.is_some() {

@@ -5,14 +5,14 @@ use repl_core::{ReplicationState, ShardId};
 use crate::checkpoint::Checkpoint;
 use crate::codec::JsonCodec;
 use crate::envelope::{Header, OpenError, StoreId, open, seal};
-use crate::recovery::Restored;
 
 /// Turns a [`ReplicationState`] into bytes and back, sealed as JSON of an unnamed store with
 /// generation 0.
 ///
 /// An engine that commits these bytes with the data they speak of applies exactly once: there is no
 /// instant at which one is durable and the other is not. With another codec or a store's name, use
-/// [`seal`] and [`open`] with a [`Checkpoint`].
+/// [`seal`] and [`open`] with a [`Checkpoint`], and
+/// [`Checkpoint::state_of`].
 ///
 /// ```
 /// use repl_checkpoint::CheckpointBytes;
@@ -29,7 +29,8 @@ use crate::recovery::Restored;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait CheckpointBytes: Sized {
-    /// The sealed marks of all tracked shards. Equal states give equal bytes.
+    /// The sealed marks of all tracked shards. The same marks of the same lives of shards give the
+    /// same bytes.
     fn to_checkpoint_bytes(&self) -> Vec<u8>;
 
     /// A state of exactly `shards`, at the marks that `bytes` hold: a shard that they do not name
@@ -50,6 +51,6 @@ impl CheckpointBytes for ReplicationState {
 
     fn from_checkpoint_bytes(bytes: &[u8], shards: &[ShardId]) -> Result<Self, OpenError> {
         let (_, checkpoint) = open(&JsonCodec, StoreId::UNNAMED, bytes)?;
-        Ok(Restored::of(&checkpoint, shards).state)
+        Ok(checkpoint.state_of(shards))
     }
 }

@@ -1,7 +1,9 @@
 //! What is saved: the marks of all shards, as plain data.
 
-use repl_core::{Incarnation, LogId, SeqNo, ShardId, Snapshot, SnapshotEntry};
+use repl_core::{Incarnation, LogId, ReplicationState, SeqNo, ShardId, Snapshot, SnapshotEntry};
 use serde::{Deserialize, Serialize};
+
+use crate::recovery::Restored;
 
 /// The saved progress of all shards: what a [`Codec`](crate::Codec) turns into bytes and back.
 ///
@@ -14,8 +16,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Checkpoint {
-    /// The incarnation that the next added or reset shard gets: none is used twice, across
-    /// restarts too.
+    /// The incarnation that the next added or reset shard gets: none that a save has held is used
+    /// again, across restarts too.
     pub next_incarnation: Incarnation,
     /// The shards, ascending by id.
     pub shards: Vec<ShardCheckpoint>,
@@ -61,6 +63,7 @@ pub struct EpochStart {
 
 /// Why a [`Checkpoint`] is not valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum InvalidCheckpoint {
     /// Shards descend or repeat.
     #[error("shard {shard} does not come after the shard before it")]
@@ -107,6 +110,12 @@ impl Checkpoint {
     pub fn shard(&self, shard: ShardId) -> Option<&ShardCheckpoint> {
         let i = self.shards.binary_search_by_key(&shard, |s| s.shard).ok()?;
         Some(&self.shards[i])
+    }
+
+    /// A state of exactly `shards`, at the marks of this checkpoint: a shard that it lacks starts
+    /// at 0, and one that is not in `shards` is dropped.
+    pub fn state_of(&self, shards: &[ShardId]) -> ReplicationState {
+        Restored::of(self, shards).state
     }
 
     /// Checks what the type promises.
@@ -156,9 +165,11 @@ impl ShardCheckpoint {
             None => Ok(()),
         }
     }
+}
 
-    pub(crate) fn entry(&self) -> SnapshotEntry {
-        let ShardCheckpoint { shard, log, incarnation, mark, .. } = *self;
+impl From<&ShardCheckpoint> for SnapshotEntry {
+    fn from(shard: &ShardCheckpoint) -> Self {
+        let ShardCheckpoint { shard, log, incarnation, mark, .. } = *shard;
         SnapshotEntry { shard, log, incarnation, mark }
     }
 }

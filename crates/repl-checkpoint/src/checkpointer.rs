@@ -1,9 +1,10 @@
 //! Saves the marks behind the data that they speak of.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use repl_core::{ReplicationState, SeqNo, ShardId, Snapshot};
+use repl_core::{ReplicationState, SeqNo, ShardId, Snapshot, SnapshotEntry};
 
 use crate::background::{Background, Schedule, SpawnError};
 use crate::checkpoint::{Checkpoint, ShardCheckpoint};
@@ -38,6 +39,8 @@ pub struct Checkpointer {
     /// The highest generation ever attempted.
     attempted: Generation,
     failures: u64,
+    /// The place that a save in doubt spoke of: no more are tried.
+    poisoned: Option<PathBuf>,
 }
 
 /// What came of [`Checkpointer::checkpoint`].
@@ -55,6 +58,7 @@ pub enum Saved {
 
 /// A checkpoint failed: the floors stand still.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CheckpointError<E> {
     /// The engine could not make its data durable; nothing was saved.
     #[error("the engine failed to flush: {0}; no marks were saved")]
@@ -79,7 +83,10 @@ pub enum CheckpointError<E> {
     #[error(transparent)]
     Save(#[from] SaveError),
     /// Generation `u64::MAX` was used; nothing was saved.
-    #[error("no generation number is left; move the store's files away to begin again at 1")]
+    #[error(
+        "no generation number is left above 18446744073709551615, that of a file in the store: \
+         nobody saves so often, so move that one file away, and no other"
+    )]
     NoGenerationLeft,
 }
 
@@ -105,10 +112,7 @@ impl Checkpointer {
     pub(crate) fn new(start: Start) -> Self {
         let Start { state, store, codec, found, unnamed, confirmed, attempted } = start;
         let detailed = |s: &ShardCheckpoint| !s.completed.is_empty() || !s.epochs.is_empty();
-        let recovered = ReplicationState::restore(
-            found.shards.iter().map(ShardCheckpoint::entry),
-            found.next_incarnation,
-        );
+        let recovered: Snapshot = found.shards.iter().map(SnapshotEntry::from).collect();
         let detailed = found.shards.into_iter().filter(detailed).collect();
         Checkpointer {
             floors: Floors::new(Arc::clone(&state)),
@@ -116,12 +120,13 @@ impl Checkpointer {
             store,
             codec,
             extra: Arc::new(Extra { unnamed, detailed }),
-            recovered: Arc::new(recovered.snapshot()),
+            recovered: Arc::new(recovered),
             newest: None,
             previous: None,
             confirmed,
             attempted,
             failures: 0,
+            poisoned: None,
         }
     }
 
@@ -141,17 +146,22 @@ impl Checkpointer {
         &mut self,
         flush: impl FnOnce(&mut Snapshot) -> Result<(), E>,
     ) -> Result<Saved, CheckpointError<E>> {
+        if let Some(path) = &self.poisoned {
+            return Err(SaveError::Poisoned { path: path.clone() }.into());
+        }
+        self.floors.set_saving(true);
         let result = self.try_checkpoint(flush);
         match &result {
             Ok(_) => {
                 self.failures = 0;
-                // Nothing left to save does not mend a store that is poisoned.
-                if matches!(self.floors.health(), Health::Failing { .. }) {
+                if self.floors.health() != Health::Good {
                     self.floors.set_health(Health::Good);
                 }
             }
             Err(error) => self.failed(error),
         }
+        // What was left in doubt may be found by a recovery.
+        self.floors.set_saving(self.poisoned.is_some());
         result
     }
 
@@ -211,9 +221,9 @@ impl Checkpointer {
     }
 
     /// The shards of the recovered checkpoint that the engine did not name, which every save keeps
-    /// as they are until they are forgotten, or until a save finds them tracked by the state. One that
-    /// is tracked and removed again between two saves stays: its data may not be dropped before
-    /// [`Floors::is_gone`].
+    /// as they are until they are forgotten, or until a save finds them tracked by the state. One
+    /// that is tracked and removed again between two saves stays: its data may not be dropped
+    /// before [`Floors::is_gone`].
     pub fn unnamed(&self) -> &[ShardCheckpoint] {
         &self.extra.unnamed
     }
@@ -280,10 +290,14 @@ impl Checkpointer {
     fn failed<E: fmt::Display>(&mut self, error: &CheckpointError<E>) {
         self.failures += 1;
         let error_text = error.to_string();
-        self.floors.set_health(if error.poisons() {
-            Health::Poisoned { error: error_text }
-        } else {
-            Health::Failing { failures: self.failures, error: error_text }
+        self.floors.set_health(match error {
+            CheckpointError::Save(
+                SaveError::InDoubt { path, .. } | SaveError::Poisoned { path },
+            ) => {
+                self.poisoned = Some(path.clone());
+                Health::Poisoned { error: error_text }
+            }
+            _ => Health::Failing { failures: self.failures, error: error_text },
         });
     }
 }

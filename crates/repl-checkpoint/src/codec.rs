@@ -38,6 +38,20 @@ pub trait Codec: Send + Sync {
     fn decode(&self, bytes: &[u8]) -> Result<Checkpoint, CodecError>;
 }
 
+impl<T: Codec + ?Sized> Codec for Box<T> {
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+
+    fn encode(&self, checkpoint: &Checkpoint, out: &mut Vec<u8>) -> Result<(), CodecError> {
+        (**self).encode(checkpoint, out)
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Result<Checkpoint, CodecError> {
+        (**self).decode(bytes)
+    }
+}
+
 /// A codec could not encode, or refused to decode.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]

@@ -8,8 +8,8 @@ use std::path::Path;
 /// The durability verbs. A store makes no other call, so that a simulated disk can stand in for
 /// the real one and see them all.
 ///
-/// Each call may fail with any [`io::Error`]. None of them tries again: what to do with a short
-/// write or an interrupted call is the store's own part of the protocol.
+/// Each call may fail with any [`io::Error`]. A short or interrupted write is not tried again: that
+/// is the store's own part of the protocol.
 #[expect(clippy::missing_errors_doc, reason = "every call: whatever the operating system says")]
 pub trait Disk: Send {
     /// A file open for writing.
@@ -41,8 +41,8 @@ pub trait Disk: Send {
     fn sync_dir(&self, dir: &Self::Dir) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
-    /// Locks the regular file at `path`, creating it where it is missing; `None` where somebody else
-    /// holds the lock. The lock is on the file that is at `path` when the call returns.
+    /// Locks the regular file at `path`, creating it where it is missing; `None` where somebody
+    /// else holds the lock. The lock is on the file that is at `path` when the call returns.
     fn try_lock(&self, path: &Path) -> io::Result<Option<Self::Lock>>;
 }
 

@@ -2,15 +2,20 @@
 //! from a checkpoint: one fixed-width ASCII header line, then the payload.
 //!
 //! ```text
-//! repl-checkpoint v1 codec=json     store=<32 hex> generation=<20 digits> confirmed=<20 digits> length=<20 digits> crc32c=<8 hex>
+//! repl-checkpoint v1 codec=json     store=<32 hex digits> generation=<20 digits>
+//!     confirmed=<20 digits> length=<20 digits> crc32c=<8 hex digits>
 //! ```
 //! The checksum covers the header up to its own digits, and the payload; the digits and the line
 //! break must be byte for byte what rendering the fields gives. docs/format.md has every offset.
 
 use std::fmt;
 
-use crate::checkpoint::{Checkpoint, InvalidCheckpoint};
+use crate::checkpoint::Checkpoint;
 use crate::codec::{Codec, CodecError};
+
+mod error;
+
+pub use self::error::{OpenError, SealError};
 
 /// The number of a save in one store: 1 is the first; 0 is not in a store.
 pub type Generation = u64;
@@ -57,122 +62,6 @@ const CHECKED_HEADER: usize = 171;
 /// With the digits of the checksum and the line break.
 const HEADER_LENGTH: usize = CHECKED_HEADER + CRC_DIGITS + 1;
 
-/// A checkpoint could not be sealed.
-#[derive(Debug, thiserror::Error)]
-pub enum SealError {
-    /// It would be refused when it is read.
-    #[error("the checkpoint is not valid: {0}")]
-    Invalid(#[from] InvalidCheckpoint),
-    /// The codec cannot hold it.
-    #[error("the codec {codec:?} cannot encode the checkpoint: {source}")]
-    Codec {
-        /// The codec.
-        codec: &'static str,
-        /// Its own error.
-        source: CodecError,
-    },
-    /// A save cannot be confirmed by a later one.
-    #[error("generation {generation} names {confirmed}, which is not before it, as confirmed")]
-    Confirmed {
-        /// The number of this save.
-        generation: Generation,
-        /// The generation that it names.
-        confirmed: Generation,
-    },
-    /// The codec's name does not fit the header.
-    #[error("codec name {codec:?}: a name is 1 to 8 characters of a-z, 0-9 and '-'")]
-    CodecName {
-        /// The name.
-        codec: &'static str,
-    },
-}
-
-/// Bytes are not a checkpoint of this store.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// There is not one byte.
-    #[error("it is empty")]
-    Empty,
-    /// The first bytes are not those of a checkpoint.
-    #[error("it does not begin with \"repl-checkpoint v\"")]
-    Magic,
-    /// A format that this version does not read.
-    #[error("its format version is {version:?}, and this program reads version 1: upgrade it")]
-    Version {
-        /// The version.
-        version: String,
-    },
-    /// The header is cut off, not what rendering its fields gives, or at odds with itself.
-    #[error("its header line is damaged")]
-    Header,
-    /// The payload is shorter or longer than the header says.
-    #[error("its payload has {found} bytes, and its header says {expected}")]
-    Length {
-        /// What the header says.
-        expected: u64,
-        /// What is there.
-        found: u64,
-    },
-    /// The checksum does not fit.
-    #[error("its checksum is {found:08x}, and its header says {expected:08x}")]
-    Checksum {
-        /// What the header says.
-        expected: u32,
-        /// What the bytes give.
-        found: u32,
-    },
-    /// Whole, but of another codec.
-    #[error("it was written with the codec {found:?}, and the codec {expected:?} was given")]
-    OtherCodec {
-        /// The codec that was given.
-        expected: &'static str,
-        /// The codec of the bytes.
-        found: String,
-    },
-    /// Whole, but of another store.
-    #[error("it belongs to store {found}, and store {expected} was opened")]
-    OtherStore {
-        /// The store that was opened.
-        expected: StoreId,
-        /// The store of the bytes.
-        found: StoreId,
-    },
-    /// Whole, but not the generation that its place says.
-    #[error("it is generation {found}, and its place says generation {expected}")]
-    OtherGeneration {
-        /// What its place says.
-        expected: Generation,
-        /// What it says itself.
-        found: Generation,
-    },
-    /// Whole, but the codec refuses its payload.
-    #[error("its payload cannot be decoded: {0}")]
-    Payload(#[source] CodecError),
-    /// Whole, but the checkpoint in it is not valid.
-    #[error("its payload is not valid: {0}")]
-    Invalid(#[source] InvalidCheckpoint),
-}
-
-impl OpenError {
-    /// Whether the bytes are damaged, so that an older checkpoint may take their place. Otherwise
-    /// they are somebody else's, or of a newer version: to fall back would hide a mistake.
-    pub fn is_damage(&self) -> bool {
-        match self {
-            OpenError::Version { .. }
-            | OpenError::OtherCodec { .. }
-            | OpenError::OtherStore { .. } => false,
-            OpenError::Empty
-            | OpenError::Magic
-            | OpenError::Header
-            | OpenError::Length { .. }
-            | OpenError::Checksum { .. }
-            | OpenError::OtherGeneration { .. }
-            | OpenError::Payload(_)
-            | OpenError::Invalid(_) => true,
-        }
-    }
-}
-
 /// Encodes `checkpoint` with `codec` and seals it: the bytes that a store saves, or that an engine
 /// puts into its own transaction.
 ///
@@ -201,9 +90,13 @@ pub fn seal(
     codec
         .encode(checkpoint, &mut bytes)
         .map_err(|source| SealError::Codec { codec: codec_name, source })?;
-    let length = (bytes.len() - HEADER_LENGTH) as u64;
+    let Some(payload) = bytes.get(HEADER_LENGTH..) else {
+        let source = CodecError::new("it removed bytes that it had not written");
+        return Err(SealError::Codec { codec: codec_name, source });
+    };
+    let length = payload.len() as u64;
     let checked = render(codec_name, &header, length);
-    let crc = checksum(checked.as_bytes(), &bytes[HEADER_LENGTH..]);
+    let crc = checksum(checked.as_bytes(), payload);
     bytes[..CHECKED_HEADER].copy_from_slice(checked.as_bytes());
     bytes[CHECKED_HEADER..HEADER_LENGTH].copy_from_slice(format!("{crc:08x}\n").as_bytes());
     Ok(bytes)

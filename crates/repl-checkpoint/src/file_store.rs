@@ -2,7 +2,9 @@
 //! place whole.
 //!
 //! # Opening
-//! 1. Create missing directories, and sync the parent of each.
+//! 1. Create missing directories, and sync every parent up to the root: whoever made those that
+//!    were there may have died before that. Parents that this process may not sync are left to
+//!    their owners.
 //! 2. Lock `LOCK`, which is never renamed and never removed.
 //! 3. Keep the directory open.
 //! 4. Under the lock, remove temporary files of this store's own name pattern.
@@ -32,6 +34,11 @@ use crate::disk::{Disk, Kind, OsDisk};
 use crate::envelope::{Generation, StoreId};
 use crate::store::{Candidate, CheckpointStore, LoadError, Save, SaveError};
 
+mod open;
+
+pub use self::open::OpenStoreError;
+use self::open::{create_dirs, failed, resolved};
+
 const LOCK: &str = "LOCK";
 const EXTENSION: &str = "checkpoint";
 
@@ -56,7 +63,8 @@ const EXTENSION: &str = "checkpoint";
 /// ```
 pub struct FileStore<D: Disk = OsDisk> {
     disk: D,
-    /// Absolute, so that a later change of the working directory does not matter.
+    /// Absolute and without symbolic links, so that it stays the directory that is locked whatever
+    /// becomes of the working directory or of a link.
     dir: PathBuf,
     open_dir: D::Dir,
     _lock: D::Lock,
@@ -67,46 +75,13 @@ pub struct FileStore<D: Disk = OsDisk> {
     temp_names: u64,
 }
 
-/// A store could not be opened. No checkpoint was changed.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenStoreError {
-    /// Another store, in this or another process, holds the directory.
-    #[error(
-        "checkpoint directory {dir} is in use: one follower owns a directory; stop the other one \
-         or give each its own", dir = .dir.display()
-    )]
-    Locked {
-        /// The directory.
-        dir: PathBuf,
-    },
-    /// Something else stands where the directory should be.
-    #[error("{path} is not a directory: move it away or name another", path = .path.display())]
-    NotADirectory {
-        /// The place.
-        path: PathBuf,
-    },
-    /// The operating system refused.
-    #[error("failed to {act} {path}: {source}", path = .path.display())]
-    Io {
-        /// What was tried.
-        act: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-}
-
 impl FileStore {
     /// Opens the directory `dir`, creating it and its parents where they are missing, and locks it.
     ///
     /// # Errors
     /// [`OpenStoreError`]: it is locked by another, is no directory, or cannot be used.
     pub fn open(dir: impl AsRef<Path>, store_id: StoreId) -> Result<Self, OpenStoreError> {
-        let dir = dir.as_ref();
-        let absolute =
-            std::path::absolute(dir).map_err(failed("find the absolute path of", dir))?;
-        Self::open_on(OsDisk, &absolute, store_id)
+        Self::open_on(OsDisk, &resolved(dir.as_ref())?, store_id)
     }
 }
 
@@ -153,8 +128,9 @@ impl<D: Disk> FileStore<D> {
     /// Save steps 1 to 3: the temporary file, whole and durable but for its name.
     fn write_temp(&mut self, save: &Save<'_>) -> Result<PathBuf, SaveError> {
         let (path, mut file) = self.create_temp(save.generation)?; // 1
-        let written = write_all(&self.disk, &mut file, save.bytes).map_err(|e| ("write", e)); // 2
-        let synced = written.and_then(|()| self.disk.sync_file(&file).map_err(|e| ("sync", e))); // 3
+        let synced = write_all(&self.disk, &mut file, save.bytes) // 2
+            .map_err(|err| ("write", err))
+            .and_then(|()| self.disk.sync_file(&file).map_err(|err| ("sync", err))); // 3
         drop(file);
         match synced {
             Ok(()) => Ok(path),
@@ -257,51 +233,6 @@ impl<D: Disk> fmt::Debug for FileStore<D> {
     }
 }
 
-/// Open step 1. The parents of directories that were there are synced as well, as far as this
-/// process may: whoever made them may have died before that.
-fn create_dirs(disk: &impl Disk, dir: &Path) -> Result<(), OpenStoreError> {
-    let mut missing = Vec::new();
-    for ancestor in dir.ancestors().filter(|a| !a.as_os_str().is_empty()) {
-        match disk.kind(ancestor) {
-            Ok(Kind::Dir | Kind::Symlink) => break,
-            Ok(Kind::File | Kind::Other) => {
-                return Err(OpenStoreError::NotADirectory { path: ancestor.to_owned() });
-            }
-            // Below something that is not a directory: that one is found further up.
-            Err(err) if is_missing(&err) => missing.push(ancestor),
-            Err(err) => return Err(failed("look at", ancestor)(err)),
-        }
-    }
-    for new in missing.iter().rev() {
-        match disk.create_dir(new) {
-            Err(err) if err.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(failed("create", new)(err));
-            }
-            Ok(()) | Err(_) => {}
-        }
-    }
-    for (depth, parent) in dir.ancestors().skip(1).enumerate() {
-        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-        match disk.open_dir(parent).and_then(|open| disk.sync_dir(&open)) {
-            Err(err) if depth < missing.len() || !may_not_sync(&err) => {
-                return Err(failed("sync the directory", parent)(err));
-            }
-            Ok(()) | Err(_) => {}
-        }
-    }
-    Ok(())
-}
-
-fn is_missing(err: &io::Error) -> bool {
-    matches!(err.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-}
-
-/// Whether a directory belongs to others, who have made it durable themselves.
-fn may_not_sync(err: &io::Error) -> bool {
-    use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
-    matches!(err.kind(), PermissionDenied | ReadOnlyFilesystem | InvalidInput | Unsupported)
-}
-
 /// Save step 2: a short write goes on, an interrupted one is tried again, and one that takes
 /// nothing is an error.
 fn write_all<D: Disk>(disk: &D, file: &mut D::File, mut bytes: &[u8]) -> io::Result<()> {
@@ -314,13 +245,6 @@ fn write_all<D: Disk>(disk: &D, file: &mut D::File, mut bytes: &[u8]) -> io::Res
         }
     }
     Ok(())
-}
-
-fn failed<'a>(act: &'static str, path: &'a Path) -> impl Fn(io::Error) -> OpenStoreError + 'a {
-    move |source| match source.kind() {
-        io::ErrorKind::NotADirectory => OpenStoreError::NotADirectory { path: path.to_owned() },
-        _ => OpenStoreError::Io { act, path: path.to_owned(), source },
-    }
 }
 
 fn generations_in(names: &[OsString]) -> Vec<Generation> {

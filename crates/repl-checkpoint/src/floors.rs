@@ -1,6 +1,6 @@
 //! What others may rely on: which marks are saved, and which segments may be deleted.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use repl_core::{ReplicationState, SeqNo, ShardId};
@@ -8,7 +8,7 @@ use repl_core::{ReplicationState, SeqNo, ShardId};
 use crate::content::Content;
 
 /// What a [`Checkpointer`](crate::Checkpointer) has saved, read-only: give clones of it to whoever
-/// deletes segments. Reading takes no lock.
+/// deletes segments. Reading marks takes no lock.
 ///
 /// Both marks follow the life of a shard: after a shard was reset or removed and added again they
 /// are `None` until the new one has been saved often enough itself.
@@ -16,6 +16,12 @@ use crate::content::Content;
 pub struct Floors {
     state: Arc<ReplicationState>,
     view: Arc<ArcSwap<View>>,
+    /// Whether a save is under way, or was left in doubt. Set before the save takes its snapshot.
+    ///
+    /// A lock, as it orders two threads that each write one thing and read the other's: who removes
+    /// a shard and then asks [`Floors::is_gone`], and a save that sets this and then reads the
+    /// shards. Whichever takes the lock second sees what the first has done.
+    saving: Arc<Mutex<bool>>,
 }
 
 /// What is known of the saves of this process.
@@ -30,6 +36,7 @@ struct View {
 
 /// How the checkpointer fares. Unless it is [`Health::Good`], its floors stand still.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Health {
     /// The last checkpoint succeeded, or none was tried yet.
     #[default]
@@ -55,7 +62,7 @@ pub enum Health {
 
 impl Floors {
     pub(crate) fn new(state: Arc<ReplicationState>) -> Self {
-        Floors { state, view: Arc::default() }
+        Floors { state, view: Arc::default(), saving: Arc::default() }
     }
 
     /// The newest saved mark of a shard: no crash from now on takes the shard below it. `None`
@@ -81,8 +88,14 @@ impl Floors {
     /// then may the data of a removed or forgotten shard be dropped or replaced. Otherwise a crash
     /// would bring back a mark that speaks of data which is no longer there.
     ///
-    /// False until two saves of this process have left the shard out.
+    /// False until two saves of this process have left the shard out, while a save is under way
+    /// (it may have begun when the shard was there), and for ever after one in doubt: ask again
+    /// later. Takes a lock for a moment.
     pub fn is_gone(&self, shard: ShardId) -> bool {
+        let saving = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
+        if *saving {
+            return false;
+        }
         let view = self.view.load();
         let without = |saved: &Option<Content>| saved.as_ref().is_some_and(|c| !c.names(shard));
         without(&view.newest) && without(&view.previous)
@@ -98,6 +111,10 @@ impl Floors {
         let entry = saved.marks.entry(shard)?;
         let now = self.state.shard(shard)?.incarnation();
         (entry.incarnation == now).then_some(entry.mark)
+    }
+
+    pub(crate) fn set_saving(&self, saving: bool) {
+        *self.saving.lock().unwrap_or_else(PoisonError::into_inner) = saving;
     }
 
     pub(crate) fn saved(&self, newest: Content, previous: Option<Content>) {

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use repl_core::{NewShard, ReplicationState, ShardId};
+use repl_core::{NewShard, ReplicationState, ShardId, SnapshotEntry};
 
 use crate::checkpoint::{Checkpoint, ShardCheckpoint};
 use crate::checkpointer::{Checkpointer, Start};
@@ -40,14 +40,16 @@ pub struct Recovered {
 
 /// What was found at the start.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Found {
     /// Which checkpoint the marks come from.
     pub origin: Origin,
     /// Shards of the checkpoint that the engine did not name, ascending. Every save keeps them
     /// until [`Checkpointer::forget`].
     pub unnamed: Vec<ShardId>,
-    /// Shards that the engine named and the checkpoint lacks, ascending: they begin at 0. Beside
-    /// existing data that means a lost checkpoint; the engine must decide.
+    /// Shards that the engine named and the checkpoint lacks, ascending: they begin at 0, with
+    /// unnamed logs (reset a shard to name its log). Beside existing data that means a lost
+    /// checkpoint; the engine must decide.
     pub missing: Vec<ShardId>,
 }
 
@@ -83,6 +85,7 @@ pub struct Damaged {
 
 /// Why a checkpoint cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Unusable {
     /// It could not be read.
     #[error("it cannot be read: {0}")]
@@ -112,6 +115,7 @@ const MEDIA_ERROR: i32 = 23;
 
 /// Recovery found no marks to go on from. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RecoverError {
     /// The store could not say what it keeps.
     #[error(transparent)]
@@ -139,8 +143,18 @@ pub enum RecoverError {
     /// A checkpoint is not damaged but cannot be used: it is another codec's, another store's, or
     /// of a newer version, or this process may not read it. Falling back would hide the mistake, so
     /// it is never done.
-    #[error("checkpoint {0}; nothing was read from it")]
-    Refused(#[source] Damaged),
+    #[error("checkpoint {refused}; nothing was read from it{}", also_damaged(.newer))]
+    Refused {
+        /// The checkpoint, and why it cannot be used.
+        #[source]
+        refused: Box<Damaged>,
+        /// Newer ones, which are damaged; the newest first.
+        newer: Vec<Damaged>,
+    },
+}
+
+fn also_damaged(newer: &[Damaged]) -> String {
+    newer.iter().fold(String::new(), |said, damaged| said + &format!("; checkpoint {damaged}"))
 }
 
 /// Opens what `store` keeps, and gives the marks of `shards` and the checkpointer for them.
@@ -206,7 +220,8 @@ fn choose(
         let (header, checkpoint) = match open_candidate(candidate, codec, store) {
             Ok(opened) => opened,
             Err(reason) if !reason.is_damage() => {
-                return Err(RecoverError::Refused(Damaged { path, reason }));
+                let refused = Box::new(Damaged { path, reason });
+                return Err(RecoverError::Refused { refused, newer: damaged });
             }
             Err(reason) => {
                 damaged.push(Damaged { path, reason });
@@ -257,7 +272,7 @@ impl Restored {
         let named: BTreeSet<ShardId> = named.iter().copied().collect();
         let (known, unnamed): (Vec<_>, Vec<_>) =
             checkpoint.shards.iter().partition(|s| named.contains(&s.shard));
-        let entries = known.iter().map(|s| s.entry());
+        let entries = known.iter().map(|s| SnapshotEntry::from(*s));
         let state = ReplicationState::restore(entries, checkpoint.next_incarnation);
         let missing: Vec<ShardId> =
             named.into_iter().filter(|s| checkpoint.shard(*s).is_none()).collect();

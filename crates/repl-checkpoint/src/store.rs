@@ -36,6 +36,20 @@ pub trait CheckpointStore: Send {
     fn save(&mut self, save: Save<'_>) -> Result<(), SaveError>;
 }
 
+impl<T: CheckpointStore + ?Sized> CheckpointStore for Box<T> {
+    fn store_id(&self) -> StoreId {
+        (**self).store_id()
+    }
+
+    fn load(&mut self) -> Result<Vec<Candidate>, LoadError> {
+        (**self).load()
+    }
+
+    fn save(&mut self, save: Save<'_>) -> Result<(), SaveError> {
+        (**self).save(save)
+    }
+}
+
 /// One checkpoint as a store keeps it.
 #[derive(Debug)]
 pub struct Candidate {
@@ -60,6 +74,7 @@ pub struct Save<'a> {
 
 /// What is kept could not be listed, or is not what a store keeps.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LoadError {
     /// The operating system refused.
     #[error("failed to {act} {path}: {source}", path = .path.display())]
@@ -89,6 +104,7 @@ pub enum LoadError {
 
 /// A save failed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SaveError {
     /// What was saved before is untouched; the next save may succeed.
     #[error("not saved: failed to {act} {path}: {source}; the older checkpoint stands",

@@ -13,7 +13,7 @@ pub(crate) struct Key {
     pub(crate) log: LogId,
 }
 
-/// A cell has a cache line of its own, so that advancing one shard does not slow its neighbour.
+/// A cell has 64 bytes of its own, a cache line of most machines, so that advancing one shard does not slow its neighbour.
 #[derive(Debug)]
 #[repr(align(64))]
 pub(crate) struct Cell {

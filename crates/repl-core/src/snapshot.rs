@@ -247,23 +247,34 @@ impl<'a> IntoIterator for &'a Snapshot {
     }
 }
 
+/// Makes a snapshot of whole entries; where a shard comes twice the larger mark counts.
+impl FromIterator<SnapshotEntry> for Snapshot {
+    fn from_iter<I: IntoIterator<Item = SnapshotEntry>>(entries: I) -> Self {
+        let mut entries: Vec<SnapshotEntry> = entries.into_iter().collect();
+        entries.sort_by_key(|entry| (entry.shard, std::cmp::Reverse(entry.mark)));
+        entries.dedup_by_key(|entry| entry.shard);
+        let (keys, marks): (Vec<Key>, _) = entries.into_iter().map(SnapshotEntry::split).unzip();
+        Snapshot::of(keys.into(), marks, Incarnation::default())
+    }
+}
+
+/// Holds no shard.
+impl Default for Snapshot {
+    fn default() -> Self {
+        Snapshot::of(Arc::default(), Vec::new(), Incarnation::default())
+    }
+}
+
 /// Makes a snapshot by hand, of unnamed logs; where a shard comes twice the larger mark counts.
 impl FromIterator<(ShardId, SeqNo)> for Snapshot {
     fn from_iter<I: IntoIterator<Item = (ShardId, SeqNo)>>(marks: I) -> Self {
-        let mut marks: Vec<(ShardId, SeqNo)> = marks.into_iter().collect();
-        marks.sort_by_key(|(shard, mark)| (*shard, std::cmp::Reverse(*mark)));
-        marks.dedup_by_key(|(shard, _)| *shard);
-        let key = |(shard, _): &(ShardId, SeqNo)| Key {
-            shard: *shard,
-            incarnation: Incarnation::default(),
+        let entry = |(shard, mark)| SnapshotEntry {
+            shard,
             log: LogId::UNNAMED,
+            incarnation: Incarnation::default(),
+            mark,
         };
-        let keys = marks.iter().map(key).collect();
-        Snapshot::of(
-            keys,
-            marks.into_iter().map(|(_, mark)| mark).collect(),
-            Incarnation::default(),
-        )
+        marks.into_iter().map(entry).collect()
     }
 }
 

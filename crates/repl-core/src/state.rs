@@ -26,16 +26,18 @@ use crate::table::Table;
 /// use repl_core::{ReplicationState, ShardId};
 ///
 /// let state = ReplicationState::new(&[ShardId(1), ShardId(2)]);
+/// let shard = state.shard(ShardId(1)).ok_or("not tracked")?;
 /// let mut applied = Vec::new();
 /// for seqno in [1, 2, 2, 1, 3] {
-///     if state.applied_seqno(ShardId(1)) < Some(seqno) {
+///     if shard.applied() < seqno {
 ///         applied.push(seqno);
-///         state.advance(ShardId(1), seqno);
+///         shard.advance(seqno);
 ///     }
 /// }
 /// assert_eq!(applied, [1, 2, 3]);
 /// assert_eq!(state.applied_seqno(ShardId(2)), Some(0));
 /// assert_eq!(state.applied_seqno(ShardId(3)), None);
+/// # Ok::<(), &str>(())
 /// ```
 ///
 /// # Shards that come and go
@@ -90,6 +92,9 @@ impl ReplicationState {
     }
 
     /// The mark of one shard, or `None` for a shard that this state does not track.
+    ///
+    /// `None` is less than every `Some`, so do not compare the answer with a seqno: an untracked
+    /// shard would be applied again and again. Ask `is_some_and(|mark| mark < seqno)`.
     #[inline]
     pub fn applied_seqno(&self, shard: ShardId) -> Option<SeqNo> {
         self.table.read(|table| table.cell(shard).map(crate::cell::Cell::applied))

@@ -14,6 +14,30 @@ use crate::checkpoint::{Checkpoint, ShardCheckpoint};
 ///
 /// The crate `bincode` is no longer maintained. The layout is plain enough to outlive it: the crate
 /// wincode reads the same bytes, which a test holds to.
+///
+/// A store keeps the codec that it began with. To change it, save what the old one holds into a new
+/// directory:
+/// ```
+/// use repl_checkpoint::{BincodeCodec, CheckpointStore, FileStore, JsonCodec, Save, StoreId};
+/// # use repl_checkpoint::{OnCorrupt, recover};
+/// # let (old, new) = (tempfile::tempdir()?, tempfile::tempdir()?);
+/// # let store = FileStore::open(old.path(), StoreId::UNNAMED)?;
+/// # let mut follower = recover(store, JsonCodec, &[repl_core::ShardId(1)], OnCorrupt::Fail)?;
+/// # follower.checkpointer.checkpoint(|_| std::io::Result::Ok(()))?;
+/// # drop(follower);
+///
+/// let mut from = FileStore::open(old.path(), StoreId::UNNAMED)?;
+/// let newest = from.load()?.into_iter().next().ok_or("nothing was saved")?;
+/// let (header, checkpoint) = repl_checkpoint::open(&JsonCodec, from.store_id(), &newest.bytes?)?;
+/// let bytes = repl_checkpoint::seal(&BincodeCodec, header, &checkpoint)?;
+/// let mut to = FileStore::open(new.path(), from.store_id())?;
+/// to.save(Save { generation: header.generation, confirmed: header.confirmed, bytes: &bytes })?;
+/// # drop(to);
+/// # let store = FileStore::open(new.path(), StoreId::UNNAMED)?;
+/// # let found = recover(store, BincodeCodec, &[], OnCorrupt::Fail)?.found;
+/// # assert_eq!(found.unnamed, [repl_core::ShardId(1)]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct BincodeCodec;
 

@@ -78,9 +78,9 @@ fn is_damage(bytes: &[u8], expected: impl Fn(&OpenError) -> bool) {
 fn is_refused(bytes: &[u8], expected: impl Fn(&OpenError) -> bool) {
     for result in refused(bytes) {
         match result.unwrap_err() {
-            RecoverError::Refused(damaged) => {
-                assert!(damaged.path.ends_with("00000000000000000002.checkpoint"));
-                assert!(matches!(&damaged.reason, Unusable::Open(reason) if expected(reason)));
+            RecoverError::Refused { refused, .. } => {
+                assert!(refused.path.ends_with("00000000000000000002.checkpoint"));
+                assert!(matches!(&refused.reason, Unusable::Open(reason) if expected(reason)));
             }
             other => panic!("{other}"),
         }

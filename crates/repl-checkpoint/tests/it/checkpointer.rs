@@ -97,7 +97,7 @@ fn a_shard_that_the_flush_leaves_out_is_not_durable() {
     let mut follower = store.recovered(&[1]);
     follower.state.advance(ONE, 5);
     let leave_out = |marks: &mut Snapshot| {
-        *marks = Snapshot::from_iter([]);
+        *marks = Snapshot::default();
         Ok::<_, Infallible>(())
     };
     follower.checkpointer.checkpoint(leave_out).unwrap();

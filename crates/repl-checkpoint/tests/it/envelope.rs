@@ -243,3 +243,28 @@ fn what_open_would_refuse_is_never_sealed() {
     let refused = open(&JsonCodec, STORE, &with_right_checksum(bytes)).unwrap_err();
     assert!(matches!(refused, OpenError::Invalid(_)) && refused.is_damage());
 }
+
+/// A codec of somebody else's that does not keep to appending.
+#[derive(Clone, Copy)]
+struct Clears;
+
+impl Codec for Clears {
+    fn name(&self) -> &'static str {
+        "clears"
+    }
+
+    fn encode(&self, _: &Checkpoint, out: &mut Vec<u8>) -> Result<(), CodecError> {
+        out.clear();
+        Ok(())
+    }
+
+    fn decode(&self, _: &[u8]) -> Result<Checkpoint, CodecError> {
+        Ok(Checkpoint::default())
+    }
+}
+
+#[test]
+fn a_codec_that_removes_the_header_is_an_error_and_no_panic() {
+    let sealed = seal(&Clears, Header::default(), &Checkpoint::default());
+    assert!(matches!(sealed, Err(SealError::Codec { codec: "clears", .. })));
+}

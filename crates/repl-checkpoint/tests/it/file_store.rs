@@ -287,3 +287,21 @@ fn two_directories_can_be_open_at_once() {
     let two = FileStore::open(dir.path().join("two"), StoreId(2)).unwrap();
     assert_ne!(one.dir(), two.dir());
 }
+
+/// Deployments switch a link from one directory to the next.
+#[test]
+fn a_link_that_is_switched_does_not_move_the_saves_of_an_open_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let [a, b, current] = ["a", "b", "current"].map(|name| dir.path().join(name));
+    for real in [&a, &b] {
+        std::fs::create_dir(real).unwrap();
+    }
+    std::os::unix::fs::symlink(&a, &current).unwrap();
+    let mut follower = recovered(&current.join("marks"), &[1]);
+    std::fs::remove_file(&current).unwrap();
+    std::os::unix::fs::symlink(&b, &current).unwrap();
+    save(&mut follower.checkpointer);
+    assert!(!b.join("marks").exists());
+    drop(follower);
+    assert_eq!(recovered(&a.join("marks"), &[1]).found.missing, []);
+}

@@ -2,11 +2,11 @@
 
 use std::convert::Infallible;
 
-use repl_checkpoint::{Floors, Health, Saved};
+use repl_checkpoint::{CheckpointError, Floors, Health, OnCorrupt, SaveError, Saved};
 use repl_core::{NewShard, SeqNo, ShardId, Snapshot};
 
 use crate::support::scripted::{Outcome, Scripted};
-use crate::support::{durable, recovered, save};
+use crate::support::{durable, recovered, save, try_recover};
 
 const ONE: ShardId = ShardId(1);
 const TWO: ShardId = ShardId(2);
@@ -137,13 +137,14 @@ fn a_poisoned_store_stays_poisoned_in_the_health_though_nothing_is_left_to_save(
     follower.state.advance(ONE, 9);
     store.fail_next(&[Outcome::InDoubt]);
     follower.checkpointer.checkpoint(durable).unwrap_err();
-    // The engine finds that no more than 5 is durable, which is what both generations hold.
-    let back_to_5 = |marks: &mut Snapshot| {
-        marks.lower(ONE, 5);
-        Ok::<_, Infallible>(())
-    };
-    let _ = follower.checkpointer.checkpoint(back_to_5);
-    assert!(matches!(floors.health(), Health::Poisoned { .. }), "{:?}", floors.health());
+    // The engine would find that no more than 5 is durable, which is what both generations hold,
+    // or fail; but a store that saves nothing is not worth a flush.
+    let no_flush = |_: &mut Snapshot| -> Result<(), Infallible> { panic!("flushed for nothing") };
+    for _ in 0..2 {
+        let error = follower.checkpointer.checkpoint(no_flush).unwrap_err();
+        assert!(matches!(error, CheckpointError::Save(SaveError::Poisoned { .. })), "{error}");
+        assert!(matches!(floors.health(), Health::Poisoned { .. }), "{:?}", floors.health());
+    }
 }
 
 #[test]
@@ -234,20 +235,59 @@ fn a_removed_shards_data_may_be_dropped_once_two_saves_have_left_it_out() {
     assert!(!gone(ONE));
 }
 
+/// A save that is under way may hold a shard that was removed since it began.
+#[test]
+fn no_shard_is_gone_while_a_save_that_may_name_it_is_under_way_or_in_doubt() {
+    let store = Scripted::default();
+    let mut follower = store.recovered(&[1]);
+    let floors = follower.checkpointer.floors();
+    for _ in 0..2 {
+        save(&mut follower.checkpointer);
+    }
+    assert!(floors.is_gone(TWO));
+    follower.state.add_shard(NewShard::new(TWO).at(7)).unwrap();
+    let state = follower.state.clone();
+    let saved = follower.checkpointer.checkpoint(|_| {
+        state.remove_shard(TWO).unwrap();
+        assert!(!floors.is_gone(TWO), "this very save names it");
+        Ok::<_, Infallible>(())
+    });
+    saved.unwrap();
+    assert!(!floors.is_gone(TWO));
+    for _ in 0..2 {
+        save(&mut follower.checkpointer);
+    }
+    assert!(floors.is_gone(TWO));
+
+    follower.state.add_shard(NewShard::new(TWO).at(7)).unwrap();
+    store.fail_next(&[Outcome::InDoubt]);
+    follower.checkpointer.checkpoint(durable).unwrap_err();
+    state.remove_shard(TWO).unwrap();
+    assert!(!floors.is_gone(TWO), "the save in doubt may have named it");
+}
+
 #[test]
 fn a_floor_given_out_is_never_above_what_a_later_recovery_returns() {
-    // One of the two files that are kept may be lost: the other still holds the floor.
     let dir = tempfile::tempdir().unwrap();
-    let mut follower = recovered(dir.path(), &[1]);
     let mut floor = None;
-    for mark in 1..=6 {
-        follower.state.advance(ONE, mark);
-        let generation = save(&mut follower.checkpointer);
-        floor = floor.max(follower.checkpointer.floors().retention_floor(ONE));
-        if generation > 1 {
-            let older = crate::support::marks_in(dir.path(), generation - 1);
-            assert!(floor <= Some(older[0].1));
+    for life in 0..3 {
+        let mut follower = recovered(dir.path(), &[1]);
+        for mark in 1..=4 {
+            follower.state.advance(ONE, life * 10 + mark);
+            let newest = save(&mut follower.checkpointer);
+            floor = floor.max(follower.checkpointer.floors().retention_floor(ONE));
+            // What another process finds if the newest file is damaged now.
+            let copy = tempfile::tempdir().unwrap();
+            for (name, bytes) in crate::support::contents(dir.path()) {
+                std::fs::write(copy.path().join(name), bytes).unwrap();
+            }
+            crate::support::put(copy.path(), newest, b"");
+            if let Ok(found) = try_recover(copy.path(), &[1], OnCorrupt::FallBack) {
+                assert!(floor <= found.state.applied_seqno(ONE), "{floor:?}");
+            } else {
+                assert_eq!((newest, floor), (1, None), "only the first has none before it");
+            }
         }
     }
-    assert_eq!(floor, Some(5));
+    assert_eq!(floor, Some(23));
 }

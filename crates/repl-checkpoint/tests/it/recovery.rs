@@ -4,8 +4,8 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use repl_checkpoint::{
-    CheckpointError, Generation, JsonCodec, LoadError, OnCorrupt, OpenError, Origin, RecoverError,
-    Recovered, Unusable, recover,
+    CheckpointError, CheckpointStore, Codec, Generation, JsonCodec, LoadError, OnCorrupt,
+    OpenError, Origin, RecoverError, Recovered, Unusable, recover,
 };
 use repl_core::{SeqNo, ShardId};
 
@@ -126,7 +126,11 @@ fn a_strangers_file_below_damage_is_not_fallen_back_to() {
     put(dir.path(), 2, b"repl-checkpoint v2 of a newer version");
     put(dir.path(), 1, &sealed(1, &marks(&[(1, 10)])));
     let error = try_recover(dir.path(), &[1], OnCorrupt::FallBack).unwrap_err();
-    assert!(matches!(&error, RecoverError::Refused(d) if d.path == file(dir.path(), 2)));
+    let RecoverError::Refused { refused, newer } = &error else { panic!("{error}") };
+    assert_eq!(refused.path, file(dir.path(), 2));
+    assert_eq!(newer.len(), 1);
+    assert_eq!(newer[0].path, file(dir.path(), 3));
+    assert!(error.to_string().contains("00000000000000000003.checkpoint: it is empty"), "{error}");
 }
 
 #[test]
@@ -281,4 +285,14 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn codec_and_store_can_be_chosen_at_run_time() {
+    let dir = tempfile::tempdir().unwrap();
+    save(&mut recovered(dir.path(), &[1]).checkpointer);
+    let store: Box<dyn CheckpointStore> = Box::new(crate::support::store(dir.path()));
+    let codec: Box<dyn Codec> = Box::new(JsonCodec);
+    let found = recover(store, codec, &[ShardId(1)], OnCorrupt::Fail).unwrap().found;
+    assert_eq!(found.missing, []);
 }

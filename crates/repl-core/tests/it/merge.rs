@@ -32,7 +32,7 @@ fn merging_again_changes_nothing() {
     assert_eq!(state.merge(&marks).moved, 2);
     assert_eq!(state.merge(&marks).moved, 0);
     assert_eq!(state.snapshot(), marks);
-    assert_eq!(state.merge(&Snapshot::from_iter([])).moved, 0);
+    assert_eq!(state.merge(&Snapshot::default()).moved, 0);
 }
 
 #[test]
