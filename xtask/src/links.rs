@@ -68,8 +68,8 @@ fn is_broken(page: &Path, link: &Link) -> Option<String> {
 fn has_test(source: &str, name: &str) -> bool {
     let Some(at) = source.find(&format!("fn {name}(")) else { return false };
     let is_attribute = |line: &&str| line.trim_start().starts_with(['#', '/']);
-    // What stands before `fn` on its own line is not an attribute.
-    let attributes = source[..at].lines().rev().skip(1).take_while(is_attribute);
+    let line = source[..at].rfind('\n').unwrap_or(0);
+    let attributes = source[..line].lines().rev().take_while(is_attribute);
     let attributes: Vec<&str> = attributes.map(str::trim).collect();
     attributes.contains(&"#[test]") && !attributes.iter().any(|a| a.starts_with("#[ignore"))
 }
