@@ -1,18 +1,22 @@
 //! Saves the marks behind the data that they speak of.
 
+mod error;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use repl_core::{ReplicationState, SeqNo, ShardId, Snapshot, SnapshotEntry};
+use repl_core::{ReplicationState, ShardId, Snapshot, SnapshotEntry};
 
 use crate::background::{Background, Schedule, SpawnError};
 use crate::checkpoint::{Checkpoint, ShardCheckpoint};
 use crate::codec::Codec;
 use crate::content::{Content, Extra};
-use crate::envelope::{Generation, Header, SealError, seal};
+use crate::envelope::{Generation, Header, seal};
 use crate::floors::{Floors, Health};
 use crate::store::{CheckpointStore, Save, SaveError};
+
+pub use self::error::CheckpointError;
 
 /// Saves the marks of a [`ReplicationState`], each time in this order:
 /// 1. take a snapshot of the marks,
@@ -54,47 +58,6 @@ pub enum Saved {
     /// The last two checkpoints of this process already hold exactly these marks: nothing was
     /// written, and both [`Floors`] stand at them.
     Unchanged,
-}
-
-/// A checkpoint failed: the floors stand still.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum CheckpointError<E> {
-    /// The engine could not make its data durable; nothing was saved.
-    #[error("the engine failed to flush: {0}; no marks were saved")]
-    Flush(E),
-    /// The engine lowered a mark below what it had said before was durable; nothing was saved.
-    #[error(
-        "shard {shard}: the flush lowered the mark to {lowered}, but {saved} was saved before; no \
-         marks were saved; if the engine lost data, reset the shard"
-    )]
-    BelowLastSave {
-        /// The shard.
-        shard: ShardId,
-        /// The mark saved before.
-        saved: SeqNo,
-        /// The mark that the flush left.
-        lowered: SeqNo,
-    },
-    /// The codec refused; nothing was saved.
-    #[error(transparent)]
-    Seal(#[from] SealError),
-    /// The store failed: its error says what is known of the disk.
-    #[error(transparent)]
-    Save(#[from] SaveError),
-    /// Generation `u64::MAX` was used; nothing was saved.
-    #[error(
-        "no generation number is left above 18446744073709551615, that of a file in the store: \
-         nobody saves so often, so move that one file away, and no other"
-    )]
-    NoGenerationLeft,
-}
-
-impl<E> CheckpointError<E> {
-    /// Whether the store refuses further saves until it is opened again.
-    pub fn poisons(&self) -> bool {
-        matches!(self, CheckpointError::Save(error) if error.poisons())
-    }
 }
 
 /// What recovery hands to a new checkpointer.

@@ -8,12 +8,12 @@
 //! The checksum covers the header up to its own digits, and the payload; the digits and the line
 //! break must be byte for byte what rendering the fields gives. docs/format.md has every offset.
 
+mod error;
+
 use std::fmt;
 
 use crate::checkpoint::Checkpoint;
 use crate::codec::{Codec, CodecError};
-
-mod error;
 
 pub use self::error::{OpenError, SealError};
 

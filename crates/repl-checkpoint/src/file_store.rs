@@ -25,6 +25,8 @@
 //! is never synced again: the kernel marks its pages clean, so a second sync may say that all is
 //! well when it is not. From step 4 on a failure is [`SaveError::InDoubt`].
 
+mod open;
+
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
@@ -33,8 +35,6 @@ use std::path::{Path, PathBuf};
 use crate::disk::{Disk, Kind, OsDisk};
 use crate::envelope::{Generation, StoreId};
 use crate::store::{Candidate, CheckpointStore, LoadError, Save, SaveError};
-
-mod open;
 
 pub use self::open::OpenStoreError;
 use self::open::{create_dirs, failed, resolved};

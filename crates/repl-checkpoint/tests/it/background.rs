@@ -11,21 +11,24 @@ use repl_core::{NewShard, ReplicationState, ShardId, Snapshot};
 use crate::support::scripted::{Outcome, Scripted};
 use crate::support::{durable, eventually, save};
 
-const ONE: ShardId = ShardId(1);
-const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const ONE: ShardId = ShardId(1);
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
-fn often() -> Schedule {
+pub(crate) fn often() -> Schedule {
     Schedule::every(Duration::from_millis(5))
 }
 
-fn ignore<E>(_: &CheckpointError<E>) {}
+pub(crate) fn ignore<E>(_: &CheckpointError<E>) {}
 
-fn started(store: &Scripted, when: Schedule) -> (Arc<ReplicationState>, Background<Infallible>) {
+pub(crate) fn started(
+    store: &Scripted,
+    when: Schedule,
+) -> (Arc<ReplicationState>, Background<Infallible>) {
     let follower = store.recovered(&[1]);
     (follower.state, follower.checkpointer.spawn(when, durable, ignore).unwrap())
 }
 
-fn saved_up_to(store: &Scripted, mark: u64) -> bool {
+pub(crate) fn saved_up_to(store: &Scripted, mark: u64) -> bool {
     store.saves() > 0 && store.mark(1) == Some(mark)
 }
 

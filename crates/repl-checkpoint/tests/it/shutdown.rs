@@ -8,28 +8,11 @@ use std::time::Duration;
 use repl_checkpoint::{
     Background, CheckpointError, CloseError, FileStore, Health, SaveError, Schedule,
 };
-use repl_core::{ReplicationState, ShardId, Snapshot};
+use repl_core::Snapshot;
 
+use crate::background::{HOUR, ONE, ignore, often, saved_up_to, started};
 use crate::support::scripted::{Outcome, Scripted};
 use crate::support::{STORE, durable, eventually, marks_in, recovered, save};
-
-const ONE: ShardId = ShardId(1);
-const HOUR: Duration = Duration::from_secs(3600);
-
-fn often() -> Schedule {
-    Schedule::every(Duration::from_millis(5))
-}
-
-fn ignore<E>(_: &CheckpointError<E>) {}
-
-fn started(store: &Scripted, when: Schedule) -> (Arc<ReplicationState>, Background<Infallible>) {
-    let follower = store.recovered(&[1]);
-    (follower.state, follower.checkpointer.spawn(when, durable, ignore).unwrap())
-}
-
-fn saved_up_to(store: &Scripted, mark: u64) -> bool {
-    store.saves() > 0 && store.mark(1) == Some(mark)
-}
 
 #[test]
 fn close_saves_last_and_gives_the_checkpointer_back() {
