@@ -212,7 +212,11 @@ fn a_mark_that_is_saved_before_the_flush_is_found_out() {
         ]);
         if output.status.code() == Some(1) {
             let said = text(&output.stdout) + &text(&output.stderr);
-            assert!(said.contains("DIFFERS") || said.contains("broken replica"), "{said}");
+            // The reader in the follower may meet the broken file before the comparison does.
+            let by_sqlite =
+                said.contains("the replica cannot be read") && said.contains("malformed");
+            let compared = said.contains("DIFFERS") || said.contains("broken replica");
+            assert!(compared || by_sqlite, "{said}");
             return;
         }
         assert!(output.status.success());
