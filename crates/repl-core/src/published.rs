@@ -18,8 +18,9 @@
 //! Versions are drawn from one counter of the process, so a version names one table of one state.
 //!
 //! # Why not a counted reference alone
-//! Taking and giving back a reference costs two locked instructions a look-up. The price of the cache is memory: a thread keeps alive the last table of each of up to
-//! `SLOTS` states in which it looked up shards by id, until it looks up in another or ends.
+//! Taking and giving back a reference costs two locked instructions a look-up. The price of the
+//! cache is memory: a thread keeps alive the last table of each of up to `SLOTS` states in which it
+//! looked up shards by id, until it looks up in another or ends.
 
 use std::cell::RefCell;
 use std::sync::Arc;
