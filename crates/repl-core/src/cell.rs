@@ -1,9 +1,14 @@
-//! One life of one shard: its mark, and what does not change while it lives.
+//! One life of one shard: its mark, who waits on it, and what does not change while it lives.
+
+use std::sync::{Arc, Weak};
+use std::task::{Poll, Waker};
 
 use crate::ids::{Incarnation, LogId, SeqNo, ShardId};
 use crate::mark::Mark;
+use crate::ranges::SeqRange;
 use crate::shard::Advance;
-use crate::sync::{AtomicBool, Ordering};
+use crate::waiters::{WaitError, Waiters, Woken};
+use crate::window;
 
 /// Who a cell speaks of. Never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,20 +18,21 @@ pub(crate) struct Key {
     pub(crate) log: LogId,
 }
 
-/// A cell has 64 bytes of its own, a cache line of most machines, so that advancing one shard does not slow its neighbour.
-#[derive(Debug)]
+/// A cell has 64 bytes of its own, a cache line of most machines, so that advancing one shard does
+/// not slow its neighbour.
 #[repr(align(64))]
 pub(crate) struct Cell {
     key: Key,
     mark: Mark,
-    /// Set once, after the cell has left the table. `Acquire` and `Release`: who is told
-    /// `Removed` and looks the shard up again finds the table without this cell.
-    removed: AtomicBool,
+    waiters: Waiters,
 }
+
+#[cfg(all(target_os = "linux", not(loom)))]
+const _: () = assert!(size_of::<Cell>() == 64);
 
 impl Cell {
     pub(crate) fn new(key: Key, mark: SeqNo) -> Self {
-        Cell { key, mark: Mark::new(mark), removed: AtomicBool::new(false) }
+        Cell { key, mark: Mark::new(mark), waiters: Waiters::new() }
     }
 
     pub(crate) fn key(&self) -> &Key {
@@ -38,14 +44,9 @@ impl Cell {
         self.mark.get()
     }
 
-    /// Called when no table holds this cell any more.
-    pub(crate) fn retire(&self) {
-        self.removed.store(true, Ordering::Release);
-    }
-
     #[inline]
     pub(crate) fn is_removed(&self) -> bool {
-        self.removed.load(Ordering::Acquire)
+        self.waiters.target().is_removed()
     }
 
     #[inline]
@@ -58,7 +59,13 @@ impl Cell {
             return Advance::AlreadyApplied { at };
         }
         let from = self.mark.raise(to);
-        if from < to { Advance::Moved { from } } else { Advance::AlreadyApplied { at: from } }
+        if from >= to {
+            return Advance::AlreadyApplied { at: from };
+        }
+        if self.waiters.target().concerns(to) {
+            return self.settle_from_outside(from);
+        }
+        Advance::Moved { from }
     }
 
     /// The mark never falls, so a mark of `expected` or more, once seen, holds until the raise:
@@ -70,5 +77,112 @@ impl Cell {
             return Advance::Gap { at };
         }
         self.advance(to)
+    }
+
+    #[cold]
+    fn settle_from_outside(&self, from: SeqNo) -> Advance {
+        if self.is_removed() {
+            return Advance::Removed;
+        }
+        follow(self.waiters.settle(&self.mark));
+        Advance::Moved { from }
+    }
+
+    /// How the wait for `seqno` stands without queueing for it.
+    pub(crate) fn outcome(&self, seqno: SeqNo) -> Option<Result<SeqNo, WaitError>> {
+        self.waiters.outcome(&self.mark, seqno)
+    }
+
+    pub(crate) fn poll_reached(
+        &self,
+        seqno: SeqNo,
+        ticket: &mut Option<u64>,
+        waker: &Waker,
+    ) -> Poll<Result<SeqNo, WaitError>> {
+        self.waiters.poll(&self.mark, seqno, ticket, waker)
+    }
+
+    pub(crate) fn leave(&self, seqno: SeqNo, ticket: &mut Option<u64>) {
+        self.waiters.leave(seqno, ticket);
+    }
+
+    /// Called when no table holds this cell any more.
+    pub(crate) fn retire(&self) -> Woken {
+        self.waiters.remove()
+    }
+
+    pub(crate) fn close(&self) -> Woken {
+        self.waiters.close()
+    }
+
+    /// Records a range as completed, from outside a window.
+    pub(crate) fn complete(&self, range: SeqRange) {
+        if let Some(window) = self.complete_in_window(range).and_then(|window| window.upgrade()) {
+            window.note_far(range.last);
+            window.follow();
+        }
+    }
+
+    /// The mark, and the ranges completed above it where there are any. Takes no lock where there
+    /// can be none.
+    pub(crate) fn above(&self) -> Option<(SeqNo, Box<[SeqRange]>)> {
+        if !self.waiters.target().has_above() {
+            return None;
+        }
+        let (mut completed, window) = self.waiters.completed();
+        if let Some(window) = window.and_then(|window| window.upgrade()) {
+            window.add_completed(&mut completed);
+        }
+        let mark = self.applied();
+        completed.forget_up_to(mark);
+        Some((mark, completed.iter().collect()))
+    }
+}
+
+/// What only the window of the shard may do: it follows up itself.
+impl Cell {
+    /// Raises the mark, and returns where it was.
+    #[inline]
+    pub(crate) fn raise_in_window(&self, to: SeqNo) -> SeqNo {
+        let from = self.mark.raise(to);
+        if self.waiters.target().concerns_in_window(to) {
+            self.waiters.settle(&self.mark);
+        }
+        from
+    }
+
+    pub(crate) fn complete_in_window(&self, range: SeqRange) -> Option<Weak<window::Core>> {
+        let range = SeqRange::new(range.first.max(1), range.last); // 0 is always applied
+        if range.is_empty() || self.is_removed() {
+            return None;
+        }
+        self.waiters.complete(&self.mark, range)
+    }
+
+    pub(crate) fn meet(&self) -> SeqNo {
+        self.mark.meet()
+    }
+
+    pub(crate) fn ranges_cover(&self, range: SeqRange) -> bool {
+        self.waiters.cover(range)
+    }
+
+    pub(crate) fn highest_in_a_range(&self) -> Option<SeqNo> {
+        self.waiters.highest_completed()
+    }
+
+    pub(crate) fn attach(&self, window: &Arc<window::Core>) -> bool {
+        self.waiters.attach(&Arc::downgrade(window))
+    }
+
+    pub(crate) fn detach(&self, window: *const window::Core) {
+        self.waiters.detach(window);
+    }
+}
+
+/// Lets the window of the shard, where there is one, move the mark over what was completed in it.
+fn follow(window: Option<Weak<window::Core>>) {
+    if let Some(window) = window.and_then(|window| window.upgrade()) {
+        window.follow();
     }
 }

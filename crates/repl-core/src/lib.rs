@@ -37,16 +37,26 @@
 //!   lower bound.
 
 mod cell;
+mod changes;
 mod ids;
 mod mark;
 mod published;
+mod ranges;
+mod reached;
 mod shard;
 mod snapshot;
 mod state;
 mod sync;
 mod table;
+mod waiters;
+mod window;
 
+pub use changes::Changes;
 pub use ids::{Incarnation, LogId, NewShard, SeqNo, ShardId};
+pub use ranges::SeqRange;
+pub use reached::Reached;
 pub use shard::{Advance, Shard};
 pub use snapshot::{Iter, Snapshot, SnapshotEntry};
 pub use state::{AlreadyTracked, Merged, ReplicationState};
+pub use waiters::WaitError;
+pub use window::{ApplyWindow, Claim, ClaimError, Completion, WindowError, WindowFull};

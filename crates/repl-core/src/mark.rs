@@ -24,6 +24,10 @@
 //! nothing would still take it exclusively. The load may be old; then the mark has risen since,
 //! and what looked stale is stale all the more.
 //!
+//! **Meeting.** [`Mark::meet`] is a `fetch_max` of 0: it changes nothing and still takes a place in
+//! the modification order. Who first stores something elsewhere and then meets the mark is seen by
+//! every later raise, and sees every earlier one: `waiters.rs` and `window.rs` rest on it.
+//!
 //! Nothing here needs `SeqCst`: one atomic alone has one modification order that all threads agree
 //! on.
 
@@ -49,5 +53,11 @@ impl Mark {
     #[inline]
     pub(crate) fn raise(&self, to: SeqNo) -> SeqNo {
         self.seqno.fetch_max(to, Ordering::AcqRel)
+    }
+
+    /// The newest mark: not an old one that a load might still return.
+    #[inline]
+    pub(crate) fn meet(&self) -> SeqNo {
+        self.seqno.fetch_max(0, Ordering::AcqRel)
     }
 }

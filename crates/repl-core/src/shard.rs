@@ -2,9 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::cell::Cell;
+use crate::changes::Changes;
 use crate::ids::{Incarnation, LogId, SeqNo, ShardId};
+use crate::ranges::SeqRange;
+use crate::reached::{Reached, deadline};
+use crate::waiters::WaitError;
 
 /// What came of an attempt to advance a mark.
 ///
@@ -41,7 +46,7 @@ pub enum Advance {
 ///
 /// Cloning it shares the same mark. It stays valid for ever: once the shard is removed or reset,
 /// [`advance`](Shard::advance) answers [`Advance::Removed`] and [`applied`](Shard::applied) keeps
-/// answering with the last mark of that life.
+/// answering with the last mark of that life. Dropping the state ends no waiting; closing it does.
 ///
 /// A handle keeps alive the memory of all shards that were added in the same call as its own.
 ///
@@ -69,13 +74,8 @@ impl Shard {
         Shard { slab, index }
     }
 
-    /// Called when no table holds the cell any more.
-    pub(crate) fn retire(&self) {
-        self.cell().retire();
-    }
-
     #[inline]
-    fn cell(&self) -> &Cell {
+    pub(crate) fn cell(&self) -> &Cell {
         &self.slab[self.index]
     }
 
@@ -124,6 +124,78 @@ impl Shard {
     #[inline]
     pub fn advance_from(&self, expected: SeqNo, to: SeqNo) -> Advance {
         self.cell().advance_from(expected, to)
+    }
+
+    /// Blocks until the mark is at `seqno` or above, and returns it.
+    ///
+    /// One that is reached already returns at once, for the price of two loads; otherwise the thread
+    /// sleeps. An advance wakes only those whose seqno it reaches, and costs no more for those whose
+    /// seqno lies above.
+    ///
+    /// # Errors
+    /// [`WaitError::Removed`] once the shard is removed or reset, whatever its last mark was;
+    /// [`WaitError::Closed`] where the state is [closed](crate::ReplicationState::close) and the
+    /// seqno not reached.
+    pub fn wait_for(&self, seqno: SeqNo) -> Result<SeqNo, WaitError> {
+        let now = self.cell().outcome(seqno);
+        now.unwrap_or_else(|| self.reached(seqno).block(None))
+    }
+
+    /// As [`wait_for`](Shard::wait_for), for at most `timeout`.
+    ///
+    /// # Errors
+    /// The same, and [`WaitError::Timeout`].
+    pub fn wait_for_timeout(&self, seqno: SeqNo, timeout: Duration) -> Result<SeqNo, WaitError> {
+        let now = self.cell().outcome(seqno);
+        now.unwrap_or_else(|| self.reached(seqno).block(deadline(timeout)))
+    }
+
+    /// As [`wait_for`](Shard::wait_for), as a future. It needs no runtime of a kind, and may be
+    /// dropped at any time: it leaves nothing behind.
+    ///
+    /// ```
+    /// use repl_core::{ReplicationState, ShardId, WaitError};
+    /// use std::{pin::pin, task::{Context, Poll, Waker}};
+    ///
+    /// let state = ReplicationState::single();
+    /// let shard = state.shard(ShardId::SINGLE).ok_or("not tracked")?;
+    /// let mut reached = pin!(shard.reached(2)); // or `.await` it
+    /// let mut context = Context::from_waker(Waker::noop());
+    /// assert_eq!(reached.as_mut().poll(&mut context), Poll::Pending);
+    /// shard.advance(5);
+    /// assert_eq!(reached.as_mut().poll(&mut context), Poll::Ready(Ok(5)));
+    /// # Ok::<(), &str>(())
+    /// ```
+    pub fn reached(&self, seqno: SeqNo) -> Reached {
+        Reached::new(Some(self.clone()), seqno)
+    }
+
+    /// The mark as it is, and then every change of it, coalesced.
+    ///
+    /// ```
+    /// let state = repl_core::ReplicationState::single();
+    /// let shard = state.shard(repl_core::ShardId::SINGLE).ok_or("not tracked")?;
+    /// shard.advance(3);
+    /// let mut changes = shard.changes();
+    /// assert_eq!(changes.wait_next(), Ok(3));
+    /// (4..=9).for_each(|seqno| drop(shard.advance(seqno)));
+    /// assert_eq!(changes.wait_next(), Ok(9));
+    /// # Ok::<(), &str>(())
+    /// ```
+    pub fn changes(&self) -> Changes {
+        Changes::new(self.clone())
+    }
+
+    /// The mark, and what is completed above it, ascending: by an
+    /// [`ApplyWindow`](crate::ApplyWindow), or as a checkpoint recorded it.
+    pub fn completed(&self) -> (SeqNo, Box<[SeqRange]>) {
+        self.cell().above().unwrap_or_else(|| (self.applied(), Box::default()))
+    }
+
+    /// Declares that the seqnos of `range` are completed, though the mark may not have come to them:
+    /// once it does, it moves over them. For bringing back what was saved.
+    pub fn complete(&self, range: SeqRange) {
+        self.cell().complete(range);
     }
 }
 

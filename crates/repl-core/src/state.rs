@@ -2,14 +2,17 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::cell::Key;
+use crate::cell::{Cell, Key};
 use crate::ids::{Incarnation, LogId, NewShard, SeqNo, ShardId};
 use crate::published::Published;
+use crate::reached::Reached;
 use crate::shard::{Advance, Shard};
 use crate::snapshot::{Snapshot, SnapshotEntry};
 use crate::sync::{Mutex, locked};
-use crate::table::Table;
+use crate::table::{Slab, Table};
+use crate::waiters::{WaitError, Woken};
 
 /// The high-water mark of every shard that a follower tracks: the last WAL segment that has been
 /// fully applied.
@@ -17,8 +20,8 @@ use crate::table::Table;
 /// Cloning it copies the marks into a state of its own and shares nothing (O(shards)); share one
 /// state with `Arc`, and one shard with [`Shard`].
 ///
-/// Reading and advancing never lock and never wait for each other, nor for shards that come and
-/// go. A look-up by id costs a hash; keep a [`Shard`] where it matters.
+/// Reading and advancing never wait for each other, nor for shards that come and go; an advance
+/// takes a lock only where it reaches what somebody [waits](Self::wait_for) for. A look-up by id costs a hash; keep a [`Shard`] where it matters.
 ///
 /// The gate against applying a segment twice is a read *before* applying, with one applier per
 /// shard:
@@ -48,7 +51,13 @@ use crate::table::Table;
 pub struct ReplicationState {
     table: Published,
     /// Held by who replaces the table, so that no replacement is lost.
-    changing: Mutex<()>,
+    changing: Mutex<Changing>,
+}
+
+#[derive(Default)]
+struct Changing {
+    /// Whether cells that are added begin their lives closed.
+    closed: bool,
 }
 
 impl ReplicationState {
@@ -83,7 +92,7 @@ impl ReplicationState {
     }
 
     fn of(table: Table) -> Self {
-        ReplicationState { table: Published::new(table), changing: Mutex::new(()) }
+        ReplicationState { table: Published::new(table), changing: Mutex::default() }
     }
 
     /// A handle on one shard, or `None` for a shard that this state does not track.
@@ -97,7 +106,7 @@ impl ReplicationState {
     /// shard would be applied again and again. Ask `is_some_and(|mark| mark < seqno)`.
     #[inline]
     pub fn applied_seqno(&self, shard: ShardId) -> Option<SeqNo> {
-        self.table.read(|table| table.cell(shard).map(crate::cell::Cell::applied))
+        self.table.read(|table| table.cell(shard).map(Cell::applied))
     }
 
     /// Moves the mark of one shard forward, never back: see [`Shard::advance`].
@@ -142,10 +151,10 @@ impl ReplicationState {
     /// # Errors
     /// [`AlreadyTracked`] where it is tracked; its mark is untouched.
     pub fn add_shard(&self, new: NewShard) -> Result<Shard, AlreadyTracked> {
-        locked(&self.changing, |()| {
+        locked(&self.changing, |changing| {
             let added = self.table.read(|table| table.with(&[new]));
             let (table, slab) = added.map_err(AlreadyTracked::of)?;
-            self.table.replace(table);
+            self.publish(table, &slab, changing);
             Ok(Shard::new(slab, 0))
         })
     }
@@ -155,40 +164,90 @@ impl ReplicationState {
     /// # Errors
     /// [`AlreadyTracked`] names the first shard that is tracked, or given twice; nothing changed.
     pub fn add_shards(&self, new: &[NewShard]) -> Result<(), AlreadyTracked> {
-        locked(&self.changing, |()| {
+        locked(&self.changing, |changing| {
             let added = self.table.read(|table| table.with(new));
-            let (table, _) = added.map_err(AlreadyTracked::of)?;
-            self.table.replace(table);
+            let (table, slab) = added.map_err(AlreadyTracked::of)?;
+            self.publish(table, &slab, changing);
             Ok(())
         })
     }
 
+    fn publish(&self, table: Table, added: &Slab, changing: &Changing) {
+        if changing.closed {
+            added.iter().for_each(|cell| cell.close().wake()); // nobody waits yet
+        }
+        self.table.replace(table);
+    }
+
     /// Ends this life of a shard and begins another at the given mark and log, in one step: after a
-    /// new base copy, or when the tail of its log was cut. `None` where it is not tracked.
+    /// new base copy, or when the tail of its log was cut. `None` where it is not tracked. Who waits
+    /// on the ended life is told [`WaitError::Removed`].
     ///
     /// Saved checkpoints speak of the ended life until the next saves. Where the data of the shard
     /// is replaced as well, remove it, wait until no checkpoint names it, replace the data, and only
     /// then add it again: otherwise a crash brings the old mark back beside the new data.
     pub fn reset_shard(&self, new: NewShard) -> Option<Shard> {
-        locked(&self.changing, |()| {
+        let (began, woken) = locked(&self.changing, |changing| {
             let ended = self.shard(new.shard)?;
             let reset = self.table.read(|table| table.without(new.shard).with(&[new]));
             let (table, slab) = reset.ok()?;
-            self.table.replace(table);
-            ended.retire();
-            Some(Shard::new(slab, 0))
-        })
+            self.publish(table, &slab, changing);
+            Some((Shard::new(slab, 0), ended.cell().retire()))
+        })?;
+        woken.wake();
+        Some(began)
     }
 
     /// Ceases to track a shard, and returns a handle on the life that has ended; `None` where it
-    /// is not tracked.
+    /// is not tracked. Who waits on it is told [`WaitError::Removed`].
     pub fn remove_shard(&self, shard: ShardId) -> Option<Shard> {
-        locked(&self.changing, |()| {
+        let (ended, woken) = locked(&self.changing, |_| {
             let ended = self.shard(shard)?;
             self.table.replace(self.table.read(|table| table.without(shard)));
-            ended.retire();
-            Some(ended)
-        })
+            let woken = ended.cell().retire();
+            Some((ended, woken))
+        })?;
+        woken.wake();
+        Some(ended)
+    }
+
+    /// Blocks until a shard's mark is at `seqno` or above: see [`Shard::wait_for`].
+    ///
+    /// # Errors
+    /// The same, and [`WaitError::UnknownShard`].
+    pub fn wait_for(&self, shard: ShardId, seqno: SeqNo) -> Result<SeqNo, WaitError> {
+        self.shard(shard).ok_or(WaitError::UnknownShard)?.wait_for(seqno)
+    }
+
+    /// The same for at most `timeout`: see [`Shard::wait_for_timeout`].
+    ///
+    /// # Errors
+    /// The same, and [`WaitError::UnknownShard`].
+    pub fn wait_for_timeout(
+        &self,
+        shard: ShardId,
+        seqno: SeqNo,
+        timeout: Duration,
+    ) -> Result<SeqNo, WaitError> {
+        self.shard(shard).ok_or(WaitError::UnknownShard)?.wait_for_timeout(seqno, timeout)
+    }
+
+    /// The same as a future: see [`Shard::reached`]. It stays with the life that the shard has now.
+    pub fn reached(&self, shard: ShardId, seqno: SeqNo) -> Reached {
+        Reached::new(self.shard(shard), seqno)
+    }
+
+    /// Ends all waiting, for good: who waits for a seqno that is not reached, now or later, is told
+    /// [`WaitError::Closed`], on shards that are added later too.
+    ///
+    /// Marks can still be read and moved, so that appliers may finish and a last checkpoint be
+    /// taken. O(shards).
+    pub fn close(&self) {
+        let woken = locked(&self.changing, |changing| {
+            changing.closed = true;
+            self.table.read(|table| table.cells().map(Cell::close).collect::<Vec<_>>())
+        });
+        woken.into_iter().for_each(Woken::wake);
     }
 }
 

@@ -2,18 +2,18 @@
 //! under `--cfg loom`.
 
 #[cfg(loom)]
-pub(crate) use loom::sync::Mutex;
+pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+pub(crate) use loom::sync::{Condvar, Mutex};
 #[cfg(not(loom))]
-pub(crate) use std::sync::Mutex;
+pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
 #[cfg(not(loom))]
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+pub(crate) use std::sync::{Condvar, Mutex};
 
 use std::sync::{Arc, PoisonError};
 
-/// Runs `f` under the lock. A panic of an earlier holder is ignored: what the locks of this crate
-/// guard is replaced whole, so it is never found half changed.
+/// Runs `f` under the lock. A panic of an earlier holder is ignored: no code of a caller runs under
+/// the locks of this crate, so what they guard is never found half changed.
 pub(crate) fn locked<T, R>(mutex: &Mutex<T>, f: impl FnOnce(&mut T) -> R) -> R {
     f(&mut mutex.lock().unwrap_or_else(PoisonError::into_inner))
 }

@@ -21,7 +21,7 @@ struct Slot {
     index: u32,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Table {
     slabs: Vec<Slab>,
     /// Ascending by shard; shared with every snapshot of this table.
@@ -47,6 +47,11 @@ impl Table {
     pub(crate) fn handle(&self, shard: ShardId) -> Option<Shard> {
         let slot = self.by_id.get(&shard)?;
         Some(Shard::new(Arc::clone(&self.slabs[slot.slab as usize]), slot.index as usize))
+    }
+
+    /// Every cell, ascending by shard.
+    pub(crate) fn cells(&self) -> impl Iterator<Item = &Cell> + '_ {
+        self.slots.iter().map(|slot| self.at(*slot))
     }
 
     pub(crate) fn keys(&self) -> &Arc<[Key]> {

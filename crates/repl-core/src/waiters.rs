@@ -1,0 +1,401 @@
+//! Who waits for which seqno on one shard, and what is completed above its mark; and why no wake-up
+//! is lost.
+//!
+//! # The target
+//! Beside the mark lies one word, the *target*: the lowest seqno whose reaching concerns somebody.
+//! - [`REMOVED`]: the cell has left its table. For good.
+//! - [`NOBODY`]: no one waits. (Somebody who awaits a seqno above it is not told apart: an advance
+//!   to there looks under the lock in vain.)
+//! - With [`ABOVE`] set as well: seqnos may be completed above the mark, so every advance from
+//!   outside the shard's window has to look whether the mark goes further.
+//!
+//! It is written under the lock only.
+//!
+//! # Orderings
+//! A waiter must not go to sleep while the advance that it waits for goes by. Both first write, then
+//! look at what the other wrote:
+//!
+//! | waiter, under the lock | advance |
+//! | --- | --- |
+//! | 1. store the target | 1. raise the mark, a read-modify-write |
+//! | 2. meet the mark, a read-modify-write that changes nothing | 2. load the target |
+//! | 3. wait unless it is reached | 3. take the lock and wake unless the target is above |
+//!
+//! The two read-modify-writes are on one atomic, so one comes first in its modification order, and
+//! the later one reads from it or from its release sequence.
+//! - *The raise comes first.* Then the meeting returns the raised mark: the waiter does not wait.
+//! - *The meeting comes first.* It is a `Release`, the raise an `Acquire`: the waiter's step 1
+//!   happens before the advance's step 2, which so reads that target or a later one. A later one
+//!   was stored under the lock, after this waiter had entered the queue, and is no higher than what
+//!   the waiter awaits, as long as it is there. So the advance takes the lock, and finds it.
+//!
+//! Hence the target itself could be `Relaxed`. That it is `Release` and `Acquire` is for
+//! [`REMOVED`] alone: who is told of it and looks the shard up again finds the table without this
+//! cell (`who_is_told_removed_finds_the_new_life`).
+//!
+//! What breaks when weaker, each a loom twin:
+//! - the meeting as a plain load: it may return an old mark, and neither sees the other
+//!   (`a_plain_load_before_sleeping_loses_the_wake_up`);
+//! - the meeting, or the raise, `Relaxed`: nothing carries the target to the advance
+//!   (`a_relaxed_meeting_loses_the_wake_up`, `a_relaxed_raise_loses_the_wake_up`);
+//! - no second look at the mark at all (`sleeping_without_a_second_look_loses_the_wake_up`);
+//! - the target stored after the meeting (`a_target_stored_too_late_loses_the_wake_up`).
+//!
+//! A `SeqCst` fence on both sides would do as well, and costs an advance 1.6 times as much; the
+//! read-modify-write of the raise is there anyway.
+//!
+//! # Ranges completed above the mark
+//! They are like waiters for the seqno before them, except that being reached moves the mark on:
+//! the same target and the same argument hold for them. They are taken out only after the mark has
+//! passed them, under the lock: what is completed is found in the mark or in the ranges.
+//!
+//! # Wakers
+//! A waker is a stranger's code. It is cloned, called and dropped outside every lock, and a panic in
+//! it is caught, so that it neither stops the others nor the thread that advances.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Weak;
+use std::task::{Poll, Waker};
+
+use crate::ids::SeqNo;
+use crate::mark::Mark;
+use crate::ranges::{Ranges, SeqRange};
+use crate::sync::{AtomicU64, Mutex, Ordering, locked};
+use crate::window;
+
+/// Why a wait ended without its seqno being reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WaitError {
+    /// The time was up. The shard may reach the seqno later.
+    Timeout,
+    /// The state was [closed](crate::ReplicationState::close).
+    Closed,
+    /// The shard was removed or reset: this life of it reaches nothing any more. Look it up again.
+    Removed,
+    /// Only from calls by id: the state does not track this shard.
+    UnknownShard,
+}
+
+impl fmt::Display for WaitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            WaitError::Timeout => "timed out before the seqno was reached",
+            WaitError::Closed => "the replication state was closed before the seqno was reached",
+            WaitError::Removed => "the shard was removed or reset: look it up again",
+            WaitError::UnknownShard => "the state does not track this shard",
+        })
+    }
+}
+
+impl std::error::Error for WaitError {}
+
+const REMOVED: u64 = 0;
+const ABOVE: u64 = 1 << 63;
+const NOBODY: u64 = ABOVE - 1;
+
+/// What the word beside the mark said.
+#[derive(Clone, Copy)]
+pub(crate) struct Target(u64);
+
+impl Target {
+    #[inline]
+    pub(crate) fn is_removed(self) -> bool {
+        self.0 == REMOVED
+    }
+
+    /// Whether seqnos may be completed above the mark.
+    pub(crate) fn has_above(self) -> bool {
+        self.0 & ABOVE != 0
+    }
+
+    /// Whether an advance to `seqno` from outside a window has to look under the lock.
+    #[inline]
+    pub(crate) fn concerns(self, seqno: SeqNo) -> bool {
+        self.0 <= seqno || self.has_above()
+    }
+
+    /// The same for an advance by the window of the shard, which follows up itself.
+    #[inline]
+    pub(crate) fn concerns_in_window(self, seqno: SeqNo) -> bool {
+        self.0 & !ABOVE <= seqno
+    }
+}
+
+/// The window of a shard, as its cell knows it: it must not keep the window alive.
+type Window = Weak<window::Core>;
+
+pub(crate) struct Waiters {
+    target: AtomicU64,
+    /// `None` until there is something to hold: most shards are never waited on, and a cell has
+    /// only 64 bytes.
+    held: Mutex<Option<Box<Held>>>,
+}
+
+#[derive(Default)]
+struct Held {
+    /// The second number tells apart those who await the same seqno.
+    queue: BTreeMap<(SeqNo, u64), Waker>,
+    next_ticket: u64,
+    closed: bool,
+    completed: Ranges,
+    window: Option<Window>,
+}
+
+impl Waiters {
+    pub(crate) fn new() -> Self {
+        Waiters { target: AtomicU64::new(NOBODY), held: Mutex::new(None) }
+    }
+
+    #[inline]
+    pub(crate) fn target(&self) -> Target {
+        Target(self.target.load(Ordering::Acquire))
+    }
+
+    /// How a wait for `seqno` stands, as far as that shows without the lock.
+    #[inline]
+    pub(crate) fn outcome(&self, mark: &Mark, seqno: SeqNo) -> Option<Result<SeqNo, WaitError>> {
+        if self.target().is_removed() {
+            return Some(Err(WaitError::Removed));
+        }
+        let at = mark.get();
+        (at >= seqno).then_some(Ok(at))
+    }
+
+    /// How a wait for `seqno` stands; where it goes on, `waker` will be woken, and `ticket` is its
+    /// place in the queue until [`leave`](Waiters::leave).
+    pub(crate) fn poll(
+        &self,
+        mark: &Mark,
+        seqno: SeqNo,
+        ticket: &mut Option<u64>,
+        waker: &Waker,
+    ) -> Poll<Result<SeqNo, WaitError>> {
+        let result = self.outcome(mark, seqno).or_else(|| {
+            let mut waker = Some(waker.clone()); // what is left in it is dropped after the lock
+            self.with(|held, target| held.enter(mark, seqno, ticket, &mut waker, target))
+        });
+        match result {
+            Some(result) => {
+                self.leave(seqno, ticket);
+                Poll::Ready(result)
+            }
+            None => Poll::Pending,
+        }
+    }
+
+    /// Gives up a place in the queue.
+    pub(crate) fn leave(&self, seqno: SeqNo, ticket: &mut Option<u64>) {
+        if let Some(ticket) = ticket.take() {
+            let waker = self.with(|held, _| held.queue.remove(&(seqno, ticket)));
+            drop(waker);
+        }
+    }
+
+    /// After the mark was raised to what concerns somebody: moves it over the ranges that it has
+    /// come to, and wakes those whose seqno is reached.
+    #[cold]
+    pub(crate) fn settle(&self, mark: &Mark) -> Option<Window> {
+        loop {
+            let mut batch = Batch::default();
+            let (more, window) = self.with(|held, _| {
+                held.absorb(mark);
+                (held.pop_reached(mark.get(), &mut batch), held.window.clone())
+            });
+            batch.wake();
+            if !more {
+                return window;
+            }
+        }
+    }
+
+    /// Records a range as completed, and moves the mark over it if it has come there.
+    pub(crate) fn complete(&self, mark: &Mark, range: SeqRange) -> Option<Window> {
+        self.with(|held, target| {
+            held.completed.insert(range);
+            held.aim(target); // 1.
+            mark.meet(); // 2.
+            held.absorb(mark); // 3.
+        });
+        self.settle(mark)
+    }
+
+    /// Whether all of `range` was recorded as completed, and the mark has not passed it.
+    pub(crate) fn cover(&self, range: SeqRange) -> bool {
+        self.with(|held, _| held.completed.cover(range))
+    }
+
+    /// The highest seqno in a range.
+    pub(crate) fn highest_completed(&self) -> Option<SeqNo> {
+        self.with(|held, _| held.completed.highest())
+    }
+
+    /// The ranges completed above the mark, where some may be.
+    pub(crate) fn completed(&self) -> (Ranges, Option<Window>) {
+        self.with(|held, _| (held.completed.clone(), held.window.clone()))
+    }
+
+    /// Lets every advance from outside tell `window`. False where there is one.
+    pub(crate) fn attach(&self, window: &Window) -> bool {
+        self.with(|held, _| {
+            let free = held.window.is_none();
+            if free {
+                held.window = Some(Weak::clone(window));
+            }
+            free
+        })
+    }
+
+    /// Forgets `window`, where that is the one.
+    pub(crate) fn detach(&self, window: *const window::Core) {
+        self.with(|held, _| {
+            if held.window.as_ref().is_some_and(|here| std::ptr::eq(here.as_ptr(), window)) {
+                held.window = None;
+            }
+        });
+    }
+
+    /// Ends all waiting, now and later. Who is returned must be woken after all locks are let go.
+    pub(crate) fn close(&self) -> Woken {
+        self.with(|held, _| {
+            held.closed = true;
+            Woken(std::mem::take(&mut held.queue))
+        })
+    }
+
+    /// As [`close`](Waiters::close), for a cell that no table holds any more.
+    pub(crate) fn remove(&self) -> Woken {
+        self.with(|held, target| {
+            target.store(REMOVED, Ordering::Release);
+            Woken(std::mem::take(&mut held.queue))
+        })
+    }
+
+    /// Runs `f` under the lock, and brings the target up to date.
+    fn with<R>(&self, f: impl FnOnce(&mut Held, &AtomicU64) -> R) -> R {
+        locked(&self.held, |held| {
+            let held = held.get_or_insert_default();
+            let result = f(held, &self.target);
+            held.aim(&self.target);
+            result
+        })
+    }
+}
+
+impl Held {
+    /// `None` where the waiter has to wait.
+    fn enter(
+        &mut self,
+        mark: &Mark,
+        seqno: SeqNo,
+        ticket: &mut Option<u64>,
+        waker: &mut Option<Waker>,
+        target: &AtomicU64,
+    ) -> Option<Result<SeqNo, WaitError>> {
+        if target.load(Ordering::Relaxed) == REMOVED {
+            return Some(Err(WaitError::Removed));
+        }
+        let here = ticket.and_then(|ticket| self.queue.get_mut(&(seqno, ticket)));
+        if let (Some(here), Some(new)) = (here, waker.as_mut()) {
+            std::mem::swap(here, new);
+            return None;
+        }
+        *ticket = None;
+        let place = (seqno, self.next_ticket);
+        self.next_ticket += 1;
+        self.queue.extend(waker.take().map(|waker| (place, waker)));
+        self.aim(target); // 1.
+        let at = mark.meet(); // 2.
+        if at < seqno && !self.closed {
+            *ticket = Some(place.1);
+            return None; // 3.
+        }
+        *waker = self.queue.remove(&place);
+        Some(if at < seqno { Err(WaitError::Closed) } else { Ok(at) })
+    }
+
+    /// Moves the mark over the ranges that it has come to, and forgets them.
+    fn absorb(&mut self, mark: &Mark) {
+        while let Some(range) = self.completed.first() {
+            if range.first > mark.get().saturating_add(1) {
+                return;
+            }
+            mark.raise(range.last);
+            self.completed.forget_up_to(mark.get());
+        }
+    }
+
+    /// Puts those whose seqno is reached into `batch`; whether some are left for another.
+    fn pop_reached(&mut self, at: SeqNo, batch: &mut Batch) -> bool {
+        while let Some(entry) = self.queue.first_entry() {
+            if entry.key().0 > at {
+                return false;
+            }
+            if batch.is_full() {
+                return true;
+            }
+            batch.push(entry.remove());
+        }
+        false
+    }
+
+    /// Stores the target that the present contents need.
+    fn aim(&self, target: &AtomicU64) {
+        let now = target.load(Ordering::Relaxed);
+        if now == REMOVED {
+            return;
+        }
+        let awaited = self.queue.first_key_value().map_or(NOBODY, |((seqno, _), _)| *seqno);
+        let before = self.completed.first().map_or(NOBODY, |range| range.first - 1);
+        let above = self.window.is_some() || !self.completed.is_empty();
+        let aim = awaited.min(before).min(NOBODY) | if above { ABOVE } else { 0 };
+        if aim != now {
+            target.store(aim, Ordering::Release);
+        }
+    }
+}
+
+/// Wakers that were taken out of a queue and are not woken yet.
+#[must_use = "who waits must be woken"]
+#[derive(Default)]
+pub(crate) struct Woken(BTreeMap<(SeqNo, u64), Waker>);
+
+impl Woken {
+    /// To be called without any lock.
+    pub(crate) fn wake(self) {
+        self.0.into_values().for_each(wake);
+    }
+}
+
+/// As many wakers as are taken out under one lock: it is not held for long, and waking allocates
+/// nothing.
+#[derive(Default)]
+struct Batch {
+    wakers: [Option<Waker>; Batch::SIZE],
+    len: usize,
+}
+
+impl Batch {
+    const SIZE: usize = 32;
+
+    fn is_full(&self) -> bool {
+        self.len == Batch::SIZE
+    }
+
+    fn push(&mut self, waker: Waker) {
+        self.wakers[self.len] = Some(waker);
+        self.len += 1;
+    }
+
+    fn wake(self) {
+        self.wakers.into_iter().take(self.len).flatten().for_each(wake);
+    }
+}
+
+fn wake(waker: Waker) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+        // Its hook has reported it. Dropping what it carries could panic again.
+        std::mem::forget(panic);
+    }
+}

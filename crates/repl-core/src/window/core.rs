@@ -1,0 +1,290 @@
+//! What a window and its claims share. Why it is right is argued in `window.rs`.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::outcome::{ClaimError, Completion, WindowError, WindowFull};
+use super::ring::{Ring, State};
+use crate::ids::SeqNo;
+use crate::ranges::{Ranges, SeqRange};
+use crate::shard::Shard;
+use crate::sync::{AtomicU64, Mutex, Ordering, locked};
+use crate::waiters::WaitError;
+
+/// What a window and its claims share.
+pub(crate) struct Core {
+    shard: Shard,
+    capacity: u64,
+    ring: Ring,
+    /// No seqno above this one is or was completed in a range or claimed from afar.
+    far: AtomicU64,
+    far_claims: Mutex<BTreeSet<SeqNo>>,
+}
+
+/// Where a claim is kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place {
+    Near,
+    Far,
+}
+
+impl Core {
+    /// For a shard that has no window yet.
+    pub(super) fn attached(shard: Shard, capacity: u64) -> Result<Arc<Self>, WindowError> {
+        let core = Arc::new(Core {
+            shard,
+            capacity,
+            ring: Ring::new(capacity),
+            far: AtomicU64::new(0),
+            far_claims: Mutex::default(),
+        });
+        let cell = core.shard.cell();
+        if cell.is_removed() {
+            return Err(WindowError::Removed);
+        }
+        if !cell.attach(&core) {
+            return Err(WindowError::HasWindow);
+        }
+        // From now on whoever completes a range notes it here.
+        core.note_far(cell.highest_in_a_range().unwrap_or(0));
+        Ok(core)
+    }
+
+    pub(super) fn shard(&self) -> &Shard {
+        &self.shard
+    }
+
+    pub(super) fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
+    /// Where the claim is kept.
+    pub(super) fn claim(&self, seqno: SeqNo) -> Result<Place, ClaimError> {
+        let cell = self.shard.cell();
+        let mut at = cell.applied();
+        loop {
+            if cell.is_removed() {
+                return Err(ClaimError::Ended(WaitError::Removed));
+            }
+            let distance = self.distance(seqno, at)?.ok_or(ClaimError::AlreadyCompleted)?;
+            if distance > self.ring.len() {
+                if self.claim_far(seqno)? {
+                    return Ok(Place::Far);
+                }
+                at = cell.applied(); // it has come near
+                continue;
+            }
+            if seqno > self.far.load(Ordering::Acquire) {
+                return self.claim_near(seqno);
+            }
+            return locked(&self.far_claims, |claims| {
+                if claims.contains(&seqno) {
+                    return Err(ClaimError::Claimed);
+                }
+                if self.is_in_a_range(seqno) {
+                    return Err(ClaimError::AlreadyCompleted);
+                }
+                self.claim_near(seqno)
+            });
+        }
+    }
+
+    fn claim_near(&self, seqno: SeqNo) -> Result<Place, ClaimError> {
+        match self.ring.claim(seqno) {
+            Err(State::Claimed) => Err(ClaimError::Claimed),
+            Err(_) => Err(ClaimError::AlreadyCompleted),
+            Ok(()) if seqno <= self.shard.applied() => {
+                self.ring.release(seqno);
+                Err(ClaimError::AlreadyCompleted)
+            }
+            Ok(()) => Ok(Place::Near),
+        }
+    }
+
+    /// False where the seqno is near.
+    fn claim_far(&self, seqno: SeqNo) -> Result<bool, ClaimError> {
+        locked(&self.far_claims, |claims| {
+            if claims.contains(&seqno) {
+                return Err(ClaimError::Claimed);
+            }
+            if self.is_in_a_range(seqno) {
+                return Err(ClaimError::AlreadyCompleted);
+            }
+            self.far.fetch_max(seqno, Ordering::AcqRel);
+            let far = seqno.saturating_sub(self.shard.cell().meet()) > self.ring.len();
+            if far {
+                claims.insert(seqno);
+            }
+            Ok(far)
+        })
+    }
+
+    pub(super) fn release(&self, seqno: SeqNo, place: Place) {
+        match place {
+            Place::Near => self.ring.release(seqno),
+            Place::Far => self.forget_far_claim(seqno),
+        }
+    }
+
+    pub(super) fn complete_claimed(&self, seqno: SeqNo, place: Place) -> Completion {
+        let completion = self.complete_after(self.shard.applied(), seqno);
+        if let Place::Far = place {
+            self.forget_far_claim(seqno);
+        }
+        completion
+    }
+
+    fn forget_far_claim(&self, seqno: SeqNo) {
+        locked(&self.far_claims, |claims| claims.remove(&seqno));
+    }
+
+    #[inline]
+    pub(super) fn complete(&self, seqno: SeqNo) -> Result<Completion, WindowFull> {
+        let at = self.shard.applied();
+        self.distance(seqno, at)?;
+        Ok(self.complete_after(at, seqno))
+    }
+
+    /// Completes a seqno that the window reaches from a mark that was seen.
+    #[inline]
+    fn complete_after(&self, at: SeqNo, seqno: SeqNo) -> Completion {
+        let cell = self.shard.cell();
+        if cell.is_removed() {
+            return Completion::Removed;
+        }
+        if seqno <= at {
+            return Completion::AlreadyCompleted { mark: at };
+        }
+        if seqno - at > 1 {
+            return self.complete_out_of_order(at, seqno);
+        }
+        let from = cell.raise_in_window(seqno);
+        let mark = self.follow_from(from.max(seqno));
+        if from < seqno {
+            Completion::Completed { mark }
+        } else {
+            Completion::AlreadyCompleted { mark }
+        }
+    }
+
+    fn complete_out_of_order(&self, at: SeqNo, seqno: SeqNo) -> Completion {
+        if self.is_in_a_range(seqno) {
+            return Completion::AlreadyCompleted { mark: self.shard.applied() };
+        }
+        if seqno - at > self.ring.len() {
+            self.complete_range(SeqRange::new(seqno, seqno));
+            return Completion::Completed { mark: self.shard.applied() };
+        }
+        let was = self.ring.complete(seqno); // 1.
+        let at = self.shard.cell().meet(); // 2.
+        let is_next = seqno.checked_sub(1) == Some(at);
+        let mark = if is_next { self.follow_from(at) } else { at }; // 3.
+        match was {
+            State::Free | State::Claimed => Completion::Completed { mark },
+            State::Completed | State::Passed => Completion::AlreadyCompleted { mark },
+        }
+    }
+
+    pub(super) fn skip(&self, range: SeqRange) -> Result<Completion, WindowFull> {
+        let cell = self.shard.cell();
+        let at = cell.applied();
+        if cell.is_removed() {
+            return Ok(Completion::Removed);
+        }
+        self.distance(range.first, at)?;
+        if range.is_empty() || range.last <= at || cell.ranges_cover(range) {
+            return Ok(Completion::AlreadyCompleted { mark: at });
+        }
+        self.complete_range(range);
+        Ok(Completion::Completed { mark: cell.applied() })
+    }
+
+    pub(super) fn complete_range(&self, range: SeqRange) {
+        self.note_far(range.last);
+        self.shard.cell().complete_in_window(range);
+        self.follow();
+    }
+
+    /// That ranges reach so far.
+    pub(crate) fn note_far(&self, seqno: SeqNo) {
+        self.far.fetch_max(seqno, Ordering::AcqRel);
+    }
+
+    fn is_in_a_range(&self, seqno: SeqNo) -> bool {
+        seqno <= self.far.load(Ordering::Acquire)
+            && self.shard.cell().ranges_cover(SeqRange::new(seqno, seqno))
+    }
+
+    pub(super) fn contains(&self, seqno: SeqNo) -> bool {
+        let cell = self.shard.cell();
+        let at = cell.applied();
+        seqno <= at
+            || (seqno - at <= self.ring.len()
+                && matches!(self.ring.state(seqno), State::Completed | State::Passed))
+            || self.is_in_a_range(seqno)
+            || seqno <= cell.applied() // it left the ranges as the mark passed it
+    }
+
+    /// How far above the mark, `None` for not at all.
+    #[inline]
+    fn distance(&self, seqno: SeqNo, at: SeqNo) -> Result<Option<u64>, WindowFull> {
+        match seqno.checked_sub(at) {
+            None | Some(0) => Ok(None),
+            Some(distance) if distance > self.capacity => {
+                Err(WindowFull { seqno, resume_at: seqno - self.capacity })
+            }
+            distance => Ok(distance),
+        }
+    }
+
+    /// Moves the mark over all that is completed next to it.
+    pub(crate) fn follow(&self) {
+        self.follow_from(self.shard.applied());
+    }
+
+    /// The same, from a mark that was seen; returns the mark.
+    #[inline]
+    fn follow_from(&self, mut at: SeqNo) -> SeqNo {
+        loop {
+            let mut end = at;
+            while end < SeqNo::MAX && self.ring.state(end + 1) == State::Completed {
+                end += 1;
+            }
+            if end == at {
+                return at;
+            }
+            self.shard.cell().raise_in_window(end);
+            at = self.shard.applied();
+        }
+    }
+
+    /// Adds what is completed in the ring.
+    pub(crate) fn add_completed(&self, completed: &mut Ranges) {
+        let at = self.shard.applied();
+        let mut seqno = at;
+        let last = at.saturating_add(self.ring.len());
+        while seqno < last {
+            let first = seqno + 1;
+            while seqno < last
+                && matches!(self.ring.state(seqno + 1), State::Completed | State::Passed)
+            {
+                seqno += 1;
+            }
+            completed.insert(SeqRange::new(first, seqno));
+            seqno = seqno.saturating_add(1);
+        }
+    }
+}
+
+/// What is completed stays so, in the cell; then the shard may have another window.
+impl Drop for Core {
+    fn drop(&mut self) {
+        let mut completed = Ranges::default();
+        self.add_completed(&mut completed);
+        let cell = self.shard.cell();
+        for range in completed.iter() {
+            cell.complete_in_window(range);
+        }
+        cell.detach(self);
+    }
+}
