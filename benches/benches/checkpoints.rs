@@ -2,14 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a bench may stop")]
 
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
 use std::hint::black_box;
-use std::io::Write;
-use std::path::Path;
 use std::time::Duration;
 
 use benches::rounds::{contender, criterion, rounds};
-use benches::{dense_ids, seed, state_of, wide_ids};
+use benches::{bare, dense_ids, seed, state_of, wide_ids};
 use criterion::{Criterion, criterion_group, criterion_main};
 use repl_checkpoint::{
     BincodeCodec, Checkpoint, CheckpointStore, FileStore, Header, JsonCodec, Save, StoreId, open,
@@ -31,11 +28,7 @@ fn encode(c: &mut Criterion) {
                 b.iter(|| seal(&BincodeCodec, header, black_box(&checkpoint)).unwrap());
             }),
             contender("memcpy_crc32c", |b| {
-                b.iter(|| {
-                    let copy = black_box(&sealed).clone();
-                    let crc = crc32c::crc32c(&copy);
-                    (copy, crc)
-                });
+                b.iter(|| bare::copy_and_checksum(black_box(&sealed)));
             }),
         ],
     );
@@ -48,7 +41,7 @@ fn decode(c: &mut Criterion) {
         let header = Header { generation: 1, ..Header::default() };
         let sealed = seal(&JsonCodec, header, &Checkpoint::of(&snapshot)).unwrap();
         let map: HashMap<u64, u64> = snapshot.iter().map(|(id, mark)| (id.0, mark)).collect();
-        let json = serde_json::to_vec(&map).unwrap();
+        let json = seed::Marks::encode(&map).unwrap();
         rounds(
             c,
             &format!("json_open_65536_{name}"),
@@ -72,10 +65,7 @@ fn save(c: &mut Criterion) {
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let mut store = FileStore::open(dir.path().join("ours"), StoreId::UNNAMED).unwrap();
     let mut generation = 0;
-    let bare = dir.path().join("bare");
-    std::fs::create_dir(&bare).unwrap();
-    let open_dir = File::open(&bare).unwrap();
-    let mut number = 0;
+    let mut bare = bare::Saves::new(&dir.path().join("bare")).unwrap();
     rounds(
         c,
         "file_save_1024",
@@ -88,27 +78,10 @@ fn save(c: &mut Criterion) {
                 });
             }),
             contender("bare_system_calls", |b| {
-                b.iter(|| {
-                    number += 1;
-                    bare_save(&bare, &open_dir, number, &bytes);
-                });
+                b.iter(|| bare.save(&bytes).unwrap());
             }),
         ],
     );
-}
-
-/// Create, write, sync, rename, sync the directory, remove the one before the last.
-fn bare_save(dir: &Path, open_dir: &File, number: u64, bytes: &[u8]) {
-    let temp = dir.join(format!("{number}.temp"));
-    let mut file = OpenOptions::new().write(true).create_new(true).open(&temp).unwrap();
-    file.write_all(bytes).unwrap();
-    file.sync_all().unwrap();
-    drop(file);
-    std::fs::rename(&temp, dir.join(number.to_string())).unwrap();
-    open_dir.sync_all().unwrap();
-    if number > 2 {
-        std::fs::remove_file(dir.join((number - 2).to_string())).unwrap();
-    }
 }
 
 /// Syncs take milliseconds and vary: longer turns.

@@ -1,4 +1,5 @@
-//! What the benches share: the design that this project grew from, shard ids, and rounds.
+//! What the benches share: the bare work, the design that this project grew from, shard ids, and
+//! rounds.
 //!
 //! ```
 //! let marks = benches::seed::Marks::new(&benches::dense_ids(4));
@@ -6,6 +7,7 @@
 //! assert_eq!(marks.applied(repl_core::ShardId(3)), Some(7));
 //! ```
 
+pub mod bare;
 pub mod rounds;
 pub mod seed;
 

@@ -8,6 +8,10 @@ use criterion::{Bencher, Criterion};
 /// each round's ratio.
 pub const ROUNDS: u32 = 9;
 
+/// How often where the same work is measured over many sizes: the neighbouring sizes show which
+/// figure is an outlier.
+pub const ROUNDS_OVER_SIZES: u32 = 5;
+
 /// A contender: its name, and what it does.
 pub type Contender<'a> = (&'a str, Box<dyn FnMut(&mut Bencher<'_>) + 'a>);
 
@@ -17,8 +21,18 @@ pub fn contender<'a>(name: &'a str, bench: impl FnMut(&mut Bencher<'_>) + 'a) ->
 }
 
 /// Measures the contenders of one kind of work in [`ROUNDS`] turns, as `work/contender/round`.
-pub fn rounds(c: &mut Criterion, work: &str, mut contenders: Vec<Contender<'_>>) {
-    for round in 0..ROUNDS {
+pub fn rounds(c: &mut Criterion, work: &str, contenders: Vec<Contender<'_>>) {
+    turns(c, ROUNDS, work, contenders);
+}
+
+/// Measures the contenders of one kind of work at one of several sizes in [`ROUNDS_OVER_SIZES`]
+/// turns, as `work_size/contender/round`: `cargo xtask bench` draws them over the sizes.
+pub fn rounds_at(c: &mut Criterion, work: &str, size: u64, contenders: Vec<Contender<'_>>) {
+    turns(c, ROUNDS_OVER_SIZES, &format!("{work}_{size}"), contenders);
+}
+
+fn turns(c: &mut Criterion, rounds: u32, work: &str, mut contenders: Vec<Contender<'_>>) {
+    for round in 0..rounds {
         for (name, bench) in &mut contenders {
             let mut group = c.benchmark_group(work);
             group.bench_function(format!("{name}/{round}"), bench);
@@ -33,6 +47,16 @@ pub fn criterion() -> Criterion {
         .sample_size(20)
         .warm_up_time(Duration::from_millis(60))
         .measurement_time(Duration::from_millis(200))
+        .without_plots()
+        .configure_from_args()
+}
+
+/// Shorter turns and as few samples as criterion takes: for work that is measured over many sizes.
+pub fn criterion_over_sizes() -> Criterion {
+    Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(30))
+        .measurement_time(Duration::from_millis(100))
         .without_plots()
         .configure_from_args()
 }

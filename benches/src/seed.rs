@@ -45,6 +45,14 @@ impl Marks {
         self.marks.iter().map(|(id, mark)| (*id, mark.load(Ordering::Acquire))).collect()
     }
 
+    /// The bytes of a checkpoint.
+    ///
+    /// # Errors
+    /// None of a map of numbers.
+    pub fn encode(marks: &HashMap<u64, u64>) -> serde_json::Result<Vec<u8>> {
+        serde_json::to_vec(marks)
+    }
+
     /// The map of a checkpoint; the seed makes atomics of it afterwards, which is not counted.
     ///
     /// # Errors

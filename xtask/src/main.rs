@@ -24,7 +24,7 @@ enum Task {
     Ci(ci::Args),
     /// The stress suite: threads advance, read, snapshot, add, remove and checkpoint at once
     Stress(stress::Args),
-    /// The benches; writes docs/benchmarks.md
+    /// The benches; writes docs/benchmarks.md and docs/plots
     Bench(bench::Args),
     /// Licences, sources and banned crates of all dependencies; needs cargo-deny
     Deny,

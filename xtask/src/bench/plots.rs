@@ -1,0 +1,157 @@
+//! The plots of docs/benchmarks.md, as a table.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::draw::{self, Chart};
+use super::medians::medians_over_sizes;
+
+/// Where the plots are, below docs.
+pub(super) const FOLDER: &str = "plots";
+
+/// A chart of times over a number of something.
+struct Plot {
+    file: &'static str,
+    title: &'static str,
+    /// One sentence: what is measured.
+    about: &'static str,
+    x: &'static str,
+    y: &'static str,
+    /// How many operations criterion takes for one.
+    operations: u32,
+    lines: &'static [Line],
+}
+
+/// The times of a contender in the groups `work_SIZE`.
+struct Line {
+    work: &'static str,
+    contender: &'static str,
+    label: &'static str,
+    ours: bool,
+}
+
+const fn ours(work: &'static str, contender: &'static str, label: &'static str) -> Line {
+    Line { work, contender, label, ours: true }
+}
+
+const fn peer(work: &'static str, contender: &'static str, label: &'static str) -> Line {
+    Line { work, contender, label, ours: false }
+}
+
+const PLOTS: &[Plot] = &[
+    Plot {
+        file: "snapshot.svg",
+        title: "Snapshot over the number of shards",
+        about: "One snapshot of every mark: ours, and the seed's, which collects a new `HashMap`.",
+        x: "shards",
+        y: "time of a snapshot",
+        operations: 1,
+        lines: &[
+            ours("snapshot_over_shards", "ours", "ours"),
+            peer("snapshot_over_shards", "seed", "the seed: a new HashMap"),
+        ],
+    },
+    Plot {
+        file: "encode.svg",
+        title: "Encode and seal over the number of shards",
+        about: "A checkpoint to sealed bytes with either codec, beside `serde_json` of the seed's \
+                map, which has no checksum, and beside copying and checksumming the bytes of \
+                bincode.",
+        x: "shards",
+        y: "time of encoding and sealing",
+        operations: 1,
+        lines: &[
+            ours("encode_over_shards", "json", "ours, JSON"),
+            ours("encode_over_shards", "bincode", "ours, bincode"),
+            peer("encode_over_shards", "seed", "the seed: serde_json of its map"),
+            peer("encode_over_shards", "memcpy_crc32c", "memcpy and CRC32C, bincode's bytes"),
+        ],
+    },
+    Plot {
+        file: "save.svg",
+        title: "FileStore save over the number of shards",
+        about: "A save of sealed bytes, beside the bare system calls that write and sync the same \
+                bytes.",
+        x: "shards",
+        y: "time of a save",
+        operations: 1,
+        lines: &[
+            ours("save_over_shards", "json", "ours, JSON"),
+            ours("save_over_shards", "bincode", "ours, bincode"),
+            peer("save_over_shards", "bare_json", "bare system calls, JSON"),
+            peer("save_over_shards", "bare_bincode", "bare system calls, bincode"),
+        ],
+    },
+];
+
+/// The part of the page that shows the plots.
+pub(super) fn section() -> String {
+    let mut out = "\n## Plots\n\nBoth axes are logarithmic. Every point is the median over the \
+                   rounds of one run, the contenders in turn.\n"
+        .to_owned();
+    for plot in PLOTS {
+        let labels: Vec<&str> = plot.lines.iter().map(|line| line.label).collect();
+        let alt = format!("{}: {}", plot.title, labels.join("; "));
+        let _ = write!(out, "\n{}\n\n![{alt}]({FOLDER}/{})\n", plot.about, plot.file);
+    }
+    out
+}
+
+/// Every plot: the name of its file, and the file.
+pub(super) fn drawn(criterion: &Path) -> Result<Vec<(&'static str, String)>, Box<dyn Error>> {
+    PLOTS.iter().map(|plot| Ok((plot.file, draw::svg(&chart(plot, criterion)?)?))).collect()
+}
+
+fn chart(plot: &Plot, criterion: &Path) -> Result<Chart, Box<dyn Error>> {
+    let mut lines = Vec::new();
+    for line in plot.lines {
+        let medians = medians_over_sizes(criterion, line.work, line.contender)
+            .map_err(|err| format!("the plot {}: {err}", plot.file))?;
+        let point = |(size, median)| (f64::from(size), median / f64::from(plot.operations));
+        let points = medians.into_iter().map(point).collect();
+        lines.push(draw::Line { label: line.label, thick: line.ours, points });
+    }
+    Ok(Chart { title: plot.title, x: plot.x, y: plot.y, lines })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::medians::tests::put;
+    use super::*;
+
+    #[test]
+    fn a_plot_takes_the_times_of_its_contenders_for_one_operation() {
+        const PLOT: Plot = Plot {
+            file: "advance.svg",
+            title: "Advance",
+            about: "",
+            x: "waiters",
+            y: "time",
+            operations: 256,
+            lines: &[ours("advance", "ours", "us"), peer("wake", "theirs", "them")],
+        };
+        let dir = tempfile::tempdir().unwrap();
+        put(dir.path(), "advance_4", "ours_0", 512.0);
+        put(dir.path(), "advance_64", "ours_0", 2560.0);
+        let error = chart(&PLOT, dir.path()).err().unwrap().to_string();
+        assert!(error.contains("advance.svg") && error.contains("wake_SIZE"), "{error}");
+        put(dir.path(), "wake_4", "theirs_0", 256.0);
+        let lines = chart(&PLOT, dir.path()).unwrap().lines;
+        assert_eq!(lines[0].points, [(4.0, 2.0), (64.0, 10.0)]);
+        assert_eq!(lines[1].points, [(4.0, 1.0)]);
+        assert_eq!((lines[0].thick, lines[1].thick), (true, false));
+    }
+
+    #[test]
+    fn the_page_shows_every_plot_and_its_words_fit() {
+        let page = section();
+        for plot in PLOTS {
+            assert!(page.contains(&format!("](plots/{})", plot.file)), "{page}");
+            assert!(plot.title.len() <= 70, "{}", plot.title);
+            for line in plot.lines {
+                assert!(line.label.len() <= 40, "{}", line.label);
+            }
+        }
+    }
+}
