@@ -1,6 +1,8 @@
 //! What is saved: the marks of all shards, as plain data.
 
-use repl_core::{Incarnation, LogId, ReplicationState, SeqNo, ShardId, Snapshot, SnapshotEntry};
+use repl_core::{
+    Incarnation, LogId, ReplicationState, SeqNo, SeqRange, ShardId, Snapshot, SnapshotEntry,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::recovery::Restored;
@@ -41,16 +43,6 @@ pub struct ShardCheckpoint {
     pub epochs: Box<[EpochStart]>,
 }
 
-/// The segments from `first` to `last`, both included; `first <= last`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SeqRange {
-    /// The first segment.
-    pub first: SeqNo,
-    /// The last segment.
-    pub last: SeqNo,
-}
-
 /// The segment with which a leader term begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -82,7 +74,7 @@ pub enum InvalidCheckpoint {
         next: Incarnation,
     },
     /// A completed range is empty, overlaps or is not above the mark.
-    #[error("shard {shard}: completed range {}..={} is out of place", .range.first, .range.last)]
+    #[error("shard {shard}: completed range {range} is out of place")]
     Range {
         /// The shard.
         shard: ShardId,
@@ -100,10 +92,17 @@ pub enum InvalidCheckpoint {
 }
 
 impl Checkpoint {
-    /// The checkpoint that `snapshot` stands for, with no ranges and no epochs.
+    /// The checkpoint that `snapshot` stands for, with no epochs.
     pub fn of(snapshot: &Snapshot) -> Self {
         let shards = snapshot.entries().map(ShardCheckpoint::from).collect();
-        Checkpoint { next_incarnation: snapshot.next_incarnation(), shards }
+        let next_incarnation = snapshot.next_incarnation();
+        let mut checkpoint = Checkpoint { next_incarnation, shards };
+        for (shard, ranges) in snapshot.all_completed() {
+            if let Some(shard) = checkpoint.shard_mut(shard) {
+                shard.completed = ranges.into();
+            }
+        }
+        checkpoint
     }
 
     /// One shard; `None` for a shard that the checkpoint does not name.
@@ -112,8 +111,14 @@ impl Checkpoint {
         Some(&self.shards[i])
     }
 
-    /// A state of exactly `shards`, at the marks of this checkpoint: a shard that it lacks starts
-    /// at 0, and one that is not in `shards` is dropped.
+    pub(crate) fn shard_mut(&mut self, shard: ShardId) -> Option<&mut ShardCheckpoint> {
+        let i = self.shards.binary_search_by_key(&shard, |s| s.shard).ok()?;
+        Some(&mut self.shards[i])
+    }
+
+    /// A state of exactly `shards`, at the marks of this checkpoint and with what it records as
+    /// completed above them: a shard that it lacks starts at 0, and one that is not in `shards` is
+    /// dropped.
     pub fn state_of(&self, shards: &[ShardId]) -> ReplicationState {
         Restored::of(self, shards).state
     }

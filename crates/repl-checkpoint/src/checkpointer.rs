@@ -74,15 +74,14 @@ pub(crate) struct Start {
 impl Checkpointer {
     pub(crate) fn new(start: Start) -> Self {
         let Start { state, store, codec, found, unnamed, confirmed, attempted } = start;
-        let detailed = |s: &ShardCheckpoint| !s.completed.is_empty() || !s.epochs.is_empty();
         let recovered: Snapshot = found.shards.iter().map(SnapshotEntry::from).collect();
-        let detailed = found.shards.into_iter().filter(detailed).collect();
+        let with_epochs = found.shards.into_iter().filter(|s| !s.epochs.is_empty()).collect();
         Checkpointer {
             floors: Floors::new(Arc::clone(&state)),
             state,
             store,
             codec,
-            extra: Arc::new(Extra { unnamed, detailed }),
+            extra: Arc::new(Extra { unnamed, with_epochs }),
             recovered: Arc::new(recovered),
             newest: None,
             previous: None,
@@ -95,10 +94,13 @@ impl Checkpointer {
 
     /// Saves the current marks.
     ///
-    /// `flush` makes the engine durable up to the snapshot that it is given, and lowers any mark
-    /// that is not durable yet ([`Snapshot::lower`]). Raising a mark is ignored. It is not called
-    /// where the last two saves of this process hold exactly the current marks: then nothing is
-    /// written either.
+    /// `flush` makes the engine durable up to the snapshot that it is given, with what is completed
+    /// above its marks, and lowers any mark that is not durable yet ([`Snapshot::lower`]); where
+    /// only what is completed above a mark is not durable, it [forgets] that. Raising a mark is
+    /// ignored. It is not called where the last two saves of this process hold exactly the current
+    /// marks: then nothing is written either.
+    ///
+    /// [forgets]: Snapshot::forget_completed
     ///
     /// Costs the flush, one pass over the marks and one save.
     ///
@@ -234,6 +236,10 @@ impl Checkpointer {
             let lower = |(shard, _)| (shard, flushed.get(shard).unwrap_or(0));
             for (shard, to) in taken.iter().map(lower).collect::<Vec<_>>() {
                 taken.lower(shard, to);
+            }
+            let changed = |(shard, ranges)| (flushed.completed(shard) != ranges).then_some(shard);
+            for shard in taken.all_completed().filter_map(changed).collect::<Vec<_>>() {
+                taken.forget_completed(shard);
             }
         }
         let mut before = newest.entries().peekable();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use repl_core::{ShardId, Snapshot};
 
-use crate::checkpoint::{Checkpoint, SeqRange, ShardCheckpoint};
+use crate::checkpoint::{Checkpoint, ShardCheckpoint};
 
 /// What one save holds. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -18,8 +18,8 @@ pub(crate) struct Content {
 pub(crate) struct Extra {
     /// Shards of the recovered checkpoint that the engine did not name, ascending.
     pub(crate) unnamed: Vec<ShardCheckpoint>,
-    /// Shards with completed ranges or epochs.
-    pub(crate) detailed: Vec<ShardCheckpoint>,
+    /// Shards with epochs.
+    pub(crate) with_epochs: Vec<ShardCheckpoint>,
 }
 
 impl Content {
@@ -28,6 +28,7 @@ impl Content {
         Arc::ptr_eq(&self.extra, extra)
             && self.marks.next_incarnation() == marks.next_incarnation()
             && self.marks.entries().eq(marks.entries())
+            && self.marks.all_completed().eq(marks.all_completed())
     }
 
     /// Whether it names a shard, in whatever life.
@@ -37,12 +38,12 @@ impl Content {
 
     pub(crate) fn checkpoint(&self) -> Checkpoint {
         let mut checkpoint = Checkpoint::of(&self.marks);
-        for old in &self.extra.detailed {
-            let at = checkpoint.shards.binary_search_by_key(&old.shard, |s| s.shard);
-            let Some(shard) = at.ok().and_then(|i| checkpoint.shards.get_mut(i)) else { continue };
-            if shard.incarnation == old.incarnation {
-                shard.epochs.clone_from(&old.epochs);
-                shard.completed = above(shard.mark, &old.completed);
+        for old in &self.extra.with_epochs {
+            match checkpoint.shard_mut(old.shard) {
+                Some(shard) if shard.incarnation == old.incarnation => {
+                    shard.epochs.clone_from(&old.epochs);
+                }
+                _ => {}
             }
         }
         if !self.extra.unnamed.is_empty() {
@@ -51,13 +52,4 @@ impl Content {
         }
         checkpoint
     }
-}
-
-/// What of the ranges lies above the mark.
-fn above(mark: u64, ranges: &[SeqRange]) -> Box<[SeqRange]> {
-    let clip = |range: &SeqRange| SeqRange {
-        first: range.first.max(mark.saturating_add(1)),
-        last: range.last,
-    };
-    ranges.iter().filter(|range| range.last > mark).map(clip).collect()
 }

@@ -64,7 +64,7 @@ mod store;
 pub use background::{Background, CloseError, Schedule, SpawnError};
 #[cfg(feature = "json")]
 pub use bytes::CheckpointBytes;
-pub use checkpoint::{Checkpoint, EpochStart, InvalidCheckpoint, SeqRange, ShardCheckpoint};
+pub use checkpoint::{Checkpoint, EpochStart, InvalidCheckpoint, ShardCheckpoint};
 pub use checkpointer::{CheckpointError, Checkpointer, Saved};
 #[cfg(feature = "bincode")]
 pub use codec::BincodeCodec;

@@ -30,7 +30,8 @@ pub enum OnCorrupt {
 /// A follower's marks as they were saved last, and the checkpointer that goes on from there.
 #[derive(Debug)]
 pub struct Recovered {
-    /// The shards that the engine named, at their saved marks.
+    /// The shards that the engine named, at their saved marks, with what was completed above them:
+    /// neither is offered again, with an [`ApplyWindow`](repl_core::ApplyWindow) or without.
     pub state: Arc<ReplicationState>,
     /// Saves the marks of `state`.
     pub checkpointer: Checkpointer,
@@ -274,6 +275,11 @@ impl Restored {
             checkpoint.shards.iter().partition(|s| named.contains(&s.shard));
         let entries = known.iter().map(|s| SnapshotEntry::from(*s));
         let state = ReplicationState::restore(entries, checkpoint.next_incarnation);
+        for shard in known.iter().filter(|s| !s.completed.is_empty()) {
+            if let Some(cell) = state.shard(shard.shard) {
+                shard.completed.iter().for_each(|range| cell.complete(*range));
+            }
+        }
         let missing: Vec<ShardId> =
             named.into_iter().filter(|s| checkpoint.shard(*s).is_none()).collect();
         let new: Vec<NewShard> = missing.iter().copied().map(NewShard::new).collect();

@@ -3,11 +3,14 @@
 use std::sync::{Arc, Weak};
 use std::task::{Poll, Waker};
 
+use crate::completed::Completed;
 use crate::ids::{Incarnation, LogId, SeqNo, ShardId};
 use crate::mark::Mark;
 use crate::ranges::SeqRange;
+use crate::reached::WaitError;
 use crate::shard::Advance;
-use crate::waiters::{WaitError, Waiters, Woken};
+use crate::waiters::Waiters;
+use crate::wakers::Woken;
 use crate::window;
 
 /// Who a cell speaks of. Never changes.
@@ -123,19 +126,34 @@ impl Cell {
         }
     }
 
-    /// The mark, and the ranges completed above it where there are any. Takes no lock where there
-    /// can be none.
-    pub(crate) fn above(&self) -> Option<(SeqNo, Box<[SeqRange]>)> {
-        if !self.waiters.target().has_above() {
-            return None;
+    /// Whether there may be ranges completed above the mark.
+    #[inline]
+    pub(crate) fn has_above(&self) -> bool {
+        self.waiters.target().has_above()
+    }
+
+    /// The mark, and what is completed above it: nothing that touches the mark, which is moved on
+    /// if some thread that completes has not come to it yet.
+    pub(crate) fn completed(&self) -> Completed {
+        if !self.has_above() {
+            return Completed::new(self.applied(), &[]);
         }
-        let (mut completed, window) = self.waiters.completed();
-        if let Some(window) = window.and_then(|window| window.upgrade()) {
-            window.add_completed(&mut completed);
+        let (mut above, window) = self.waiters.completed();
+        let window = window.and_then(|window| window.upgrade());
+        if let Some(window) = &window {
+            window.add_completed(&mut above);
         }
-        let mark = self.applied();
-        completed.forget_up_to(mark);
-        Some((mark, completed.iter().collect()))
+        let mut mark = self.applied();
+        above.forget_up_to(mark);
+        while let Some(next) = above.first().filter(|range| range.first == mark.saturating_add(1)) {
+            self.raise_in_window(next.last);
+            mark = self.applied();
+            above.forget_up_to(mark);
+        }
+        if let Some(window) = window {
+            window.follow();
+        }
+        Completed { mark, above: above.iter().collect() }
     }
 }
 

@@ -3,9 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::ids::SeqNo;
-use crate::reached::{Reached, deadline};
+use crate::reached::{Reached, WaitError, deadline};
 use crate::shard::Shard;
-use crate::waiters::WaitError;
 
 /// The mark of a shard as it is now, and then every change of it: see [`Shard::changes`].
 ///

@@ -38,6 +38,7 @@
 
 mod cell;
 mod changes;
+mod completed;
 mod ids;
 mod mark;
 mod published;
@@ -49,14 +50,14 @@ mod state;
 mod sync;
 mod table;
 mod waiters;
+mod wakers;
 mod window;
 
 pub use changes::Changes;
 pub use ids::{Incarnation, LogId, NewShard, SeqNo, ShardId};
 pub use ranges::SeqRange;
-pub use reached::Reached;
+pub use reached::{Reached, WaitError};
 pub use shard::{Advance, Shard};
 pub use snapshot::{Iter, Snapshot, SnapshotEntry};
 pub use state::{AlreadyTracked, Merged, ReplicationState};
-pub use waiters::WaitError;
 pub use window::{ApplyWindow, Claim, ClaimError, Completion, WindowError, WindowFull};

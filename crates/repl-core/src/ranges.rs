@@ -7,6 +7,11 @@ use crate::ids::SeqNo;
 
 /// The sequence numbers from `first` to `last`, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields)
+)]
 pub struct SeqRange {
     /// The lowest.
     pub first: SeqNo,

@@ -10,7 +10,32 @@ use std::time::{Duration, Instant};
 use crate::ids::SeqNo;
 use crate::shard::Shard;
 use crate::sync::{Condvar, Mutex, locked};
-use crate::waiters::WaitError;
+
+/// Why a wait ended without its seqno being reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WaitError {
+    /// The time was up. The shard may reach the seqno later.
+    Timeout,
+    /// The state was [closed](crate::ReplicationState::close).
+    Closed,
+    /// The shard was removed or reset: this life of it reaches nothing any more. Look it up again.
+    Removed,
+    /// Only from calls by id: the state does not track this shard.
+    UnknownShard,
+}
+
+impl fmt::Display for WaitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            WaitError::Timeout => "timed out before the seqno was reached",
+            WaitError::Closed => "the replication state was closed before the seqno was reached",
+            WaitError::Removed => "the shard was removed or reset: look it up again",
+            WaitError::UnknownShard => "the state does not track this shard",
+        })
+    }
+}
+
+impl std::error::Error for WaitError {}
 
 /// A future of a mark reaching a seqno: see [`Shard::reached`].
 ///

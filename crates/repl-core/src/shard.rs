@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use crate::cell::Cell;
 use crate::changes::Changes;
+use crate::completed::Completed;
 use crate::ids::{Incarnation, LogId, SeqNo, ShardId};
 use crate::ranges::SeqRange;
-use crate::reached::{Reached, deadline};
-use crate::waiters::WaitError;
+use crate::reached::{Reached, WaitError, deadline};
 
 /// What came of an attempt to advance a mark.
 ///
@@ -189,7 +189,8 @@ impl Shard {
     /// The mark, and what is completed above it, ascending: by an
     /// [`ApplyWindow`](crate::ApplyWindow), or as a checkpoint recorded it.
     pub fn completed(&self) -> (SeqNo, Box<[SeqRange]>) {
-        self.cell().above().unwrap_or_else(|| (self.applied(), Box::default()))
+        let Completed { mark, above } = self.cell().completed();
+        (mark, above)
     }
 
     /// Declares that the seqnos of `range` are completed, though the mark may not have come to them:

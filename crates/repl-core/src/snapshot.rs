@@ -1,22 +1,27 @@
 //! The marks of all shards, taken together, as plain values.
 
-use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
+mod compare;
+mod convert;
+
 use std::fmt;
-use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use crate::cell::Key;
+use crate::completed::Above;
 use crate::ids::{Incarnation, LogId, SeqNo, ShardId};
+use crate::ranges::SeqRange;
 
 /// The marks of a set of shards, in ascending order of their ids.
 ///
 /// A snapshot of a running [`ReplicationState`](crate::ReplicationState) is no single instant
 /// across shards: each mark in it is a valid lower bound of its shard's.
 ///
-/// Two snapshots are equal where they hold the same shards with the same marks. A shard that a
-/// snapshot does not hold is unknown to it, which is not the same as a mark of 0. Taking pointwise
-/// maxima ([`max`](Snapshot::max)) is commutative, associative and idempotent, and
+/// Beside its mark a shard may have [completed](Snapshot::completed) ranges above it, where segments
+/// are applied out of order: together they are the set of what is applied.
+///
+/// Two snapshots are equal where they hold the same shards with the same sets. A shard that a
+/// snapshot does not hold is unknown to it, which is not the same as a mark of 0. Taking the union
+/// of each set ([`max`](Snapshot::max)) is commutative, associative and idempotent, and
 /// [`dominates`](Snapshot::dominates) is a partial order.
 ///
 /// ```
@@ -33,6 +38,7 @@ pub struct Snapshot {
     keys: Arc<[Key]>,
     /// Parallel to `keys`.
     marks: Vec<SeqNo>,
+    completed: Above,
     next_incarnation: Incarnation,
 }
 
@@ -57,9 +63,14 @@ impl SnapshotEntry {
 }
 
 impl Snapshot {
-    pub(crate) fn of(keys: Arc<[Key]>, marks: Vec<SeqNo>, next_incarnation: Incarnation) -> Self {
+    pub(crate) fn of(
+        keys: Arc<[Key]>,
+        marks: Vec<SeqNo>,
+        completed: Above,
+        next_incarnation: Incarnation,
+    ) -> Self {
         debug_assert_eq!(keys.len(), marks.len());
-        Snapshot { keys, marks, next_incarnation }
+        Snapshot { keys, marks, completed, next_incarnation }
     }
 
     fn index(&self, shard: ShardId) -> Option<usize> {
@@ -106,76 +117,35 @@ impl Snapshot {
         self.next_incarnation
     }
 
-    /// Lowers the mark of one shard to `to`; a mark at or below it, or a shard that the snapshot
-    /// does not hold, is left as it is. Returns whether it was lowered.
+    /// What is completed above the mark of one shard: ascending ranges that do not touch. Empty
+    /// where segments are applied in order.
+    pub fn completed(&self, shard: ShardId) -> &[SeqRange] {
+        let at = self.completed.binary_search_by_key(&shard, |(shard, _)| *shard);
+        at.map_or(&[], |i| &self.completed[i].1)
+    }
+
+    /// Every shard with something completed above its mark, ascending by shard.
+    pub fn all_completed(&self) -> impl ExactSizeIterator<Item = (ShardId, &[SeqRange])> {
+        self.completed.iter().map(|(shard, ranges)| (*shard, &**ranges))
+    }
+
+    /// Lowers the mark of one shard to `to`, and forgets what is completed above it; a mark at or
+    /// below `to`, or a shard that the snapshot does not hold, is left as it is. Returns whether it
+    /// was lowered.
     pub fn lower(&mut self, shard: ShardId, to: SeqNo) -> bool {
         match self.index(shard) {
             Some(i) if self.marks[i] > to => {
                 self.marks[i] = to;
+                self.forget_completed(shard);
                 true
             }
             _ => false,
         }
     }
 
-    /// The pointwise maximum: every shard that either holds, with its larger mark, matched by id;
-    /// marks of different lives of a shard are compared as the numbers they are.
-    #[must_use]
-    pub fn max(&self, other: &Snapshot) -> Snapshot {
-        self.combine(other, |pair| match pair {
-            (Some(a), Some(b)) => Some(if b.mark > a.mark { b } else { a }),
-            (one, other) => one.or(other),
-        })
-    }
-
-    /// The pointwise minimum: every shard that both hold, with its smaller mark.
-    #[must_use]
-    pub fn min(&self, other: &Snapshot) -> Snapshot {
-        self.combine(other, |(a, b)| {
-            let (a, b) = (a?, b?);
-            Some(if b.mark < a.mark { b } else { a })
-        })
-    }
-
-    /// How many segments each shard of `ahead` is in front of this snapshot, in seqnos; 0 where it
-    /// is not. A shard that this snapshot does not hold lags by the whole of its mark.
-    pub fn lag(&self, ahead: &Snapshot) -> impl Iterator<Item = (ShardId, u64)> {
-        pairs(self, ahead).filter_map(|(behind, ahead)| {
-            let ahead = ahead?;
-            let at = behind.map_or(0, |b| b.mark);
-            Some((ahead.shard, ahead.mark.saturating_sub(at)))
-        })
-    }
-
-    /// How many seqnos all shards together have advanced since `earlier`. A shard whose life was not
-    /// yet in it counts from 0; one that has gone counts nothing.
-    pub fn advanced_since(&self, earlier: &Snapshot) -> u64 {
-        let sum = |from: u64, (now, before): (u64, u64)| from.saturating_add(now - before.min(now));
-        if Arc::ptr_eq(&self.keys, &earlier.keys) {
-            return self.marks.iter().copied().zip(earlier.marks.iter().copied()).fold(0, sum);
-        }
-        let both = pairs(self, earlier).filter_map(|(now, before)| {
-            let now = now?;
-            let before = before.filter(|before| before.incarnation == now.incarnation);
-            Some((now.mark, before.map_or(0, |before| before.mark)))
-        });
-        both.fold(0, sum)
-    }
-
-    /// Whether this snapshot holds every shard of `other`, at its mark or above.
-    pub fn dominates(&self, other: &Snapshot) -> bool {
-        pairs(self, other).all(|(a, b)| b.is_none_or(|b| a.is_some_and(|a| a.mark >= b.mark)))
-    }
-
-    fn combine(
-        &self,
-        other: &Snapshot,
-        choose: impl Fn((Option<SnapshotEntry>, Option<SnapshotEntry>)) -> Option<SnapshotEntry>,
-    ) -> Snapshot {
-        let (keys, marks): (Vec<Key>, Vec<SeqNo>) =
-            pairs(self, other).filter_map(choose).map(SnapshotEntry::split).unzip();
-        let next = self.next_incarnation.max(other.next_incarnation);
-        Snapshot::of(keys.into(), marks, next)
+    /// Forgets what is completed above the mark of one shard.
+    pub fn forget_completed(&mut self, shard: ShardId) {
+        self.completed.retain(|(with, _)| *with != shard);
     }
 }
 
@@ -183,28 +153,10 @@ fn entry(key: &Key, mark: SeqNo) -> SnapshotEntry {
     SnapshotEntry { shard: key.shard, log: key.log, incarnation: key.incarnation, mark }
 }
 
-/// Every shard that either holds, ascending, with what each says of it.
-fn pairs(
-    a: &Snapshot,
-    b: &Snapshot,
-) -> impl Iterator<Item = (Option<SnapshotEntry>, Option<SnapshotEntry>)> {
-    let (mut a, mut b) = (a.entries().peekable(), b.entries().peekable());
-    std::iter::from_fn(move || {
-        let order = match (a.peek(), b.peek()) {
-            (None, None) => return None,
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (Some(x), Some(y)) => x.shard.cmp(&y.shard),
-        };
-        let left = if order.is_le() { a.next() } else { None };
-        let right = if order.is_ge() { b.next() } else { None };
-        Some((left, right))
-    })
-}
-
 impl PartialEq for Snapshot {
     fn eq(&self, other: &Self) -> bool {
         self.marks == other.marks
+            && self.completed == other.completed
             && (Arc::ptr_eq(&self.keys, &other.keys) || self.iter().eq(other.iter()))
     }
 }
@@ -213,7 +165,18 @@ impl Eq for Snapshot {}
 
 impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.iter().map(|(shard, mark)| (shard.0, mark))).finish()
+        let entry = |(shard, mark): (ShardId, _)| (shard.0, Entry(mark, self.completed(shard)));
+        f.debug_map().entries(self.iter().map(entry)).finish()
+    }
+}
+
+/// A mark, and after a plus what is completed above it.
+struct Entry<'a>(SeqNo, &'a [SeqRange]);
+
+impl fmt::Debug for Entry<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        self.1.iter().try_for_each(|range| write!(f, "+{range}"))
     }
 }
 
@@ -244,60 +207,5 @@ impl<'a> IntoIterator for &'a Snapshot {
 
     fn into_iter(self) -> Iter<'a> {
         self.iter()
-    }
-}
-
-/// Makes a snapshot of whole entries; where a shard comes twice the larger mark counts.
-impl FromIterator<SnapshotEntry> for Snapshot {
-    fn from_iter<I: IntoIterator<Item = SnapshotEntry>>(entries: I) -> Self {
-        let mut entries: Vec<SnapshotEntry> = entries.into_iter().collect();
-        entries.sort_by_key(|entry| (entry.shard, std::cmp::Reverse(entry.mark)));
-        entries.dedup_by_key(|entry| entry.shard);
-        let (keys, marks): (Vec<Key>, _) = entries.into_iter().map(SnapshotEntry::split).unzip();
-        Snapshot::of(keys.into(), marks, Incarnation::default())
-    }
-}
-
-/// Holds no shard.
-impl Default for Snapshot {
-    fn default() -> Self {
-        Snapshot::of(Arc::default(), Vec::new(), Incarnation::default())
-    }
-}
-
-/// Makes a snapshot by hand, of unnamed logs; where a shard comes twice the larger mark counts.
-impl FromIterator<(ShardId, SeqNo)> for Snapshot {
-    fn from_iter<I: IntoIterator<Item = (ShardId, SeqNo)>>(marks: I) -> Self {
-        let entry = |(shard, mark)| SnapshotEntry {
-            shard,
-            log: LogId::UNNAMED,
-            incarnation: Incarnation::default(),
-            mark,
-        };
-        marks.into_iter().map(entry).collect()
-    }
-}
-
-impl<S: BuildHasher + Default> From<&Snapshot> for HashMap<ShardId, SeqNo, S> {
-    fn from(snapshot: &Snapshot) -> Self {
-        snapshot.iter().collect()
-    }
-}
-
-impl<S: BuildHasher + Default> From<Snapshot> for HashMap<ShardId, SeqNo, S> {
-    fn from(snapshot: Snapshot) -> Self {
-        snapshot.iter().collect()
-    }
-}
-
-impl From<&Snapshot> for BTreeMap<ShardId, SeqNo> {
-    fn from(snapshot: &Snapshot) -> Self {
-        snapshot.iter().collect()
-    }
-}
-
-impl From<Snapshot> for BTreeMap<ShardId, SeqNo> {
-    fn from(snapshot: Snapshot) -> Self {
-        snapshot.iter().collect()
     }
 }

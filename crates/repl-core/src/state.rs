@@ -1,18 +1,22 @@
 //! The shards of one follower, by id.
 
+mod lives;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cell::{Cell, Key};
-use crate::ids::{Incarnation, LogId, NewShard, SeqNo, ShardId};
+use crate::ids::{Incarnation, LogId, SeqNo, ShardId};
 use crate::published::Published;
-use crate::reached::Reached;
+use crate::reached::{Reached, WaitError};
 use crate::shard::{Advance, Shard};
 use crate::snapshot::{Snapshot, SnapshotEntry};
 use crate::sync::{Mutex, locked};
-use crate::table::{Slab, Table};
-use crate::waiters::{WaitError, Woken};
+use crate::table::Table;
+use crate::wakers::Woken;
+
+pub use self::lives::AlreadyTracked;
 
 /// The high-water mark of every shard that a follower tracks: the last WAL segment that has been
 /// fully applied.
@@ -77,7 +81,8 @@ impl ReplicationState {
         Self::new(&[ShardId::SINGLE])
     }
 
-    /// Brings back a state that was saved: `entries` with their incarnations, and the next one.
+    /// Brings back a state that was saved: `entries` with their incarnations, and the next one. What
+    /// was completed above a mark is brought back with [`Shard::complete`].
     ///
     /// Where a shard is given twice the later entry counts, and a `next` that is not above every
     /// incarnation is raised to be.
@@ -123,14 +128,17 @@ impl ReplicationState {
     /// All tracked shards with their marks, in ascending order of their ids.
     ///
     /// The marks are read one after the other, not at one instant: each is a valid lower bound of
-    /// its shard's mark from then on. Costs one load a shard and one allocation.
+    /// its shard's mark from then on. Costs two loads a shard and one allocation; where a shard has
+    /// an [`ApplyWindow`](crate::ApplyWindow), also a short lock and a load for each of its seqnos.
     pub fn snapshot(&self) -> Snapshot {
         self.table.read(|table| {
-            Snapshot::of(Arc::clone(table.keys()), table.marks(), table.next_incarnation())
+            let (marks, completed) = table.marks();
+            Snapshot::of(Arc::clone(table.keys()), marks, completed, table.next_incarnation())
         })
     }
 
-    /// Advances every tracked shard to its mark in `snapshot`, matched by id.
+    /// Advances every tracked shard to its mark in `snapshot`, and completes what is completed there,
+    /// matched by id.
     ///
     /// The caller vouches that the snapshot speaks of the same logs: a snapshot taken before a
     /// shard was reset must not be merged after it.
@@ -143,72 +151,19 @@ impl ReplicationState {
                 Advance::AlreadyApplied { .. } | Advance::Gap { .. } | Advance::Removed => {}
             }
         }
+        self.complete(snapshot);
         merged
     }
 
-    /// Begins to track a shard, in a new cell at the given mark.
-    ///
-    /// # Errors
-    /// [`AlreadyTracked`] where it is tracked; its mark is untouched.
-    pub fn add_shard(&self, new: NewShard) -> Result<Shard, AlreadyTracked> {
-        locked(&self.changing, |changing| {
-            let added = self.table.read(|table| table.with(&[new]));
-            let (table, slab) = added.map_err(AlreadyTracked::of)?;
-            self.publish(table, &slab, changing);
-            Ok(Shard::new(slab, 0))
-        })
-    }
-
-    /// Begins to track many shards for the price of one copy of the table; all of them or none.
-    ///
-    /// # Errors
-    /// [`AlreadyTracked`] names the first shard that is tracked, or given twice; nothing changed.
-    pub fn add_shards(&self, new: &[NewShard]) -> Result<(), AlreadyTracked> {
-        locked(&self.changing, |changing| {
-            let added = self.table.read(|table| table.with(new));
-            let (table, slab) = added.map_err(AlreadyTracked::of)?;
-            self.publish(table, &slab, changing);
-            Ok(())
-        })
-    }
-
-    fn publish(&self, table: Table, added: &Slab, changing: &Changing) {
-        if changing.closed {
-            added.iter().for_each(|cell| cell.close().wake()); // nobody waits yet
+    /// What is completed above the marks of `snapshot` is so here.
+    fn complete(&self, snapshot: &Snapshot) {
+        for (shard, ranges) in snapshot.all_completed() {
+            if let Some(shard) = self.shard(shard) {
+                for range in ranges {
+                    shard.complete(*range);
+                }
+            }
         }
-        self.table.replace(table);
-    }
-
-    /// Ends this life of a shard and begins another at the given mark and log, in one step: after a
-    /// new base copy, or when the tail of its log was cut. `None` where it is not tracked. Who waits
-    /// on the ended life is told [`WaitError::Removed`].
-    ///
-    /// Saved checkpoints speak of the ended life until the next saves. Where the data of the shard
-    /// is replaced as well, remove it, wait until no checkpoint names it, replace the data, and only
-    /// then add it again: otherwise a crash brings the old mark back beside the new data.
-    pub fn reset_shard(&self, new: NewShard) -> Option<Shard> {
-        let (began, woken) = locked(&self.changing, |changing| {
-            let ended = self.shard(new.shard)?;
-            let reset = self.table.read(|table| table.without(new.shard).with(&[new]));
-            let (table, slab) = reset.ok()?;
-            self.publish(table, &slab, changing);
-            Some((Shard::new(slab, 0), ended.cell().retire()))
-        })?;
-        woken.wake();
-        Some(began)
-    }
-
-    /// Ceases to track a shard, and returns a handle on the life that has ended; `None` where it
-    /// is not tracked. Who waits on it is told [`WaitError::Removed`].
-    pub fn remove_shard(&self, shard: ShardId) -> Option<Shard> {
-        let (ended, woken) = locked(&self.changing, |_| {
-            let ended = self.shard(shard)?;
-            self.table.replace(self.table.read(|table| table.without(shard)));
-            let woken = ended.cell().retire();
-            Some((ended, woken))
-        })?;
-        woken.wake();
-        Some(ended)
     }
 
     /// Blocks until a shard's mark is at `seqno` or above: see [`Shard::wait_for`].
@@ -255,7 +210,9 @@ impl ReplicationState {
 impl Clone for ReplicationState {
     fn clone(&self) -> Self {
         let snapshot = self.snapshot();
-        Self::restore(snapshot.entries(), snapshot.next_incarnation())
+        let state = Self::restore(snapshot.entries(), snapshot.next_incarnation());
+        state.complete(&snapshot);
+        state
     }
 }
 
@@ -280,28 +237,6 @@ pub struct Merged {
     /// Shards of the snapshot that the state does not track, ascending.
     pub unknown: Vec<ShardId>,
 }
-
-/// A shard could not be added, as it is tracked already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct AlreadyTracked {
-    /// The shard.
-    pub shard: ShardId,
-}
-
-impl AlreadyTracked {
-    fn of(shard: ShardId) -> Self {
-        AlreadyTracked { shard }
-    }
-}
-
-impl fmt::Display for AlreadyTracked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shard = self.shard;
-        write!(f, "shard {shard} is already tracked: to begin it again at another mark, reset it")
-    }
-}
-
-impl std::error::Error for AlreadyTracked {}
 
 const fn send_and_sync<T: Send + Sync>() {}
 const _: () = send_and_sync::<ReplicationState>();

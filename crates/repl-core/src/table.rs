@@ -6,6 +6,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use crate::cell::{Cell, Key};
+use crate::completed::Above;
 use crate::ids::{Incarnation, NewShard, SeqNo, ShardId};
 use crate::shard::Shard;
 
@@ -62,13 +63,29 @@ impl Table {
         Incarnation(self.next_incarnation)
     }
 
-    /// Every mark, in the order of `keys`.
-    pub(crate) fn marks(&self) -> Vec<SeqNo> {
-        match self.slabs.as_slice() {
+    /// Every mark, in the order of `keys`, and what is completed above marks, ascending by shard.
+    pub(crate) fn marks(&self) -> (Vec<SeqNo>, Above) {
+        let mut any_above = false;
+        let mut read = |cell: &Cell| {
+            any_above |= cell.has_above();
+            cell.applied()
+        };
+        let mut marks: Vec<SeqNo> = match self.slabs.as_slice() {
             // All shards were added at once and none left: their cells are in order already.
-            [slab] if slab.len() == self.slots.len() => slab.iter().map(Cell::applied).collect(),
-            _ => self.slots.iter().map(|slot| self.at(*slot).applied()).collect(),
+            [slab] if slab.len() == self.slots.len() => slab.iter().map(&mut read).collect(),
+            _ => self.cells().map(&mut read).collect(),
+        };
+        let mut completed = Vec::new();
+        if any_above {
+            for (mark, cell) in marks.iter_mut().zip(self.cells()).filter(|(_, c)| c.has_above()) {
+                let now = cell.completed();
+                *mark = now.mark;
+                if !now.above.is_empty() {
+                    completed.push((cell.key().shard, now.above));
+                }
+            }
         }
+        (marks, completed)
     }
 
     /// This table and `new`, and their slab, in ascending order; or the id that is here already

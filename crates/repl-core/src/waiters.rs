@@ -48,48 +48,18 @@
 //! They are like waiters for the seqno before them, except that being reached moves the mark on:
 //! the same target and the same argument hold for them. They are taken out only after the mark has
 //! passed them, under the lock: what is completed is found in the mark or in the ranges.
-//!
-//! # Wakers
-//! A waker is a stranger's code. It is cloned, called and dropped outside every lock, and a panic in
-//! it is caught, so that it neither stops the others nor the thread that advances.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Weak;
 use std::task::{Poll, Waker};
 
 use crate::ids::SeqNo;
 use crate::mark::Mark;
 use crate::ranges::{Ranges, SeqRange};
+use crate::reached::WaitError;
 use crate::sync::{AtomicU64, Mutex, Ordering, locked};
+use crate::wakers::{Batch, Woken};
 use crate::window;
-
-/// Why a wait ended without its seqno being reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum WaitError {
-    /// The time was up. The shard may reach the seqno later.
-    Timeout,
-    /// The state was [closed](crate::ReplicationState::close).
-    Closed,
-    /// The shard was removed or reset: this life of it reaches nothing any more. Look it up again.
-    Removed,
-    /// Only from calls by id: the state does not track this shard.
-    UnknownShard,
-}
-
-impl fmt::Display for WaitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            WaitError::Timeout => "timed out before the seqno was reached",
-            WaitError::Closed => "the replication state was closed before the seqno was reached",
-            WaitError::Removed => "the shard was removed or reset: look it up again",
-            WaitError::UnknownShard => "the state does not track this shard",
-        })
-    }
-}
-
-impl std::error::Error for WaitError {}
 
 const REMOVED: u64 = 0;
 const ABOVE: u64 = 1 << 63;
@@ -260,7 +230,7 @@ impl Waiters {
     pub(crate) fn close(&self) -> Woken {
         self.with(|held, _| {
             held.closed = true;
-            Woken(std::mem::take(&mut held.queue))
+            Woken::new(std::mem::take(&mut held.queue))
         })
     }
 
@@ -268,7 +238,7 @@ impl Waiters {
     pub(crate) fn remove(&self) -> Woken {
         self.with(|held, target| {
             target.store(REMOVED, Ordering::Release);
-            Woken(std::mem::take(&mut held.queue))
+            Woken::new(std::mem::take(&mut held.queue))
         })
     }
 
@@ -353,49 +323,5 @@ impl Held {
         if aim != now {
             target.store(aim, Ordering::Release);
         }
-    }
-}
-
-/// Wakers that were taken out of a queue and are not woken yet.
-#[must_use = "who waits must be woken"]
-#[derive(Default)]
-pub(crate) struct Woken(BTreeMap<(SeqNo, u64), Waker>);
-
-impl Woken {
-    /// To be called without any lock.
-    pub(crate) fn wake(self) {
-        self.0.into_values().for_each(wake);
-    }
-}
-
-/// As many wakers as are taken out under one lock: it is not held for long, and waking allocates
-/// nothing.
-#[derive(Default)]
-struct Batch {
-    wakers: [Option<Waker>; Batch::SIZE],
-    len: usize,
-}
-
-impl Batch {
-    const SIZE: usize = 32;
-
-    fn is_full(&self) -> bool {
-        self.len == Batch::SIZE
-    }
-
-    fn push(&mut self, waker: Waker) {
-        self.wakers[self.len] = Some(waker);
-        self.len += 1;
-    }
-
-    fn wake(self) {
-        self.wakers.into_iter().take(self.len).flatten().for_each(wake);
-    }
-}
-
-fn wake(waker: Waker) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-        // Its hook has reported it. Dropping what it carries could panic again.
-        std::mem::forget(panic);
     }
 }

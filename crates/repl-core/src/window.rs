@@ -38,8 +38,8 @@ use std::sync::Arc;
 
 use crate::ids::SeqNo;
 use crate::ranges::SeqRange;
+use crate::reached::WaitError;
 use crate::shard::Shard;
-use crate::waiters::WaitError;
 
 pub use self::claim::Claim;
 pub(crate) use self::core::Core;
@@ -198,7 +198,7 @@ impl ApplyWindow {
 
     /// What is completed above the mark, ascending. Costs one load for each seqno of the window.
     pub fn pending(&self) -> Vec<SeqRange> {
-        self.core.shard().cell().above().map_or_else(Vec::new, |(_, completed)| completed.into())
+        self.core.shard().cell().completed().above.into()
     }
 
     fn wait_for_room(&self, full: WindowFull) -> Result<(), WaitError> {

@@ -5,12 +5,13 @@
 //! makes two payloads differ wherever their checkpoints do. It is also what lets a checkpoint be
 //! opened faster than `serde_json` reads a bare map of the same marks (docs/benchmarks.md).
 
+use repl_core::SeqRange;
 use serde::{Serialize, Serializer};
 use serde_json::ser::Formatter;
 use std::io;
 
 use super::{Codec, CodecError};
-use crate::checkpoint::{Checkpoint, EpochStart, SeqRange, ShardCheckpoint};
+use crate::checkpoint::{Checkpoint, EpochStart, ShardCheckpoint};
 
 mod reader;
 

@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 use repl_checkpoint::{
     Checkpoint, CheckpointError, Codec, CodecError, EpochStart, InvalidCheckpoint, OnCorrupt,
-    SealError, SeqRange, open, recover, seal,
+    SealError, open, recover, seal,
 };
-use repl_core::{Incarnation, ShardId};
+use repl_core::{Incarnation, SeqRange, ShardId};
 
 use crate::support::arbitrary::{checkpoint, junk};
 use crate::support::scripted::Scripted;

@@ -10,6 +10,7 @@ mod bad_input;
 mod checkpoint_bytes;
 mod checkpointer;
 mod codecs;
+mod completed;
 mod envelope;
 mod environment;
 mod file_store;

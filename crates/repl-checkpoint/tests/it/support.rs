@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 
 use repl_checkpoint::{
     Checkpoint, Checkpointer, Codec, EpochStart, FileStore, Generation, Header, JsonCodec,
-    OnCorrupt, OpenStoreError, RecoverError, Recovered, Saved, SeqRange, ShardCheckpoint, StoreId,
-    open, recover, seal,
+    OnCorrupt, OpenStoreError, RecoverError, Recovered, Saved, ShardCheckpoint, StoreId, open,
+    recover, seal,
 };
-use repl_core::{Incarnation, LogId, SeqNo, ShardId, Snapshot};
+use repl_core::{Incarnation, LogId, SeqNo, SeqRange, ShardId, Snapshot};
 
 pub(crate) const STORE: StoreId = StoreId(0xfeed);
 

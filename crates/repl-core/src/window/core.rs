@@ -7,9 +7,9 @@ use super::outcome::{ClaimError, Completion, WindowError, WindowFull};
 use super::ring::{Ring, State};
 use crate::ids::SeqNo;
 use crate::ranges::{Ranges, SeqRange};
+use crate::reached::WaitError;
 use crate::shard::Shard;
 use crate::sync::{AtomicU64, Mutex, Ordering, locked};
-use crate::waiters::WaitError;
 
 /// What a window and its claims share.
 pub(crate) struct Core {

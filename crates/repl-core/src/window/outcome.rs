@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use crate::ids::SeqNo;
-use crate::waiters::WaitError;
+use crate::reached::WaitError;
 
 /// What came of completing a seqno.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

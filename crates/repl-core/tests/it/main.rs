@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+mod completed_laws;
 mod contract;
 mod forward_only;
 mod lives;

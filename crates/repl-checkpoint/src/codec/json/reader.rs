@@ -1,8 +1,8 @@
 //! Reads exactly what the JSON codec writes.
 
-use repl_core::{Incarnation, LogId, ShardId};
+use repl_core::{Incarnation, LogId, SeqRange, ShardId};
 
-use crate::checkpoint::{Checkpoint, EpochStart, SeqRange, ShardCheckpoint};
+use crate::checkpoint::{Checkpoint, EpochStart, ShardCheckpoint};
 use crate::codec::CodecError;
 
 /// The shortest line of a shard: `\n{"shard":0,"mark":0}`. Bounds what is allocated by what was
