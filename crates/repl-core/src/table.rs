@@ -51,7 +51,7 @@ impl Table {
     }
 
     /// Every cell, ascending by shard.
-    pub(crate) fn cells(&self) -> impl Iterator<Item = &Cell> + '_ {
+    pub(crate) fn cells(&self) -> impl ExactSizeIterator<Item = &Cell> + '_ {
         self.slots.iter().map(|slot| self.at(*slot))
     }
 
@@ -65,15 +65,10 @@ impl Table {
 
     /// Every mark, in the order of `keys`, and what is completed above marks, ascending by shard.
     pub(crate) fn marks(&self) -> (Vec<SeqNo>, Above) {
-        let mut any_above = false;
-        let mut read = |cell: &Cell| {
-            any_above |= cell.has_above();
-            cell.applied()
-        };
-        let mut marks: Vec<SeqNo> = match self.slabs.as_slice() {
+        let (mut marks, any_above) = match self.slabs.as_slice() {
             // All shards were added at once and none left: their cells are in order already.
-            [slab] if slab.len() == self.slots.len() => slab.iter().map(&mut read).collect(),
-            _ => self.cells().map(&mut read).collect(),
+            [slab] if slab.len() == self.slots.len() => read(slab.iter()),
+            _ => read(self.cells()),
         };
         let mut completed = Vec::new();
         if any_above {
@@ -158,6 +153,18 @@ impl Table {
         debug_assert!(keys.is_sorted_by(|a, b| a.shard < b.shard));
         Table { slabs, keys, slots, by_id, next_incarnation }
     }
+}
+
+/// The marks of `cells`, and whether something may be completed above one of them.
+fn read<'a>(cells: impl ExactSizeIterator<Item = &'a Cell>) -> (Vec<SeqNo>, bool) {
+    let mut above = false;
+    let marks = cells
+        .map(|cell| {
+            above |= cell.has_above();
+            cell.applied()
+        })
+        .collect();
+    (marks, above)
 }
 
 /// A slab or cell number as it is stored.
