@@ -44,7 +44,7 @@ impl ReplicationState {
 
     /// Ends this life of a shard and begins another at the given mark and log, in one step: after a
     /// new base copy, or when the tail of its log was cut. `None` where it is not tracked. Who waits
-    /// on the ended life is told [`WaitError::Removed`].
+    /// on the ended life is told [`WaitError::Removed`](crate::WaitError::Removed).
     ///
     /// Saved checkpoints speak of the ended life until the next saves. Where the data of the shard
     /// is replaced as well, remove it, wait until no checkpoint names it, replace the data, and only
@@ -62,7 +62,7 @@ impl ReplicationState {
     }
 
     /// Ceases to track a shard, and returns a handle on the life that has ended; `None` where it
-    /// is not tracked. Who waits on it is told [`WaitError::Removed`].
+    /// is not tracked. Who waits on it is told [`WaitError::Removed`](crate::WaitError::Removed).
     pub fn remove_shard(&self, shard: ShardId) -> Option<Shard> {
         let (ended, woken) = locked(&self.changing, |_| {
             let ended = self.shard(shard)?;
