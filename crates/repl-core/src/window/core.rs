@@ -159,7 +159,7 @@ impl Core {
             return self.complete_out_of_order(at, seqno);
         }
         let from = cell.raise_in_window(seqno);
-        let mark = self.follow_from(from.max(seqno));
+        let mark = self.follow_from(cell.applied()); // beyond `seqno` where a range came next
         if from < seqno {
             Completion::Completed { mark }
         } else {
