@@ -61,42 +61,80 @@ pub(crate) enum BaseCopyError {
     Io { shard: ShardId, act: &'static str, path: PathBuf, source: io::Error },
 }
 
-/// Copies a database to the replica's place; returns the place in the log that the copy holds.
+/// How long one that could not be made yet may wait before it is tried again.
+pub(crate) const TRY_EVERY: Duration = Duration::from_millis(5);
+
+/// A base copy that is to be made.
+#[derive(Debug)]
+pub(crate) struct BaseCopy {
+    shard: ShardId,
+    deadline: Instant,
+}
+
+impl BaseCopy {
+    pub(crate) fn new(shard: ShardId) -> BaseCopy {
+        BaseCopy { shard, deadline: Instant::now() + LEADER_STARTS_WITHIN }
+    }
+
+    pub(crate) fn shard(&self) -> ShardId {
+        self.shard
+    }
+
+    /// Copies the database to the replica's place; returns the place in the log that the copy
+    /// holds. `None` where that cannot be told yet: to be tried again.
+    pub(crate) fn attempt(
+        &self,
+        layout: &Layout,
+        tail: &mut Tail,
+    ) -> Result<Option<LogPoint>, BaseCopyError> {
+        let shard = self.shard;
+        let failed = |source| BaseCopyError::Backup { shard, source };
+        let not_yet = || {
+            let path = layout.database(shard);
+            let is_late = Instant::now() > self.deadline;
+            if is_late { Err(BaseCopyError::NoLog { shard, path }) } else { Ok(None) }
+        };
+        let known = log_end(tail, None)?; // 1
+        if known.is_none() {
+            return not_yet();
+        }
+        let copying = lock_copies(layout, shard, File::lock_shared)?;
+        let mut locker = open_existing(&layout.database(shard))?;
+        let lock = locker.transaction_with_behavior(TransactionBehavior::Immediate);
+        let lock = lock.map_err(failed)?; // 2
+        let reader = open_existing(&layout.database(shard))?;
+        let end = log_end(tail, known)?; // 3
+        let last = last_frame(&reader).map_err(failed)?;
+        let Some(end) = end.filter(|end| i64::from(end.frame) == last) else {
+            return not_yet();
+        };
+        begin_reading(&reader).map_err(failed)?; // 4
+        lock.rollback().map_err(failed)?; // 5
+        drop(locker);
+        tail.make_durable(end)?; // 6
+        let temp = beside(&layout.replica(shard), ".copy");
+        copy(&reader, shard, &temp)?; // 7
+        drop(reader);
+        drop(copying);
+        install(shard, &temp, &layout.replica(shard))?; // 8
+        Ok(Some(end))
+    }
+}
+
+/// Copies a database as soon as that can be done.
+#[cfg(test)]
 pub(crate) fn copy_base(
     layout: &Layout,
     shard: ShardId,
     tail: &mut Tail,
 ) -> Result<LogPoint, BaseCopyError> {
-    let failed = |source| BaseCopyError::Backup { shard, source };
-    let deadline = Instant::now() + LEADER_STARTS_WITHIN;
-    let (copying, reader, end) = loop {
-        let known = log_end(tail, None)?; // 1
-        if known.is_some() {
-            let copying = lock_copies(layout, shard, File::lock_shared)?;
-            let mut lock = open_existing(&layout.database(shard))?;
-            let lock = lock.transaction_with_behavior(TransactionBehavior::Immediate);
-            let lock = lock.map_err(failed)?; // 2
-            let reader = open_existing(&layout.database(shard))?;
-            let end = log_end(tail, known)?; // 3
-            let last = last_frame(&reader).map_err(failed)?;
-            if let Some(end) = end.filter(|end| i64::from(end.frame) == last) {
-                begin_reading(&reader).map_err(failed)?; // 4
-                lock.rollback().map_err(failed)?; // 5
-                break (copying, reader, end);
-            }
+    let copy = BaseCopy::new(shard);
+    loop {
+        if let Some(end) = copy.attempt(layout, tail)? {
+            return Ok(end);
         }
-        if Instant::now() > deadline {
-            return Err(BaseCopyError::NoLog { shard, path: layout.database(shard) });
-        }
-        thread::sleep(Duration::from_millis(5));
-    };
-    tail.make_durable(end)?; // 6
-    let temp = beside(&layout.replica(shard), ".copy");
-    copy(&reader, shard, &temp)?; // 7
-    drop(reader);
-    drop(copying);
-    install(shard, &temp, &layout.replica(shard))?; // 8
-    Ok(end)
+        thread::sleep(TRY_EVERY);
+    }
 }
 
 /// The end of the log, from a place in it where one is known; `None` while there is no log to

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::events::{Event, FINISH};
+use crate::events::{Event, Order};
 
 /// How long a child may take from the word to finish to its end.
 const FINISHES_WITHIN: Duration = Duration::from_secs(120);
@@ -52,12 +52,19 @@ impl Process {
         Ok(())
     }
 
-    /// Tells it to finish.
-    pub(crate) fn finish(&mut self) -> io::Result<()> {
+    /// Tells it what to do.
+    pub(crate) fn order(&mut self, order: Order) -> io::Result<()> {
+        let mut line = serde_json::to_vec(&order)?;
+        line.push(b'\n');
         match &mut self.child.stdin {
-            Some(stdin) => writeln!(stdin, "{FINISH}"),
+            Some(stdin) => stdin.write_all(&line),
             None => Err(io::ErrorKind::BrokenPipe.into()),
         }
+    }
+
+    /// Tells it to finish.
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
+        self.order(Order::Finish)
     }
 
     /// Waits until it has ended and all that it told was heard; one that hangs is killed.

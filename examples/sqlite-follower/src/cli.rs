@@ -7,8 +7,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 /// Follows live SQLite databases through their write-ahead logs, and survives being killed.
 ///
 /// Without arguments: a leader process writes four databases in a temporary folder, a follower
-/// process keeps a replica of each, and is killed again and again. Exits with 1 unless every
-/// replica equals its database in the end.
+/// process keeps a replica of each, and both are killed again and again. Clients write on the
+/// leader, wait for their writes on the follower, and read them there. Exits with 1 unless each of
+/// them saw what it had written and every replica equals its database in the end.
 #[derive(Debug, Parser)]
 #[command(version, about, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
@@ -30,7 +31,7 @@ pub(crate) struct RunArgs {
     /// How often to kill the follower.
     #[arg(long, value_name = "N", default_value_t = 16)]
     pub(crate) kills: u64,
-    /// Stop writing after so many seconds.
+    /// Stop writing after so many seconds, or when all reads are made where that is later.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) seconds: Option<u64>,
     /// How many transactions to make in this run, all databases together [default: 80000, or as
@@ -45,8 +46,15 @@ pub(crate) struct RunArgs {
         value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) log_frames: u32,
     /// How often to kill the leader.
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 4)]
     pub(crate) leader_kills: u64,
+    /// How many threads of the follower apply the databases.
+    #[arg(long, value_name = "N", default_value_t = 2,
+        value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: u16,
+    /// How often clients write on the leader and then read that on the follower.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) reads: u64,
     /// Print one JSON document instead of a progress bar and a table.
     #[arg(long)]
     pub(crate) json: bool,
@@ -68,6 +76,8 @@ pub(crate) enum Sabotage {
     MarkBeforeFlush,
     /// The follower applies transactions before their log is durable.
     ApplyBeforeLog,
+    /// The follower reads for clients without waiting for what they have written.
+    SkipWait,
     /// The leader restarts its log without waiting for the retention floor.
     IgnoreFloor,
 }
@@ -105,6 +115,8 @@ pub(crate) struct FollowerArgs {
     #[arg(long)]
     pub(crate) databases: u64,
     #[arg(long)]
+    pub(crate) threads: u16,
+    #[arg(long)]
     pub(crate) store: String,
     #[arg(long)]
     pub(crate) rebase: bool,
@@ -114,4 +126,6 @@ pub(crate) struct FollowerArgs {
     pub(crate) mark_before_flush: bool,
     #[arg(long)]
     pub(crate) apply_before_log: bool,
+    #[arg(long)]
+    pub(crate) skip_wait: bool,
 }

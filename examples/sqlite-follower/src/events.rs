@@ -1,7 +1,7 @@
 //! What do the leader and the follower tell their parent, and it them?
 //!
 //! Up: one JSON document a line on standard output. A line that is out survives the death of its
-//! writer, so the parent knows how far a killed follower had come. Down: one word a line on
+//! writer, so the parent knows how far a killed follower had come. Down: one order a line on
 //! standard input; its end means that the parent is gone, and a child ends at once.
 
 use std::io::{self, BufRead, Write};
@@ -15,8 +15,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::wal::LogPoint;
 
-/// The one word that is said to children: end what you do, then end.
-pub(crate) const FINISH: &str = "finish";
+/// What a child is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "order")]
+pub(crate) enum Order {
+    /// End what you do, then end.
+    Finish,
+    /// Leader: write the row of a client.
+    Write { shard: u64, client: u64, request: u64 },
+    /// Follower: once all up to the place is there, read the row of a client.
+    Read { shard: u64, client: u64, request: u64, token: LogPoint },
+}
 
 /// What a child tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +35,8 @@ pub(crate) enum Event {
     Writing { shard: u64, done: u64, until: u64 },
     /// Leader: one transaction is in the log, which now ends at `end`.
     Committed { shard: u64, done: u64, end: LogPoint },
+    /// Leader: a client's row holds `written` now, by a transaction that ends at `end`.
+    Written { client: u64, request: u64, written: u64, end: LogPoint },
     /// Leader: the log was ended behind a restart record.
     LogEnded { shard: u64 },
     /// Leader: all that was asked for is done.
@@ -42,6 +53,16 @@ pub(crate) enum Event {
     Saved { micros: u64 },
     /// Follower: a reader found a whole state.
     Read { shard: u64 },
+    /// Follower: what the row of a client holds in the replica at `at`; `seqno` is that of its
+    /// token, and `waited` whether the mark had still to reach it.
+    Answered {
+        client: u64,
+        request: u64,
+        seqno: SeqNo,
+        at: SeqNo,
+        found: Option<u64>,
+        waited: bool,
+    },
 }
 
 /// Tells the parent. Nothing is done where it cannot be told: the end of input says it sooner.
@@ -52,17 +73,17 @@ pub(crate) fn tell(event: Event) {
     }
 }
 
-/// Listens to the parent: the flag is set when it says to finish, and the process ends when the
-/// parent does.
-pub(crate) fn listen() -> Arc<AtomicBool> {
+/// Listens to the parent: the flag is set when it says to finish, all other orders go to `hear`,
+/// and the process ends when the parent does.
+pub(crate) fn listen(mut hear: impl FnMut(Order) + Send + 'static) -> Arc<AtomicBool> {
     let finish = Arc::new(AtomicBool::new(false));
     let heard = Arc::clone(&finish);
     thread::spawn(move || {
-        for line in io::stdin().lock().lines() {
-            match line {
-                Ok(line) if line == FINISH => heard.store(true, Ordering::Release),
-                Ok(_) => {}
-                Err(_) => break,
+        for line in io::stdin().lock().lines().map_while(Result::ok) {
+            match serde_json::from_str(&line) {
+                Ok(Order::Finish) => heard.store(true, Ordering::Release),
+                Ok(order) => hear(order),
+                Err(_) => {}
             }
         }
         // As sudden as a kill, which all of this is made for.

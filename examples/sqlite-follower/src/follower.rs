@@ -4,16 +4,16 @@
 //! 2. Withdraw the floors that a predecessor published: until this process has saved twice it
 //!    promises nothing.
 //! 3. Recover the marks, and decide how each shard begins (`start.rs`).
-//! 4. A thread a shard: base copy or resume, then follow the log (`apply.rs`).
+//! 4. A few threads for all shards (`pool.rs`): base copy or resume, then follow the log
+//!    (`apply.rs`). Clients ask for what they have written meanwhile (`answers.rs`).
 //! 5. Checkpoints in the background: flush the replicas and the positions, then save the marks.
 //! 6. Publish each floor as it moves.
-//! 7. Told to finish: follow every log to its end, save a last time, end.
+//! 7. Told to finish: follow every log to its end, end all waiting, save a last time, end.
 //!
 //! Whatever goes wrong ends the process: the next one begins at the saved marks.
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,6 +25,7 @@ use repl_checkpoint::{
 use repl_core::{AlreadyTracked, ShardId};
 use thiserror::Error;
 
+use crate::answers::{self, AnswerError};
 use crate::apply::ApplyError;
 use crate::base_copy::BaseCopyError;
 use crate::checkpointing::{Flush, FlushError, Replicas, SaveClock, TimedStore};
@@ -32,6 +33,7 @@ use crate::durable::{self, FileError};
 use crate::events;
 use crate::floor::PublishedFloors;
 use crate::layout::Layout;
+use crate::pool::{Panicked, Pool};
 use crate::positions::Positions;
 use crate::reader;
 use crate::replica::ReplicaError;
@@ -52,11 +54,14 @@ pub(crate) struct FollowerOptions {
     pub(crate) layout: Layout,
     pub(crate) store: StoreId,
     pub(crate) databases: u64,
+    /// How many threads apply them.
+    pub(crate) threads: usize,
     pub(crate) rebase: bool,
     /// Keep a copy of each replica as of its last sync.
     pub(crate) keep_images: bool,
     pub(crate) mark_before_flush: bool,
     pub(crate) apply_before_log: bool,
+    pub(crate) skip_wait: bool,
 }
 
 /// The follower had to end.
@@ -83,10 +88,12 @@ pub(crate) enum FollowerError {
     Apply(#[from] ApplyError),
     #[error(transparent)]
     Tracked(#[from] AlreadyTracked),
-    #[error("a shard's thread panicked")]
-    Panicked,
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
     #[error(transparent)]
     Reader(#[from] reader::InconsistentRead),
+    #[error(transparent)]
+    Answer(#[from] AnswerError),
     #[error("the marks can no longer be saved: {0}")]
     Unhealthy(String),
     #[error(transparent)]
@@ -98,7 +105,10 @@ pub(crate) enum FollowerError {
 /// Follows until it is told to finish.
 pub(crate) fn run(options: FollowerOptions) -> Result<(), FollowerError> {
     let layout = options.layout.clone();
-    let finish = events::listen();
+    let (asked, questions) = mpsc::channel();
+    let finish = events::listen(move |order| {
+        let _ = asked.send(order);
+    });
     let store = open_store(&options)?; // 1
     durable::remove(&layout.floors())?; // 2
     let began = SaveClock::default();
@@ -129,7 +139,8 @@ pub(crate) fn run(options: FollowerOptions) -> Result<(), FollowerError> {
     let starts = decide_all(&layout, &positions, &mut checkpointer, rebase)?;
     let common = Common { options, state: recovered.state, positions, replicas, finish };
     let (failed, failures) = mpsc::channel();
-    let threads = start_shards(&common, starts, &failed)?; // 4
+    let pool = start_shards(&common, starts, &failed)?; // 4
+    answers::start(&common, questions, &failed);
     reader::start(&common.replicas, &common.state, &common.finish, &failed);
     let floors = checkpointer.floors();
     let background = checkpointer.spawn(
@@ -142,7 +153,8 @@ pub(crate) fn run(options: FollowerOptions) -> Result<(), FollowerError> {
             }
         },
     )?;
-    watch(&common, &floors, &failures, || threads.iter().all(thread::JoinHandle::is_finished))?;
+    watch(&common, &floors, &failures, pool)?;
+    common.state.close();
     background.close()?; // 7
     Ok(())
 }
@@ -165,15 +177,21 @@ fn watch(
     common: &Common,
     floors: &Floors,
     failures: &mpsc::Receiver<FollowerError>,
-    ended: impl Fn() -> bool,
+    mut pool: Pool,
 ) -> Result<(), FollowerError> {
     let mut published = PublishedFloors::default();
     let path = common.options.layout.floors();
     loop {
+        // Asked before failures are looked for: a shard that failed has said so before it ended.
+        let ended = pool.has_ended()?;
         match failures.recv_timeout(LOOK_EVERY) {
             Ok(error) => return Err(error),
+            // Without senders there is nobody left who could fail.
+            Err(RecvTimeoutError::Disconnected | RecvTimeoutError::Timeout) if ended => {
+                return Ok(());
+            }
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return Err(FollowerError::Panicked),
+            Err(RecvTimeoutError::Disconnected) => return Err(Panicked.into()),
         }
         if let Health::Stopped { error } = floors.health() {
             return Err(FollowerError::Unhealthy(error));
@@ -191,19 +209,5 @@ fn watch(
         if published != before {
             published.publish(&path)?; // 6
         }
-        if common.finish.load(Ordering::Acquire) && ended() {
-            // A thread that failed has said so before it ended, one that panicked has not.
-            return match failures.try_recv() {
-                Ok(error) => Err(error),
-                Err(_) => all_tracked(common),
-            };
-        }
     }
-}
-
-/// A thread that panicked before its shard was added leaves it out; the parent compares the rest.
-fn all_tracked(common: &Common) -> Result<(), FollowerError> {
-    let snapshot = common.state.snapshot();
-    let missing = events::shards(common.options.databases).any(|s| snapshot.get(s).is_none());
-    if missing { Err(FollowerError::Panicked) } else { Ok(()) }
 }

@@ -9,7 +9,7 @@ use crate::cli::{RunArgs, Sabotage};
 use crate::events::{self, Event};
 use crate::folder::Folder;
 use crate::progress;
-use crate::run::RunError;
+use crate::run_error::RunError;
 use crate::source::open_existing;
 
 const TRANSACTIONS: u64 = 80_000;
@@ -42,12 +42,14 @@ pub(crate) fn follower(
 ) -> io::Result<Process> {
     let mut words = words("follower", folder);
     words.extend(["--databases".into(), folder.run.databases.to_string().into()]);
+    words.extend(["--threads".into(), args.threads.to_string().into()]);
     words.extend(["--store".into(), folder.run.store.clone().into()]);
     let flags = [
         (rebase, "--rebase"),
         (args.drop_page_cache, "--keep-images"),
         (args.sabotage == Some(Sabotage::MarkBeforeFlush), "--mark-before-flush"),
         (args.sabotage == Some(Sabotage::ApplyBeforeLog), "--apply-before-log"),
+        (args.sabotage == Some(Sabotage::SkipWait), "--skip-wait"),
     ];
     words.extend(flags.iter().filter(|(on, _)| *on).map(|(_, flag)| flag.into()));
     Process::start(words, told)

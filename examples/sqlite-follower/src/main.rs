@@ -5,11 +5,15 @@
 //! one question at its top. `repl-core` keeps the marks and `repl-checkpoint` saves them; all that
 //! is particular to SQLite is here.
 
+mod answers;
 mod apply;
+mod bar;
 mod base_copy;
 mod checkpointing;
 mod child;
 mod cli;
+mod client_row;
+mod clients;
 mod durable;
 mod events;
 mod floor;
@@ -22,6 +26,7 @@ mod leader;
 mod leader_log;
 mod load;
 mod log_file;
+mod pool;
 mod position;
 mod positions;
 mod power_cut;
@@ -32,6 +37,7 @@ mod report;
 mod restart;
 mod rng;
 mod run;
+mod run_error;
 mod shards;
 mod source;
 mod sql;
@@ -112,10 +118,12 @@ fn follow(args: &FollowerArgs) -> Result<ExitCode, Box<dyn Error>> {
         layout: Layout::new(&args.dir),
         store: StoreId(store),
         databases: args.databases,
+        threads: args.threads.into(),
         rebase: args.rebase,
         keep_images: args.keep_images,
         mark_before_flush: args.mark_before_flush,
         apply_before_log: args.apply_before_log,
+        skip_wait: args.skip_wait,
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -44,6 +44,18 @@ impl Position {
     pub(crate) fn seqno(self) -> SeqNo {
         u64::from(self.log) << 32 | u64::from(self.at.frame)
     }
+
+    /// The seqno of another place in the same sequence of logs; 0 where it lies in a log that ended
+    /// before the base copy, which holds all of that one.
+    ///
+    /// The first salt tells how many logs lie between the two, as each restart raises it by one.
+    pub(crate) fn seqno_of(self, place: LogPoint) -> SeqNo {
+        let logs = place.salts[0].wrapping_sub(self.at.salts[0]).cast_signed();
+        match self.log.checked_add_signed(logs) {
+            Some(log) if log > 0 => Position { log, at: place }.seqno(),
+            _ => 0,
+        }
+    }
 }
 
 /// Shows a seqno as `log.frame`.
@@ -68,5 +80,20 @@ mod tests {
         assert!(at(1, 1).seqno() > at(1, 0).seqno());
         assert!(at(2, 0).seqno() > at(1, u32::MAX).seqno());
         assert_eq!(Mark(at(3, 17).seqno()).to_string(), "3.17");
+    }
+
+    #[test]
+    fn from_any_place_any_other_has_the_seqno_that_it_has_when_it_is_reached() {
+        let first = u32::MAX - 1; // wraps on the way
+        let at = |log: u32, frame| {
+            let salts = [first.wrapping_add(log), log.wrapping_mul(77)];
+            Position { log, at: LogPoint { salts, frame, checksum: [frame, 0] } }
+        };
+        for from in [at(1, 9), at(2, 0), at(5, 300)] {
+            for to in [at(1, 12), at(2, 1), at(3, 4000), at(5, 299), at(6, 2)] {
+                assert_eq!(from.seqno_of(to.at), to.seqno(), "{to:?} from {from:?}");
+            }
+            assert_eq!(from.seqno_of(at(0, 50).at), 0, "before the base copy");
+        }
     }
 }

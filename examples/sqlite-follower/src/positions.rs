@@ -28,6 +28,7 @@ use thiserror::Error;
 
 use crate::durable::{self, FileError, Reach};
 use crate::position::{Mark, Position};
+use crate::wal::LogPoint;
 
 /// The positions behind the marks of every shard.
 #[derive(Debug)]
@@ -100,6 +101,14 @@ impl Positions {
         positions.known(mark)
     }
 
+    /// The seqno of a place in the logs since a base copy, where any position since is known.
+    pub(crate) fn seqno_of(&self, shard: ShardId, base: LogId, place: &LogPoint) -> Option<SeqNo> {
+        let shards = self.lock();
+        let positions = shards.get(&shard).filter(|p| p.base == base.0)?;
+        let (_, known) = positions.reached.last_key_value().or(positions.saved.last_key_value())?;
+        Some(known.seqno_of(*place))
+    }
+
     /// Notes the position behind a mark, before the mark moves there.
     pub(crate) fn reached(&self, shard: ShardId, position: Position) {
         let mut shards = self.lock();
@@ -164,7 +173,6 @@ mod tests {
     use repl_core::NewShard;
 
     use super::*;
-    use crate::wal::LogPoint;
 
     const SHARD: ShardId = ShardId(3);
     const BASE: LogId = LogId(0xba5e);
@@ -259,5 +267,8 @@ mod tests {
         positions.begin(SHARD, BASE, position(1));
         assert_eq!(positions.of(SHARD, BASE, position(1).seqno()), Some(position(1)));
         assert_eq!(positions.of(SHARD, LogId(1), position(1).seqno()), None);
+        let place = position(9).at;
+        assert_eq!(positions.seqno_of(SHARD, BASE, &place), Some(position(9).seqno()));
+        assert_eq!(positions.seqno_of(SHARD, LogId(1), &place), None);
     }
 }

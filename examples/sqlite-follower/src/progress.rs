@@ -6,6 +6,8 @@
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use thiserror::Error;
 
+use crate::client_row;
+
 /// What a database is written with; stands in the row, and the other kind is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -42,8 +44,8 @@ impl Kind {
     }
 }
 
-/// Makes the row where it is missing, together with what `prepare` makes, and counts a start. This
-/// commits whatever it finds, so there is a log afterwards.
+/// Makes the row where it is missing, together with what `prepare` makes and the table of clients,
+/// and counts a start. This commits whatever it finds, so there is a log afterwards.
 pub(crate) fn begin(
     db: &mut Connection,
     kind: Kind,
@@ -70,6 +72,7 @@ pub(crate) fn begin(
     if first > 0 {
         prepare(&transaction)?;
     }
+    client_row::make_table(&transaction)?;
     transaction.commit()?;
     Ok(Progress { done: done.unsigned_abs(), digest })
 }

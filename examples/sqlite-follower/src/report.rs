@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::clients::Seen;
 use crate::events::Event;
 use crate::position::Mark;
 use crate::verify::Verdict;
@@ -15,6 +16,8 @@ use crate::wal::LogPoint;
 pub(crate) struct Report {
     pub(crate) seed: u64,
     pub(crate) databases: u64,
+    /// Of the follower, to apply them.
+    pub(crate) threads: u16,
     pub(crate) transactions: u64,
     pub(crate) seconds: f64,
     pub(crate) kills: u64,
@@ -30,6 +33,12 @@ pub(crate) struct Report {
     pub(crate) log_restarts: u64,
     /// Reads of replicas while they were written, each of a whole state.
     pub(crate) reads: u64,
+    /// Reads of clients that saw what they had written before; and by shard.
+    pub(crate) read_your_writes: u64,
+    pub(crate) read_your_writes_by_shard: BTreeMap<u64, u64>,
+    /// How many of these had to wait for the follower, and how many for its successor.
+    pub(crate) read_your_writes_waited: u64,
+    pub(crate) read_your_writes_asked_again: u64,
     pub(crate) replicas: Vec<Verdict>,
     #[serde(skip)]
     pub(crate) running: Running,
@@ -105,7 +114,7 @@ impl Report {
                 shard.highest = shard.highest.max(seqno);
                 shard.follower = Some(at);
             }
-            Event::NextLog { .. } => {}
+            Event::NextLog { .. } | Event::Written { .. } | Event::Answered { .. } => {}
             Event::Saved { micros } => self.running.checkpoint_micros.push(micros),
             Event::Read { .. } => self.reads += 1,
         }
@@ -139,7 +148,11 @@ impl Report {
         begun.is_some_and(|b| b as u64 == self.databases)
     }
 
-    pub(crate) fn close(&mut self, seconds: f64, replicas: Vec<Verdict>) {
+    pub(crate) fn close(&mut self, seconds: f64, seen: &Seen, replicas: Vec<Verdict>) {
+        self.read_your_writes = seen.by_shard.values().sum();
+        self.read_your_writes_by_shard = seen.by_shard.clone();
+        self.read_your_writes_waited = seen.waited;
+        self.read_your_writes_asked_again = seen.asked_again;
         let micros = &mut self.running.checkpoint_micros;
         micros.sort_unstable();
         self.checkpoints = micros.len() as u64;
@@ -172,6 +185,10 @@ impl Report {
         row("checkpoints saved", format!("{}, median {:.2} ms", self.checkpoints, ms(micros)))?;
         row("log restarts", self.log_restarts.to_string())?;
         row("reads while applying", format!("{}, each of a whole state", self.reads))?;
+        let (reads, waited) = (self.read_your_writes, self.read_your_writes_waited);
+        let again = self.read_your_writes_asked_again;
+        let how = format!("{waited} had to wait, {again} asked a second follower, none was stale");
+        row("reads of own writes", format!("{reads}: {how}"))?;
         for verdict in &self.replicas {
             row(&format!("replica db{}", verdict.shard), verdict.text())?;
         }

@@ -2,32 +2,30 @@
 //!
 //! 1. Take the folder, and ask the databases how far they are.
 //! 2. Start the leader and the follower, as processes of their own.
-//! 3. While the leader writes: kill the follower at random instants, and start it again.
-//! 4. When all is written and all kills are done, have the leader finish.
+//! 3. While the leader writes: kill either at random instants, and start it again; and have clients
+//!    write on the leader and read that on the follower.
+//! 4. When all is written and read and all kills are done, have the leader finish.
 //! 5. Then have the follower finish: the logs stand still, and it follows each to its end.
 //! 6. Compare each replica with its database.
 
-use std::io::{self, IsTerminal};
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use thiserror::Error;
-
+use crate::bar::Bar;
 use crate::child::Process;
 use crate::cli::{RunArgs, Sabotage};
-use crate::events::{self, Event};
+use crate::clients::Clients;
+use crate::events::{self, Event, Order};
 use crate::folder::{Folder, FolderError};
 use crate::kills::Kills;
 use crate::launch;
-use crate::power_cut::{self, PowerCutError};
+use crate::power_cut;
 use crate::progress::Kind;
 use crate::report::Report;
-use crate::source::SourceError;
-use crate::verify::{VerifyError, compare};
+use crate::run_error::{RunError, failed};
+use crate::verify::compare;
 
 const DATABASES: u64 = 4;
 const LOOK_EVERY: Duration = Duration::from_millis(2);
@@ -35,40 +33,20 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// Deaths by a signal that was not ours, after which something is wrong with the machine.
 const FOREIGN_KILLS: u64 = 1000;
 
-/// The run could not be brought to its end.
-#[derive(Debug, Error)]
-pub(crate) enum RunError {
-    #[error(transparent)]
-    Folder(#[from] FolderError),
-    #[error("cannot {act} the {who}")]
-    Process { act: &'static str, who: &'static str, source: io::Error },
-    #[error("the {who} stopped with {status}; what it said stands above")]
-    Stopped { who: &'static str, status: ExitStatus },
-    #[error("the {who} was killed too often")]
-    KilledTooOften { who: &'static str },
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    #[error("cannot read how far {} is", path.display())]
-    Progress { path: PathBuf, source: rusqlite::Error },
-    #[error(transparent)]
-    PowerCut(#[from] PowerCutError),
-    #[error(transparent)]
-    Verify(#[from] VerifyError),
-}
-
 /// One run on its way.
 pub(crate) struct Run<'a> {
     args: &'a RunArgs,
     folder: &'a Folder,
     until: Vec<u64>,
     report: Report,
+    clients: Clients,
     follower_kills: Kills,
     leader_kills: Kills,
     events: (Sender<Event>, Receiver<Event>),
     began: Instant,
     rebase: bool,
     foreign_kills: u64,
-    bar: ProgressBar,
+    bar: Bar,
 }
 
 /// Takes the folder that the arguments ask for.
@@ -83,23 +61,19 @@ pub(crate) fn take_folder(args: &RunArgs) -> Result<Folder, FolderError> {
 impl<'a> Run<'a> {
     pub(crate) fn new(args: &'a RunArgs, folder: &'a Folder) -> Result<Run<'a>, RunError> {
         let (seed, databases) = (folder.run.seed, folder.run.databases);
-        let bar = ProgressBar::with_draw_target(Some(1000), draw_target(args));
-        let style = "{elapsed_precise} {bar:40} {percent:>3}% {msg}";
-        bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| {
-            ProgressStyle::default_bar() // the template above is fine
-        }));
         Ok(Run {
             args,
             folder,
             until: launch::how_far_to_go(args, folder)?, // 1
-            report: Report { seed, databases, ..Report::default() },
+            report: Report { seed, databases, threads: args.threads, ..Report::default() },
+            clients: Clients::new(databases, args.reads),
             follower_kills: Kills::new(args.kills, seed, 1),
             leader_kills: Kills::new(args.leader_kills, seed, 2),
             events: mpsc::channel(),
             began: Instant::now(),
             rebase: args.rebase,
             foreign_kills: 0,
-            bar,
+            bar: Bar::new(args.json),
         })
     }
 
@@ -108,19 +82,21 @@ impl<'a> Run<'a> {
         let mut leader = Some(self.start_leader()?); // 2
         let mut follower = self.start_follower()?;
         let mut told_to_finish = false;
-        while !(self.report.leader_is_done() || leader.is_none()) || !self.follower_kills.are_done()
+        while !(self.report.leader_is_done() || leader.is_none())
+            || !self.follower_kills.are_done()
+            || !self.clients.are_done()
         {
-            self.hear(LOOK_EVERY);
+            self.hear(LOOK_EVERY)?;
             let seconds = self.args.seconds;
             let time_is_up = seconds.is_some_and(|s| self.began.elapsed().as_secs() >= s);
             if let Some(process) = leader.as_mut() {
-                if time_is_up && !told_to_finish {
+                if time_is_up && self.clients.are_done() && !told_to_finish {
                     told_to_finish = true;
                     // If it cannot be told it has ended, which is seen next.
                     let _ = process.finish();
                 }
                 if let Some(status) = process.ended().map_err(failed("watch", "leader"))? {
-                    self.hear_all();
+                    self.hear_all()?;
                     leader = if told_to_finish && status.success() {
                         None
                     } else {
@@ -138,22 +114,16 @@ impl<'a> Run<'a> {
                 follower = self.start_again(follower)?; // 3
                 self.report.kills += 1;
             }
-            if leader.is_some() && !told_to_finish && self.leader_kills.is_due(fraction) {
-                if let Some(process) = leader.take() {
-                    process.kill().map_err(failed("kill", "leader"))?;
-                }
-                self.report.leader_kills += 1;
-                if self.args.drop_page_cache {
-                    follower.kill().map_err(failed("kill", "follower"))?;
-                    self.report.kills += 1;
-                    self.hear_all();
-                    power_cut::strike_logs(self.folder)?;
-                    power_cut::strike_replicas(self.folder)?;
-                    follower = self.start_follower()?;
-                }
-                leader = Some(self.start_leader()?);
+            if !told_to_finish
+                && leader.is_some()
+                && self.leader_kills.is_due(fraction)
+                && let Some(process) = leader.take()
+            {
+                let (process, other) = self.kill_leader(process, follower)?;
+                (leader, follower) = (Some(process), other);
             }
-            self.show(fraction);
+            self.ask_for_clients(fraction, leader.as_mut(), &mut follower);
+            self.bar.show(fraction, &self.report, self.args.kills);
         }
         if let Some(mut leader) = leader {
             leader.finish().map_err(failed("stop", "leader"))?; // 4
@@ -163,14 +133,61 @@ impl<'a> Run<'a> {
             }
         }
         self.finish_follower(follower)?; // 5
-        self.bar.set_message("comparing");
+        self.close()
+    }
+
+    /// Compares, and sums up.
+    fn close(mut self) -> Result<Report, RunError> {
+        self.bar.say("comparing");
         let shards = events::shards(self.folder.run.databases);
         let compared = shards.map(|shard| compare(&self.folder.layout, shard)); // 6
         let verdicts = compared.collect::<Result<_, _>>()?;
-        self.bar.finish_and_clear();
+        self.bar.end();
         let seconds = self.began.elapsed().as_secs_f64();
-        self.report.close(seconds, verdicts);
+        self.report.close(seconds, self.clients.seen(), verdicts);
+        let (done, asked) = (self.report.read_your_writes, self.args.reads);
+        if done < asked {
+            return Err(RunError::TooFewReads { done, asked });
+        }
         Ok(self.report)
+    }
+
+    /// What clients ask for goes to those who answer. Where one has ended that is seen next, and
+    /// the clients ask again.
+    fn ask_for_clients(
+        &mut self,
+        fraction: f64,
+        mut leader: Option<&mut Process>,
+        follower: &mut Process,
+    ) {
+        for order in self.clients.due(fraction) {
+            let _ = match (order, leader.as_mut()) {
+                (Order::Write { .. }, Some(leader)) => leader.order(order),
+                (Order::Read { .. }, _) => follower.order(order),
+                _ => Ok(()),
+            };
+        }
+    }
+
+    /// Kills the leader and starts another; where power cuts are played, the follower too.
+    fn kill_leader(
+        &mut self,
+        leader: Process,
+        mut follower: Process,
+    ) -> Result<(Process, Process), RunError> {
+        leader.kill().map_err(failed("kill", "leader"))?;
+        self.report.leader_kills += 1;
+        if self.args.drop_page_cache {
+            follower.kill().map_err(failed("kill", "follower"))?;
+            self.report.kills += 1;
+            self.hear_all()?;
+            power_cut::strike_logs(self.folder)?;
+            power_cut::strike_replicas(self.folder)?;
+            self.clients.writes_were_lost();
+            follower = self.start_follower()?;
+        }
+        self.hear_all()?;
+        Ok((self.start_leader()?, follower))
     }
 
     /// Has the follower reach the end of every log; one that is killed meanwhile begins again.
@@ -179,7 +196,7 @@ impl<'a> Run<'a> {
             // If it cannot be told it has ended, which is seen next.
             let _ = follower.finish();
             let status = follower.wait().map_err(failed("wait for", "follower"))?;
-            self.hear_all();
+            self.hear_all()?;
             if status.success() {
                 return Ok(());
             }
@@ -196,21 +213,27 @@ impl<'a> Run<'a> {
         self.report.fraction().max(time.min(1.0))
     }
 
-    fn hear(&mut self, patience: Duration) {
+    fn hear(&mut self, patience: Duration) -> Result<(), RunError> {
         if let Ok(event) = self.events.1.recv_timeout(patience) {
-            self.report.note(event);
+            self.note(event)?;
         }
-        self.hear_all();
+        self.hear_all()
     }
 
-    fn hear_all(&mut self) {
+    fn hear_all(&mut self) -> Result<(), RunError> {
         while let Ok(event) = self.events.1.try_recv() {
-            self.report.note(event);
+            self.note(event)?;
         }
         if self.report.follower_has_begun() {
             // From here on the same trouble is a new one.
             self.rebase = false;
         }
+        Ok(())
+    }
+
+    fn note(&mut self, event: Event) -> Result<(), RunError> {
+        self.report.note(event);
+        Ok(self.clients.note(event)?)
     }
 
     /// Somebody else may kill a child as well as we; one that ends by itself has something to say.
@@ -232,7 +255,7 @@ impl<'a> Run<'a> {
     /// Kills the follower and starts another.
     fn start_again(&mut self, follower: Process) -> Result<Process, RunError> {
         follower.kill().map_err(failed("kill", "follower"))?;
-        self.hear_all();
+        self.hear_all()?;
         if self.args.drop_page_cache {
             power_cut::strike_replicas(self.folder)?;
         }
@@ -244,44 +267,23 @@ impl<'a> Run<'a> {
                 && !self.report.leader_is_done()
                 && Instant::now() < deadline
             {
-                self.hear(LOOK_EVERY);
+                self.hear(LOOK_EVERY)?;
             }
         }
         self.start_follower()
     }
 
-    fn start_leader(&self) -> Result<Process, RunError> {
+    fn start_leader(&mut self) -> Result<Process, RunError> {
+        self.clients.leader_died();
         let told = self.events.0.clone();
         launch::leader(self.args, self.folder, &self.until, told).map_err(failed("start", "leader"))
     }
 
     fn start_follower(&mut self) -> Result<Process, RunError> {
         self.report.follower_started();
+        self.clients.follower_died();
         let told = self.events.0.clone();
         launch::follower(self.args, self.folder, self.rebase, told)
             .map_err(failed("start", "follower"))
-    }
-
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1000")]
-    fn show(&self, fraction: f64) {
-        self.bar.set_position((fraction * 1000.0) as u64);
-        let (done, kills) = (self.report.transactions_done(), self.report.kills);
-        let restarts = self.report.log_restarts;
-        let all = self.args.kills;
-        self.bar.set_message(format!(
-            "{done} transactions, {kills} of {all} kills, {restarts} log restarts"
-        ));
-    }
-}
-
-fn failed(act: &'static str, who: &'static str) -> impl FnOnce(io::Error) -> RunError {
-    move |source| RunError::Process { act, who, source }
-}
-
-fn draw_target(args: &RunArgs) -> ProgressDrawTarget {
-    if args.json || !io::stderr().is_terminal() {
-        ProgressDrawTarget::hidden()
-    } else {
-        ProgressDrawTarget::stderr()
     }
 }

@@ -1,27 +1,28 @@
-//! How does each shard get from what was decided for it to a thread that follows its log?
+//! How does each shard get from what was decided for it to a task that follows its log?
 //!
 //! A shard that resumes is tracked from the start, so its replica is opened before the first
 //! checkpoint may begin. One that begins with a base copy is added to what is tracked when the copy
 //! is in its place, and its replica and its position are to be found before that.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
-use std::thread;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use repl_core::{LogId, NewShard, ReplicationState, SeqNo, Shard, ShardId};
 
 use crate::apply::Applier;
-use crate::base_copy::copy_base;
+use crate::base_copy::{BaseCopy, TRY_EVERY};
 use crate::checkpointing::Replicas;
 use crate::events::{Event, tell};
 use crate::follower::{FollowerError, FollowerOptions};
+use crate::pool::{Pool, Turn};
 use crate::position::Position;
 use crate::positions::Positions;
 use crate::replica::{Replica, ReplicaError};
 use crate::start::Start;
 use crate::tail::Tail;
+use crate::wal::LogPoint;
 
 /// What the threads of a follower have in common.
 #[derive(Clone)]
@@ -33,41 +34,54 @@ pub(crate) struct Common {
     pub(crate) finish: Arc<AtomicBool>,
 }
 
-/// How far a shard has come before it has a thread.
-enum Begun {
-    Resumed(Box<Applier>),
-    ToCopy(ShardId),
+/// How far a shard has come.
+enum Task {
+    Follow(Box<Applier>),
+    Copy(BaseCopy, Tail),
 }
 
-/// Starts a thread a shard; must have returned before anything is saved.
+/// Starts the threads that follow all shards; must have returned before anything is saved.
 pub(crate) fn start_shards(
     common: &Common,
     starts: Vec<(ShardId, Start)>,
     failed: &mpsc::Sender<FollowerError>,
-) -> Result<Vec<thread::JoinHandle<()>>, FollowerError> {
-    let mut begun = Vec::new();
+) -> Result<Pool, FollowerError> {
+    let mut tasks = Vec::new();
     for (id, start) in starts {
-        begun.push(match start {
+        tasks.push(match start {
             Start::Resume { shard, position, log_end } => {
-                Begun::Resumed(Box::new(resume(common, shard, position, log_end)?))
+                Task::Follow(Box::new(resume(common, shard, position, log_end)?))
             }
-            Start::Copy => Begun::ToCopy(id),
+            Start::Copy => Task::Copy(BaseCopy::new(id), common.tail(id)),
         });
     }
-    let follow = |begun| {
-        let (common, failed) = (common.clone(), failed.clone());
-        thread::spawn(move || {
-            let applier = match begun {
-                Begun::Resumed(applier) => Ok(*applier),
-                Begun::ToCopy(id) => begin_with_copy(&common, id),
-            };
-            let followed = applier.and_then(|a| a.run(&common.finish).map_err(Into::into));
-            if let Err(e) = followed {
-                let _ = failed.send(e);
-            }
+    let (common, failed) = (common.clone(), failed.clone());
+    Ok(Pool::start(common.options.threads, tasks, move |task| {
+        // Read before the log is: what was written before the word was given is then seen.
+        let finishing = common.finish.load(Ordering::Acquire);
+        task.turn(&common, finishing).unwrap_or_else(|e| {
+            let _ = failed.send(e);
+            Turn::Ended
         })
-    };
-    Ok(begun.into_iter().map(follow).collect())
+    }))
+}
+
+impl Task {
+    fn turn(self, common: &Common, finishing: bool) -> Result<Turn<Task>, FollowerError> {
+        match self {
+            Task::Follow(mut applier) => Ok(match applier.turn(finishing)? {
+                Some(rest) => Turn::Again(Task::Follow(applier), rest),
+                None => Turn::Ended,
+            }),
+            Task::Copy(copy, mut tail) => {
+                let Some(at) = copy.attempt(&common.options.layout, &mut tail)? else {
+                    return Ok(Turn::Again(Task::Copy(copy, tail), TRY_EVERY));
+                };
+                let applier = begin_at_copy(common, copy.shard(), tail, at)?;
+                Ok(Turn::Again(Task::Follow(Box::new(applier)), Duration::ZERO))
+            }
+        }
+    }
 }
 
 fn resume(
@@ -83,10 +97,14 @@ fn resume(
     Ok(common.applier(shard, replica, common.tail(id), position))
 }
 
-fn begin_with_copy(common: &Common, id: ShardId) -> Result<Applier, FollowerError> {
+fn begin_at_copy(
+    common: &Common,
+    id: ShardId,
+    tail: Tail,
+    at: LogPoint,
+) -> Result<Applier, FollowerError> {
     let Common { options, state, positions, replicas, .. } = common;
-    let mut tail = common.tail(id);
-    let position = Position::of_base_copy(copy_base(&options.layout, id, &mut tail)?);
+    let position = Position::of_base_copy(at);
     let mark = position.seqno();
     let replica = Arc::new(common.open_replica(id, mark, mark)?);
     if options.keep_images {
@@ -140,6 +158,7 @@ impl Common {
             shard,
             tail,
             position,
+            durable: position.at,
             log_first: !self.options.apply_before_log,
         }
     }

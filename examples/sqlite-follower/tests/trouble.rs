@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-const SHORT: [&str; 4] = ["--transactions", "200", "--kills", "0"];
+const SHORT: [&str; 8] =
+    ["--transactions", "200", "--kills", "0", "--leader-kills", "0", "--reads", "40"];
 
 struct Kept {
     _folder: tempfile::TempDir,
@@ -174,7 +175,7 @@ fn a_users_own_sql_is_run_line_by_line_and_goes_on_where_it_stopped() {
     lines.push_str("COMMIT;\nVACUUM;\n");
     fs::write(&file, &lines).unwrap();
     let load = file.to_str().unwrap();
-    let args = ["--load", load, "--kills", "2", "--log-frames", "100"];
+    let args = ["--load", load, "--kills", "2", "--log-frames", "100", "--reads", "60"];
     let output = kept.start(&args);
     assert!(output.status.success(), "{output:?}");
 
