@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+mod behind_ranges;
 mod completed_laws;
 mod contract;
 mod forward_only;

@@ -1,0 +1,232 @@
+//! The engine: accounts in redb, and beside them how far replication has come.
+
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use redb::{
+    Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, TableError,
+    WriteTransaction,
+};
+use repl_core::{LogId, SeqNo, SeqRange};
+use thiserror::Error;
+
+use crate::applied::Applied;
+use crate::log::Record;
+
+/// The sum of each account.
+const SUMS: TableDefinition<'_, u32, u64> = TableDefinition::new("sums");
+/// How often each record was applied: known without the mark, for the comparison in the end.
+const TIMES: TableDefinition<'_, SeqNo, u64> = TableDefinition::new("times");
+/// What is completed above the mark: the first of each range, and its last.
+const COMPLETED: TableDefinition<'_, SeqNo, SeqNo> = TableDefinition::new("completed");
+/// Single numbers, by name.
+const NUMBERS: TableDefinition<'_, &str, u128> = TableDefinition::new("numbers");
+const LOG: &str = "log";
+const MARK: &str = "mark";
+const OUT_OF_ORDER: &str = "records completed before an earlier one";
+
+/// How long to wait for a process that is just ending.
+const OTHERS_END_WITHIN: Duration = Duration::from_secs(10);
+
+/// An open database of accounts.
+#[derive(Debug)]
+pub struct Accounts {
+    db: Database,
+    path: PathBuf,
+}
+
+/// A transaction in which all is written: commit it, or drop it and nothing has happened.
+#[must_use = "dropped without a commit, nothing has happened"]
+pub struct Prepared {
+    transaction: WriteTransaction,
+    path: PathBuf,
+}
+
+/// Everything in the database, for the comparison in the end.
+pub(crate) struct Contents {
+    pub(crate) applied: Applied,
+    pub(crate) sums: Vec<(u32, u64)>,
+    pub(crate) times: Vec<(SeqNo, u64)>,
+    pub(crate) out_of_order: u64,
+}
+
+/// The database cannot be used.
+#[derive(Debug, Error)]
+pub enum AccountsError {
+    /// redb refused.
+    #[error("cannot {act} the database {}", path.display())]
+    Redb {
+        /// What was asked of it.
+        act: &'static str,
+        /// Of which file.
+        path: PathBuf,
+        /// Why not.
+        source: Box<redb::Error>,
+    },
+    /// Another process has it.
+    #[error("the database {} is in use by another process", .0.display())]
+    InUse(PathBuf),
+    /// A redb database without our tables.
+    #[error(
+        "{} was not made by this program: move it away, or give another --dir", .0.display()
+    )]
+    Foreign(PathBuf),
+    /// One of ours, for another log.
+    #[error(
+        "{} holds records of another log ({found}): move it away, or give another --dir",
+        path.display()
+    )]
+    OtherLog {
+        /// The file.
+        path: PathBuf,
+        /// The log that it was made for.
+        found: LogId,
+    },
+}
+
+impl Accounts {
+    /// Makes a database for a log, with nothing applied.
+    ///
+    /// # Errors
+    /// [`AccountsError`]. A file that was begun is no database: make it under another name first.
+    pub fn create(path: &Path, log: LogId) -> Result<(), AccountsError> {
+        let create = || -> Result<(), redb::Error> {
+            let db = Database::create(path)?; // it must outlive the transaction
+            let transaction = db.begin_write()?;
+            for (name, number) in [(LOG, log.0), (MARK, 0), (OUT_OF_ORDER, 0)] {
+                transaction.open_table(NUMBERS)?.insert(name, number)?;
+            }
+            transaction.open_table(SUMS)?;
+            transaction.open_table(TIMES)?;
+            transaction.open_table(COMPLETED)?;
+            Ok(transaction.commit()?)
+        };
+        create().map_err(failed("create", path))
+    }
+
+    /// Opens one that was made for `log`. Waits a little for another process to let go of it.
+    ///
+    /// # Errors
+    /// [`AccountsError`].
+    pub fn open(path: &Path, log: LogId) -> Result<Accounts, AccountsError> {
+        let deadline = Instant::now() + OTHERS_END_WITHIN;
+        let db = loop {
+            match Database::open(path) {
+                Ok(db) => break db,
+                Err(DatabaseError::DatabaseAlreadyOpen) if Instant::now() < deadline => {
+                    thread::sleep(Duration::from_millis(5));
+                }
+                Err(DatabaseError::DatabaseAlreadyOpen) => {
+                    return Err(AccountsError::InUse(path.to_owned()));
+                }
+                Err(DatabaseError::Storage(redb::StorageError::Io(error)))
+                    if error.kind() == std::io::ErrorKind::InvalidData =>
+                {
+                    return Err(AccountsError::Foreign(path.to_owned()));
+                }
+                Err(error) => return Err(failed("open", path)(error.into())),
+            }
+        };
+        let accounts = Accounts { db, path: path.to_owned() };
+        match accounts.number(LOG) {
+            Ok(Some(found)) if found == log.0 => Ok(accounts),
+            Ok(Some(found)) => {
+                Err(AccountsError::OtherLog { path: path.to_owned(), found: LogId(found) })
+            }
+            Ok(None) => Err(AccountsError::Foreign(path.to_owned())),
+            Err(error) => Err(failed("read", path)(error)),
+        }
+    }
+
+    fn number(&self, name: &str) -> Result<Option<u128>, redb::Error> {
+        match self.db.begin_read()?.open_table(NUMBERS) {
+            Ok(numbers) => Ok(numbers.get(name)?.map(|number| number.value())),
+            Err(TableError::Storage(error)) => Err(error.into()),
+            Err(_) => Ok(None), // no such table, or one of another type
+        }
+    }
+
+    /// Which records are in it.
+    ///
+    /// # Errors
+    /// [`AccountsError`].
+    pub fn applied(&self) -> Result<Applied, AccountsError> {
+        let read = || -> Result<Applied, redb::Error> {
+            let transaction = self.db.begin_read()?; // 1. one, so that mark and ranges fit
+            let mark = transaction.open_table(NUMBERS)?.get(MARK)?.map(|mark| mark.value());
+            let mut above = Vec::new();
+            for range in transaction.open_table(COMPLETED)?.iter()? {
+                let (first, last) = range?;
+                above.push(SeqRange::new(first.value(), last.value()));
+            }
+            Ok(Applied { mark: narrow(mark.unwrap_or(0)), above })
+        };
+        read().map_err(failed("read", &self.path))
+    }
+
+    /// Writes the effects of `records`, and that `after` is applied then, into one transaction.
+    ///
+    /// # Errors
+    /// [`AccountsError`].
+    pub fn prepare(&self, records: &[Record], after: &Applied) -> Result<Prepared, AccountsError> {
+        let write = || -> Result<WriteTransaction, redb::Error> {
+            let transaction = self.db.begin_write()?;
+            let (mut sums, mut times) =
+                (transaction.open_table(SUMS)?, transaction.open_table(TIMES)?);
+            for record in records {
+                let sum = sums.get(record.account)?.map_or(0, |sum| sum.value());
+                sums.insert(record.account, sum.wrapping_add(record.amount.into()))?; // 5.
+                let applied = times.get(record.seqno)?.map_or(0, |times| times.value());
+                times.insert(record.seqno, applied.saturating_add(1))?;
+            }
+            let mut completed = transaction.open_table(COMPLETED)?;
+            completed.retain(|_, _| false)?; // 6.
+            for range in &after.above {
+                completed.insert(range.first, range.last)?;
+            }
+            let mut numbers = transaction.open_table(NUMBERS)?;
+            numbers.insert(MARK, u128::from(after.mark))?;
+            let ahead = records.iter().filter(|record| record.seqno > after.mark).count() as u128;
+            let before = numbers.get(OUT_OF_ORDER)?.map_or(0, |number| number.value());
+            numbers.insert(OUT_OF_ORDER, before.saturating_add(ahead))?;
+            drop((sums, times, completed, numbers));
+            Ok(transaction)
+        };
+        let transaction = write().map_err(failed("write to", &self.path))?;
+        Ok(Prepared { transaction, path: self.path.clone() })
+    }
+
+    pub(crate) fn contents(&self) -> Result<Contents, AccountsError> {
+        let read = || -> Result<_, redb::Error> {
+            let transaction = self.db.begin_read()?;
+            let sums = transaction.open_table(SUMS)?;
+            let sums = sums.iter()?.map(|row| row.map(|(k, v)| (k.value(), v.value())));
+            let times = transaction.open_table(TIMES)?;
+            let times = times.iter()?.map(|row| row.map(|(k, v)| (k.value(), v.value())));
+            let out_of_order = narrow(self.number(OUT_OF_ORDER)?.unwrap_or(0));
+            Ok((sums.collect::<Result<_, _>>()?, times.collect::<Result<_, _>>()?, out_of_order))
+        };
+        let (sums, times, out_of_order) = read().map_err(failed("read", &self.path))?;
+        Ok(Contents { applied: self.applied()?, sums, times, out_of_order })
+    }
+}
+
+impl Prepared {
+    /// Makes it durable.
+    ///
+    /// # Errors
+    /// [`AccountsError`]: it is then in doubt whether it happened. Open the database again to see.
+    pub fn commit(self) -> Result<(), AccountsError> {
+        self.transaction.commit().map_err(|error| failed("commit to", &self.path)(error.into())) // 7.
+    }
+}
+
+fn failed(act: &'static str, path: &Path) -> impl FnOnce(redb::Error) -> AccountsError {
+    let path = path.to_owned();
+    move |source| AccountsError::Redb { act, path, source: Box::new(source) }
+}
+
+fn narrow(number: u128) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
