@@ -136,7 +136,7 @@ impl Cell {
     /// if some thread that completes has not come to it yet.
     pub(crate) fn completed(&self) -> Completed {
         if !self.has_above() {
-            return Completed::new(self.applied(), &[]);
+            return Completed::in_form(self.applied(), &[]);
         }
         let (mut above, window) = self.waiters.completed();
         let window = window.and_then(|window| window.upgrade());
@@ -153,7 +153,7 @@ impl Cell {
         if let Some(window) = window {
             window.follow();
         }
-        Completed { mark, above: above.iter().collect() }
+        Completed::in_form(mark, &above.iter().collect::<Vec<_>>())
     }
 }
 

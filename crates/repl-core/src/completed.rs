@@ -6,26 +6,83 @@ use crate::ranges::{Ranges, SeqRange};
 /// What is completed above the marks of many shards: ascending, only shards with any.
 pub(crate) type Above = Vec<(ShardId, Box<[SeqRange]>)>;
 
-/// A mark and the ranges above it: ascending, none touching the mark or another. So equal sets are
-/// equal values.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Completed {
-    pub(crate) mark: SeqNo,
-    pub(crate) above: Box<[SeqRange]>,
+/// The seqnos of one shard that are completed: all up to the mark, and ranges above it.
+///
+/// It is a value. An engine that keeps its progress in its own transaction writes what this will be
+/// once a batch is completed, and after a restart gives it to
+/// [`ApplyWindow::restore`](crate::ApplyWindow::restore):
+/// ```
+/// use repl_core::{Completed, SeqRange};
+///
+/// let before = Completed::new(10, [SeqRange::new(12, 13)]);
+/// let after = before.with([15, 11]);
+/// assert_eq!((after.mark(), after.above()), (13, &[SeqRange::new(15, 15)][..]));
+/// assert!(after.contains(15) && !after.contains(14));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Completed {
+    mark: SeqNo,
+    above: Box<[SeqRange]>,
 }
 
 impl Completed {
-    pub(crate) fn new(mark: SeqNo, above: &[SeqRange]) -> Self {
-        Completed { mark, above: above.into() }
-    }
-
-    pub(crate) fn union(&self, other: &Self) -> Self {
+    /// All up to `mark`, and what is in `above`: in any order, and overlapping if need be.
+    pub fn new(mark: SeqNo, above: impl IntoIterator<Item = SeqRange>) -> Self {
         let mut ranges = Ranges::default();
-        self.ranges().chain(other.ranges()).for_each(|range| ranges.insert(range));
+        for range in std::iter::once(SeqRange::new(0, mark)).chain(above) {
+            ranges.insert(range);
+        }
         Self::of(&ranges)
     }
 
-    pub(crate) fn intersection(&self, other: &Self) -> Self {
+    /// For ranges that are in the form of [`above`](Self::above).
+    pub(crate) fn in_form(mark: SeqNo, above: &[SeqRange]) -> Self {
+        Completed { mark, above: above.into() }
+    }
+
+    /// Everything up to here is completed.
+    pub fn mark(&self) -> SeqNo {
+        self.mark
+    }
+
+    /// What is completed above the mark: ascending ranges that touch neither the mark nor each
+    /// other. So equal sets have equal ranges.
+    pub fn above(&self) -> &[SeqRange] {
+        &self.above
+    }
+
+    pub(crate) fn into_above(self) -> Box<[SeqRange]> {
+        self.above
+    }
+
+    /// The highest seqno in the set.
+    pub fn highest(&self) -> SeqNo {
+        self.above.last().map_or(self.mark, |range| range.last)
+    }
+
+    /// Whether a seqno is in the set. O(log ranges).
+    pub fn contains(&self, seqno: SeqNo) -> bool {
+        let after = self.above.partition_point(|range| range.first <= seqno);
+        let before = after.checked_sub(1).and_then(|i| self.above.get(i));
+        seqno <= self.mark || before.is_some_and(|range| range.contains(seqno))
+    }
+
+    /// The set with some seqnos more.
+    #[must_use]
+    pub fn with(&self, seqnos: impl IntoIterator<Item = SeqNo>) -> Self {
+        let added = seqnos.into_iter().map(|seqno| SeqRange::new(seqno, seqno));
+        Self::new(self.mark, self.above.iter().copied().chain(added))
+    }
+
+    /// What is in either set.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        Self::new(self.mark, self.above.iter().copied().chain(other.ranges()))
+    }
+
+    /// What is in both sets.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
         let mut ranges = Ranges::default();
         let (mut ours, mut theirs) = (self.ranges().peekable(), other.ranges().peekable());
         while let (Some(a), Some(b)) = (ours.peek(), theirs.peek()) {
@@ -40,7 +97,8 @@ impl Completed {
         Self::of(&ranges)
     }
 
-    pub(crate) fn holds(&self, other: &Self) -> bool {
+    /// Whether all that is in `other` is in this set.
+    pub fn dominates(&self, other: &Self) -> bool {
         self.intersection(other) == *other
     }
 

@@ -66,6 +66,7 @@ mod wakers;
 mod window;
 
 pub use changes::Changes;
+pub use completed::Completed;
 pub use ids::{Incarnation, LogId, NewShard, SeqNo, ShardId};
 pub use ranges::SeqRange;
 pub use reached::{Reached, WaitError};

@@ -186,11 +186,10 @@ impl Shard {
         Changes::new(self.clone())
     }
 
-    /// The mark, and what is completed above it, ascending: by an
-    /// [`ApplyWindow`](crate::ApplyWindow), or as a checkpoint recorded it.
-    pub fn completed(&self) -> (SeqNo, Box<[SeqRange]>) {
-        let Completed { mark, above } = self.cell().completed();
-        (mark, above)
+    /// The mark, and what is completed above it: by an [`ApplyWindow`](crate::ApplyWindow), or as a
+    /// checkpoint recorded it. Where there is a window this costs a load for each of its seqnos.
+    pub fn completed(&self) -> Completed {
+        self.cell().completed()
     }
 
     /// Declares that the seqnos of `range` are completed, though the mark may not have come to them:

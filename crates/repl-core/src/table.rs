@@ -74,9 +74,9 @@ impl Table {
         if any_above {
             for (mark, cell) in marks.iter_mut().zip(self.cells()).filter(|(_, c)| c.has_above()) {
                 let now = cell.completed();
-                *mark = now.mark;
-                if !now.above.is_empty() {
-                    completed.push((cell.key().shard, now.above));
+                *mark = now.mark();
+                if !now.above().is_empty() {
+                    completed.push((cell.key().shard, now.into_above()));
                 }
             }
         }

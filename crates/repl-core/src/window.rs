@@ -128,6 +128,9 @@ impl ApplyWindow {
 
     /// Gives `seqno` to the caller alone, until the claim is completed or dropped.
     ///
+    /// Nobody is told of a claim that is dropped: appliers that go through the seqnos in order must
+    /// come back to it. Nor does closing the state end the claiming of what there is room for.
+    ///
     /// # Errors
     /// [`ClaimError`].
     pub fn claim(&self, seqno: SeqNo) -> Result<Claim, ClaimError> {
@@ -192,13 +195,13 @@ impl ApplyWindow {
     /// The highest seqno that is completed or skipped; the mark where none is above it. Costs one
     /// load for each seqno of the window.
     pub fn highest(&self) -> SeqNo {
-        let pending = self.pending();
-        pending.last().map_or(self.core.shard().applied(), |range| range.last)
+        self.core.shard().completed().highest()
     }
 
-    /// What is completed above the mark, ascending. Costs one load for each seqno of the window.
+    /// What is completed above the mark, ascending; with the mark it is [`Shard::completed`]. Costs one
+    /// load for each seqno of the window.
     pub fn pending(&self) -> Vec<SeqRange> {
-        self.core.shard().cell().completed().above.into()
+        self.core.shard().completed().above().to_vec()
     }
 
     fn wait_for_room(&self, full: WindowFull) -> Result<(), WaitError> {

@@ -8,10 +8,9 @@ use redb::{
     Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, TableError,
     WriteTransaction,
 };
-use repl_core::{LogId, SeqNo, SeqRange};
+use repl_core::{Completed, LogId, SeqNo, SeqRange};
 use thiserror::Error;
 
-use crate::applied::Applied;
 use crate::log::Record;
 
 /// The sum of each account.
@@ -45,7 +44,7 @@ pub struct Prepared {
 
 /// Everything in the database, for the comparison in the end.
 pub(crate) struct Contents {
-    pub(crate) applied: Applied,
+    pub(crate) applied: Completed,
     pub(crate) sums: Vec<(u32, u64)>,
     pub(crate) times: Vec<(SeqNo, u64)>,
     pub(crate) out_of_order: u64,
@@ -151,8 +150,8 @@ impl Accounts {
     ///
     /// # Errors
     /// [`AccountsError`].
-    pub fn applied(&self) -> Result<Applied, AccountsError> {
-        let read = || -> Result<Applied, redb::Error> {
+    pub fn applied(&self) -> Result<Completed, AccountsError> {
+        let read = || -> Result<Completed, redb::Error> {
             let transaction = self.db.begin_read()?; // 1. one, so that mark and ranges fit
             let mark = transaction.open_table(NUMBERS)?.get(MARK)?.map(|mark| mark.value());
             let mut above = Vec::new();
@@ -160,7 +159,7 @@ impl Accounts {
                 let (first, last) = range?;
                 above.push(SeqRange::new(first.value(), last.value()));
             }
-            Ok(Applied { mark: narrow(mark.unwrap_or(0)), above })
+            Ok(Completed::new(narrow(mark.unwrap_or(0)), above))
         };
         read().map_err(failed("read", &self.path))
     }
@@ -169,7 +168,11 @@ impl Accounts {
     ///
     /// # Errors
     /// [`AccountsError`].
-    pub fn prepare(&self, records: &[Record], after: &Applied) -> Result<Prepared, AccountsError> {
+    pub fn prepare(
+        &self,
+        records: &[Record],
+        after: &Completed,
+    ) -> Result<Prepared, AccountsError> {
         let write = || -> Result<WriteTransaction, redb::Error> {
             let transaction = self.db.begin_write()?;
             let (mut sums, mut times) =
@@ -182,12 +185,12 @@ impl Accounts {
             }
             let mut completed = transaction.open_table(COMPLETED)?;
             completed.retain(|_, _| false)?; // 6.
-            for range in &after.above {
+            for range in after.above() {
                 completed.insert(range.first, range.last)?;
             }
             let mut numbers = transaction.open_table(NUMBERS)?;
-            numbers.insert(MARK, u128::from(after.mark))?;
-            let ahead = records.iter().filter(|record| record.seqno > after.mark).count() as u128;
+            numbers.insert(MARK, u128::from(after.mark()))?;
+            let ahead = records.iter().filter(|record| record.seqno > after.mark()).count() as u128;
             let before = numbers.get(OUT_OF_ORDER)?.map_or(0, |number| number.value());
             numbers.insert(OUT_OF_ORDER, before.saturating_add(ahead))?;
             drop((sums, times, completed, numbers));

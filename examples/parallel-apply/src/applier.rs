@@ -8,13 +8,12 @@ use std::thread;
 use std::time::Duration;
 
 use repl_core::{
-    AlreadyTracked, ApplyWindow, Claim, ClaimError, NewShard, ReplicationState, SeqNo, ShardId,
-    WindowError,
+    AlreadyTracked, ApplyWindow, Claim, ClaimError, Completed, NewShard, ReplicationState, SeqNo,
+    ShardId, WindowError,
 };
 use thiserror::Error;
 
 use crate::accounts::{Accounts, AccountsError};
-use crate::applied::Applied;
 use crate::cli::{ApplyArgs, Sabotage};
 use crate::events::{Event, tell};
 use crate::log::{Log, LogError, Record};
@@ -39,7 +38,7 @@ pub(crate) enum ApplyError {
     #[error("{found} records were recorded as completed, and {passed_over} were passed over")]
     NotAllPassedOver { found: u64, passed_over: u64 },
     #[error("the window holds {held:?}, and the database {written:?}")]
-    Diverged { held: Applied, written: Applied },
+    Diverged { held: Completed, written: Completed },
     #[error("a thread panicked")]
     Panicked,
 }
@@ -50,7 +49,7 @@ struct Applier<'a> {
     accounts: &'a Accounts,
     window: ApplyWindow,
     /// What was in the database when this life began.
-    found: Applied,
+    found: Completed,
     next: Mutex<Next>,
     queue: Mutex<Queue>,
     passed_over: AtomicU64,
@@ -82,11 +81,11 @@ struct Finished {
 /// Applies the log to its end.
 pub(crate) fn run(args: &ApplyArgs, log: &Log, accounts: &Accounts) -> Result<(), ApplyError> {
     let found = accounts.applied()?; // 1.
-    let (mark, above) = (found.mark, found.above_mark());
+    let (mark, above) = (found.mark(), above_mark(&found));
     tell(Event::Started { mark, above });
     let state = ReplicationState::new(&[]);
     let shard = state.add_shard(NewShard::new(ShardId::SINGLE).at(mark).log(log.id()))?;
-    let window = ApplyWindow::restore(shard, CAPACITY, &found.above)?; // 2.
+    let window = ApplyWindow::restore(shard, CAPACITY, found.above())?; // 2.
     // Where the ranges touched the mark, it has moved over them.
     let first = window.shard().applied().saturating_add(1);
     let applier = Applier {
@@ -201,9 +200,9 @@ impl Applier<'_> {
 
     fn write(&self, batch: Vec<Finished>) -> Result<(), ApplyError> {
         let records: Vec<Record> = batch.iter().map(|finished| finished.record).collect();
-        let after = Applied::of(self.window.shard()).with(records.iter().map(|r| r.seqno));
+        let after = self.window.shard().completed().with(records.iter().map(|r| r.seqno));
         let recorded = match self.args.sabotage {
-            Some(Sabotage::ForgetRanges) => &Applied { mark: after.mark, above: Vec::new() },
+            Some(Sabotage::ForgetRanges) => &Completed::new(after.mark(), []),
             Some(Sabotage::MarkFirst) => {
                 self.accounts.prepare(&[], &after)?.commit()?;
                 &after
@@ -220,7 +219,7 @@ impl Applier<'_> {
         for finished in batch {
             finished.claim.complete(); // 8.
         }
-        let held = Applied::of(self.window.shard());
+        let held = self.window.shard().completed();
         if held != after {
             return Err(ApplyError::Diverged { held, written: after });
         }
@@ -240,14 +239,14 @@ impl Applier<'_> {
 
     fn is_to_fail(&self) -> bool {
         let batch = self.batches.fetch_add(1, Relaxed);
-        let words = [self.log.seed, self.found.mark, batch, 4];
+        let words = [self.log.seed, self.found.mark(), batch, 4];
         self.args.fail_one_in > 0 && below(self.args.fail_one_in, &words) == 0
     }
 
     fn tell(&self) {
-        let held = Applied::of(self.window.shard());
+        let held = self.window.shard().completed();
         tell(Event::Committed {
-            done: held.mark.saturating_add(held.above_mark()),
+            done: held.mark().saturating_add(above_mark(&held)),
             passed_over: self.passed_over.load(Relaxed),
             waits: self.waits.load(Relaxed),
             failed: self.failed.load(Relaxed),
@@ -258,4 +257,9 @@ impl Applier<'_> {
 /// A thread that panicked ends the run, and so nobody goes on from what it left half done.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many records are completed above the mark.
+pub(crate) fn above_mark(completed: &Completed) -> u64 {
+    completed.above().iter().map(|range| range.last.saturating_sub(range.first) + 1).sum()
 }

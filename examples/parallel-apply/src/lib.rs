@@ -45,30 +45,32 @@
 //!
 //! # The heart of it
 //! ```
-//! use parallel_apply::{Accounts, Applied, Record};
-//! use repl_core::{ApplyWindow, ClaimError, LogId, NewShard, ReplicationState, SeqRange, ShardId};
+//! use parallel_apply::{Accounts, Record};
+//! use repl_core::{
+//!     ApplyWindow, ClaimError, Completed, LogId, NewShard, ReplicationState, SeqRange, ShardId,
+//! };
 //!
 //! let folder = tempfile::tempdir()?;
 //! let (path, log) = (folder.path().join("accounts.redb"), LogId(7));
 //! Accounts::create(&path, log)?;
-//! let start = |found: &Applied| -> Result<_, Box<dyn std::error::Error>> {
-//!     let shard = NewShard::new(ShardId::SINGLE).at(found.mark).log(log);
+//! let start = |found: &Completed| -> Result<_, Box<dyn std::error::Error>> {
+//!     let shard = NewShard::new(ShardId::SINGLE).at(found.mark()).log(log);
 //!     let shard = ReplicationState::new(&[]).add_shard(shard)?;
-//!     Ok(ApplyWindow::restore(shard, 256, &found.above)?)
+//!     Ok(ApplyWindow::restore(shard, 256, found.above())?)
 //! };
 //!
 //! let accounts = Accounts::open(&path, log)?;
 //! let window = start(&accounts.applied()?)?;
 //! let (first, third) = (window.claim(1)?, window.claim(3)?);
 //! let record = Record { seqno: 3, account: 5, amount: 40 };
-//! let after = Applied::of(window.shard()).with([3]);
+//! let after = window.shard().completed().with([3]);
 //! accounts.prepare(&[record], &after)?.commit()?; // 3 finished before 1
 //! third.complete();
 //! drop((first, window, accounts)); // a crash: the effect of 1 was never committed
 //!
 //! let accounts = Accounts::open(&path, log)?;
 //! let found = accounts.applied()?;
-//! assert_eq!(found, Applied { mark: 0, above: vec![SeqRange::new(3, 3)] });
+//! assert_eq!(found, Completed::new(0, [SeqRange::new(3, 3)]));
 //! let window = start(&found)?;
 //! assert_eq!(window.claim(3).err(), Some(ClaimError::AlreadyCompleted));
 //! assert!(window.claim(1).is_ok());
@@ -76,7 +78,6 @@
 //! ```
 
 mod accounts;
-mod applied;
 mod applier;
 mod cli;
 mod events;
@@ -87,6 +88,5 @@ mod run;
 mod verify;
 
 pub use accounts::{Accounts, AccountsError, Prepared};
-pub use applied::Applied;
 pub use cli::main;
 pub use log::Record;

@@ -12,6 +12,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::accounts::AccountsError;
+use crate::applier::above_mark;
 use crate::cli::{ApplyArgs, RunArgs};
 use crate::events::Event;
 use crate::folder::Folder;
@@ -81,7 +82,7 @@ struct Process(Child);
 pub(crate) fn run(args: &RunArgs, folder: &Folder) -> Result<Report, RunError> {
     let began = Instant::now();
     let found = folder.open_accounts()?.applied()?;
-    let from = found.mark.saturating_add(found.above_mark());
+    let from = found.mark().saturating_add(above_mark(&found));
     let (seed, records, threads) = (folder.log.seed, folder.log.records, args.apply.threads);
     let report = Report { seed, records, threads, ..Report::default() };
     let life = [0; 3];

@@ -48,12 +48,12 @@ pub(crate) fn compare(log: &Log, accounts: &Accounts) -> Result<Verdict, VerifyE
             ));
         }
     }
-    if applied.mark != log.records {
-        let (mark, records) = (applied.mark, log.records);
+    if applied.mark() != log.records {
+        let (mark, records) = (applied.mark(), log.records);
         faults.push(format!("the mark is at {mark}, and the log has {records} records"));
     }
-    if !applied.above.is_empty() {
-        faults.push(format!("completed ranges are left above the mark: {:?}", applied.above));
+    if !applied.above().is_empty() {
+        faults.push(format!("completed ranges are left above the mark: {:?}", applied.above()));
     }
     Ok(Verdict { faults, out_of_order })
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use repl_checkpoint::{Codec, FileStore, JsonCodec, OnCorrupt, Recovered, Saved, StoreId, recover};
-use repl_core::{ApplyWindow, ClaimError, NewShard, SeqRange, Shard, ShardId};
+use repl_core::{ApplyWindow, ClaimError, Completed, NewShard, SeqRange, Shard, ShardId};
 
 use crate::support::{durable, recovered, save, saved_in};
 
@@ -42,8 +42,8 @@ fn what_is_recorded_is_not_offered_twice(codec: impl Codec + Clone + 'static) {
     drop((window, follower));
 
     let follower = with(codec, dir.path());
-    assert_eq!(shard(&follower, ONE).completed(), (3, recorded.into()));
-    assert_eq!(shard(&follower, TWO).completed(), (0, [].into()));
+    assert_eq!(shard(&follower, ONE).completed(), Completed::new(3, recorded));
+    assert_eq!(shard(&follower, TWO).completed(), Completed::default());
     let window = ApplyWindow::new(shard(&follower, ONE), 1 << 20).unwrap();
     assert_eq!(window.pending(), recorded);
     assert_eq!(window.highest(), u64::MAX - 1);

@@ -61,7 +61,7 @@ impl Snapshot {
         let above = |b: SnapshotEntry, a: Option<SnapshotEntry>| {
             a.is_some_and(|a| {
                 if self.has_completed_with(other) {
-                    self.set(a.shard, a.mark).holds(&other.set(b.shard, b.mark))
+                    self.set(a.shard, a.mark).dominates(&other.set(b.shard, b.mark))
                 } else {
                     a.mark >= b.mark
                 }
@@ -88,9 +88,9 @@ impl Snapshot {
                     (Some(a), None) => self.set(a.shard, a.mark),
                     (None, _) => other.set(entry.shard, entry.mark),
                 };
-                entry.mark = set.mark;
-                if !set.above.is_empty() {
-                    completed.push((entry.shard, set.above));
+                entry.mark = set.mark();
+                if !set.above().is_empty() {
+                    completed.push((entry.shard, set.into_above()));
                 }
             }
             Some(entry)
@@ -106,7 +106,7 @@ impl Snapshot {
 
     /// What is applied of a shard that is here.
     fn set(&self, shard: ShardId, mark: SeqNo) -> Completed {
-        Completed::new(mark, self.completed(shard))
+        Completed::in_form(mark, self.completed(shard))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use repl_core::{NewShard, ReplicationState, SeqRange, ShardId, Snapshot};
+use repl_core::{Completed, NewShard, ReplicationState, SeqRange, ShardId, Snapshot};
 
 /// Of each shard what is completed, of the seqnos 1 to `TOP`.
 type Sets = BTreeMap<ShardId, BTreeSet<u64>>;
@@ -70,6 +70,27 @@ proptest! {
                 prop_assert!(below + 1 < range.first && range.first <= range.last);
                 below = range.last;
             }
+        }
+    }
+
+    #[test]
+    fn a_set_holds_what_was_put_into_it_in_whatever_order_and_form(
+        mark in 0..4_u64,
+        ranges in prop::collection::vec((0..=TOP, 0..=TOP), 0..5),
+        more in prop::collection::vec(1..=TOP, 0..4),
+    ) {
+        let above = ranges.iter().map(|(first, last)| SeqRange::new(*first, *last));
+        let set = Completed::new(mark, above).with(more.clone());
+        let mut model: BTreeSet<u64> = (1..=mark).chain(more).collect();
+        model.extend(ranges.iter().flat_map(|(first, last)| (*first).max(1)..=*last));
+        let held = (1..=set.mark()).chain(set.above().iter().flat_map(|r| r.first..=r.last));
+        prop_assert_eq!(held.collect::<BTreeSet<u64>>(), model.clone());
+        prop_assert!((0..TOP + 3).all(|n| set.contains(n) == (n == 0 || model.contains(&n))));
+        prop_assert_eq!(set.highest(), model.last().copied().unwrap_or(0));
+        let mut below = set.mark();
+        for range in set.above() {
+            prop_assert!(below + 1 < range.first && range.first <= range.last, "{:?}", set);
+            below = range.last;
         }
     }
 
