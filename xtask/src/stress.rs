@@ -27,7 +27,7 @@ pub(crate) struct Args {
 impl Args {
     /// What `cargo xtask ci` runs.
     pub(crate) fn for_ci() -> Self {
-        Args { threads: 4, seconds: 10, seed: None, dir: None }
+        Args { threads: 4, seconds: 15, seed: None, dir: None }
     }
 }
 
@@ -41,6 +41,7 @@ pub(crate) fn run(args: &Args) -> Done {
         duration: Duration::from_secs(args.seconds),
         seed,
         dir: args.dir.clone(),
+        ..Config::default()
     };
     let bar = ProgressBar::new(args.seconds * 10);
     bar.set_style(ProgressStyle::with_template("{wide_bar} {percent:>3} % {msg}")?);

@@ -1,7 +1,7 @@
 //! Test harness for replication marks and their checkpoints.
 //!
-//! [`stress`] runs threads that advance, read, take snapshots of, add, remove, reset and
-//! checkpoint shards all at once, and checks every number that comes back:
+//! [`stress`] runs threads that advance, read, wait for, complete out of order, take snapshots of,
+//! add, remove, reset and checkpoint shards all at once, and checks every number that comes back:
 //! ```
 //! use std::time::Duration;
 //! use repl_harness::stress::{self, Config};

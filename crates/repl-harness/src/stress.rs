@@ -5,22 +5,42 @@
 //! 2. checks that what was recovered lies between the last acknowledged and the last attempted
 //!    checkpoint,
 //! 3. runs the threads, each of which checks what it gets,
-//! 4. checks that every mark ended at the maximum of all that was asked,
-//! 5. drops the subject without a last save.
+//! 4. stops those that advance, checks that every wait whose seqno is reached ends, and closes the
+//!    subject while the others wait,
+//! 5. checks that every mark ended at the maximum of all that was asked,
+//! 6. drops the subject without a last save.
 //!
 //! Every sequence number says who asked for it (private module `seqnos`), so a mark that belongs to
 //! another shard or to another life of its shard is known by its value alone. The seed decides what
 //! each thread does; how the threads interleave is up to the machine.
+//!
+//! Some shards are completed out of order, so their numbers are dense and say nothing: a record of
+//! what was claimed and completed (private module `work`) takes the place of the tags.
+//!
+//! A wait that does not end is a violation like any other, and ends the run: the thread in it is
+//! left behind.
 
+mod changes;
 mod checker;
+mod completer;
+mod futures;
+mod honest;
 mod ledger;
+mod relay;
 mod report;
 mod round;
 mod saves;
 mod seqnos;
+mod spans;
 mod subject;
+mod tasks;
 mod threads;
 mod violation;
+mod waiter;
+mod waits;
+mod watch;
+mod windows;
+mod work;
 
 use std::io;
 use std::path::PathBuf;
@@ -29,14 +49,18 @@ use std::time::{Duration, Instant};
 use self::round::Round;
 use self::saves::LastRound;
 
+pub use self::honest::Honest;
 pub use self::report::{Operations, Progress, Report};
-pub use self::subject::{FlushRefused, Handle, Honest, NotSaved, Subject, SubjectError};
-pub use self::violation::{Invariant, Violation};
+pub use self::subject::{
+    Changes, Claim, FlushRefused, Handle, NotSaved, Subject, SubjectError, Waited, Waiting, Window,
+};
+pub use self::violation::{Due, HungWait, Invariant, Violation};
 
 /// How long and how hard to try.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// How many threads; at least one runs.
+    /// How many threads work; at least one does. As many again do nothing but wait, and two more
+    /// hand a mark to each other, so that none of those that advance is ever blocked for long.
     pub threads: usize,
     /// How long in all.
     pub duration: Duration,
@@ -45,12 +69,21 @@ pub struct Config {
     /// Where the checkpoints go: kept afterwards, and gone on from where some are there. `None`
     /// for a temporary directory.
     pub dir: Option<PathBuf>,
+    /// A wait that goes on for so long after it should have ended has hung. Generous: on a busy
+    /// machine a thread that was woken may have to wait for its turn.
+    pub hung_after: Duration,
 }
 
 impl Default for Config {
-    /// Four threads for one second, in a temporary directory.
+    /// Four threads for one second, in a temporary directory; a wait has hung after ten.
     fn default() -> Self {
-        Config { threads: 4, duration: Duration::from_secs(1), seed: 1, dir: None }
+        Config {
+            threads: 4,
+            duration: Duration::from_secs(1),
+            seed: 1,
+            dir: None,
+            hung_after: Duration::from_secs(10),
+        }
     }
 }
 

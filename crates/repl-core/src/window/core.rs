@@ -172,8 +172,7 @@ impl Core {
             return Completion::AlreadyCompleted { mark: self.shard.applied() };
         }
         if seqno - at > self.ring.len() {
-            self.complete_range(SeqRange::new(seqno, seqno));
-            return Completion::Completed { mark: self.shard.applied() };
+            return self.complete_far(SeqRange::new(seqno, seqno));
         }
         let was = self.ring.complete(seqno); // 1.
         let at = self.shard.cell().meet(); // 2.
@@ -195,8 +194,17 @@ impl Core {
         if range.is_empty() || range.last <= at || cell.ranges_cover(range) {
             return Ok(Completion::AlreadyCompleted { mark: at });
         }
+        Ok(self.complete_far(range))
+    }
+
+    fn complete_far(&self, range: SeqRange) -> Completion {
         self.complete_range(range);
-        Ok(Completion::Completed { mark: cell.applied() })
+        let cell = self.shard.cell();
+        if cell.is_removed() {
+            Completion::Removed // perhaps before the range was recorded
+        } else {
+            Completion::Completed { mark: cell.applied() }
+        }
     }
 
     pub(super) fn complete_range(&self, range: SeqRange) {

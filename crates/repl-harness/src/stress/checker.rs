@@ -9,6 +9,7 @@ use super::ledger::{Ledger, Life, ShardLedger, View};
 use super::seqnos::{self, Origin};
 use super::subject::{Handle, Subject};
 use super::violation::{Invariant, Violation};
+use super::work::Work;
 
 pub(crate) type Checked<T = ()> = Result<T, Violation>;
 
@@ -38,7 +39,7 @@ impl<S: Subject> Checker<'_, S> {
         lesser: Option<SeqNo>,
         greater: Option<SeqNo>,
     ) -> Violation {
-        Violation { invariant, shard, incarnation, lesser, greater, seed: self.seed }
+        Violation { invariant, shard, incarnation, lesser, greater, seed: self.seed, hung: None }
     }
 
     /// `lesser <= greater`, for one life. Nothing is less than any number.
@@ -59,7 +60,9 @@ impl<S: Subject> Checker<'_, S> {
 
     /// A mark of this life was read; `before` was seen before the read began.
     pub(crate) fn saw(&self, life: &Life, before: SeqNo, mark: SeqNo) -> Checked {
-        self.at_most(Invariant::NeverFalls, life, before, mark)?;
+        let fell = life.work.is_none() || life.seen.load(SeqCst) > mark;
+        let invariant = if fell { Invariant::NeverFalls } else { Invariant::NoCompletionLost };
+        self.at_most(invariant, life, before, mark)?;
         self.belongs(life, mark)?;
         life.seen.fetch_max(mark, SeqCst);
         Ok(())
@@ -70,6 +73,12 @@ impl<S: Subject> Checker<'_, S> {
         let start = life.start.get().copied();
         if start == Some(mark) {
             return Ok(());
+        }
+        if let Some(work) = &life.work {
+            let most = work.most();
+            // Until the call that began the life has returned, its start is not known here.
+            let most = if start.is_some() { most } else { Some(mark) };
+            return self.at_most(Invariant::NoGapPassed, life, mark, most);
         }
         let known = self.ledger.shard(life.shard);
         let by_id = known.map(|shard| shard.asked_by_id.load(SeqCst));
@@ -83,7 +92,7 @@ impl<S: Subject> Checker<'_, S> {
                 true
             }
             Some(Origin::ByHandle) => false,
-            // Until the call that began the life has returned, its start is not known here.
+            // As above.
             Some(Origin::Start) | None => start.is_none(),
         };
         if own && (mark == 0 || seqnos::is_of_shard(mark, life.shard)) {
@@ -196,12 +205,15 @@ impl<S: Subject> Checker<'_, S> {
     /// When all threads have ended: every mark is the maximum of all that was asked of its life.
     pub(crate) fn end(&self) -> Checked {
         self.snapshot(&self.before_snapshot(), &self.subject.snapshot())?;
+        for shard in self.ledger.shards.iter().filter(|shard| shard.kind.has_window()) {
+            self.complete_the_rest(shard)?;
+        }
         for shard in &self.ledger.shards {
             let Some(current) = shard.view().current else { continue };
             let Some(life) = shard.life(current) else { continue };
             let start = life.start.get().copied().unwrap_or(0);
-            let by_id = life.asked_by_id.load(SeqCst);
-            let maximum = start.max(by_id).max(life.asked.load(SeqCst));
+            let asked = start.max(life.asked_by_id.load(SeqCst)).max(life.asked.load(SeqCst));
+            let maximum = life.work.as_ref().map_or(asked, Work::highest);
             let end = self.subject.applied(shard.shard);
             let strays = super::ledger::locked(&shard.strays);
             let stray = end > Some(maximum) && end.is_some_and(|end| strays.contains(&end));

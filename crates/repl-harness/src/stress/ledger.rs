@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use repl_core::{Incarnation, SeqNo, ShardId};
+use repl_core::{Incarnation, SeqNo, SeqRange, ShardId};
+
+use super::work::Work;
 
 /// How many ended lives of a shard are remembered.
 const REMEMBERED: usize = 64;
@@ -16,6 +18,23 @@ const REMEMBERED: usize = 64;
 /// The answer is right even where an earlier holder panicked: each change is one step.
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What is done with a shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Advanced to seqnos that say who asked for them.
+    Plain,
+    /// The same, by two threads in turn.
+    Relay,
+    /// Completed out of order, through a window of this capacity: its seqnos are dense.
+    Window { capacity: u64 },
+}
+
+impl Kind {
+    pub(crate) fn has_window(self) -> bool {
+        matches!(self, Kind::Window { .. })
+    }
 }
 
 /// One life of one shard.
@@ -31,6 +50,10 @@ pub(crate) struct Life {
     pub(crate) asked_by_id: AtomicU64,
     /// At least this its mark is.
     pub(crate) seen: AtomicU64,
+    /// What the advancers through handles wrote, with nothing but the subject to publish it.
+    pub(crate) written: AtomicU64,
+    /// For a shard that is completed out of order.
+    pub(crate) work: Option<Work>,
     /// At least this is durable in the engine.
     pub(crate) flushed: AtomicU64,
     /// At least these were given out.
@@ -43,7 +66,7 @@ pub(crate) struct Life {
 }
 
 impl Life {
-    fn new(shard: ShardId, incarnation: Incarnation) -> Self {
+    fn new(shard: ShardId, kind: Kind, incarnation: Incarnation) -> Self {
         Life {
             shard,
             incarnation,
@@ -51,6 +74,8 @@ impl Life {
             asked: AtomicU64::new(0),
             asked_by_id: AtomicU64::new(0),
             seen: AtomicU64::new(0),
+            written: AtomicU64::new(0),
+            work: kind.has_window().then(Work::new),
             flushed: AtomicU64::new(0),
             checkpointed: AtomicU64::new(0),
             floor: AtomicU64::new(0),
@@ -59,8 +84,24 @@ impl Life {
         }
     }
 
+    /// The life is known to begin at `start`, with these ranges completed above it.
+    pub(crate) fn begins(&self, start: SeqNo, completed: &[SeqRange]) {
+        if let Some(work) = &self.work {
+            work.begins(start, completed);
+        }
+        let _ = self.start.set(start);
+    }
+
+    /// At least this its mark is.
     pub(crate) fn has_seen(&self) -> SeqNo {
-        self.seen.load(Ordering::SeqCst)
+        let seen = self.seen.load(Ordering::SeqCst);
+        self.work.as_ref().map_or(seen, |work| seen.max(work.least()))
+    }
+
+    /// To be called before an advance to `seqno` through a handle.
+    pub(crate) fn asks(&self, seqno: SeqNo) {
+        self.written.fetch_max(seqno, Ordering::Relaxed);
+        self.asked.fetch_max(seqno, Ordering::SeqCst);
     }
 }
 
@@ -82,6 +123,7 @@ impl View {
 #[derive(Debug)]
 pub(crate) struct ShardLedger {
     pub(crate) shard: ShardId,
+    pub(crate) kind: Kind,
     /// Held while its life is changed: one change of one shard at a time. Changes of different
     /// shards race with each other.
     pub(crate) changing: Mutex<Changes>,
@@ -93,6 +135,8 @@ pub(crate) struct ShardLedger {
     pub(crate) found: AtomicU64,
     /// At most this was asked for by id.
     pub(crate) asked_by_id: AtomicU64,
+    /// What the advancers by id wrote, with nothing but the subject to publish it.
+    pub(crate) written_by_id: AtomicU64,
     /// Asked for by id while its life was changed: each may have hit either life.
     pub(crate) strays: Mutex<Vec<SeqNo>>,
     lives: Mutex<Lives>,
@@ -113,14 +157,16 @@ struct Lives {
 }
 
 impl ShardLedger {
-    fn new(shard: ShardId) -> Self {
+    fn new((shard, kind): (ShardId, Kind)) -> Self {
         ShardLedger {
             shard,
+            kind,
             changing: Mutex::default(),
             version: AtomicU64::new(0),
             current: AtomicU64::new(0),
             found: AtomicU64::new(0),
             asked_by_id: AtomicU64::new(0),
+            written_by_id: AtomicU64::new(0),
             strays: Mutex::default(),
             lives: Mutex::default(),
         }
@@ -148,7 +194,8 @@ impl ShardLedger {
             return None;
         }
         let life = lives.by_incarnation.entry(incarnation);
-        let life = Arc::clone(life.or_insert_with(|| Arc::new(Life::new(self.shard, incarnation))));
+        let new = || Arc::new(Life::new(self.shard, self.kind, incarnation));
+        let life = Arc::clone(life.or_insert_with(new));
         while lives.by_incarnation.len() > REMEMBERED {
             if let Some((oldest, _)) = lives.by_incarnation.pop_first() {
                 lives.remembered_from = Incarnation(oldest.0.saturating_add(1));
@@ -162,11 +209,19 @@ impl ShardLedger {
 #[derive(Debug)]
 pub(crate) struct Ledger {
     pub(crate) shards: Vec<ShardLedger>,
+    /// Set before the call that closes the state.
+    pub(crate) closing: AtomicBool,
+    /// Set after that call.
+    pub(crate) closed: AtomicBool,
 }
 
 impl Ledger {
-    pub(crate) fn new(shards: &[ShardId]) -> Self {
-        Ledger { shards: shards.iter().copied().map(ShardLedger::new).collect() }
+    pub(crate) fn new(shards: &[(ShardId, Kind)]) -> Self {
+        Ledger {
+            shards: shards.iter().copied().map(ShardLedger::new).collect(),
+            closing: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+        }
     }
 
     pub(crate) fn shard(&self, shard: ShardId) -> Option<&ShardLedger> {

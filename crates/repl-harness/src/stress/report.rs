@@ -41,6 +41,34 @@ pub struct Operations {
     pub resets: u64,
     /// Checkpoints, refused ones included.
     pub checkpoints: u64,
+    /// Waits, blocking or not, that ended as the seqno was reached.
+    pub waits_reached: u64,
+    /// Waits that ended as their time was up.
+    pub waits_timed_out: u64,
+    /// Waits that ended as the life of the shard did.
+    pub waits_removed: u64,
+    /// Waits that ended as the state was closed.
+    pub waits_closed: u64,
+    /// Futures that were dropped while they waited.
+    pub waits_cancelled: u64,
+    /// Polls of futures.
+    pub polls: u64,
+    /// Times that a mark was handed from one of two threads to the other, each waiting for it.
+    pub hand_overs: u64,
+    /// Seqnos claimed.
+    pub claims: u64,
+    /// Claims refused: of seqnos that are completed, claimed or too far above the mark.
+    pub claims_refused: u64,
+    /// Claims dropped.
+    pub claims_dropped: u64,
+    /// Seqnos completed, with a claim or without.
+    pub completions: u64,
+    /// Ranges skipped.
+    pub skips: u64,
+    /// Comparisons of what a window says of a seqno, and of what is completed.
+    pub window_reads: u64,
+    /// Windows opened.
+    pub windows: u64,
 }
 
 impl Operations {
@@ -50,7 +78,7 @@ impl Operations {
     }
 
     /// Each kind with its name, in the order of the fields.
-    pub fn by_name(&self) -> [(&'static str, u64); 10] {
+    pub fn by_name(&self) -> [(&'static str, u64); 24] {
         [
             ("advances by handle", self.advances_by_handle),
             ("advances by id", self.advances_by_id),
@@ -62,6 +90,20 @@ impl Operations {
             ("removes", self.removes),
             ("resets", self.resets),
             ("checkpoints", self.checkpoints),
+            ("waits that reached their seqno", self.waits_reached),
+            ("waits timed out", self.waits_timed_out),
+            ("waits told of a removal", self.waits_removed),
+            ("waits told of the closing", self.waits_closed),
+            ("waits cancelled", self.waits_cancelled),
+            ("polls of futures", self.polls),
+            ("marks handed over", self.hand_overs),
+            ("claims", self.claims),
+            ("claims refused", self.claims_refused),
+            ("claims dropped", self.claims_dropped),
+            ("completions", self.completions),
+            ("skips", self.skips),
+            ("reads of windows", self.window_reads),
+            ("windows opened", self.windows),
         ]
     }
 
@@ -76,13 +118,27 @@ impl Operations {
         self.removes += more.removes;
         self.resets += more.resets;
         self.checkpoints += more.checkpoints;
+        self.waits_reached += more.waits_reached;
+        self.waits_timed_out += more.waits_timed_out;
+        self.waits_removed += more.waits_removed;
+        self.waits_closed += more.waits_closed;
+        self.waits_cancelled += more.waits_cancelled;
+        self.polls += more.polls;
+        self.hand_overs += more.hand_overs;
+        self.claims += more.claims;
+        self.claims_refused += more.claims_refused;
+        self.claims_dropped += more.claims_dropped;
+        self.completions += more.completions;
+        self.skips += more.skips;
+        self.window_reads += more.window_reads;
+        self.windows += more.windows;
     }
 }
 
 /// What a run did that found nothing wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Report {
-    /// How many threads ran.
+    /// How many threads ran, without those that only wait.
     pub threads: usize,
     /// The seed.
     pub seed: u64,

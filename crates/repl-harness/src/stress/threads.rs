@@ -1,16 +1,19 @@
 //! What each thread does: everything, at random, and checks each answer.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
-use repl_core::{Advance, NewShard, SeqNo};
+use repl_core::{Advance, SeqNo};
 
 use super::StressError;
 use super::checker::{Checked, Checker};
-use super::ledger::{Changes, Life, ShardLedger, locked};
+use super::completer::Claimed;
+use super::futures::Polled;
+use super::ledger::{Life, ShardLedger, locked};
 use super::report::Operations;
-use super::round::Round;
+use super::round::{PLAIN, Round, WINDOWS};
 use super::seqnos;
 use super::subject::{Handle, Subject};
 use super::violation::Invariant;
@@ -24,23 +27,26 @@ const OLD_HANDLES: usize = 8;
 const REPORTED: u64 = 256;
 
 pub(crate) struct Worker<'a, S: Subject> {
-    round: &'a Round<'a, S>,
-    checker: Checker<'a, S>,
-    rng: Rng,
-    done: Operations,
+    pub(crate) round: &'a Round<S>,
+    pub(crate) checker: Checker<'a, S>,
+    pub(crate) rng: Rng,
+    pub(crate) done: Operations,
     /// One handle a shard, as it was when it was last looked up.
     held: Vec<Option<Held<S::Handle>>>,
     old: VecDeque<Held<S::Handle>>,
+    pub(crate) claims: Vec<Claimed<S>>,
+    pub(crate) futures: Vec<Polled<S::Handle>>,
 }
 
-#[derive(Clone)]
-struct Held<H> {
-    handle: H,
-    life: Arc<Life>,
+/// A handle, and what is known of its life.
+#[derive(Debug, Clone)]
+pub(crate) struct Held<H> {
+    pub(crate) handle: H,
+    pub(crate) life: Arc<Life>,
 }
 
 impl<'a, S: Subject> Worker<'a, S> {
-    pub(crate) fn new(round: &'a Round<'a, S>, thread: u64) -> Self {
+    pub(crate) fn new(round: &'a Round<S>, thread: u64) -> Self {
         let (seed, stream) = round.stream(thread);
         let checker = round.checker();
         Worker {
@@ -50,6 +56,8 @@ impl<'a, S: Subject> Worker<'a, S> {
             done: Operations::default(),
             held: checker.ledger.shards.iter().map(|_| None).collect(),
             old: VecDeque::new(),
+            claims: Vec::new(),
+            futures: Vec::new(),
         }
     }
 
@@ -67,32 +75,57 @@ impl<'a, S: Subject> Worker<'a, S> {
                 reported = done;
             }
         }
+        self.drop_claims(); // others may still be at work, and are given their seqnos
         self.done
     }
 
     fn one(&mut self) -> Result<(), StressError> {
-        // Half of the work is on two shards, so that threads meet.
-        let shards = self.checker.ledger.shards.len() as u64;
-        let among = if self.rng.one_in(2) { 2 } else { shards };
-        let shard = usize::try_from(self.rng.below(among)).unwrap_or(0);
+        let shard = self.plain();
         match self.rng.below(4096) {
-            0..1400 => self.advance_by_handle(shard)?,
-            1400..2100 => self.advance_by_id(shard)?,
-            2100..2800 => self.read_by_handle(shard)?,
-            2800..3300 => self.read_by_id(shard)?,
-            3300..3500 => self.advance_by_old_handle()?,
-            3500..3930 => {
+            0..1000 => self.advance_by_handle(shard)?,
+            1000..1500 => self.advance_by_id(shard)?,
+            1500..2000 => self.read_by_handle(shard)?,
+            2000..2350 => self.read_by_id(shard)?,
+            2350..2500 => self.advance_by_old_handle()?,
+            2500..2800 => {
+                let any = self.any();
                 self.done.comparisons += 1;
-                self.checker.compare(&self.checker.ledger.shards[shard])?;
+                self.checker.compare(&self.checker.ledger.shards[any])?;
             }
-            3930..4050 => self.snapshot()?,
-            4050..4092 => self.change(shard)?,
-            _ => self.done.checkpoints += u64::from(self.round.checkpoint(&mut self.rng)?),
+            2800..2890 => self.snapshot()?,
+            2890..2930 => {
+                let any = if self.rng.one_in(64) { self.any() } else { shard };
+                self.change(any)?;
+            }
+            2930..2940 => {
+                self.done.checkpoints += u64::from(self.round.checkpoint(&mut self.rng)?);
+            }
+            2940..3940 => {
+                let shard = self.among(WINDOWS);
+                self.complete(shard)?;
+            }
+            3940..4076 => self.poll_or_cancel()?,
+            _ => self.wait_a_moment()?,
         }
         Ok(())
     }
 
-    fn hold(&mut self, shard: usize) -> Checked<Option<Held<S::Handle>>> {
+    fn among(&mut self, shards: Range<usize>) -> usize {
+        let n = self.rng.below(shards.len() as u64);
+        shards.start + usize::try_from(n).unwrap_or(0)
+    }
+
+    pub(crate) fn any(&mut self) -> usize {
+        self.among(0..self.checker.ledger.shards.len())
+    }
+
+    /// Half of the work is on two shards, so that threads meet.
+    fn plain(&mut self) -> usize {
+        let among = if self.rng.one_in(2) { 0..2 } else { PLAIN };
+        self.among(among)
+    }
+
+    pub(crate) fn hold(&mut self, shard: usize) -> Checked<Option<Held<S::Handle>>> {
         let held = &mut self.held[shard];
         if held.is_none() {
             let found = self.checker.look_up(&self.checker.ledger.shards[shard])?;
@@ -102,8 +135,11 @@ impl<'a, S: Subject> Worker<'a, S> {
     }
 
     /// Puts a handle on a life that has ended aside.
-    fn put_aside(&mut self, shard: usize) {
-        self.old.extend(self.held[shard].take());
+    pub(crate) fn put_aside(&mut self, shard: usize) {
+        let held = self.held[shard].take();
+        if PLAIN.contains(&shard) {
+            self.old.extend(held);
+        }
         if self.old.len() > OLD_HANDLES {
             self.old.pop_front();
         }
@@ -128,7 +164,7 @@ impl<'a, S: Subject> Worker<'a, S> {
         } else {
             seqnos::by_handle(self.progress(before), life.shard, life.incarnation)
         };
-        life.asked.fetch_max(asked, SeqCst);
+        life.asks(asked);
         let outcome = handle.advance(asked);
         self.done.advances_by_handle += 1;
         if outcome == Advance::Removed {
@@ -144,7 +180,7 @@ impl<'a, S: Subject> Worker<'a, S> {
 
     /// A handle was told that its life had ended: somebody has begun to end it, and no look-up
     /// finds it any more.
-    fn removed(&self, life: &Life) -> Checked {
+    pub(crate) fn removed(&self, life: &Life) -> Checked {
         let found = self.checker.subject.handle(life.shard).map(|handle| handle.incarnation());
         if life.ending.load(SeqCst) && found != Some(life.incarnation) {
             return Ok(());
@@ -152,7 +188,7 @@ impl<'a, S: Subject> Worker<'a, S> {
         self.checker.at_most(Invariant::TableIsTrue, life, life.incarnation.0, None)
     }
 
-    fn rose_from_the_dead(&self, life: &Life, asked: SeqNo) -> Checked {
+    pub(crate) fn rose_from_the_dead(&self, life: &Life, asked: SeqNo) -> Checked {
         self.checker.at_most(Invariant::RemovedStaysRemoved, life, asked, None)
     }
 
@@ -162,7 +198,7 @@ impl<'a, S: Subject> Worker<'a, S> {
         let before = life.has_seen();
         let ended = life.ended.load(SeqCst);
         let asked = seqnos::by_handle(self.progress(before) + 64, life.shard, life.incarnation);
-        life.asked.fetch_max(asked, SeqCst);
+        life.asks(asked);
         let outcome = handle.advance(asked);
         self.done.advances_by_old_handle += 1;
         if ended && outcome != Advance::Removed {
@@ -177,6 +213,7 @@ impl<'a, S: Subject> Worker<'a, S> {
         let life = view.current.and_then(|current| ledger.life(current));
         let before = life.as_ref().map_or(0, |life| life.has_seen());
         let asked = seqnos::by_id(self.progress(before), ledger.shard);
+        ledger.written_by_id.fetch_max(asked, Relaxed);
         ledger.asked_by_id.fetch_max(asked, SeqCst);
         let outcome = self.checker.subject.advance(ledger.shard, asked);
         self.done.advances_by_id += 1;
@@ -196,7 +233,7 @@ impl<'a, S: Subject> Worker<'a, S> {
     }
 
     /// A shard that is not tracked has answered.
-    fn ghost(&self, shard: &ShardLedger, number: SeqNo) -> super::Violation {
+    pub(crate) fn ghost(&self, shard: &ShardLedger, number: SeqNo) -> super::Violation {
         let who = (shard.shard, None);
         self.checker.violation(Invariant::TableIsTrue, who, Some(number), None)
     }
@@ -232,66 +269,5 @@ impl<'a, S: Subject> Worker<'a, S> {
         let snapshot = self.checker.subject.snapshot();
         self.done.snapshots += 1;
         self.checker.snapshot(&before, &snapshot)
-    }
-
-    /// Begins or ends a life of a shard, unless another thread is at it.
-    fn change(&mut self, shard: usize) -> Checked {
-        let ledger = &self.checker.ledger.shards[shard];
-        let Ok(mut changes) = ledger.changing.try_lock() else { return Ok(()) };
-        changes.count += 1;
-        let current = ledger.view().current;
-        let ending = current.and_then(|current| ledger.life(current));
-        let seen = ending.as_ref().map_or(0, |life| seqnos::progress(life.has_seen()));
-        let start = match self.rng.below(4) {
-            0 => 0,
-            1 => seqnos::start(seen + self.rng.below(4), ledger.shard, changes.count),
-            _ => seqnos::start(self.rng.below(seen + 1), ledger.shard, changes.count),
-        };
-        let new = NewShard::new(ledger.shard).at(start);
-        let subject = self.checker.subject;
-        let Some(ending) = ending else {
-            ledger.change_begins();
-            let added = subject.add(new);
-            self.done.adds += 1;
-            return self.begun(ledger, &mut changes, added, start);
-        };
-        ending.ending.store(true, SeqCst);
-        ledger.change_begins();
-        if self.rng.one_in(2) {
-            let reset = subject.reset(new);
-            ending.ended.store(true, SeqCst);
-            self.done.resets += 1;
-            return self.begun(ledger, &mut changes, reset, start);
-        }
-        let removed = subject.remove(ledger.shard);
-        ending.ended.store(true, SeqCst);
-        ledger.change_ends(None);
-        self.done.removes += 1;
-        if removed {
-            return Ok(());
-        }
-        self.checker.at_most(Invariant::TableIsTrue, &ending, ending.incarnation.0, None)
-    }
-
-    /// Records a life that was begun, and that it is new and begins where it was told to.
-    fn begun(
-        &self,
-        ledger: &ShardLedger,
-        changes: &mut Changes,
-        handle: Option<S::Handle>,
-        start: SeqNo,
-    ) -> Checked {
-        let Some(handle) = handle else { return Err(self.ghost(ledger, start)) };
-        let incarnation = handle.incarnation();
-        let Some(life) = ledger.life(incarnation).filter(|_| changes.newest < Some(incarnation))
-        else {
-            let (newest, who) = (changes.newest.map(|i| i.0 + 1), (ledger.shard, changes.newest));
-            let risen = Invariant::IncarnationsRise;
-            return Err(self.checker.violation(risen, who, newest, Some(incarnation.0)));
-        };
-        changes.newest = Some(incarnation);
-        let _ = life.start.set(start);
-        ledger.change_ends(Some(incarnation));
-        self.checker.saw(&life, start, handle.applied())
     }
 }

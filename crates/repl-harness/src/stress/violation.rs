@@ -1,6 +1,7 @@
 //! What the suite holds a subject to, and how it says that a promise was broken.
 
 use std::fmt;
+use std::time::Duration;
 
 use repl_core::{Incarnation, SeqNo, ShardId};
 
@@ -36,6 +37,28 @@ pub enum Invariant {
     RecoveredWithinAttempted,
     /// When all is done, every mark is the maximum of all that was asked.
     EndIsMaximum,
+    /// A wait that says that its seqno was reached is right.
+    ReachedIsReached,
+    /// A wait ends for the reason that it gives: its life was ended, the state closed, or the time
+    /// up.
+    WaitIsTrue,
+    /// A wait ends soon after its seqno is reached, its life ended, the state closed or the time
+    /// up. The violation says more in [`Violation::hung`].
+    WaitEnds,
+    /// Who learns of a mark sees what was written before the mark was moved there.
+    WrittenIsSeen,
+    /// A seqno is claimed by one thread at a time.
+    ClaimedOnce,
+    /// A seqno is not claimed any more once it is completed.
+    NoClaimAfterCompletion,
+    /// A claim that is let go frees its seqno.
+    FreedIsFree,
+    /// The mark passes no seqno that is neither completed nor skipped.
+    NoGapPassed,
+    /// The mark does not stay below what is completed next to it.
+    NoCompletionLost,
+    /// What a window says of a seqno agrees with what was done with it.
+    WindowIsTrue,
 }
 
 impl Invariant {
@@ -56,6 +79,16 @@ impl Invariant {
             Invariant::AcknowledgedWithinRecovered => ("acknowledged", "recovered"),
             Invariant::RecoveredWithinAttempted => ("recovered", "attempted"),
             Invariant::EndIsMaximum => ("the maximum asked for", "the end"),
+            Invariant::ReachedIsReached => ("awaited", "the mark that ended the wait"),
+            Invariant::WaitIsTrue => ("awaited", "what must follow"),
+            Invariant::WaitEnds => ("awaited", "the mark"),
+            Invariant::WrittenIsSeen => ("the mark", "written before it and seen"),
+            Invariant::ClaimedOnce => ("claimed", "free to be claimed"),
+            Invariant::NoClaimAfterCompletion => ("claimed", "not completed"),
+            Invariant::FreedIsFree => ("free", "free to be claimed"),
+            Invariant::NoGapPassed => ("the mark", "the end of what was completed next to it"),
+            Invariant::NoCompletionLost => ("the end of what is completed", "the mark"),
+            Invariant::WindowIsTrue => ("said of the seqno", "done with it"),
         }
     }
 }
@@ -76,6 +109,34 @@ pub struct Violation {
     pub greater: Option<SeqNo>,
     /// The seed of the run.
     pub seed: u64,
+    /// With [`Invariant::WaitEnds`]: more about the wait.
+    pub hung: Option<HungWait>,
+}
+
+/// A wait that should have ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HungWait {
+    /// What the thread did.
+    pub doing: &'static str,
+    /// Why the wait should have ended.
+    pub due: Due,
+    /// For how long it should have ended when it was found out.
+    pub due_for: Duration,
+    /// How many waits there were in all at that time.
+    pub waiting: usize,
+}
+
+/// Why a wait should have ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Due {
+    /// The mark is at the seqno or above.
+    Reached,
+    /// The life was ended.
+    Removed,
+    /// The state was closed.
+    Closed,
+    /// The time was up.
+    TimedOut,
 }
 
 impl fmt::Display for Violation {
@@ -87,6 +148,11 @@ impl fmt::Display for Violation {
         }
         write!(f, ", {lesser}: {}", Number(self.lesser))?;
         write!(f, ", {greater}: {}", Number(self.greater))?;
+        if let Some(HungWait { doing, due, due_for, waiting }) = self.hung {
+            let due = format!("{due:?}").to_lowercase();
+            let seconds = due_for.as_secs_f64();
+            write!(f, ", {due} {seconds:.1} s ago in {doing}, one of {waiting} waits")?;
+        }
         write!(f, "; seed {}", self.seed)
     }
 }

@@ -28,7 +28,8 @@ fn a_run_goes_on_from_what_an_earlier_one_left() {
     let dir = tempfile::tempdir().unwrap();
     for seed in [7, 8] {
         let dir = Some(dir.path().join("marks"));
-        let config = Config { threads: 2, duration: Duration::from_millis(300), seed, dir };
+        let duration = Duration::from_millis(300);
+        let config = Config { threads: 2, duration, seed, dir, ..Config::default() };
         assert!(stress::run(&config, |_| ()).unwrap().saves > 0);
     }
 }

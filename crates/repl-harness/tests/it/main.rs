@@ -3,3 +3,5 @@
 mod honest;
 mod planted;
 mod planted_bugs_are_caught;
+mod planted_life;
+mod planted_window;

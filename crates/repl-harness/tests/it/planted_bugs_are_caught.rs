@@ -3,19 +3,42 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use repl_harness::stress::{self, Config, Invariant, StressError};
+use repl_harness::stress::{self, Config, Due, HungWait, Invariant, StressError};
 
 use crate::planted::{Bug, Planted};
 
 /// Runs the suite until it fails, with each of a few seeds: in less than half a second each, and
 /// on a machine with much else to do at most ten.
 fn caught<B: Bug>(invariant: Invariant) {
+    caught_as::<B>(&[invariant]);
+}
+
+/// The same where either of these may be what is seen first.
+fn caught_as<B: Bug>(invariants: &[Invariant]) {
     for seed in [1, 2, 0xfeed] {
         let config = Config { duration: Duration::from_secs(10), seed, ..Config::default() };
         let result = stress::run_on::<Planted<B>>(&config, |_| ());
         let violation = result.as_ref().err().and_then(StressError::violation);
+        let right = |v: &stress::Violation| invariants.contains(&v.invariant) && v.seed == seed;
+        assert!(violation.is_some_and(right), "{result:?}");
+    }
+}
+
+/// The same for bugs that leave a wait hanging, for one of these reasons. The run ends all the same.
+fn hung<B: Bug>(due: &[Due]) {
+    for seed in [1, 2, 0xfeed] {
+        let config = Config {
+            duration: Duration::from_secs(10),
+            hung_after: Duration::from_secs(1),
+            seed,
+            ..Config::default()
+        };
+        let result = stress::run_on::<Planted<B>>(&config, |_| ());
+        let violation = result.as_ref().err().and_then(StressError::violation);
         let found = violation.map(|violation| (violation.invariant, violation.seed));
-        assert_eq!(found, Some((invariant, seed)), "{result:?}");
+        assert_eq!(found, Some((Invariant::WaitEnds, seed)), "{result:?}");
+        let hung = violation.and_then(|violation| violation.hung);
+        assert!(hung.is_some_and(|hung| due.contains(&hung.due)), "{result:?}");
     }
 }
 
@@ -74,6 +97,98 @@ fn a_shard_added_again_that_inherits_its_old_mark() {
 }
 
 #[test]
+fn a_mark_that_is_taken_for_reaching_a_seqno_too_early() {
+    struct Early;
+    impl Bug for Early {
+        const REACHED_EARLY_BY: u64 = 1;
+    }
+    caught::<Early>(Invariant::ReachedIsReached);
+}
+
+#[test]
+fn a_seqno_claimed_twice_at_once() {
+    struct Twice;
+    impl Bug for Twice {
+        const CLAIMS_TWICE: bool = true;
+    }
+    caught::<Twice>(Invariant::ClaimedOnce);
+}
+
+#[test]
+fn a_seqno_claimed_after_it_was_completed() {
+    struct Again;
+    impl Bug for Again {
+        const CLAIMS_COMPLETED: bool = true;
+    }
+    caught::<Again>(Invariant::NoClaimAfterCompletion);
+}
+
+#[test]
+fn a_completion_that_is_lost() {
+    struct Loses;
+    impl Bug for Loses {
+        const LOSES_COMPLETIONS: bool = true;
+    }
+    // The mark stays behind, or the seqno is given out again.
+    caught_as::<Loses>(&[Invariant::NoCompletionLost, Invariant::NoClaimAfterCompletion]);
+}
+
+#[test]
+fn a_mark_that_passes_a_gap() {
+    struct Passes;
+    impl Bug for Passes {
+        const PASSES_GAPS: bool = true;
+    }
+    caught::<Passes>(Invariant::NoGapPassed);
+}
+
+#[test]
+fn a_claim_that_is_dropped_and_not_free_again() {
+    struct Keeps;
+    impl Bug for Keeps {
+        const KEEPS_DROPPED_CLAIMS: bool = true;
+    }
+    caught::<Keeps>(Invariant::FreedIsFree);
+}
+
+#[test]
+fn a_wait_that_looks_only_before_it_queues() {
+    struct OneLook;
+    impl Bug for OneLook {
+        const NO_SECOND_LOOK: bool = true;
+    }
+    // What goes by unseen may be any of them.
+    hung::<OneLook>(&[Due::Reached, Due::Removed, Due::Closed]);
+}
+
+#[test]
+fn an_advance_that_forgets_to_wake() {
+    struct Forgets;
+    impl Bug for Forgets {
+        const FORGETS_TO_WAKE: bool = true;
+    }
+    hung::<Forgets>(&[Due::Reached]);
+}
+
+#[test]
+fn a_close_that_forgets_one_who_waits() {
+    struct Forgets;
+    impl Bug for Forgets {
+        const CLOSE_FORGETS_ONE: bool = true;
+    }
+    hung::<Forgets>(&[Due::Closed]);
+}
+
+#[test]
+fn a_removal_that_forgets_one_who_waits() {
+    struct Forgets;
+    impl Bug for Forgets {
+        const REMOVE_FORGETS_ONE: bool = true;
+    }
+    hung::<Forgets>(&[Due::Removed]);
+}
+
+#[test]
 fn a_violation_says_what_where_and_with_which_seed() {
     let violation = stress::Violation {
         invariant: Invariant::CheckpointedWithinFlushed,
@@ -82,10 +197,29 @@ fn a_violation_says_what_where_and_with_which_seed() {
         lesser: Some(32),
         greater: None,
         seed: 42,
+        hung: None,
     };
     assert_eq!(
         violation.to_string(),
         "CheckpointedWithinFlushed is broken: shard 3 (incarnation 17), checkpointed: 0x20, \
          flushed: none; seed 42"
+    );
+
+    let hung = HungWait {
+        doing: "wait_for",
+        due: Due::Reached,
+        due_for: Duration::from_millis(10_040),
+        waiting: 7,
+    };
+    let violation = stress::Violation {
+        invariant: Invariant::WaitEnds,
+        greater: Some(33),
+        hung: Some(hung),
+        ..violation
+    };
+    assert_eq!(
+        violation.to_string(),
+        "WaitEnds is broken: shard 3 (incarnation 17), awaited: 0x20, the mark: 0x21, \
+         reached 10.0 s ago in wait_for, one of 7 waits; seed 42"
     );
 }
