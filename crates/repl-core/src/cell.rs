@@ -139,7 +139,6 @@ impl Cell {
             return Completed::in_form(self.applied(), &[]);
         }
         let (mut above, window) = self.waiters.completed();
-        let window = window.and_then(|window| window.upgrade());
         if let Some(window) = &window {
             window.add_completed(&mut above);
         }

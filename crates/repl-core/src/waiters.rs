@@ -50,7 +50,7 @@
 //! passed them, under the lock: what is completed is found in the mark or in the ranges.
 
 use std::collections::BTreeMap;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::task::{Poll, Waker};
 
 use crate::ids::SeqNo;
@@ -201,9 +201,10 @@ impl Waiters {
         self.with(|held, _| held.completed.highest())
     }
 
-    /// The ranges completed above the mark, where some may be.
-    pub(crate) fn completed(&self) -> (Ranges, Option<Window>) {
-        self.with(|held, _| (held.completed.clone(), held.window.clone()))
+    /// The ranges completed above the mark, and the window as it was then: one that closes right
+    /// after them would leave what is completed in it in neither.
+    pub(crate) fn completed(&self) -> (Ranges, Option<Arc<window::Core>>) {
+        self.with(|held, _| (held.completed.clone(), held.window.as_ref().and_then(Weak::upgrade)))
     }
 
     /// Lets every advance from outside tell `window`. False where there is one.

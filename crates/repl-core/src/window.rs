@@ -29,6 +29,7 @@
 
 mod claim;
 mod core;
+mod open;
 mod outcome;
 mod ring;
 
@@ -43,6 +44,7 @@ use crate::shard::Shard;
 
 pub use self::claim::Claim;
 pub(crate) use self::core::Core;
+use self::open::Open;
 pub use self::outcome::{ClaimError, Completion, WindowError, WindowFull};
 
 /// Lets many threads apply the segments of one shard in any order. Each [claims](Self::claim) a
@@ -50,7 +52,7 @@ pub use self::outcome::{ClaimError, Completion, WindowError, WindowFull};
 /// prefix of what is completed.
 ///
 /// Share it by reference or in an [`Arc`]; claims may outlive it. Claims and completions within
-/// 16,384 seqnos of the mark take no lock.
+/// 16,384 seqnos of the mark take no lock, unless a seqno as high was skipped or claimed from afar.
 ///
 /// ```
 /// use repl_core::{ApplyWindow, ReplicationState, SeqRange, ShardId};
@@ -83,7 +85,7 @@ pub use self::outcome::{ClaimError, Completion, WindowError, WindowFull};
 /// An advance of the shard from elsewhere counts as a skip up to its seqno. A shard has one window at
 /// a time.
 pub struct ApplyWindow {
-    core: Arc<Core>,
+    core: Arc<Open>,
 }
 
 impl ApplyWindow {
@@ -164,12 +166,15 @@ impl ApplyWindow {
     /// As [`complete`](Self::complete), but where the window is full it blocks until there is room.
     ///
     /// # Errors
-    /// [`WaitError::Removed`] and [`WaitError::Closed`]; the seqno is not completed.
+    /// [`WaitError::Closed`]; the seqno is not completed.
     pub fn complete_blocking(&self, seqno: SeqNo) -> Result<Completion, WaitError> {
         loop {
             match self.complete(seqno) {
                 Ok(completion) => return Ok(completion),
-                Err(full) => self.wait_for_room(full)?,
+                Err(full) => match self.wait_for_room(full) {
+                    Err(WaitError::Removed) => return Ok(Completion::Removed),
+                    waited => waited?,
+                },
             }
         }
     }

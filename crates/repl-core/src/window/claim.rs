@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::core::{Core, Place};
+use super::core::Place;
+use super::open::Open;
 use super::outcome::Completion;
 use crate::ids::SeqNo;
 
@@ -12,13 +13,13 @@ use crate::ids::SeqNo;
 #[must_use = "dropping a claim frees its seqno"]
 pub struct Claim {
     /// `None` once completed.
-    core: Option<Arc<Core>>,
+    core: Option<Arc<Open>>,
     seqno: SeqNo,
     place: Place,
 }
 
 impl Claim {
-    pub(super) fn new(core: Arc<Core>, seqno: SeqNo, place: Place) -> Self {
+    pub(super) fn new(core: Arc<Open>, seqno: SeqNo, place: Place) -> Self {
         Claim { core: Some(core), seqno, place }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::open::Open;
 use super::outcome::{ClaimError, Completion, WindowError, WindowFull};
 use super::ring::{Ring, State};
 use crate::ids::SeqNo;
@@ -30,7 +31,7 @@ pub(super) enum Place {
 
 impl Core {
     /// For a shard that has no window yet.
-    pub(super) fn attached(shard: Shard, capacity: u64) -> Result<Arc<Self>, WindowError> {
+    pub(super) fn attached(shard: Shard, capacity: u64) -> Result<Arc<Open>, WindowError> {
         let core = Arc::new(Core {
             shard,
             capacity,
@@ -47,7 +48,7 @@ impl Core {
         }
         // From now on whoever completes a range notes it here.
         core.note_far(cell.highest_in_a_range().unwrap_or(0));
-        Ok(core)
+        Ok(Open::new(core))
     }
 
     pub(super) fn shard(&self) -> &Shard {
@@ -78,11 +79,11 @@ impl Core {
                 return self.claim_near(seqno);
             }
             return locked(&self.far_claims, |claims| {
+                if self.contains(seqno) {
+                    return Err(ClaimError::AlreadyCompleted);
+                }
                 if claims.contains(&seqno) {
                     return Err(ClaimError::Claimed);
-                }
-                if self.is_in_a_range(seqno) {
-                    return Err(ClaimError::AlreadyCompleted);
                 }
                 self.claim_near(seqno)
             });
@@ -104,11 +105,11 @@ impl Core {
     /// False where the seqno is near.
     fn claim_far(&self, seqno: SeqNo) -> Result<bool, ClaimError> {
         locked(&self.far_claims, |claims| {
+            if self.contains(seqno) {
+                return Err(ClaimError::AlreadyCompleted);
+            }
             if claims.contains(&seqno) {
                 return Err(ClaimError::Claimed);
-            }
-            if self.is_in_a_range(seqno) {
-                return Err(ClaimError::AlreadyCompleted);
             }
             self.far.fetch_max(seqno, Ordering::AcqRel);
             let far = seqno.saturating_sub(self.shard.cell().meet()) > self.ring.len();
@@ -141,8 +142,13 @@ impl Core {
     #[inline]
     pub(super) fn complete(&self, seqno: SeqNo) -> Result<Completion, WindowFull> {
         let at = self.shard.applied();
-        self.distance(seqno, at)?;
-        Ok(self.complete_after(at, seqno))
+        if self.shard.is_removed() {
+            return Ok(Completion::Removed);
+        }
+        Ok(match self.distance(seqno, at)? {
+            None => Completion::AlreadyCompleted { mark: at },
+            Some(_) => self.complete_after(at, seqno),
+        })
     }
 
     /// Completes a seqno that the window reaches from a mark that was seen.
@@ -190,9 +196,11 @@ impl Core {
         if cell.is_removed() {
             return Ok(Completion::Removed);
         }
-        self.distance(range.first, at)?;
         if range.is_empty() || range.last <= at || cell.ranges_cover(range) {
             return Ok(Completion::AlreadyCompleted { mark: at });
+        }
+        if range.first.saturating_sub(at) > self.capacity {
+            return Err(self.full(range.first));
         }
         Ok(self.complete_far(range))
     }
@@ -233,16 +241,20 @@ impl Core {
             || seqno <= cell.applied() // it left the ranges as the mark passed it
     }
 
-    /// How far above the mark, `None` for not at all.
+    /// How far above the mark a seqno lies that is left to be done; `None` where it is completed, as
+    /// far as that is known without looking into the ring.
     #[inline]
     fn distance(&self, seqno: SeqNo, at: SeqNo) -> Result<Option<u64>, WindowFull> {
         match seqno.checked_sub(at) {
             None | Some(0) => Ok(None),
-            Some(distance) if distance > self.capacity => {
-                Err(WindowFull { seqno, resume_at: seqno - self.capacity })
-            }
-            distance => Ok(distance),
+            Some(distance) if distance <= self.capacity => Ok(Some(distance)),
+            Some(_) if self.is_in_a_range(seqno) => Ok(None),
+            Some(_) => Err(self.full(seqno)),
         }
+    }
+
+    fn full(&self, seqno: SeqNo) -> WindowFull {
+        WindowFull { seqno, resume_at: seqno - self.capacity }
     }
 
     /// Moves the mark over all that is completed next to it.
@@ -282,11 +294,9 @@ impl Core {
             seqno = seqno.saturating_add(1);
         }
     }
-}
 
-/// What is completed stays so, in the cell; then the shard may have another window.
-impl Drop for Core {
-    fn drop(&mut self) {
+    /// What is completed stays so, in the cell; then the shard may have another window.
+    pub(super) fn close(&self) {
         let mut completed = Ranges::default();
         self.add_completed(&mut completed);
         let cell = self.shard.cell();

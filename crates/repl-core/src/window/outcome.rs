@@ -9,8 +9,8 @@ use crate::reached::WaitError;
 /// What came of completing a seqno.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Completion {
-    /// This call completed it. (Where others complete it at the very same time, they may be told so
-    /// too.)
+    /// This call completed it. Of calls without a claim that complete the same seqno at the very
+    /// same time, more than one may be told so.
     Completed {
         /// The mark right after: below the seqno as long as an earlier one is missing.
         mark: SeqNo,
