@@ -1,5 +1,5 @@
-//! What the benches share: the bare work, the design that this project grew from, shard ids, and
-//! rounds.
+//! What the benches share: the bare work, the design that this project grew from, peers made of
+//! other crates, tasks, pairs of threads, shard ids, and rounds.
 //!
 //! ```
 //! let marks = benches::seed::Marks::new(&benches::dense_ids(4));
@@ -8,8 +8,11 @@
 //! ```
 
 pub mod bare;
+pub mod peers;
 pub mod rounds;
 pub mod seed;
+pub mod tasks;
+pub mod threads;
 
 use repl_core::{ReplicationState, ShardId};
 

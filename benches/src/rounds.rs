@@ -22,16 +22,17 @@ pub fn contender<'a>(name: &'a str, bench: impl FnMut(&mut Bencher<'_>) + 'a) ->
 
 /// Measures the contenders of one kind of work in [`ROUNDS`] turns, as `work/contender/round`.
 pub fn rounds(c: &mut Criterion, work: &str, contenders: Vec<Contender<'_>>) {
-    turns(c, ROUNDS, work, contenders);
+    rounds_of(c, ROUNDS, work, contenders);
 }
 
 /// Measures the contenders of one kind of work at one of several sizes in [`ROUNDS_OVER_SIZES`]
 /// turns, as `work_size/contender/round`: `cargo xtask bench` draws them over the sizes.
 pub fn rounds_at(c: &mut Criterion, work: &str, size: u64, contenders: Vec<Contender<'_>>) {
-    turns(c, ROUNDS_OVER_SIZES, &format!("{work}_{size}"), contenders);
+    rounds_of(c, ROUNDS_OVER_SIZES, &format!("{work}_{size}"), contenders);
 }
 
-fn turns(c: &mut Criterion, rounds: u32, work: &str, mut contenders: Vec<Contender<'_>>) {
+/// Measures the contenders of one kind of work in so many turns, as `work/contender/round`.
+pub fn rounds_of(c: &mut Criterion, rounds: u32, work: &str, mut contenders: Vec<Contender<'_>>) {
     for round in 0..rounds {
         for (name, bench) in &mut contenders {
             let mut group = c.benchmark_group(work);

@@ -5,6 +5,7 @@ mod draw;
 mod medians;
 mod plots;
 mod report;
+mod rows;
 
 use std::fs;
 use std::path::Path;
@@ -32,7 +33,7 @@ pub(crate) fn run(args: &Args) -> Done {
         }
         cargo("bench", &["--locked", "-p", "benches"]).run()?;
         let mut figures = String::new();
-        for figure in ["memory", "background"] {
+        for figure in ["memory", "waiters", "background"] {
             let arguments = ["--locked", "--release", "-p", "benches", "--bin", figure];
             figures += &cargo("run", &arguments).output()?;
         }

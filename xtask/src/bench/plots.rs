@@ -83,6 +83,37 @@ const PLOTS: &[Plot] = &[
             peer("save_over_shards", "bare_bincode", "bare system calls, bincode"),
         ],
     },
+    Plot {
+        file: "waiting.svg",
+        title: "An advance over the number of waiters",
+        about: "An advance beside waiters whose seqnos lie above it, and one that wakes one of them. \
+                A tokio watch and event-listener wake every waiter, so what is drawn is the whole \
+                of it: the advance, the wake-ups, and that each who was woken looks and waits again.",
+        x: "waiters",
+        y: "time of an advance and its wake-ups",
+        operations: 1,
+        lines: &[
+            ours("advance_over_waiters", "advance_below", "ours, reaching nobody"),
+            ours("advance_over_waiters", "wake_one", "ours, reaching one"),
+            peer("advance_over_waiters", "tokio_watch", "tokio watch, reaching one"),
+            peer("advance_over_waiters", "event_listener", "event-listener, reaching one"),
+        ],
+    },
+    Plot {
+        file: "window.svg",
+        title: "Completing out of order over the size of the window",
+        about: "Two threads complete every other seqno of a shuffled window each, and meet at its \
+                end: ours, and sets of completed seqnos behind a `Mutex`. Seqnos more than 16,384 \
+                above the mark are ranges behind a lock with ours as well.",
+        x: "seqnos of a window",
+        y: "time of a completion of each thread",
+        operations: 1,
+        lines: &[
+            ours("complete_over_window", "ours", "ours"),
+            peer("complete_over_window", "rangemap", "Mutex, rangemap's RangeInclusiveSet"),
+            peer("complete_over_window", "btree_set", "Mutex, BTreeSet of seqnos"),
+        ],
+    },
 ];
 
 /// The part of the page that shows the plots.

@@ -10,114 +10,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::medians::{medians, spread};
-
-/// One row of the report: how `ours` compares with `peer` in one criterion group.
-struct Row {
-    work: &'static str,
-    group: &'static str,
-    peer: &'static str,
-    /// How many operations criterion takes for one.
-    operations: u32,
-    bar: Bar,
-}
-
-/// What was set out to reach.
-enum Bar {
-    /// At most so many times the peer's time.
-    AtMost(f64),
-    /// At least so many times faster than the peer.
-    Faster(f64),
-}
-
-/// The benches of marks time so many operations at once, so that the loop weighs nothing.
-const BATCH: u32 = 256;
-
-const ROWS: &[Row] = &[
-    Row {
-        work: "read through a handle, to a raw atomic load",
-        group: "read",
-        peer: "raw_load",
-        operations: BATCH,
-        bar: Bar::AtMost(2.0),
-    },
-    Row {
-        work: "advance through a handle, to a raw `fetch_max`",
-        group: "advance",
-        peer: "raw_fetch_max",
-        operations: BATCH,
-        bar: Bar::AtMost(1.2),
-    },
-    Row {
-        work: "stale advance, to a raw atomic load",
-        group: "stale_advance",
-        peer: "raw_load",
-        operations: BATCH,
-        bar: Bar::AtMost(3.0),
-    },
-    Row {
-        work: "read by id while shards come and go, to the seed",
-        group: "read_by_id",
-        peer: "seed",
-        operations: BATCH,
-        bar: Bar::AtMost(0.75),
-    },
-    Row {
-        work: "advance by id while shards come and go, to the seed",
-        group: "advance_by_id",
-        peer: "seed",
-        operations: BATCH,
-        bar: Bar::AtMost(1.0),
-    },
-    Row {
-        work: "two threads on neighbouring shards, to raw padded atomics",
-        group: "two_threads_neighbours",
-        peer: "raw_padded",
-        operations: BATCH,
-        bar: Bar::AtMost(1.1),
-    },
-    Row {
-        work: "snapshot of 1,024 shards, to the seed",
-        group: "snapshot_1024",
-        peer: "seed",
-        operations: 1,
-        bar: Bar::Faster(10.0),
-    },
-    Row {
-        work: "snapshot of 65,536 shards, to the seed",
-        group: "snapshot_65536",
-        peer: "seed",
-        operations: 1,
-        bar: Bar::Faster(10.0),
-    },
-    Row {
-        work: "bincode encode and seal, 65,536 shards, to memcpy and CRC32C of the same bytes",
-        group: "bincode_seal_65536",
-        peer: "memcpy_crc32c",
-        operations: 1,
-        bar: Bar::AtMost(2.0),
-    },
-    Row {
-        work: "JSON open and decode, 65,536 dense ids, to `serde_json` into the seed's map",
-        group: "json_open_65536_dense",
-        peer: "seed",
-        operations: 1,
-        bar: Bar::Faster(1.8),
-    },
-    Row {
-        work: "JSON open and decode, 65,536 64-bit ids, to `serde_json` into the seed's map",
-        group: "json_open_65536_wide",
-        peer: "seed",
-        operations: 1,
-        bar: Bar::Faster(1.8),
-    },
-    Row {
-        work: "FileStore save of 1,024 shards, to its bare system calls",
-        group: "file_save_1024",
-        peer: "bare_system_calls",
-        operations: 1,
-        bar: Bar::AtMost(1.15),
-    },
-];
+use super::rows::{Bar, ROWS, Row};
 
 /// The page, up to its plots.
 pub(super) fn report(criterion: &Path, figures: &[Value]) -> Result<String, Box<dyn Error>> {
@@ -133,33 +26,14 @@ pub(super) fn report(criterion: &Path, figures: &[Value]) -> Result<String, Box<
         machine(),
     );
     for row in ROWS {
-        let ours = medians(criterion, row.group, "ours")?;
-        let peer = medians(criterion, row.group, row.peer)?;
-        let (bar, invert) = match row.bar {
-            Bar::AtMost(bar) => (format!("at most {bar}"), false),
-            Bar::Faster(bar) => (format!("at least {bar} times faster"), true),
-        };
-        let ratio = |(round, ours): (&u32, &f64)| {
-            let ratio = ours / peer.get(round)?;
-            Some(if invert { ratio.recip() } else { ratio })
-        };
-        let ratios: Vec<f64> = ours.iter().filter_map(ratio).collect();
-        let (ratio, low, high) = spread(ratios).ok_or("no rounds were measured")?;
-        let reached = match row.bar {
-            Bar::AtMost(bar) => ratio <= bar,
-            Bar::Faster(bar) => ratio >= bar,
-        };
-        writeln!(
-            out,
-            "| {} | {bar} | {ratio:.2} | {low:.2} to {high:.2} | {} | {} | {} |",
-            row.work,
-            time(&ours, row.operations),
-            time(&peer, row.operations),
-            if reached { "yes" } else { "no" },
-        )?;
+        writeln!(out, "{}", work_row(criterion, row)?)?;
     }
     out.push_str(
-        "\nTimes are of one operation; with two threads, of one operation of each.\n\n\
+        "\nTimes are of one operation; with two threads, of one operation of each. Who waits is a \
+         task of one small executor, the same for every contender (`benches/src/tasks.rs`): what is \
+         timed is the advance, the wakers that it calls, and each poll of a task that was woken. \
+         Threads that block, or complete out of order, are pinned to cores. The peers that \
+         had to be put together are in `benches/src/peers.rs`.\n\n\
          | figure | bar | measured | reached |\n| --- | --- | --- | --- |\n",
     );
     for figure in figures {
@@ -168,7 +42,42 @@ pub(super) fn report(criterion: &Path, figures: &[Value]) -> Result<String, Box<
     Ok(out)
 }
 
+fn work_row(criterion: &Path, row: &Row) -> Result<String, Box<dyn Error>> {
+    let ours = medians(criterion, row.group, "ours")?;
+    let peer = medians(criterion, row.group, row.peer)?;
+    let invert = !matches!(row.bar, Bar::AtMost(_));
+    let ratio = |(round, ours): (&u32, &f64)| {
+        let ratio = ours / peer.get(round)?;
+        Some(if invert { ratio.recip() } else { ratio })
+    };
+    let ratios: Vec<f64> = ours.iter().filter_map(ratio).collect();
+    let (ratio, low, high) = spread(ratios).ok_or("no rounds were measured")?;
+    let yes_or_no = |reached| if reached { "yes" } else { "no" };
+    let (bar, reached) = match row.bar {
+        Bar::AtMost(bar) => (format!("at most {bar}"), yes_or_no(ratio <= bar)),
+        Bar::Faster(bar) => (format!("at least {bar} times faster"), yes_or_no(ratio >= bar)),
+        Bar::None => ("none: times faster".to_owned(), "-"),
+    };
+    Ok(format!(
+        "| {} | {bar} | {} | {} to {} | {} | {} | {reached} |",
+        row.work,
+        times(ratio),
+        times(low),
+        times(high),
+        time(&ours, row.operations),
+        time(&peer, row.operations),
+    ))
+}
+
+/// A ratio to as many digits as say something.
+fn times(ratio: f64) -> String {
+    if ratio < 100.0 { format!("{ratio:.2}") } else { format!("{ratio:.0}") }
+}
+
 fn figure_row(figure: &Value) -> Option<String> {
+    if let Some(waiters) = figure["waiters"].as_u64() {
+        return waiters_row(figure, waiters);
+    }
     let shards = figure["shards"].as_u64()?;
     if let Some(bytes) = figure["bytes_a_shard"].as_u64() {
         let reached = if bytes <= 160 { "yes" } else { "no" };
@@ -184,6 +93,16 @@ fn figure_row(figure: &Value) -> Option<String> {
     Some(format!(
         "| background checkpoints of {shards} shards, {codec}, {saves:.1} a second, every mark \
          moving: CPU of their thread | at most {bar} % of a core | {percent:.2} % | {reached} |"
+    ))
+}
+
+fn waiters_row(figure: &Value, waiters: u64) -> Option<String> {
+    let (bytes, left) = (figure["bytes_a_waiter"].as_u64()?, figure["bytes_left"].as_u64()?);
+    let reached = if bytes < 200 && left <= 4096 { "yes" } else { "no" };
+    Some(format!(
+        "| memory of {waiters} waiters on one shard, each a future and its place in the queue (dhat) \
+         | under 200 bytes a waiter; once they are dropped, at most 4096 bytes more than before | \
+         {bytes} bytes a waiter; {left} bytes | {reached} |"
     ))
 }
 
@@ -215,4 +134,45 @@ fn machine() -> String {
 fn output(program: &str, arguments: &[&str]) -> Result<String, Box<dyn Error>> {
     let output = Command::new(program).args(arguments).output()?;
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::medians::tests::put;
+    use super::*;
+
+    fn row(bar: Bar) -> Row {
+        Row { work: "advance", group: "advance", peer: "peer", operations: 2, bar }
+    }
+
+    #[test]
+    fn a_row_gives_the_median_of_the_ratios_and_whether_it_reaches_the_bar() {
+        let dir = tempfile::tempdir().unwrap();
+        for (round, nanoseconds) in [("0", 30.0), ("1", 20.0), ("2", 10.0)] {
+            put(dir.path(), "advance", &format!("ours_{round}"), nanoseconds);
+            put(dir.path(), "advance", &format!("peer_{round}"), 40.0);
+        }
+        let of = |bar| work_row(dir.path(), &row(bar)).unwrap();
+        assert_eq!(
+            of(Bar::AtMost(0.4)),
+            "| advance | at most 0.4 | 0.50 | 0.25 to 0.75 | 10.0 ns | 20.0 ns | no |"
+        );
+        assert!(of(Bar::AtMost(0.5)).ends_with("| yes |"));
+        assert!(of(Bar::Faster(2.0)).contains("| 2.00 | 1.33 to 4.00 |"));
+        assert!(of(Bar::Faster(2.5)).ends_with("| no |"));
+        assert!(of(Bar::None).contains("| none: times faster | 2.00 |"));
+        assert!(of(Bar::None).ends_with("| - |"));
+    }
+
+    #[test]
+    fn waiters_have_to_be_small_and_to_leave_nothing_behind() {
+        let reached = |bytes, left| {
+            let figure = serde_json::json!(
+                { "waiters": 9, "bytes_a_waiter": bytes, "bytes_left": left }
+            );
+            figure_row(&figure).unwrap().ends_with("| yes |")
+        };
+        assert!(reached(199, 4096) && !reached(200, 0) && !reached(1, 4097));
+        assert_eq!(figure_row(&serde_json::json!({ "waiters": 9 })), None);
+    }
 }

@@ -1,0 +1,215 @@
+//! Advancing while others wait, and waking them: ours, and the peers that one would take instead.
+//!
+//! The waiters are tasks of one small executor, the same for every contender. Each awaits a seqno
+//! of its own, and then the one that lies as many further as there are waiters. What is counted is
+//! the advance, the wakers that it calls, and every poll of a task that was woken: it looks, and
+//! waits again.
+#![expect(clippy::unwrap_used, reason = "a bench may stop")]
+
+use std::convert::Infallible;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use benches::peers::{CondvarMark, EventMark};
+use benches::rounds::{
+    Contender, contender, criterion, criterion_over_sizes, rounds, rounds_at, rounds_of,
+};
+use benches::tasks::Tasks;
+use benches::threads::{Cores, pair};
+use criterion::{Bencher, Criterion, criterion_group, criterion_main};
+use repl_core::{ReplicationState, Shard, ShardId};
+use tokio::sync::watch;
+
+const WAITERS: u64 = 10_000;
+
+/// The powers of 10 up to a hundred thousand.
+const OVER_WAITERS: [u64; 6] = [1, 10, 100, 1000, 10_000, 100_000];
+
+/// No bench comes here.
+const FAR: u64 = 1 << 60;
+
+/// A blocked thread is woken late now and then: many short turns.
+const ROUND_TRIP_ROUNDS: u32 = 31;
+
+fn single() -> Shard {
+    ReplicationState::single().shard(ShardId::SINGLE).unwrap()
+}
+
+/// Advances that reach nobody: beside `waiters` who wait for later ones, and with nobody there.
+fn advance_below(name: &str, waiters: u64) -> Contender<'_> {
+    let (shard, mut at) = (single(), 0);
+    let tasks = Tasks::new((FAR..FAR + waiters).map(|first| ours(shard.clone(), first, waiters)));
+    contender(name, move |b| {
+        let _wait = &tasks;
+        b.iter(|| {
+            at += 1;
+            black_box(&shard).advance(at)
+        });
+    })
+}
+
+async fn ours(shard: Shard, mut next: u64, step: u64) -> Infallible {
+    loop {
+        shard.reached(next).await.unwrap();
+        next += step;
+    }
+}
+
+/// Advances of which each reaches one of the waiters.
+fn wake_one_of(name: &str, waiters: u64) -> Contender<'_> {
+    let shard = single();
+    let tasks = (1..=waiters).map(|next| ours(shard.clone(), next, waiters));
+    waking(name, 1, Tasks::new(tasks), move |at| _ = shard.advance(at))
+}
+
+/// Sends to tokio's watch, where the waiters await `first`, `first + 1`, ...: every one is woken.
+fn watch_tasks(first: u64, waiters: u64) -> Contender<'static> {
+    async fn task(mut mark: watch::Receiver<u64>, mut next: u64, step: u64) -> Infallible {
+        loop {
+            drop(mark.wait_for(|at| *at >= next).await.unwrap());
+            next += step;
+        }
+    }
+    let (mark, _) = watch::channel(0);
+    let tasks = (first..first + waiters).map(|next| task(mark.subscribe(), next, waiters));
+    waking("tokio_watch", waiters, Tasks::new(tasks), move |at| _ = mark.send_replace(at))
+}
+
+/// The same with event-listener.
+fn event_tasks(first: u64, waiters: u64) -> Contender<'static> {
+    async fn task(mark: Arc<EventMark>, mut next: u64, step: u64) -> Infallible {
+        loop {
+            mark.reached(next).await;
+            next += step;
+        }
+    }
+    let mark = Arc::new(EventMark::default());
+    let tasks = (first..first + waiters).map(|next| task(Arc::clone(&mark), next, waiters));
+    waking("event_listener", waiters, Tasks::new(tasks), move |at| mark.advance(at))
+}
+
+/// Advances to 1, 2, 3, ..., each of which wakes so many.
+fn waking<'a>(
+    name: &'a str,
+    woken: u64,
+    mut tasks: Tasks,
+    advance: impl Fn(u64) + 'a,
+) -> Contender<'a> {
+    let (mut at, woken) = (0, usize::try_from(woken).unwrap());
+    contender(name, move |b| {
+        b.iter(|| {
+            at += 1;
+            advance(at);
+            assert_eq!(tasks.run(), woken);
+        });
+    })
+}
+
+fn below_the_target(c: &mut Criterion) {
+    let contenders = vec![
+        advance_below("ours", WAITERS),
+        advance_below("nobody", 0),
+        watch_tasks(FAR, WAITERS),
+        event_tasks(FAR, WAITERS),
+    ];
+    rounds(c, "advance_below_10000", contenders);
+}
+
+fn wake_one(c: &mut Criterion) {
+    let contenders =
+        vec![wake_one_of("ours", WAITERS), watch_tasks(1, WAITERS), event_tasks(1, WAITERS)];
+    rounds(c, "wake_one_of_10000", contenders);
+}
+
+fn over_waiters(c: &mut Criterion) {
+    for waiters in OVER_WAITERS {
+        let contenders = vec![
+            advance_below("advance_below", waiters),
+            wake_one_of("wake_one", waiters),
+            watch_tasks(1, waiters),
+            event_tasks(1, waiters),
+        ];
+        rounds_at(c, "advance_over_waiters", waiters, contenders);
+    }
+}
+
+/// What a round trip needs.
+trait Mark: Sync {
+    fn advance(&self, to: u64);
+    fn wait_for(&self, seqno: u64);
+}
+
+impl Mark for Shard {
+    fn advance(&self, to: u64) {
+        Shard::advance(self, to);
+    }
+
+    fn wait_for(&self, seqno: u64) {
+        Shard::wait_for(self, seqno).unwrap();
+    }
+}
+
+impl Mark for CondvarMark {
+    fn advance(&self, to: u64) {
+        CondvarMark::advance(self, to);
+    }
+
+    fn wait_for(&self, seqno: u64) {
+        CondvarMark::wait_for(self, seqno);
+    }
+}
+
+/// Two threads in turn: each advances one mark and blocks until the other mark follows.
+fn round_trip(c: &mut Criterion) {
+    for (work, cores) in [("round_trip_one_core", Cores::One), ("round_trip_two_cores", Cores::Two)]
+    {
+        let (ours, theirs) = ([single(), single()], Default::default());
+        let contenders = vec![
+            contender("ours", round_trips(cores, ours)),
+            contender("mutex_condvar", round_trips::<CondvarMark>(cores, theirs)),
+        ];
+        rounds_of(c, ROUND_TRIP_ROUNDS, work, contenders);
+    }
+}
+
+fn round_trips<M: Mark>(cores: Cores, marks: [M; 2]) -> impl FnMut(&mut Bencher<'_>) {
+    let mut at = 0;
+    move |b| {
+        let [there, back] = &marks;
+        b.iter_custom(|trips| {
+            let (first, last) = (at + 1, at + 1 + trips);
+            at = last;
+            let trip = |seqno| {
+                there.advance(seqno);
+                back.wait_for(seqno);
+            };
+            let trips = || {
+                trip(first); // by then the other thread runs
+                let start = Instant::now();
+                (first + 1..=last).for_each(trip);
+                start.elapsed()
+            };
+            let answers = || {
+                for seqno in first..=last {
+                    there.wait_for(seqno);
+                    back.advance(seqno);
+                }
+            };
+            pair(cores, trips, answers)
+        });
+    }
+}
+
+fn short() -> Criterion {
+    criterion_over_sizes().measurement_time(Duration::from_millis(150))
+}
+
+criterion_group! {
+    name = waiting;
+    config = criterion();
+    targets = below_the_target, wake_one
+}
+criterion_group! { name = blocking; config = short(); targets = round_trip }
+criterion_group! { name = sizes; config = criterion_over_sizes(); targets = over_waiters }
+criterion_main!(waiting, blocking, sizes);
