@@ -47,9 +47,11 @@
 //! # Ranges completed above the mark
 //! They are like waiters for the seqno before them, except that being reached moves the mark on:
 //! the same target and the same argument hold for them. They are taken out only after the mark has
-//! passed them, under the lock: what is completed is found in the mark or in the ranges.
+//! passed them, under the lock: what is completed is found in the mark or in the ranges
+//! (`ranges_taken_out_before_the_mark_is_raised_are_found_nowhere`).
 
-use std::collections::BTreeMap;
+mod held;
+
 use std::sync::{Arc, Weak};
 use std::task::{Poll, Waker};
 
@@ -60,6 +62,8 @@ use crate::reached::WaitError;
 use crate::sync::{AtomicU64, Mutex, Ordering, locked};
 use crate::wakers::{Batch, Woken};
 use crate::window;
+
+use self::held::Held;
 
 const REMOVED: u64 = 0;
 const ABOVE: u64 = 1 << 63;
@@ -101,16 +105,6 @@ pub(crate) struct Waiters {
     /// `None` until there is something to hold: most shards are never waited on, and a cell has
     /// only 64 bytes.
     held: Mutex<Option<Box<Held>>>,
-}
-
-#[derive(Default)]
-struct Held {
-    /// The second number tells apart those who await the same seqno.
-    queue: BTreeMap<(SeqNo, u64), Waker>,
-    next_ticket: u64,
-    closed: bool,
-    completed: Ranges,
-    window: Option<Window>,
 }
 
 impl Waiters {
@@ -251,78 +245,5 @@ impl Waiters {
             held.aim(&self.target);
             result
         })
-    }
-}
-
-impl Held {
-    /// `None` where the waiter has to wait.
-    fn enter(
-        &mut self,
-        mark: &Mark,
-        seqno: SeqNo,
-        ticket: &mut Option<u64>,
-        waker: &mut Option<Waker>,
-        target: &AtomicU64,
-    ) -> Option<Result<SeqNo, WaitError>> {
-        if target.load(Ordering::Relaxed) == REMOVED {
-            return Some(Err(WaitError::Removed));
-        }
-        let here = ticket.and_then(|ticket| self.queue.get_mut(&(seqno, ticket)));
-        if let (Some(here), Some(new)) = (here, waker.as_mut()) {
-            std::mem::swap(here, new);
-            return None;
-        }
-        *ticket = None;
-        let place = (seqno, self.next_ticket);
-        self.next_ticket += 1;
-        self.queue.extend(waker.take().map(|waker| (place, waker)));
-        self.aim(target); // 1.
-        let at = mark.meet(); // 2.
-        if at < seqno && !self.closed {
-            *ticket = Some(place.1);
-            return None; // 3.
-        }
-        *waker = self.queue.remove(&place);
-        Some(if at < seqno { Err(WaitError::Closed) } else { Ok(at) })
-    }
-
-    /// Moves the mark over the ranges that it has come to, and forgets them.
-    fn absorb(&mut self, mark: &Mark) {
-        while let Some(range) = self.completed.first() {
-            if range.first > mark.get().saturating_add(1) {
-                return;
-            }
-            mark.raise(range.last);
-            self.completed.forget_up_to(mark.get());
-        }
-    }
-
-    /// Puts those whose seqno is reached into `batch`; whether some are left for another.
-    fn pop_reached(&mut self, at: SeqNo, batch: &mut Batch) -> bool {
-        while let Some(entry) = self.queue.first_entry() {
-            if entry.key().0 > at {
-                return false;
-            }
-            if batch.is_full() {
-                return true;
-            }
-            batch.push(entry.remove());
-        }
-        false
-    }
-
-    /// Stores the target that the present contents need.
-    fn aim(&self, target: &AtomicU64) {
-        let now = target.load(Ordering::Relaxed);
-        if now == REMOVED {
-            return;
-        }
-        let awaited = self.queue.first_key_value().map_or(NOBODY, |((seqno, _), _)| *seqno);
-        let before = self.completed.first().map_or(NOBODY, |range| range.first - 1);
-        let above = self.window.is_some() || !self.completed.is_empty();
-        let aim = awaited.min(before).min(NOBODY) | if above { ABOVE } else { 0 };
-        if aim != now {
-            target.store(aim, Ordering::Release);
-        }
     }
 }

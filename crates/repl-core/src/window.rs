@@ -17,7 +17,8 @@
 //! completer finds the mark at `s - 1`, or the raiser finds the slot completed. With a plain load in
 //! place of the meeting neither may, and the mark stays where it is for good: the loom twin
 //! `a_plain_load_after_completing_leaves_the_mark_behind`. Each step that follows raises the mark
-//! again, so the argument holds at every seqno that it comes to.
+//! again, so the argument holds at every seqno that it comes to, as long as it goes on until nothing
+//! follows: the loom twin `following_only_once_leaves_the_mark_behind`.
 //!
 //! # Near and far
 //! Seqnos up to the ring's length above the mark are *near*: their state is in the ring, without a
@@ -25,7 +26,10 @@
 //! far becomes near as the mark moves; so `far` is the highest that ever was among the far ones, and
 //! who finds a near one at or below it looks there too. Far claims are entered under a lock: raise
 //! `far`, then meet the mark, then give way if the seqno is near now. Who took it for near without
-//! seeing `far` had read a mark raised before that meeting: then the meeting returns it.
+//! seeing `far` had read a mark raised before that meeting: then the meeting returns it. Without it,
+//! or with a plain load, both get the seqno: the loom twins
+//! `a_far_claim_without_a_second_look_is_given_twice` and
+//! `a_far_claim_with_a_plain_load_for_a_second_look_is_given_twice`.
 
 mod claim;
 mod core;

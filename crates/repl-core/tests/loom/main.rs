@@ -1,0 +1,128 @@
+//! The claims about concurrency, in every interleaving and every outcome of the memory model that
+//! loom can find: `RUSTFLAGS="--cfg loom" cargo test -p repl-core --test loom --release`.
+//!
+//! What is published is an atomic of its own, read and written with `Relaxed`: it brings no order,
+//! so whoever sees it owes that to the mark. The twins are copies of the protocols with one weaker
+//! step each; a model that cannot tell them from the real one would prove nothing.
+//!
+//! Loom tries the other order of two accesses only where the later thread's last access to the same
+//! place is not its own. `advance` reads the mark before it raises it, which hides from loom that
+//! somebody else has read it before. So threads take turns ([`turn`]): accesses with no order that
+//! every thread makes to one place, around each step whose place in the whole matters.
+//!
+//! A wake-up that is lost shows as a deadlock: no thread can go on. Where a model waits by polling,
+//! a [`Bell`] counts instead.
+#![cfg(loom)]
+#![expect(
+    clippy::unwrap_used,
+    reason = "in a model a panic is how a claim is refuted, in closures and helpers as well"
+)]
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::task::{Context, Poll, Wake, Waker};
+
+use loom::sync::atomic::{AtomicU64, Ordering};
+use loom::thread;
+use repl_core::{Advance, Reached, ReplicationState, Shard, ShardId, WaitError};
+
+mod endings;
+mod far;
+mod marks;
+mod shards;
+mod twins;
+mod waiting;
+mod window;
+
+const SHARD: ShardId = ShardId(7);
+const OTHER: ShardId = ShardId(8);
+
+type Waited = Result<u64, WaitError>;
+
+std::thread_local! {
+    /// Models run on one thread of the system, one after the other.
+    static TURNS: std::cell::RefCell<Option<Arc<AtomicU64>>> = const { std::cell::RefCell::new(None) };
+}
+
+/// Checks `model` in every interleaving.
+fn check(model: impl Fn() + Sync + Send + 'static) {
+    loom::model(move || {
+        let turns = Arc::new(AtomicU64::new(0));
+        TURNS.set(Some(Arc::clone(&turns)));
+        model();
+        TURNS.set(None);
+    });
+}
+
+/// A place where any other thread may come first. Relaxed, so it orders nothing else.
+fn turn() {
+    let turns = TURNS.with_borrow(Clone::clone);
+    turns.unwrap().fetch_add(1, Ordering::Relaxed);
+}
+
+/// `f`, with a turn before and after.
+fn step<R>(f: impl FnOnce() -> R) -> R {
+    turn();
+    let result = f();
+    turn();
+    result
+}
+
+fn data() -> Arc<AtomicU64> {
+    Arc::new(AtomicU64::new(0))
+}
+
+fn one_shard() -> (Arc<ReplicationState>, Shard) {
+    let state = Arc::new(ReplicationState::new(&[SHARD]));
+    let shard = state.shard(SHARD).unwrap();
+    (state, shard)
+}
+
+/// Writes `data`, then advances to `to`.
+fn apply(data: &Arc<AtomicU64>, shard: &Shard, to: u64) -> thread::JoinHandle<Advance> {
+    let (data, shard) = (Arc::clone(data), shard.clone());
+    thread::spawn(move || {
+        data.store(to, Ordering::Relaxed);
+        step(|| shard.advance(to))
+    })
+}
+
+/// Waits for `seqno`; with the answer comes what is seen of `data` then.
+fn wait(data: &Arc<AtomicU64>, shard: &Shard, seqno: u64) -> thread::JoinHandle<(Waited, u64)> {
+    let (data, shard) = (Arc::clone(data), shard.clone());
+    thread::spawn(move || {
+        let result = shard.wait_for(seqno);
+        (result, data.load(Ordering::Relaxed))
+    })
+}
+
+/// A waker that counts, out of loom's sight.
+#[derive(Default)]
+struct Bell {
+    rung: AtomicUsize,
+}
+
+impl Bell {
+    fn rung(&self) -> usize {
+        self.rung.load(Ordering::Relaxed)
+    }
+
+    /// Polls once, to be woken by this bell.
+    fn poll(self: &Arc<Self>, reached: &mut Reached) -> Poll<Waited> {
+        let waker = Waker::from(Arc::clone(self));
+        Pin::new(reached).poll(&mut Context::from_waker(&waker))
+    }
+
+    /// Whether nobody holds a waker of it any more.
+    fn is_forgotten(self: &Arc<Self>) -> bool {
+        Arc::strong_count(self) == 1
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.rung.fetch_add(1, Ordering::Relaxed);
+    }
+}

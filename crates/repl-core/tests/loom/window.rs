@@ -1,0 +1,252 @@
+//! The apply window near the mark: completions in any order, and claims.
+
+use std::sync::Arc;
+
+use repl_core::{ApplyWindow, Claim, ClaimError, Completed, Completion, SeqRange};
+
+use crate::{AtomicU64, Ordering, apply, check, data, one_shard, step, thread};
+
+pub(crate) fn window(capacity: u64) -> Arc<ApplyWindow> {
+    let (_state, shard) = one_shard();
+    Arc::new(ApplyWindow::new(shard, capacity).unwrap())
+}
+
+/// Writes `data`, then completes `seqno`.
+pub(crate) fn complete(
+    data: &Arc<AtomicU64>,
+    window: &Arc<ApplyWindow>,
+    seqno: u64,
+) -> thread::JoinHandle<Completion> {
+    let (data, window) = (Arc::clone(data), Arc::clone(window));
+    thread::spawn(move || {
+        data.store(seqno, Ordering::Relaxed);
+        window.complete(seqno).unwrap()
+    })
+}
+
+fn is_completed(completion: Completion) -> bool {
+    matches!(completion, Completion::Completed { .. })
+}
+
+#[test]
+fn two_who_close_one_gap_bring_the_mark_over_it() {
+    check(|| {
+        let window = window(4);
+        let (first, second) = (data(), data());
+        let completers = [complete(&first, &window, 1), complete(&second, &window, 2)];
+        let mark = step(|| window.shard().applied());
+        let seen = [&first, &second].map(|data| data.load(Ordering::Relaxed));
+        assert!(mark < 1 || seen[0] == 1, "a mark of {mark} without the data of 1");
+        assert!(mark < 2 || seen[1] == 2, "a mark of 2 without its data");
+        for completer in completers {
+            assert!(is_completed(completer.join().unwrap()));
+        }
+        assert_eq!(window.shard().completed(), Completed::new(2, []));
+    });
+}
+
+#[test]
+fn three_who_complete_in_any_order_bring_the_mark_over_all() {
+    check(|| {
+        let window = window(4);
+        let written = [data(), data()];
+        let completers = [(2, &written[0]), (3, &written[1])]
+            .map(|(seqno, data)| complete(data, &window, seqno));
+        window.complete(1).unwrap();
+        let mark = window.shard().applied();
+        let seen = written.each_ref().map(|data| data.load(Ordering::Relaxed));
+        assert!(mark < 2 || seen[0] == 2, "a mark of {mark} without the data of 2");
+        assert!(mark < 3 || seen[1] == 3, "a mark of 3 without its data");
+        for completer in completers {
+            assert!(is_completed(completer.join().unwrap()));
+        }
+        assert_eq!(window.shard().completed(), Completed::new(3, []));
+    });
+}
+
+#[test]
+fn who_waits_for_a_later_seqno_is_woken_by_who_closes_the_gap() {
+    check(|| {
+        let window = window(4);
+        let written = data();
+        let completers = [complete(&data(), &window, 1), complete(&written, &window, 2)];
+        assert_eq!(window.shard().wait_for(2), Ok(2));
+        assert_eq!(written.load(Ordering::Relaxed), 2);
+        for completer in completers {
+            completer.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn one_of_two_completions_of_a_seqno_completes_it() {
+    for seqno in [1, 2] {
+        check(move || {
+            let window = window(4);
+            let completers = [(); 2].map(|()| complete(&data(), &window, seqno));
+            let done = completers.map(|completer| is_completed(completer.join().unwrap()));
+            assert!(done[0] ^ done[1]);
+            assert_eq!(window.pending().len(), usize::from(seqno == 2));
+        });
+    }
+}
+
+#[test]
+fn an_advance_from_outside_brings_the_mark_over_what_is_completed() {
+    check(|| {
+        let window = window(4);
+        let completers = [2, 3].map(|seqno| complete(&data(), &window, seqno));
+        window.shard().advance(1);
+        for completer in completers {
+            completer.join().unwrap();
+        }
+        assert_eq!(window.shard().completed(), Completed::new(3, []));
+    });
+}
+
+#[test]
+fn a_completion_and_an_advance_to_the_same_seqno_lose_nothing_above_it() {
+    check(|| {
+        let window = window(4);
+        window.complete(3).unwrap();
+        let applier = apply(&data(), window.shard(), 2);
+        for seqno in [1, 2] {
+            window.complete(seqno).unwrap();
+        }
+        applier.join().unwrap();
+        assert_eq!(window.shard().completed(), Completed::new(3, []));
+    });
+}
+
+#[test]
+fn what_a_window_completed_outlives_it() {
+    check(|| {
+        let (_state, shard) = one_shard();
+        let window = ApplyWindow::new(shard.clone(), 4).unwrap();
+        window.complete(2).unwrap();
+        let applier = apply(&data(), &shard, 1);
+        drop(window);
+        applier.join().unwrap();
+        assert_eq!(shard.completed(), Completed::new(2, []));
+    });
+}
+
+#[test]
+fn a_window_begun_during_an_advance_follows_it() {
+    check(|| {
+        let (_state, shard) = one_shard();
+        let applier = apply(&data(), &shard, 1);
+        let window = ApplyWindow::new(shard, 4).unwrap();
+        window.complete(2).unwrap();
+        applier.join().unwrap();
+        assert_eq!(window.shard().completed(), Completed::new(2, []));
+    });
+}
+
+#[test]
+fn a_window_begun_while_a_range_is_brought_back_knows_of_it() {
+    check(|| {
+        let (_state, shard) = one_shard();
+        let restorer = thread::spawn({
+            let shard = shard.clone();
+            move || shard.complete(SeqRange::new(2, 2))
+        });
+        let window = ApplyWindow::new(shard, 4).unwrap();
+        window.complete(3).unwrap();
+        restorer.join().unwrap();
+        assert_eq!(window.claim(2).unwrap_err(), ClaimError::AlreadyCompleted);
+        window.complete(1).unwrap();
+        assert_eq!(window.shard().completed(), Completed::new(3, []));
+    });
+}
+
+#[test]
+fn one_of_two_claimers_gets_a_seqno() {
+    check(|| {
+        let window = window(4);
+        let other = thread::spawn({
+            let window = Arc::clone(&window);
+            move || window.claim(2)
+        });
+        let claims = [window.claim(2), other.join().unwrap()];
+        let refused: Vec<_> = claims.iter().filter_map(|claim| claim.as_ref().err()).collect();
+        assert_eq!(refused, [&ClaimError::Claimed]);
+        drop(claims);
+        assert_eq!(window.claim(2).map(|claim| claim.seqno()), Ok(2));
+    });
+}
+
+/// Each adds 1 in two steps that would lose one if two were in there at once, or if the second did
+/// not see what the first did.
+#[test]
+fn claims_of_one_seqno_exclude_each_other() {
+    check(|| {
+        let (window, count) = (window(4), data());
+        let add = {
+            let (window, count) = (Arc::clone(&window), Arc::clone(&count));
+            move || match step(|| window.claim(1)) {
+                Ok(claim) => {
+                    count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                    drop::<Claim>(claim);
+                    1
+                }
+                Err(why) => {
+                    assert_eq!(why, ClaimError::Claimed);
+                    0
+                }
+            }
+        };
+        let other = thread::spawn(add.clone());
+        let claimed = add() + other.join().unwrap();
+        assert_eq!(count.load(Ordering::Relaxed), claimed);
+        assert!(window.claim(1).is_ok());
+    });
+}
+
+#[test]
+fn a_claim_let_go_takes_no_completion_back() {
+    for seqno in [1, 2] {
+        check(move || {
+            let window = window(4);
+            let claim = window.claim(seqno).unwrap();
+            let completer = complete(&data(), &window, seqno);
+            drop(claim);
+            assert!(is_completed(completer.join().unwrap()));
+            assert!(window.contains(seqno));
+            assert_eq!(window.claim(seqno).unwrap_err(), ClaimError::AlreadyCompleted);
+        });
+    }
+}
+
+#[test]
+fn a_skip_and_a_claim_of_one_seqno_end_with_it_completed() {
+    for seqno in [1, 2] {
+        check(move || {
+            let window = window(4);
+            let skipper = thread::spawn({
+                let window = Arc::clone(&window);
+                move || {
+                    window.skip(seqno..=seqno).unwrap();
+                    assert_eq!(window.claim(seqno).unwrap_err(), ClaimError::AlreadyCompleted);
+                }
+            });
+            match window.claim(seqno) {
+                Ok(claim) => drop(claim.complete()),
+                Err(why) => assert_eq!(why, ClaimError::AlreadyCompleted),
+            }
+            skipper.join().unwrap();
+            window.complete(1).unwrap();
+            assert_eq!(window.shard().completed(), Completed::new(seqno, []));
+        });
+    }
+}
+
+#[test]
+fn who_waits_for_room_gets_it() {
+    check(|| {
+        let window = window(1);
+        let completer = complete(&data(), &window, 1);
+        assert_eq!(window.claim_blocking(2).map(|claim| claim.seqno()), Ok(2));
+        completer.join().unwrap();
+    });
+}
