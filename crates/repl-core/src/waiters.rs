@@ -31,7 +31,8 @@
 //!
 //! Hence the target itself could be `Relaxed`. That it is `Release` and `Acquire` is for
 //! [`REMOVED`] alone: who is told of it and looks the shard up again finds the table without this
-//! cell (`who_is_told_removed_finds_the_new_life`).
+//! cell (`who_is_told_removed_finds_the_new_life`; with either `Relaxed` it may not:
+//! `told_of_a_removal_by_a_relaxed_word_one_finds_the_old_life`).
 //!
 //! What breaks when weaker, each a loom twin:
 //! - the meeting as a plain load: it may return an old mark, and neither sees the other

@@ -8,7 +8,8 @@
 //!
 //! # Orderings
 //! Completing is a `Release`, finding a seqno completed an `Acquire`: who moves the mark over it
-//! passes on what its applier wrote. Claiming is `Acquire` and letting a claim go `Release`: who
+//! passes on what its applier wrote; with either `Relaxed` it does not (the loom twin
+//! `a_slot_completed_or_looked_at_relaxed_publishes_nothing`). Claiming is `Acquire` and letting a claim go `Release`: who
 //! claims next sees what the one before did. Who moves the mark is settled in `window.rs`.
 
 use crate::ids::SeqNo;

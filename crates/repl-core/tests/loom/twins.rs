@@ -6,6 +6,8 @@ use std::sync::{Arc, Once};
 
 use crate::{AtomicU64, Ordering, check, data, step, thread};
 
+mod ranges;
+mod removal;
 mod waiting;
 mod window;
 

@@ -99,30 +99,32 @@ fn the_waker_of_the_last_poll_is_woken() {
 
 #[test]
 fn who_gives_up_leaves_the_others_their_wake_up() {
-    check(|| {
-        let (_state, shard) = one_shard();
-        let (given_up, waiting) = (Arc::new(Bell::default()), Arc::new(Bell::default()));
-        let (mut awaits_1, mut awaits_2) = (shard.reached(1), shard.reached(2));
-        assert_eq!(waiting.poll(&mut awaits_2), Poll::Pending);
-        let fickle = thread::spawn({
-            let given_up = Arc::clone(&given_up);
-            move || {
-                let _ = given_up.poll(&mut awaits_1);
-                drop(awaits_1);
-            }
+    for given_up_at in [1, 3] {
+        check(move || {
+            let (_state, shard) = one_shard();
+            let (given_up, waiting) = (Arc::new(Bell::default()), Arc::new(Bell::default()));
+            let (mut dropped, mut awaits_2) = (shard.reached(given_up_at), shard.reached(2));
+            assert_eq!(waiting.poll(&mut awaits_2), Poll::Pending);
+            let fickle = thread::spawn({
+                let given_up = Arc::clone(&given_up);
+                move || {
+                    let _ = given_up.poll(&mut dropped);
+                    drop(dropped);
+                }
+            });
+            let applier = thread::spawn({
+                let shard = shard.clone();
+                move || {
+                    shard.advance(1);
+                    shard.advance(2);
+                }
+            });
+            fickle.join().unwrap();
+            applier.join().unwrap();
+            assert!(given_up.is_forgotten());
+            assert_eq!((waiting.rung(), waiting.poll(&mut awaits_2)), (1, Poll::Ready(Ok(2))));
         });
-        let applier = thread::spawn({
-            let shard = shard.clone();
-            move || {
-                shard.advance(1);
-                shard.advance(2);
-            }
-        });
-        fickle.join().unwrap();
-        applier.join().unwrap();
-        assert!(given_up.is_forgotten());
-        assert_eq!((waiting.rung(), waiting.poll(&mut awaits_2)), (1, Poll::Ready(Ok(2))));
-    });
+    }
 }
 
 #[test]

@@ -161,6 +161,17 @@ fn a_window_begun_while_a_range_is_brought_back_knows_of_it() {
 }
 
 #[test]
+fn a_range_brought_back_closes_a_gap_of_the_window() {
+    check(|| {
+        let window = window(4);
+        let completer = complete(&data(), &window, 2);
+        window.shard().complete(SeqRange::new(1, 1));
+        completer.join().unwrap();
+        assert_eq!(window.shard().completed(), Completed::new(2, []));
+    });
+}
+
+#[test]
 fn one_of_two_claimers_gets_a_seqno() {
     check(|| {
         let window = window(4);

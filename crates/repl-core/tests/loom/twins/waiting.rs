@@ -5,7 +5,7 @@ use std::sync::Arc;
 use loom::sync::{Condvar, Mutex, MutexGuard};
 
 use super::{loom_rejects, raise, relaxed_raise};
-use crate::{AtomicU64, Ordering, check, step, thread};
+use crate::{AtomicU64, Ordering, check, thread};
 
 const REMOVED: u64 = 0;
 const NOBODY: u64 = u64::MAX;
@@ -15,7 +15,6 @@ type Queue<'a> = MutexGuard<'a, Held>;
 #[derive(Default)]
 struct Held {
     awaited: Vec<u64>,
-    completed: Vec<u64>,
     closed: bool,
 }
 
@@ -36,7 +35,6 @@ struct Steps {
     close: fn(&Twin),
     remove: fn(&Twin),
     next: fn(&Twin, seen: u64) -> u64,
-    absorb: fn(&Twin),
 }
 
 const REAL: Steps = Steps {
@@ -61,12 +59,6 @@ const REAL: Steps = Steps {
         twin.end_all(held);
     },
     next: |_, seen| seen + 1,
-    absorb: |twin| {
-        let mut held = twin.lock();
-        let last = held.completed.iter().copied().max().unwrap_or(0);
-        (twin.steps.raise)(&twin.mark, last);
-        held.completed.clear();
-    },
 };
 
 /// The target is `Relaxed` throughout: what orders it is the lock and the mark.
@@ -205,17 +197,6 @@ fn changes_of(steps: Steps) {
     });
 }
 
-fn ranges_of(steps: Steps) {
-    check(move || {
-        let twin = Twin::new(steps);
-        twin.lock().completed.push(1);
-        let absorber = spawn(&twin, |twin| (twin.steps.absorb)(twin));
-        let in_ranges = step(|| twin.lock().completed.contains(&1));
-        assert!(in_ranges || step(|| twin.mark.load(Ordering::Acquire)) >= 1, "found nowhere");
-        absorber.join().unwrap();
-    });
-}
-
 #[test]
 fn the_twin_without_a_weakness_passes() {
     waking_of(REAL);
@@ -223,7 +204,6 @@ fn the_twin_without_a_weakness_passes() {
     ending_of(REAL, REAL.close);
     ending_of(REAL, REAL.remove);
     changes_of(REAL);
-    ranges_of(REAL);
 }
 
 #[test]
@@ -309,13 +289,4 @@ fn removed_without_waking_a_waiter_sleeps_for_ever() {
 fn changes_counted_from_the_mark_of_now_miss_the_last_one() {
     let next = |twin: &Twin, _| twin.mark.load(Ordering::Acquire) + 1;
     assert!(loom_rejects(|| changes_of(Steps { next, ..REAL })));
-}
-
-#[test]
-fn ranges_taken_out_before_the_mark_is_raised_are_found_nowhere() {
-    let absorb = |twin: &Twin| {
-        let completed = std::mem::take(&mut twin.lock().completed);
-        raise(&twin.mark, completed[0]);
-    };
-    assert!(loom_rejects(|| ranges_of(Steps { absorb, ..REAL })));
 }
