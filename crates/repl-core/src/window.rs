@@ -10,7 +10,7 @@
 //! | --- | --- |
 //! | 1. complete the slot of `s` | 1. raise the mark, a read-modify-write |
 //! | 2. meet the mark, a read-modify-write that changes nothing | 2. look at the slot of `s` |
-//! | 3. follow, if the mark is at `s - 1` | 3. follow, if it is completed |
+//! | 3. follow, if the mark is at `s - 1` or beyond | 3. follow, if it is completed |
 //!
 //! As with waiters (`waiters.rs`, which argues it) one of the two read-modify-writes is the later in
 //! the mark's modification order, and who makes it sees what the other did before: either the
@@ -19,6 +19,10 @@
 //! `a_plain_load_after_completing_leaves_the_mark_behind`. Each step that follows raises the mark
 //! again, so the argument holds at every seqno that it comes to, as long as it goes on until nothing
 //! follows: the loom twin `following_only_once_leaves_the_mark_behind`.
+//!
+//! Who takes a snapshot follows as well, and may be stopped half-way: nobody relies on it. A
+//! completer that finds the mark beyond its own seqno goes on from there all the same, over the
+//! ranges that are next too. So once all completions have returned the mark stands where it should.
 //!
 //! # Near and far
 //! Seqnos up to the ring's length above the mark are *near*: their state is in the ring, without a
@@ -33,6 +37,7 @@
 
 mod claim;
 mod core;
+mod follow;
 mod open;
 mod outcome;
 mod ring;

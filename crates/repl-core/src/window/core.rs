@@ -7,7 +7,7 @@ use super::open::Open;
 use super::outcome::{ClaimError, Completion, WindowError, WindowFull};
 use super::ring::{Ring, State};
 use crate::ids::SeqNo;
-use crate::ranges::{Ranges, SeqRange};
+use crate::ranges::SeqRange;
 use crate::reached::WaitError;
 use crate::shard::Shard;
 use crate::sync::{AtomicU64, Mutex, Ordering, locked};
@@ -53,6 +53,10 @@ impl Core {
 
     pub(super) fn shard(&self) -> &Shard {
         &self.shard
+    }
+
+    pub(super) fn ring(&self) -> &Ring {
+        &self.ring
     }
 
     pub(super) fn capacity(&self) -> u64 {
@@ -164,8 +168,8 @@ impl Core {
         if seqno - at > 1 {
             return self.complete_out_of_order(at, seqno);
         }
-        let from = cell.raise_in_window(seqno);
-        let mark = self.follow_from(cell.applied()); // beyond `seqno` where a range came next
+        let (from, at) = self.raise(seqno);
+        let mark = self.follow_from(at);
         if from < seqno {
             Completion::Completed { mark }
         } else {
@@ -182,8 +186,7 @@ impl Core {
         }
         let was = self.ring.complete(seqno); // 1.
         let at = self.shard.cell().meet(); // 2.
-        let is_next = seqno.checked_sub(1) == Some(at);
-        let mark = if is_next { self.follow_from(at) } else { at }; // 3.
+        let mark = if at >= seqno - 1 { self.follow_on(at) } else { at }; // 3.
         match was {
             State::Free | State::Claimed => Completion::Completed { mark },
             State::Completed | State::Passed => Completion::AlreadyCompleted { mark },
@@ -255,54 +258,5 @@ impl Core {
 
     fn full(&self, seqno: SeqNo) -> WindowFull {
         WindowFull { seqno, resume_at: seqno - self.capacity }
-    }
-
-    /// Moves the mark over all that is completed next to it.
-    pub(crate) fn follow(&self) {
-        self.follow_from(self.shard.applied());
-    }
-
-    /// The same, from a mark that was seen; returns the mark.
-    #[inline]
-    fn follow_from(&self, mut at: SeqNo) -> SeqNo {
-        loop {
-            let mut end = at;
-            while end < SeqNo::MAX && self.ring.state(end + 1) == State::Completed {
-                end += 1;
-            }
-            if end == at {
-                return at;
-            }
-            self.shard.cell().raise_in_window(end);
-            at = self.shard.applied();
-        }
-    }
-
-    /// Adds what is completed in the ring.
-    pub(crate) fn add_completed(&self, completed: &mut Ranges) {
-        let at = self.shard.applied();
-        let mut seqno = at;
-        let last = at.saturating_add(self.ring.len());
-        while seqno < last {
-            let first = seqno + 1;
-            while seqno < last
-                && matches!(self.ring.state(seqno + 1), State::Completed | State::Passed)
-            {
-                seqno += 1;
-            }
-            completed.insert(SeqRange::new(first, seqno));
-            seqno = seqno.saturating_add(1);
-        }
-    }
-
-    /// What is completed stays so, in the cell; then the shard may have another window.
-    pub(super) fn close(&self) {
-        let mut completed = Ranges::default();
-        self.add_completed(&mut completed);
-        let cell = self.shard.cell();
-        for range in completed.iter() {
-            cell.complete_in_window(range);
-        }
-        cell.detach(self);
     }
 }

@@ -22,6 +22,7 @@ mod lives;
 mod merge;
 mod model;
 mod no_advance_lost;
+mod no_completion_waits;
 mod out_of_order;
 mod restore;
 mod skips;

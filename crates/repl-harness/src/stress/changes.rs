@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::SeqCst;
 
-use repl_core::{NewShard, SeqNo};
+use repl_core::{Completed, NewShard, SeqNo};
 
 use super::checker::Checked;
 use super::ledger::{Changes, Kind, ShardLedger};
@@ -76,7 +76,7 @@ impl<S: Subject> Worker<'_, S> {
             return Err(self.checker.violation(risen, who, newest, Some(incarnation.0)));
         };
         changes.newest = Some(incarnation);
-        life.begins(start, &[]);
+        life.begins(&Completed::new(start, []));
         ledger.change_ends(Some(incarnation));
         self.checker.saw(&life, start, handle.applied())
     }

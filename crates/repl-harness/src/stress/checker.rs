@@ -1,5 +1,6 @@
 //! The checks that every thread makes of every number it gets.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -29,7 +30,14 @@ impl<S> Clone for Checker<'_, S> {
 impl<S> Copy for Checker<'_, S> {}
 
 /// What was known of every shard before a snapshot was taken.
-pub(crate) struct Before(Vec<(View, SeqNo)>);
+pub(crate) struct Before(Vec<Known>);
+
+struct Known {
+    view: View,
+    seen: SeqNo,
+    /// Completed above `seen`.
+    done: Vec<RangeInclusive<SeqNo>>,
+}
 
 impl<S: Subject> Checker<'_, S> {
     pub(crate) fn violation(
@@ -168,14 +176,18 @@ impl<S: Subject> Checker<'_, S> {
         let known = self.ledger.shards.iter().map(|shard| {
             let view = shard.view();
             let life = view.current.and_then(|current| shard.life(current));
-            (view, life.map_or(0, |life| life.has_seen()))
+            let seen = life.as_ref().map_or(0, |life| life.has_seen());
+            let work = life.as_ref().and_then(|life| life.work.as_ref());
+            let done = work.map(|work| work.completed_above(seen)).unwrap_or_default();
+            Known { view, seen, done }
         });
         Before(known.collect())
     }
 
-    /// A snapshot holds what is tracked, in order, and nothing ahead of what was asked.
+    /// A snapshot holds what is tracked, in order, and all that was done and nothing ahead of what
+    /// was asked.
     pub(crate) fn snapshot(&self, before: &Before, snapshot: &Snapshot) -> Checked {
-        for (shard, (view, seen)) in self.ledger.shards.iter().zip(&before.0) {
+        for (shard, Known { view, seen, done }) in self.ledger.shards.iter().zip(&before.0) {
             let entry = snapshot.entry(shard.shard);
             let found = entry.map(|e| e.incarnation);
             if view.held_until(&shard.view()) && found != view.current {
@@ -185,7 +197,10 @@ impl<S: Subject> Checker<'_, S> {
             }
             let Some(entry) = entry else { continue };
             let Some(life) = shard.life(entry.incarnation) else { continue };
-            let seen = if view.current == found { *seen } else { 0 };
+            let is_of_life = view.current == found;
+            let (seen, done) = if is_of_life { (*seen, &**done) } else { (0, &[][..]) };
+            let above = snapshot.completed(shard.shard);
+            self.listed(&life, done, entry.mark.saturating_add(1), entry.mark, above)?;
             self.saw(&life, seen, entry.mark)?;
             let next = snapshot.next_incarnation().0;
             self.at_most(Invariant::IncarnationsRise, &life, life.incarnation.0 + 1, next)?;

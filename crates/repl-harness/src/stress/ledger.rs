@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use repl_core::{Incarnation, SeqNo, SeqRange, ShardId};
+use repl_core::{Completed, Incarnation, SeqNo, ShardId};
 
 use super::work::Work;
 
@@ -84,12 +84,12 @@ impl Life {
         }
     }
 
-    /// The life is known to begin at `start`, with these ranges completed above it.
-    pub(crate) fn begins(&self, start: SeqNo, completed: &[SeqRange]) {
+    /// The life is known to begin with these completed.
+    pub(crate) fn begins(&self, found: &Completed) {
         if let Some(work) = &self.work {
-            work.begins(start, completed);
+            work.begins(found);
         }
-        let _ = self.start.set(start);
+        let _ = self.start.set(found.mark());
     }
 
     /// At least this its mark is.

@@ -79,13 +79,14 @@ impl<S: Subject> Round<S> {
         let ledger = Ledger::new(&kinds);
         let recovered = subject.snapshot();
         let checker = Checker { subject: &subject, ledger: &ledger, seed };
-        between(checker, last, &marks(&recovered))?;
-        for entry in recovered.entries() {
-            let Some(shard) = ledger.shard(entry.shard) else { continue };
-            checker.goes_on(shard, entry.incarnation, entry.mark);
-            locked(&shard.changing).newest = Some(entry.incarnation);
+        let found = marks(&recovered);
+        between(checker, last, &found)?;
+        for (shard, (incarnation, completed)) in &found {
+            let Some(shard) = ledger.shard(*shard) else { continue };
+            locked(&shard.changing).newest = Some(*incarnation);
             shard.change_begins();
-            shard.change_ends(Some(entry.incarnation));
+            shard.change_ends(Some(*incarnation));
+            checker.goes_on(shard, *incarnation, completed)?;
         }
         Ok(Arc::new(Round {
             config: config.clone(),

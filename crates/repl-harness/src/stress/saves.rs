@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::atomic::Ordering::SeqCst;
 use std::{fs, io};
 
-use repl_checkpoint::{Checkpoint, Generation, JsonCodec, Saved, StoreId, open};
-use repl_core::{Incarnation, SeqNo, ShardId, Snapshot};
+use repl_checkpoint::{Checkpoint, Generation, JsonCodec, Saved, ShardCheckpoint, StoreId, open};
+use repl_core::{Completed, Incarnation, SeqNo, ShardId, Snapshot, SnapshotEntry};
 
 use super::StressError;
 use super::checker::{Before, Checked, Checker};
@@ -14,8 +14,8 @@ use super::subject::{FlushRefused, Handle, NotSaved, Subject};
 use super::violation::{Invariant, Violation};
 use crate::rng::Rng;
 
-/// The marks of one checkpoint, each with the life that it speaks of.
-pub(crate) type Marks = BTreeMap<ShardId, (Incarnation, SeqNo)>;
+/// What one checkpoint holds: what is completed of each shard, with the life that it speaks of.
+pub(crate) type Marks = BTreeMap<ShardId, (Incarnation, Completed)>;
 
 /// What a round leaves to the next one.
 #[derive(Debug, Clone)]
@@ -36,11 +36,19 @@ pub(crate) struct Saves {
 }
 
 pub(crate) fn marks(snapshot: &Snapshot) -> Marks {
-    snapshot.entries().map(|e| (e.shard, (e.incarnation, e.mark))).collect()
+    let of = |e: SnapshotEntry| {
+        let above = snapshot.completed(e.shard).iter().copied();
+        (e.shard, (e.incarnation, Completed::new(e.mark, above)))
+    };
+    snapshot.entries().map(of).collect()
 }
 
 fn of_checkpoint(checkpoint: &Checkpoint) -> Marks {
-    checkpoint.shards.iter().map(|s| (s.shard, (s.incarnation, s.mark))).collect()
+    let of = |s: &ShardCheckpoint| {
+        let above = s.completed.iter().copied();
+        (s.shard, (s.incarnation, Completed::new(s.mark, above)))
+    };
+    checkpoint.shards.iter().map(of).collect()
 }
 
 /// What a crash at this instant would leave: whole checkpoints, the newest first. Only to be
@@ -150,41 +158,61 @@ fn within<S: Subject>(checker: Checker<'_, S>, previous: Option<&Marks>) -> Chec
             continue;
         }
         let saved = previous.and_then(|marks| marks.get(&shard.shard));
-        let saved = saved.filter(|(of, _)| *of == life.incarnation).map(|(_, mark)| *mark);
+        let saved = saved.filter(|(of, _)| *of == life.incarnation).map(|(_, set)| set.mark());
         checker.at_most(Invariant::FloorWithinPreviousGeneration, &life, floor, saved)?;
     }
     Ok(())
 }
 
-/// What is found lies between the last acknowledged and the last attempted checkpoint.
+/// What is found lies between the last acknowledged and the last attempted checkpoint: marks, and
+/// what is completed above them.
 pub(crate) fn between<S: Subject>(
     checker: Checker<'_, S>,
     last: &LastRound,
     found: &Marks,
 ) -> Checked {
-    let of = |marks: &Marks, shard, life| {
-        marks.get(&shard).filter(|(of, _)| *of == life).map(|(_, mark)| *mark)
+    let of = |marks: &Marks, shard, life| -> Option<Completed> {
+        let (of, set) = marks.get(&shard)?;
+        (*of == life).then(|| set.clone())
     };
     let broken = |invariant, shard, life, lesser, greater| -> Violation {
         checker.violation(invariant, (shard, Some(life)), lesser, greater)
     };
-    for (&shard, &(life, acknowledged)) in &last.acknowledged {
+    for (&shard, &(life, ref acknowledged)) in &last.acknowledged {
         let recovered = of(found, shard, life);
-        if recovered < Some(acknowledged) {
+        let mark = recovered.as_ref().map(Completed::mark);
+        if mark < Some(acknowledged.mark()) {
             let invariant = Invariant::AcknowledgedWithinRecovered;
-            return Err(broken(invariant, shard, life, Some(acknowledged), recovered));
+            return Err(broken(invariant, shard, life, Some(acknowledged.mark()), mark));
+        }
+        let missing = recovered.and_then(|recovered| first_outside(acknowledged, &recovered));
+        if missing.is_some() {
+            return Err(broken(Invariant::RecordedWithinCompleted, shard, life, missing, None));
         }
     }
-    for (&shard, &(life, recovered)) in found {
+    for (&shard, &(life, ref recovered)) in found {
         let attempted = of(&last.attempted, shard, life);
+        let mark = attempted.as_ref().map(Completed::mark);
         // A shard that is named and was not saved begins at 0.
-        let begins = attempted.is_none() && recovered == 0;
-        if attempted < Some(recovered) && !begins {
+        let begins = attempted.is_none() && recovered.mark() == 0;
+        if mark < Some(recovered.mark()) && !begins {
             let invariant = Invariant::RecoveredWithinAttempted;
-            return Err(broken(invariant, shard, life, Some(recovered), attempted));
+            return Err(broken(invariant, shard, life, Some(recovered.mark()), mark));
+        }
+        let added = first_outside(recovered, &attempted.unwrap_or_default());
+        if added.is_some() {
+            return Err(broken(Invariant::CompletedWithinRecorded, shard, life, added, None));
         }
     }
     Ok(())
+}
+
+/// The lowest seqno of `set` that is not in `other`.
+pub(crate) fn first_outside(set: &Completed, other: &Completed) -> Option<SeqNo> {
+    let begin = set.above().iter().map(|range| range.first);
+    let ends = other.above().iter().map(|range| range.last).chain([other.mark()]);
+    let after = ends.filter_map(|last| last.checked_add(1));
+    begin.chain(after).filter(|seqno| set.contains(*seqno) && !other.contains(*seqno)).min()
 }
 
 /// How far the engine got before it had enough.
@@ -204,10 +232,10 @@ fn flush<S: Subject>(
     checker.snapshot(before, snapshot)?;
     // A crash before the flush: the disk must not be ahead of what was flushed until now.
     let saved = on_disk(dir)?.into_iter().next().map(|(_, marks)| marks).unwrap_or_default();
-    for (shard, (incarnation, mark)) in saved {
+    for (shard, (incarnation, set)) in saved {
         if let Some(life) = checker.ledger.life(shard, incarnation) {
             let flushed = life.flushed.load(SeqCst);
-            checker.at_most(Invariant::CheckpointedWithinFlushed, &life, mark, flushed)?;
+            checker.at_most(Invariant::CheckpointedWithinFlushed, &life, set.mark(), flushed)?;
         }
     }
     for shard in &checker.ledger.shards {
@@ -225,8 +253,33 @@ fn flush<S: Subject>(
             let not_yet = rng.below(entry.mark.saturating_sub(flushed) + 1);
             snapshot.lower(entry.shard, flushed.max(entry.mark - not_yet));
         }
+        if rng.one_in(8) {
+            snapshot.forget_completed(entry.shard);
+        }
         let now = snapshot.get(entry.shard).unwrap_or(0);
         life.flushed.fetch_max(now, SeqCst);
     }
     Ok(Flushed::All)
+}
+
+#[cfg(test)]
+mod tests {
+    use repl_core::{Completed, SeqRange};
+
+    use super::first_outside;
+
+    fn set(mark: u64, above: &[(u64, u64)]) -> Completed {
+        Completed::new(mark, above.iter().map(|(first, last)| SeqRange::new(*first, *last)))
+    }
+
+    #[test]
+    fn the_lowest_that_only_one_set_holds() {
+        let one = set(3, &[(5, 7), (9, u64::MAX)]);
+        assert_eq!(first_outside(&one, &one), None);
+        assert_eq!(first_outside(&one, &set(3, &[(9, u64::MAX)])), Some(5));
+        assert_eq!(first_outside(&one, &set(3, &[(5, 6), (9, u64::MAX)])), Some(7));
+        assert_eq!(first_outside(&one, &set(2, &[(5, 7)])), Some(3));
+        assert_eq!(first_outside(&one, &set(7, &[(9, 9)])), Some(10));
+        assert_eq!(first_outside(&set(7, &[]), &one), Some(4));
+    }
 }

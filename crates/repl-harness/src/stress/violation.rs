@@ -35,6 +35,11 @@ pub enum Invariant {
     AcknowledgedWithinRecovered,
     /// What is found again was attempted.
     RecoveredWithinAttempted,
+    /// What an acknowledged checkpoint recorded as completed above a mark is completed after the
+    /// recovery.
+    RecordedWithinCompleted,
+    /// What is completed above a mark after the recovery was recorded by an attempted checkpoint.
+    CompletedWithinRecorded,
     /// When all is done, every mark is the maximum of all that was asked.
     EndIsMaximum,
     /// A wait that says that its seqno was reached is right.
@@ -78,6 +83,8 @@ impl Invariant {
             Invariant::FlushedWithinApplied => ("flushed", "applied"),
             Invariant::AcknowledgedWithinRecovered => ("acknowledged", "recovered"),
             Invariant::RecoveredWithinAttempted => ("recovered", "attempted"),
+            Invariant::RecordedWithinCompleted => ("recorded", "completed after the recovery"),
+            Invariant::CompletedWithinRecorded => ("completed after the recovery", "recorded"),
             Invariant::EndIsMaximum => ("the maximum asked for", "the end"),
             Invariant::ReachedIsReached => ("awaited", "the mark that ended the wait"),
             Invariant::WaitIsTrue => ("awaited", "what must follow"),

@@ -104,7 +104,7 @@ impl<S: Subject> Checker<'_, S> {
         let seen = if start.is_none_or(|start| start == mark) {
             mark
         } else if let Some(work) = &life.work {
-            work.sees_written(start.unwrap_or(mark), mark)
+            work.sees_written(mark)
         } else {
             let by_id =
                 self.ledger.shard(life.shard).map(|shard| shard.written_by_id.load(Relaxed));

@@ -1,11 +1,15 @@
 //! What is checked of windows.
 
+use std::ops::RangeInclusive;
 use std::sync::atomic::Ordering::SeqCst;
 
-use repl_core::{ClaimError, Completion, Incarnation, SeqNo, WaitError, WindowError};
+use repl_core::{
+    ClaimError, Completed, Completion, Incarnation, SeqNo, SeqRange, WaitError, WindowError,
+};
 
 use super::checker::{Checked, Checker};
 use super::ledger::{Kind, Life, ShardLedger};
+use super::saves::first_outside;
 use super::subject::{Claim, Handle, Subject, Window};
 use super::threads::Held;
 use super::violation::Invariant;
@@ -87,13 +91,28 @@ impl<S: Subject> Checker<'_, S> {
         let (before, done) = (life.has_seen(), work.completed_above(life.has_seen()));
         let ranges = open.window.pending();
         let mark = open.held.handle.applied();
-        let mut end = before;
-        for range in &ranges {
-            let known = work.may_be_completed(range.first..=range.last);
-            if range.is_empty() || range.first <= end || !known && life.start.get().is_some() {
+        self.listed(life, &done, before, mark, &ranges)?;
+        self.saw(life, before, mark)
+    }
+    /// What is listed as completed above a mark was begun, and what was `done` before is there. The
+    /// ranges begin above `end`, and do not touch.
+    pub(crate) fn listed(
+        &self,
+        life: &Life,
+        done: &[RangeInclusive<SeqNo>],
+        mut end: SeqNo,
+        mark: SeqNo,
+        ranges: &[SeqRange],
+    ) -> Checked {
+        let Some(work) = &life.work else { return Ok(()) };
+        for range in ranges {
+            if range.is_empty() || range.first <= end {
                 return self.at_most(Invariant::WindowIsTrue, life, range.first, None);
             }
-            end = range.last + 1; // ranges do not touch
+            end = range.last.saturating_add(1);
+        }
+        if let Some(range) = work.never_completed(ranges) {
+            return self.at_most(Invariant::WindowIsTrue, life, range.first, None);
         }
         if life.ending.load(SeqCst) {
             return Ok(()); // nothing is listed above the mark of a life that has ended
@@ -106,7 +125,7 @@ impl<S: Subject> Checker<'_, S> {
                 return self.at_most(Invariant::NoCompletionLost, life, last, mark);
             }
         }
-        self.saw(life, before, mark)
+        Ok(())
     }
 
     /// When no thread holds a claim any more: completes what is left below the highest that is
@@ -144,15 +163,36 @@ impl<S: Subject> Checker<'_, S> {
         Ok(())
     }
 
-    /// The lives that a checkpoint brought back go on from their marks and, above them, from what
-    /// the subject says is completed there.
-    pub(crate) fn goes_on(&self, ledger: &ShardLedger, incarnation: Incarnation, mark: SeqNo) {
-        let Some(life) = ledger.life(incarnation) else { return };
-        let handle = self.subject.handle(ledger.shard);
-        let completed = handle.map(|handle| handle.completed()).unwrap_or_default();
-        life.begins(mark, completed.above());
-        life.seen.store(mark, SeqCst);
+    /// The lives that a checkpoint brought back go on from what is completed in the snapshot of
+    /// the subject: their handles and windows say the same.
+    pub(crate) fn goes_on(
+        &self,
+        ledger: &ShardLedger,
+        incarnation: Incarnation,
+        found: &Completed,
+    ) -> Checked {
+        let Some(life) = ledger.life(incarnation) else { return Ok(()) };
+        life.begins(found);
+        life.seen.store(found.mark(), SeqCst);
         // What was recovered is durable.
-        life.flushed.store(mark, SeqCst);
+        life.flushed.store(found.mark(), SeqCst);
+        let Some((handle, _)) = self.look_up(ledger)? else { return Ok(()) };
+        self.is_same(&life, found, &handle.completed())?;
+        let Some(open) = self.window(ledger)? else { return Ok(()) };
+        self.is_same(&life, found, &Completed::new(handle.applied(), open.window.pending()))?;
+        for seqno in found.above().iter().flat_map(|range| [range.first, range.last]) {
+            if open.window.claim(seqno).is_ok() {
+                return self.at_most(Invariant::NoClaimAfterCompletion, &life, seqno, None);
+            }
+        }
+        Ok(())
+    }
+
+    /// What a recovered life says is completed is what was found.
+    fn is_same(&self, life: &Life, found: &Completed, said: &Completed) -> Checked {
+        let lost = first_outside(found, said);
+        self.at_most(Invariant::RecordedWithinCompleted, life, lost, None)?;
+        let added = first_outside(said, found);
+        self.at_most(Invariant::CompletedWithinRecorded, life, added, None)
     }
 }

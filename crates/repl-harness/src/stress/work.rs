@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
 
-use repl_core::{SeqNo, SeqRange};
+use repl_core::{Completed, SeqNo, SeqRange};
 
 use super::ledger::locked;
 use super::spans::Spans;
@@ -23,6 +23,8 @@ pub(crate) struct Work {
     sets: Mutex<Sets>,
     /// What appliers wrote: each seqno at its place, with nothing but the subject to publish it.
     writes: Box<[AtomicU64]>,
+    /// Completed before the life was met here: nobody writes these any more.
+    found: OnceLock<Completed>,
 }
 
 /// A call that completes or skips.
@@ -49,15 +51,15 @@ struct Sets {
 impl Work {
     pub(crate) fn new() -> Self {
         let writes = (0..WRITES).map(|_| AtomicU64::new(0)).collect();
-        Work { sets: Mutex::default(), writes }
+        Work { sets: Mutex::default(), writes, found: OnceLock::new() }
     }
 
-    /// The life begins at `start`, with these ranges completed above it.
-    pub(crate) fn begins(&self, start: SeqNo, completed: &[SeqRange]) {
-        self.writes(0..=start);
+    /// The life begins with these completed.
+    pub(crate) fn begins(&self, found: &Completed) {
+        let _ = self.found.set(found.clone());
         let mut sets = locked(&self.sets);
-        let completed = completed.iter().map(|range| range.first..=range.last);
-        for range in completed.chain([0..=start]) {
+        let above = found.above().iter().map(|range| range.first..=range.last);
+        for range in above.chain([0..=found.mark()]) {
             sets.begun.insert(range.clone());
             sets.done.insert(range);
         }
@@ -109,6 +111,12 @@ impl Work {
         locked(&self.sets).begun.covers(range)
     }
 
+    /// The first of these ranges that is not completed in whole, for certain.
+    pub(crate) fn never_completed(&self, ranges: &[SeqRange]) -> Option<SeqRange> {
+        let sets = locked(&self.sets);
+        ranges.iter().copied().find(|range| !sets.begun.covers(range.first..=range.last))
+    }
+
     pub(crate) fn is_completed(&self, seqno: SeqNo) -> bool {
         locked(&self.sets).done.covers(seqno..=seqno)
     }
@@ -135,10 +143,12 @@ impl Work {
 
     /// What this thread sees written for the mark and some seqnos before it: the lowest that is
     /// not there, less one; otherwise the mark.
-    pub(crate) fn sees_written(&self, start: SeqNo, mark: SeqNo) -> SeqNo {
-        let looked_at = mark.saturating_sub(8).max(start)..mark;
-        for before in looked_at {
-            if self.written(before + 1).load(Ordering::Relaxed) <= before {
+    pub(crate) fn sees_written(&self, mark: SeqNo) -> SeqNo {
+        // Until the call that began the life has returned, where it began is not known here.
+        let Some(found) = self.found.get() else { return mark };
+        for before in mark.saturating_sub(8)..mark {
+            let written = self.written(before + 1).load(Ordering::Relaxed) > before;
+            if !written && !found.contains(before + 1) {
                 return before;
             }
         }

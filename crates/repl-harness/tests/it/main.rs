@@ -4,4 +4,5 @@ mod honest;
 mod planted;
 mod planted_bugs_are_caught;
 mod planted_life;
+mod planted_recovery;
 mod planted_window;

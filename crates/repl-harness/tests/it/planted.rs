@@ -11,14 +11,15 @@ use std::time::Duration;
 
 use repl_checkpoint::Saved;
 use repl_core::{
-    Advance, ApplyWindow, Completed, Incarnation, NewShard, ReplicationState, SeqNo, Shard,
-    ShardId, Snapshot, SnapshotEntry, WaitError, WindowError,
+    Advance, ApplyWindow, Completed, Incarnation, NewShard, ReplicationState, SeqNo, SeqRange,
+    Shard, ShardId, Snapshot, SnapshotEntry, WaitError, WindowError,
 };
 use repl_harness::stress::{
     FlushRefused, Handle, Honest, NotSaved, Subject, SubjectError, Waited, Waiting,
 };
 
 use crate::planted_life::{Life, PlantedChanges, Wait, locked};
+use crate::planted_recovery::tamper;
 use crate::planted_window::PlantedWindow;
 
 /// What is wrong with a subject: nothing, unless told.
@@ -39,6 +40,10 @@ pub(crate) trait Bug: Send + Sync + 'static {
     const LOSES_COMPLETIONS: bool = false;
     const PASSES_GAPS: bool = false;
     const KEEPS_DROPPED_CLAIMS: bool = false;
+    const SAVE_LEAVES_OUT_COMPLETED: bool = false;
+
+    /// What a recovery makes of what was recorded as completed.
+    fn recover(_completed: &mut Vec<SeqRange>) {}
 
     /// Raises a mark, and returns where it was.
     fn raise(mark: &AtomicU64, to: SeqNo) -> SeqNo {
@@ -150,7 +155,13 @@ impl<B: Bug> Planted<B> {
     }
 
     fn applied_in(&self, entry: &SnapshotEntry) -> SeqNo {
-        self.life(entry.shard, entry.incarnation, entry.mark).applied()
+        let life = self.life(entry.shard, entry.incarnation, entry.mark);
+        if life.has_window.load(Ordering::SeqCst) {
+            // Whoever has moved the real one may not have come to this one yet.
+            life.mark.fetch_max(entry.mark, Ordering::AcqRel);
+            life.wake::<B>();
+        }
+        life.applied()
     }
 }
 
@@ -158,6 +169,7 @@ impl<B: Bug> Subject for Planted<B> {
     type Handle = PlantedHandle<B>;
 
     fn open(dir: &Path, shards: &[ShardId]) -> Result<Self, SubjectError> {
+        tamper::<B>(dir).map_err(SubjectError::new)?;
         Ok(Planted {
             honest: Honest::open(dir, shards)?,
             lives: Mutex::default(),
@@ -181,7 +193,15 @@ impl<B: Bug> Subject for Planted<B> {
     fn snapshot(&self) -> Snapshot {
         let real = self.honest.snapshot();
         let entries = real.entries().map(|e| SnapshotEntry { mark: self.applied_in(&e), ..e });
-        ReplicationState::restore(entries, real.next_incarnation()).snapshot()
+        let planted = ReplicationState::restore(entries, real.next_incarnation());
+        for (shard, ranges) in real.all_completed() {
+            if let Some(shard) = planted.shard(shard) {
+                for range in ranges {
+                    shard.complete(*range);
+                }
+            }
+        }
+        planted.snapshot()
     }
 
     fn add(&self, new: NewShard) -> Option<PlantedHandle<B>> {
@@ -239,7 +259,13 @@ impl<B: Bug> Subject for Planted<B> {
         if !B::SAVES_BEFORE_FLUSH {
             return self.honest.checkpoint(&mut |snapshot| {
                 planted(snapshot);
-                flush(snapshot)
+                flush(snapshot)?;
+                for (shard, _) in &snapshot.clone() {
+                    if B::SAVE_LEAVES_OUT_COMPLETED {
+                        snapshot.forget_completed(shard);
+                    }
+                }
+                Ok(())
             });
         }
         let mut to_flush = None;
