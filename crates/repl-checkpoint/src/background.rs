@@ -24,10 +24,12 @@ use crate::floors::{Floors, Health};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
-    /// Save this long after the last save began, if any mark has moved; a millisecond at least.
+    /// Save this long after the last save began, if any mark has moved or anything was completed
+    /// above one; a millisecond at least.
     pub interval: Duration,
-    /// Save earlier where the marks have moved by this many seqnos, all shards together. Found by
-    /// polling, as advancing counts nothing.
+    /// Save earlier where the marks have moved by this many seqnos, all shards together: what is
+    /// completed above a mark counts once the mark has passed it. Found by polling, as advancing
+    /// counts nothing.
     pub moved: Option<u64>,
     /// How often to poll, a millisecond at least; each time costs one load a shard.
     pub poll: Duration,
@@ -268,7 +270,7 @@ impl<F, G> Work<F, G> {
     }
 
     fn marks(&self) -> Snapshot {
-        self.checkpointer.state().snapshot()
+        self.checkpointer.state().marks()
     }
 
     fn is_poisoned(&self) -> bool {

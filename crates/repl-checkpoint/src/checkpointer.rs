@@ -96,8 +96,9 @@ impl Checkpointer {
     ///
     /// `flush` makes the engine durable up to the snapshot that it is given, with what is completed
     /// above its marks, and lowers any mark that is not durable yet ([`Snapshot::lower`]); where
-    /// only what is completed above a mark is not durable, it [forgets] that. Raising a mark is
-    /// ignored. It is not called where the last two saves of this process hold exactly the current
+    /// only what is completed above a mark is not durable, it [forgets] that. What is forgotten,
+    /// lowered marks forget it too, is offered again, though an earlier save may have held it.
+    /// Raising a mark is ignored. It is not called where the last two saves of this process hold exactly the current
     /// marks: then nothing is written either.
     ///
     /// [forgets]: Snapshot::forget_completed
@@ -189,6 +190,12 @@ impl Checkpointer {
     /// as they are until they are forgotten, or until a save finds them tracked by the state. One
     /// that is tracked and removed again between two saves stays: its data may not be dropped
     /// before [`Floors::is_gone`].
+    ///
+    /// To go on with one, add it to the state at its mark and log, and give the new [`Shard`] its
+    /// completed ranges: [`Shard::complete`].
+    ///
+    /// [`Shard`]: repl_core::Shard
+    /// [`Shard::complete`]: repl_core::Shard::complete
     pub fn unnamed(&self) -> &[ShardCheckpoint] {
         &self.extra.unnamed
     }

@@ -87,7 +87,7 @@ impl Cell {
         if self.is_removed() {
             return Advance::Removed;
         }
-        follow(self.waiters.settle(&self.mark));
+        self.follow(self.waiters.settle(&self.mark));
         Advance::Moved { from }
     }
 
@@ -120,9 +120,19 @@ impl Cell {
 
     /// Records a range as completed, from outside a window.
     pub(crate) fn complete(&self, range: SeqRange) {
-        if let Some(window) = self.complete_in_window(range).and_then(|window| window.upgrade()) {
-            window.note_far(range.last);
-            window.follow();
+        self.follow(self.complete_in_window(range));
+    }
+
+    /// Lets the window of the shard, where there is one, move the mark over what was completed in
+    /// it; and then the one that has taken its place meanwhile, which may rely on this mark too.
+    fn follow(&self, mut window: Option<Weak<window::Core>>) {
+        while let Some(now) = window.as_ref().and_then(Weak::upgrade) {
+            now.follow();
+            let next = self.waiters.window();
+            if next.as_ref().is_none_or(|next| std::ptr::eq(next.as_ptr(), &raw const *now)) {
+                return;
+            }
+            window = next;
         }
     }
 
@@ -135,6 +145,7 @@ impl Cell {
     /// The mark, and what is completed above it: nothing that touches the mark, which is moved on
     /// if some thread that completes has not come to it yet.
     pub(crate) fn completed(&self) -> Completed {
+        // The flag first: cleared, it says that the mark read after it has passed the ranges.
         if !self.has_above() {
             return Completed::in_form(self.applied(), &[]);
         }
@@ -149,9 +160,7 @@ impl Cell {
             mark = self.applied();
             above.forget_up_to(mark);
         }
-        if let Some(window) = window {
-            window.follow();
-        }
+        self.follow(window.as_ref().map(Arc::downgrade));
         Completed::in_form(mark, &above.iter().collect::<Vec<_>>())
     }
 }
@@ -194,12 +203,5 @@ impl Cell {
 
     pub(crate) fn detach(&self, window: *const window::Core) {
         self.waiters.detach(window);
-    }
-}
-
-/// Lets the window of the shard, where there is one, move the mark over what was completed in it.
-fn follow(window: Option<Weak<window::Core>>) {
-    if let Some(window) = window.and_then(|window| window.upgrade()) {
-        window.follow();
     }
 }

@@ -3,7 +3,7 @@
 use crate::ids::{SeqNo, ShardId};
 use crate::ranges::{Ranges, SeqRange};
 
-/// What is completed above the marks of many shards: ascending, only shards with any.
+/// What is completed above the marks of many shards: ascending, few but shards with any.
 pub(crate) type Above = Vec<(ShardId, Box<[SeqRange]>)>;
 
 /// The seqnos of one shard that are completed: all up to the mark, and ranges above it.
@@ -67,7 +67,7 @@ impl Completed {
         seqno <= self.mark || before.is_some_and(|range| range.contains(seqno))
     }
 
-    /// The set with some seqnos more.
+    /// The set with some seqnos more. O(ranges).
     #[must_use]
     pub fn with(&self, seqnos: impl IntoIterator<Item = SeqNo>) -> Self {
         let added = seqnos.into_iter().map(|seqno| SeqRange::new(seqno, seqno));

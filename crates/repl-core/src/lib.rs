@@ -39,8 +39,11 @@
 //! - **Publication.** Whoever reads a mark of `n` or more sees all that the threads which advanced
 //!   it there wrote before. An advance that moved nothing publishes nothing.
 //! - **Lock-free.** Reading a mark takes no lock; nor does advancing it, unless it reaches a seqno
-//!   that somebody waits for, or completed ranges are above it; nor does a snapshot, but for the
-//!   shards with completed ranges. Adding and removing shards take one among themselves only.
+//!   that somebody waits for, or the shard has an [`ApplyWindow`] or something completed above its
+//!   mark; nor does a snapshot, but for such shards. Adding and removing shards take one among
+//!   themselves only.
+//! - **Wakers** run on the thread that moves the mark, outside every lock: usually in `advance` or
+//!   `complete`, but also in a snapshot, which helps a mark on where it finds that it can go further.
 //! - **No wake-up is lost.** Whoever waits for a seqno is woken by the advance that reaches it, and
 //!   nobody whose seqno is not reached.
 //! - **No completion is lost.** Once every seqno up to `n` is completed, in whatever order and by

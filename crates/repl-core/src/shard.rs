@@ -187,7 +187,8 @@ impl Shard {
     }
 
     /// The mark, and what is completed above it: by an [`ApplyWindow`](crate::ApplyWindow), or as a
-    /// checkpoint recorded it. Where there is a window this costs a load for each of its seqnos.
+    /// checkpoint recorded it. Nothing is above the mark of a shard that was removed. Copies the
+    /// ranges, and costs a load for each seqno of the window up to the highest completed.
     pub fn completed(&self) -> Completed {
         self.cell().completed()
     }

@@ -25,7 +25,8 @@ pub use self::lives::AlreadyTracked;
 /// state with `Arc`, and one shard with [`Shard`].
 ///
 /// Reading and advancing never wait for each other, nor for shards that come and go; an advance
-/// takes a lock only where it reaches what somebody [waits](Self::wait_for) for. A look-up by id costs a hash; keep a [`Shard`] where it matters.
+/// takes a lock only where it reaches what somebody [waits](Self::wait_for) for, or where the shard has
+/// an [`ApplyWindow`](crate::ApplyWindow) or something completed above its mark. A look-up by id costs a hash; keep a [`Shard`] where it matters.
 ///
 /// The gate against applying a segment twice is a read *before* applying, with one applier per
 /// shard:
@@ -129,11 +130,21 @@ impl ReplicationState {
     ///
     /// The marks are read one after the other, not at one instant: each is a valid lower bound of
     /// its shard's mark from then on. Costs two loads a shard and one allocation; where a shard has
-    /// an [`ApplyWindow`](crate::ApplyWindow), also a short lock and a load for each of its seqnos.
+    /// an [`ApplyWindow`](crate::ApplyWindow) or something completed above its mark, also a lock while
+    /// its ranges are copied, and a load for each seqno of the window up to the highest completed.
     pub fn snapshot(&self) -> Snapshot {
         self.table.read(|table| {
             let (marks, completed) = table.marks();
             Snapshot::of(Arc::clone(table.keys()), marks, completed, table.next_incarnation())
+        })
+    }
+
+    /// The same without what is completed above the marks: costs one load a shard and one allocation,
+    /// whatever windows there are.
+    pub fn marks(&self) -> Snapshot {
+        self.table.read(|table| {
+            let (keys, marks) = (Arc::clone(table.keys()), table.marks_alone());
+            Snapshot::of(keys, marks, Vec::new(), table.next_incarnation())
         })
     }
 
@@ -196,7 +207,7 @@ impl ReplicationState {
     /// [`WaitError::Closed`], on shards that are added later too.
     ///
     /// Marks can still be read and moved, so that appliers may finish and a last checkpoint be
-    /// taken. O(shards).
+    /// taken. A clone of a closed state is open. O(shards), and about 90 bytes for each.
     pub fn close(&self) {
         let woken = locked(&self.changing, |changing| {
             changing.closed = true;

@@ -63,6 +63,11 @@ impl Table {
         Incarnation(self.next_incarnation)
     }
 
+    /// Every mark, in the order of `keys`.
+    pub(crate) fn marks_alone(&self) -> Vec<SeqNo> {
+        self.cells().map(Cell::applied).collect()
+    }
+
     /// Every mark, in the order of `keys`, and what is completed above marks, ascending by shard.
     pub(crate) fn marks(&self) -> (Vec<SeqNo>, Above) {
         let (mut marks, any_above) = match self.slabs.as_slice() {
@@ -72,7 +77,9 @@ impl Table {
         };
         let mut completed = Vec::new();
         if any_above {
-            for (mark, cell) in marks.iter_mut().zip(self.cells()).filter(|(_, c)| c.has_above()) {
+            // Each once more: a mark that was read before it passed its ranges must not stand for a
+            // shard of which nothing is above the mark any more.
+            for (mark, cell) in marks.iter_mut().zip(self.cells()) {
                 let now = cell.completed();
                 *mark = now.mark();
                 if !now.above().is_empty() {
@@ -160,7 +167,7 @@ fn read<'a>(cells: impl ExactSizeIterator<Item = &'a Cell>) -> (Vec<SeqNo>, bool
     let mut above = false;
     let marks = cells
         .map(|cell| {
-            above |= cell.has_above();
+            above |= cell.has_above(); // first: see `Cell::completed`
             cell.applied()
         })
         .collect();

@@ -29,10 +29,15 @@
 //!   was stored under the lock, after this waiter had entered the queue, and is no higher than what
 //!   the waiter awaits, as long as it is there. So the advance takes the lock, and finds it.
 //!
-//! Hence the target itself could be `Relaxed`. That it is `Release` and `Acquire` is for
-//! [`REMOVED`] alone: who is told of it and looks the shard up again finds the table without this
-//! cell (`who_is_told_removed_finds_the_new_life`; with either `Relaxed` it may not:
-//! `told_of_a_removal_by_a_relaxed_word_one_finds_the_old_life`).
+//! Hence the target itself could be `Relaxed`, as far as waking goes. It is `Release` and `Acquire`
+//! for what else it says:
+//! - [`REMOVED`]: who is told of it and looks the shard up again finds the table without this cell
+//!   (`who_is_told_removed_finds_the_new_life`; with either `Relaxed` it may not:
+//!   `told_of_a_removal_by_a_relaxed_word_one_finds_the_old_life`).
+//! - [`ABOVE`] cleared: who sees that, and *then* reads the mark, sees a mark that has passed the
+//!   ranges (`who_sees_nothing_above_the_mark_sees_the_mark_that_passed_it`; with either `Relaxed`,
+//!   or the mark read first, it may not:
+//!   `nothing_above_told_by_a_relaxed_word_hides_what_was_completed`).
 //!
 //! What breaks when weaker, each a loom twin:
 //! - the meeting as a plain load: it may return an old mark, and neither sees the other
@@ -177,29 +182,41 @@ impl Waiters {
 
     /// Records a range as completed, and moves the mark over it if it has come there.
     pub(crate) fn complete(&self, mark: &Mark, range: SeqRange) -> Option<Window> {
-        self.with(|held, target| {
+        let told = self.with(|held, target| {
+            let window = held.window.as_ref().and_then(Weak::upgrade);
+            // Before the range can be seen: who finds it there must not be given its seqnos.
+            if let Some(window) = &window {
+                window.note_far(range.last);
+            }
             held.completed.insert(range);
             held.aim(target); // 1.
             mark.meet(); // 2.
             held.absorb(mark); // 3.
+            window
         });
+        drop(told);
         self.settle(mark)
     }
 
     /// Whether all of `range` was recorded as completed, and the mark has not passed it.
     pub(crate) fn cover(&self, range: SeqRange) -> bool {
-        self.with(|held, _| held.completed.cover(range))
+        self.look(|held| held.completed.cover(range)).unwrap_or(false)
     }
 
     /// The highest seqno in a range.
     pub(crate) fn highest_completed(&self) -> Option<SeqNo> {
-        self.with(|held, _| held.completed.highest())
+        self.look(|held| held.completed.highest()).flatten()
     }
 
     /// The ranges completed above the mark, and the window as it was then: one that closes right
     /// after them would leave what is completed in it in neither.
     pub(crate) fn completed(&self) -> (Ranges, Option<Arc<window::Core>>) {
         self.with(|held, _| (held.completed.clone(), held.window.as_ref().and_then(Weak::upgrade)))
+    }
+
+    /// The window that is attached now.
+    pub(crate) fn window(&self) -> Option<Window> {
+        self.look(|held| held.window.clone()).flatten()
     }
 
     /// Lets every advance from outside tell `window`. False where there is one.
@@ -232,10 +249,16 @@ impl Waiters {
 
     /// As [`close`](Waiters::close), for a cell that no table holds any more.
     pub(crate) fn remove(&self) -> Woken {
-        self.with(|held, target| {
-            target.store(REMOVED, Ordering::Release);
-            Woken::new(std::mem::take(&mut held.queue))
+        locked(&self.held, |held| {
+            self.target.store(REMOVED, Ordering::Release);
+            let queue = held.as_mut().map(|held| std::mem::take(&mut held.queue));
+            Woken::new(queue.unwrap_or_default())
         })
+    }
+
+    /// Runs `f` under the lock on what is held, where anything is.
+    fn look<R>(&self, f: impl FnOnce(&Held) -> R) -> Option<R> {
+        locked(&self.held, |held| held.as_deref().map(f))
     }
 
     /// Runs `f` under the lock, and brings the target up to date.

@@ -61,7 +61,8 @@ pub use self::outcome::{ClaimError, Completion, WindowError, WindowFull};
 /// prefix of what is completed.
 ///
 /// Share it by reference or in an [`Arc`]; claims may outlive it. Claims and completions within
-/// 16,384 seqnos of the mark take no lock, unless a seqno as high was skipped or claimed from afar.
+/// 16,384 seqnos of the mark take no lock, unless a seqno as high was ever skipped or claimed from
+/// afar.
 ///
 /// ```
 /// use repl_core::{ApplyWindow, ReplicationState, SeqRange, ShardId};
@@ -91,7 +92,7 @@ pub use self::outcome::{ClaimError, Completion, WindowError, WindowFull};
 /// between two records; a skip costs the same whatever its length.
 ///
 /// # Together with `Shard::advance`
-/// An advance of the shard from elsewhere counts as a skip up to its seqno. A shard has one window at
+/// An advance of the shard from elsewhere counts as a skip up to its seqno, and takes a short lock. A shard has one window at
 /// a time.
 pub struct ApplyWindow {
     core: Arc<Open>,
@@ -192,8 +193,8 @@ impl ApplyWindow {
     /// they count as completed, and are in what a checkpoint records. Claims of seqnos in it stay
     /// with their holders; completing them changes nothing.
     ///
-    /// Costs the same for one seqno as for a billion. An empty range, and one that is completed
-    /// already, changes nothing.
+    /// Costs the same for one seqno as for a billion. An empty range, and one of which all was skipped
+    /// before or lies at or below the mark, changes nothing: [`Completion::AlreadyCompleted`].
     ///
     /// # Errors
     /// [`WindowFull`] where it begins too far above the mark; however far it ends.
@@ -206,14 +207,14 @@ impl ApplyWindow {
         self.core.contains(seqno)
     }
 
-    /// The highest seqno that is completed or skipped; the mark where none is above it. Costs one
-    /// load for each seqno of the window.
+    /// The highest seqno that is completed or skipped; the mark where none is above it. Costs
+    /// as much as [`Shard::completed`].
     pub fn highest(&self) -> SeqNo {
         self.core.shard().completed().highest()
     }
 
-    /// What is completed above the mark, ascending; with the mark it is [`Shard::completed`]. Costs one
-    /// load for each seqno of the window.
+    /// What is completed above the mark, ascending; with the mark it is [`Shard::completed`]. Costs
+    /// as much as [`Shard::completed`].
     pub fn pending(&self) -> Vec<SeqRange> {
         self.core.shard().completed().above().to_vec()
     }

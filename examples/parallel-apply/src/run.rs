@@ -92,7 +92,8 @@ pub(crate) fn run(args: &RunArgs, folder: &Folder) -> Result<Report, RunError> {
     let mut report = run.report;
     report.exactly_once = verdict.faults.is_empty();
     // What goes on where another run stopped may be too short to show anything.
-    report.shows_what_it_claims = report.kills == 0 || from > 0 || report.resumes_above_mark > 0;
+    let killed = report.kills == args.kills && report.resumes_above_mark > 0;
+    report.shows_what_it_claims = args.kills == 0 || from > 0 || killed;
     report.out_of_order = verdict.out_of_order;
     report.faults = verdict.faults;
     report.faults.truncate(FAULTS_SHOWN);

@@ -20,6 +20,9 @@ pub(crate) struct Core {
     /// No seqno above this one is or was completed in a range or claimed from afar.
     far: AtomicU64,
     far_claims: Mutex<BTreeSet<SeqNo>>,
+    /// No seqno above this one was ever completed in the ring. Written before the slot is: who finds
+    /// the slot completed, or is told of it, finds this too.
+    highest: AtomicU64,
 }
 
 /// Where a claim is kept.
@@ -38,6 +41,7 @@ impl Core {
             ring: Ring::new(capacity),
             far: AtomicU64::new(0),
             far_claims: Mutex::default(),
+            highest: AtomicU64::new(0),
         });
         let cell = core.shard.cell();
         if cell.is_removed() {
@@ -46,6 +50,10 @@ impl Core {
         if !cell.attach(&core) {
             return Err(WindowError::HasWindow);
         }
+        if cell.is_removed() {
+            cell.detach(&raw const *core);
+            return Err(WindowError::Removed);
+        }
         // From now on whoever completes a range notes it here.
         core.note_far(cell.highest_in_a_range().unwrap_or(0));
         Ok(Open::new(core))
@@ -53,6 +61,11 @@ impl Core {
 
     pub(super) fn shard(&self) -> &Shard {
         &self.shard
+    }
+
+    /// How far up anything may be completed in the ring.
+    pub(super) fn highest(&self) -> SeqNo {
+        self.highest.load(Ordering::Relaxed)
     }
 
     pub(super) fn ring(&self) -> &Ring {
@@ -183,6 +196,9 @@ impl Core {
         }
         if seqno - at > self.ring.len() {
             return self.complete_far(SeqRange::new(seqno, seqno));
+        }
+        if seqno > self.highest.load(Ordering::Relaxed) {
+            self.highest.fetch_max(seqno, Ordering::Relaxed);
         }
         let was = self.ring.complete(seqno); // 1.
         let at = self.shard.cell().meet(); // 2.

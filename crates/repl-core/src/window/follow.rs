@@ -51,7 +51,7 @@ impl Core {
     pub(crate) fn add_completed(&self, completed: &mut Ranges) {
         let at = self.shard().applied();
         let mut seqno = at;
-        let last = at.saturating_add(self.ring().len());
+        let last = at.saturating_add(self.ring().len()).min(self.highest());
         while seqno < last {
             let first = seqno + 1;
             while seqno < last

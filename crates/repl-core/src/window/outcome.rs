@@ -15,7 +15,7 @@ pub enum Completion {
         /// The mark right after: below the seqno as long as an earlier one is missing.
         mark: SeqNo,
     },
-    /// It was completed, skipped or applied before; nothing changed.
+    /// It was completed, skipped or applied before; nothing changed. So with seqno 0.
     AlreadyCompleted {
         /// The mark that was seen.
         mark: SeqNo,

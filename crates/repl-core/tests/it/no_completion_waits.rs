@@ -1,10 +1,10 @@
-//! Once every completion has returned the mark stands at the end of what is completed, whoever looks
-//! at it meanwhile.
+//! Once every completion has returned the mark stands at the end of what is completed, and whoever
+//! looks at it meanwhile misses nothing.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use repl_core::{ApplyWindow, ReplicationState, ShardId};
+use repl_core::{ApplyWindow, Completed, ReplicationState, SeqRange, ShardId};
 
 /// Seqnos of one turn: one that closes the gap, then some completed one by one, then a skip.
 const COMPLETED: u64 = 10;
@@ -37,4 +37,47 @@ fn a_snapshot_that_is_stopped_half_way_keeps_no_mark_behind() {
         behind
     });
     assert_eq!(behind, None);
+}
+
+/// The marks of a large state are read one after the other; meanwhile one of them passes its ranges.
+#[test]
+fn a_snapshot_holds_what_was_completed_before_it_began() {
+    const SHARD: ShardId = ShardId(3);
+    let shards: Vec<ShardId> = (0..20_000).map(ShardId).collect();
+    let state = ReplicationState::new(&shards);
+    let shard = state.shard(SHARD).unwrap();
+    for turn in (0..400).map(|turn| turn * 5) {
+        shard.complete(SeqRange::new(turn + 2, turn + 2));
+        thread::scope(|scope| {
+            let advancer = scope.spawn(|| {
+                thread::yield_now();
+                shard.advance(turn + 1);
+            });
+            while !advancer.is_finished() {
+                let snapshot = state.snapshot();
+                let ranges = snapshot.completed(SHARD).iter().copied();
+                let seen = Completed::new(snapshot.get(SHARD).unwrap(), ranges);
+                assert!(seen.contains(turn + 2), "{seen:?}");
+            }
+        });
+        shard.advance(turn + 5);
+    }
+}
+
+/// Who finds a range in the shard is not given its seqnos, though it was brought there from outside.
+#[test]
+fn what_the_shard_holds_as_completed_cannot_be_claimed() {
+    let state = ReplicationState::single();
+    let shard = state.shard(ShardId::SINGLE).unwrap();
+    let window = ApplyWindow::new(shard.clone(), 4).unwrap();
+    for seqno in (0..3_000).map(|turn| turn * 3 + 3) {
+        thread::scope(|scope| {
+            scope.spawn(|| shard.complete(SeqRange::new(seqno, seqno)));
+            while !shard.completed().contains(seqno) {
+                std::hint::spin_loop();
+            }
+            assert!(window.contains(seqno) && window.claim(seqno).is_err(), "{seqno}");
+        });
+        shard.advance(seqno);
+    }
 }

@@ -211,3 +211,16 @@ fn what_is_completed_is_found_in_the_mark_or_above_it() {
         applier.join().unwrap();
     });
 }
+
+#[test]
+fn who_sees_nothing_above_the_mark_sees_the_mark_that_passed_it() {
+    check(|| {
+        let (state, shard) = one_shard();
+        shard.complete(SeqRange::new(2, 2));
+        let applier = apply(&data(), &shard, 1);
+        let snapshot = step(|| state.snapshot());
+        let seen = (snapshot.get(crate::SHARD), snapshot.completed(crate::SHARD).len());
+        assert!([(Some(0), 1), (Some(2), 0)].contains(&seen), "{snapshot:?}");
+        applier.join().unwrap();
+    });
+}

@@ -10,6 +10,8 @@ use crate::{AtomicU64, Ordering, check, step, thread};
 struct Twin {
     mark: AtomicU64,
     completed: Mutex<Vec<u64>>,
+    /// Whether anything may be above the mark.
+    above: AtomicU64,
 }
 
 fn absorb(twin: &Twin) {
@@ -37,7 +39,8 @@ fn mark_first(twin: &Twin) -> bool {
 fn finding_of(absorb: fn(&Twin), find: fn(&Twin) -> bool) {
     check(move || {
         let completed = Mutex::new(vec![1]);
-        let twin = Arc::new(Twin { mark: AtomicU64::new(0), completed });
+        let (mark, above) = (AtomicU64::new(0), AtomicU64::new(1));
+        let twin = Arc::new(Twin { mark, completed, above });
         let absorber = thread::spawn({
             let twin = Arc::clone(&twin);
             move || step(|| absorb(&twin))
@@ -60,4 +63,42 @@ fn ranges_taken_out_before_the_mark_is_raised_are_found_nowhere() {
 #[test]
 fn who_looks_at_the_mark_first_and_not_again_finds_it_nowhere() {
     assert!(loom_rejects(|| finding_of(absorb, mark_first)));
+}
+
+fn absorb_and_clear(twin: &Twin) {
+    absorb(twin);
+    step(|| twin.above.store(0, Ordering::Release));
+}
+
+fn absorb_and_clear_relaxed(twin: &Twin) {
+    absorb(twin);
+    step(|| twin.above.store(0, Ordering::Relaxed));
+}
+
+/// Looks into the ranges only where the word says that something is there.
+fn word_first(twin: &Twin) -> bool {
+    let above = step(|| twin.above.load(Ordering::Acquire)) == 1;
+    above && ranges_first(twin) || twin.mark.load(Ordering::Acquire) >= 1
+}
+
+fn word_first_relaxed(twin: &Twin) -> bool {
+    let above = step(|| twin.above.load(Ordering::Relaxed)) == 1;
+    above && ranges_first(twin) || twin.mark.load(Ordering::Acquire) >= 1
+}
+
+fn mark_then_word(twin: &Twin) -> bool {
+    let passed = step(|| twin.mark.load(Ordering::Acquire)) >= 1;
+    passed || step(|| twin.above.load(Ordering::Acquire)) == 1
+}
+
+#[test]
+fn the_twin_with_a_word_passes_without_a_weakness() {
+    finding_of(absorb_and_clear, word_first);
+}
+
+#[test]
+fn nothing_above_told_by_a_relaxed_word_hides_what_was_completed() {
+    assert!(loom_rejects(|| finding_of(absorb_and_clear_relaxed, word_first)));
+    assert!(loom_rejects(|| finding_of(absorb_and_clear, word_first_relaxed)));
+    assert!(loom_rejects(|| finding_of(absorb_and_clear, mark_then_word)));
 }
