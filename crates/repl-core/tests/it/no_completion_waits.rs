@@ -1,8 +1,9 @@
 //! Once every completion has returned the mark stands at the end of what is completed, and whoever
 //! looks at it meanwhile misses nothing.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use repl_core::{ApplyWindow, Completed, ReplicationState, SeqRange, ShardId};
 
@@ -70,14 +71,31 @@ fn what_the_shard_holds_as_completed_cannot_be_claimed() {
     let state = ReplicationState::single();
     let shard = state.shard(ShardId::SINGLE).unwrap();
     let window = ApplyWindow::new(shard.clone(), 4).unwrap();
-    for seqno in (0..3_000).map(|turn| turn * 3 + 3) {
-        thread::scope(|scope| {
-            scope.spawn(|| shard.complete(SeqRange::new(seqno, seqno)));
-            while !shard.completed().contains(seqno) {
-                std::hint::spin_loop();
+    let (given, done) = (AtomicU64::new(0), AtomicU64::new(0));
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let _stop_at_end = crate::StopAtEnd(&stop);
+        // Those who wait keep the shard's lock busy.
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                let _ = shard.wait_for_timeout(u64::MAX, Duration::ZERO);
             }
-            assert!(window.contains(seqno) && window.claim(seqno).is_err(), "{seqno}");
         });
-        shard.advance(seqno);
-    }
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                let seqno = given.load(Ordering::Acquire);
+                if seqno > done.load(Ordering::Relaxed) {
+                    shard.complete(SeqRange::new(seqno, seqno));
+                    done.store(seqno, Ordering::Release);
+                }
+            }
+        });
+        for seqno in (0..20_000).map(|turn| turn * 3 + 3) {
+            given.store(seqno, Ordering::Release);
+            while !shard.completed().contains(seqno) {}
+            assert!(window.contains(seqno) && window.claim(seqno).is_err(), "{seqno}");
+            while done.load(Ordering::Acquire) != seqno {}
+            shard.advance(seqno);
+        }
+    });
 }
