@@ -44,6 +44,8 @@ impl<B: Bug> Window for PlantedWindow<B> {
             Err(ClaimError::AlreadyCompleted) if B::CLAIMS_COMPLETED && call % 16 == 7 => None,
             Err(error) => return Err(error),
         };
+        // The real window may have gone by a mark that its mover has not brought here yet.
+        self.handle.follow_real();
         Ok(PlantedClaim { real, handle: self.handle.clone(), call })
     }
 
