@@ -98,8 +98,8 @@ impl Checkpointer {
     /// above its marks, and lowers any mark that is not durable yet ([`Snapshot::lower`]); where
     /// only what is completed above a mark is not durable, it [forgets] that. What is forgotten,
     /// lowered marks forget it too, is offered again, though an earlier save may have held it.
-    /// Raising a mark is ignored. It is not called where the last two saves of this process hold exactly the current
-    /// marks: then nothing is written either.
+    /// Raising a mark is ignored. It is not called where the last two saves of this process hold
+    /// exactly the current marks: then nothing is written either.
     ///
     /// [forgets]: Snapshot::forget_completed
     ///

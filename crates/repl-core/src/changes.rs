@@ -8,8 +8,8 @@ use crate::shard::Shard;
 
 /// The mark of a shard as it is now, and then every change of it: see [`Shard::changes`].
 ///
-/// Changes are coalesced: who comes late gets the newest mark, once. Nothing is queued. Each mark is
-/// above the one before it, and no change is missed between two calls.
+/// Changes are coalesced: who comes late gets the newest mark, once. Nothing is queued. Each mark
+/// is above the one before it, and no change is missed between two calls.
 ///
 /// After a mark of `u64::MAX`, which can never move again, the answer is [`WaitError::Closed`].
 #[derive(Debug, Clone)]

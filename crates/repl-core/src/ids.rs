@@ -46,11 +46,12 @@ impl fmt::Display for LogId {
 /// One life of a shard inside one [`ReplicationState`](crate::ReplicationState): adding, resetting
 /// and adding again each begin another.
 ///
-/// Numbers only rise, and a checkpoint holds the next one, so `(shard, incarnation)` never means two
-/// things in one process, nor in two checkpoints that follow each other. (A life that ended in a
-/// crash before any save held it may give its number to a life after the restart.) Callers find shards by [`ShardId`] alone; whoever keeps marks beside a state (a
-/// checkpointer, a retention floor) compares incarnations, so that a mark of an earlier life is
-/// never taken for one of this life.
+/// Numbers only rise, and a checkpoint holds the next one, so `(shard, incarnation)` never means
+/// two things in one process, nor in two checkpoints that follow each other. (A life that ended in
+/// a crash before any save held it may give its number to a life after the restart.) Callers find
+/// shards by [`ShardId`] alone; whoever keeps marks beside a state (a checkpointer, a retention
+/// floor) compares incarnations, so that a mark of an earlier life is never taken for one of this
+/// life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 pub struct Incarnation(pub u64);

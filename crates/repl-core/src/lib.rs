@@ -2,10 +2,10 @@
 //! move forward without locks.
 //!
 //! A follower of a replicated log must know, for every shard, the last WAL segment that it has
-//! fully applied. [`ReplicationState`] holds one mark a shard; [`Shard`] is a handle on one of them,
-//! to read, advance and [wait on](Shard::wait_for); [`ApplyWindow`] lets several threads apply the
-//! segments of one shard in any order; [`Snapshot`] holds the marks as values. Saving them behind the
-//! data that they speak of is the task of `repl-checkpoint`.
+//! fully applied. [`ReplicationState`] holds one mark a shard; [`Shard`] is a handle on one of
+//! them, to read, advance and [wait on](Shard::wait_for); [`ApplyWindow`] lets several threads
+//! apply the segments of one shard in any order; [`Snapshot`] holds the marks as values. Saving
+//! them behind the data that they speak of is the task of `repl-checkpoint`.
 //!
 //! ```
 //! use repl_core::{Advance, NewShard, ReplicationState, ShardId};
@@ -43,7 +43,8 @@
 //!   mark; nor does a snapshot, but for such shards. Adding and removing shards take one among
 //!   themselves only.
 //! - **Wakers** run on the thread that moves the mark, outside every lock: usually in `advance` or
-//!   `complete`, but also in a snapshot, which helps a mark on where it finds that it can go further.
+//!   `complete`, but also in a snapshot, which helps a mark on where it finds that it can go
+//!   further.
 //! - **No wake-up is lost.** Whoever waits for a seqno is woken by the advance that reaches it, and
 //!   nobody whose seqno is not reached.
 //! - **No completion is lost.** Once every seqno up to `n` is completed, in whatever order and by

@@ -128,9 +128,9 @@ impl Shard {
 
     /// Blocks until the mark is at `seqno` or above, and returns it.
     ///
-    /// One that is reached already returns at once, for the price of two loads; otherwise the thread
-    /// sleeps. An advance wakes only those whose seqno it reaches, and costs no more for those whose
-    /// seqno lies above.
+    /// One that is reached already returns at once, for the price of two loads; otherwise the
+    /// thread sleeps. An advance wakes only those whose seqno it reaches, and costs no more for
+    /// those whose seqno lies above.
     ///
     /// # Errors
     /// [`WaitError::Removed`] once the shard is removed or reset, whatever its last mark was;
@@ -193,8 +193,8 @@ impl Shard {
         self.cell().completed()
     }
 
-    /// Declares that the seqnos of `range` are completed, though the mark may not have come to them:
-    /// once it does, it moves over them. For bringing back what was saved.
+    /// Declares that the seqnos of `range` are completed, though the mark may not have come to
+    /// them: once it does, it moves over them. For bringing back what was saved.
     pub fn complete(&self, range: SeqRange) {
         self.cell().complete(range);
     }

@@ -16,8 +16,8 @@ use crate::ranges::SeqRange;
 /// A snapshot of a running [`ReplicationState`](crate::ReplicationState) is no single instant
 /// across shards: each mark in it is a valid lower bound of its shard's.
 ///
-/// Beside its mark a shard may have [completed](Snapshot::completed) ranges above it, where segments
-/// are applied out of order: together they are the set of what is applied.
+/// Beside its mark a shard may have [completed](Snapshot::completed) ranges above it, where
+/// segments are applied out of order: together they are the set of what is applied.
 ///
 /// Two snapshots are equal where they hold the same shards with the same sets. A shard that a
 /// snapshot does not hold is unknown to it, which is not the same as a mark of 0. Taking the union

@@ -25,8 +25,9 @@ pub use self::lives::AlreadyTracked;
 /// state with `Arc`, and one shard with [`Shard`].
 ///
 /// Reading and advancing never wait for each other, nor for shards that come and go; an advance
-/// takes a lock only where it reaches what somebody [waits](Self::wait_for) for, or where the shard has
-/// an [`ApplyWindow`](crate::ApplyWindow) or something completed above its mark. A look-up by id costs a hash; keep a [`Shard`] where it matters.
+/// takes a lock only where it reaches what somebody [waits](Self::wait_for) for, or where the shard
+/// has an [`ApplyWindow`](crate::ApplyWindow) or something completed above its mark. A look-up by
+/// id costs a hash; keep a [`Shard`] where it matters.
 ///
 /// The gate against applying a segment twice is a read *before* applying, with one applier per
 /// shard:
@@ -82,8 +83,8 @@ impl ReplicationState {
         Self::new(&[ShardId::SINGLE])
     }
 
-    /// Brings back a state that was saved: `entries` with their incarnations, and the next one. What
-    /// was completed above a mark is brought back with [`Shard::complete`].
+    /// Brings back a state that was saved: `entries` with their incarnations, and the next one.
+    /// What was completed above a mark is brought back with [`Shard::complete`].
     ///
     /// Where a shard is given twice the later entry counts, and a `next` that is not above every
     /// incarnation is raised to be.
@@ -130,8 +131,9 @@ impl ReplicationState {
     ///
     /// The marks are read one after the other, not at one instant: each is a valid lower bound of
     /// its shard's mark from then on. Costs two loads a shard and one allocation; where a shard has
-    /// an [`ApplyWindow`](crate::ApplyWindow) or something completed above its mark, also a lock while
-    /// its ranges are copied, and a load for each seqno of the window up to the highest completed.
+    /// an [`ApplyWindow`](crate::ApplyWindow) or something completed above its mark, also a lock
+    /// while its ranges are copied, and a load for each seqno of the window up to the highest
+    /// completed.
     pub fn snapshot(&self) -> Snapshot {
         self.table.read(|table| {
             let (marks, completed) = table.marks();
@@ -139,8 +141,8 @@ impl ReplicationState {
         })
     }
 
-    /// The same without what is completed above the marks: costs one load a shard and one allocation,
-    /// whatever windows there are.
+    /// The same without what is completed above the marks: costs one load a shard and one
+    /// allocation, whatever windows there are.
     pub fn marks(&self) -> Snapshot {
         self.table.read(|table| {
             let (keys, marks) = (Arc::clone(table.keys()), table.marks_alone());
@@ -148,8 +150,8 @@ impl ReplicationState {
         })
     }
 
-    /// Advances every tracked shard to its mark in `snapshot`, and completes what is completed there,
-    /// matched by id.
+    /// Advances every tracked shard to its mark in `snapshot`, and completes what is completed
+    /// there, matched by id.
     ///
     /// The caller vouches that the snapshot speaks of the same logs: a snapshot taken before a
     /// shard was reset must not be merged after it.

@@ -12,8 +12,8 @@
 //! It is written under the lock only.
 //!
 //! # Orderings
-//! A waiter must not go to sleep while the advance that it waits for goes by. Both first write, then
-//! look at what the other wrote:
+//! A waiter must not go to sleep while the advance that it waits for goes by. Both first write,
+//! then look at what the other wrote:
 //!
 //! | waiter, under the lock | advance |
 //! | --- | --- |

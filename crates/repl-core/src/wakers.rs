@@ -1,7 +1,7 @@
 //! Wakers on their way from a queue to being woken.
 //!
-//! A waker is a stranger's code. It is cloned, called and dropped outside every lock, and a panic in
-//! it is caught, so that it neither stops the others nor the thread that advances.
+//! A waker is a stranger's code. It is cloned, called and dropped outside every lock, and a panic
+//! in it is caught, so that it neither stops the others nor the thread that advances.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,5 +1,5 @@
-//! Segments that are applied in parallel and finish in any order: the mark moves over the contiguous
-//! prefix.
+//! Segments that are applied in parallel and finish in any order: the mark moves over the
+//! contiguous prefix.
 //!
 //! # How the mark moves, and why no completion is left behind
 //! Completing the seqno that follows the mark raises the mark and then *follows*: it moves the mark
@@ -12,26 +12,30 @@
 //! | 2. meet the mark, a read-modify-write that changes nothing | 2. look at the slot of `s` |
 //! | 3. follow, if the mark is at `s - 1` or beyond | 3. follow, if it is completed |
 //!
-//! As with waiters (`waiters.rs`, which argues it) one of the two read-modify-writes is the later in
-//! the mark's modification order, and who makes it sees what the other did before: either the
-//! completer finds the mark at `s - 1`, or the raiser finds the slot completed. With a plain load in
-//! place of the meeting neither may, and the mark stays where it is for good: the loom twin
+//! As with waiters (`waiters.rs`, which argues it) one of the two read-modify-writes is the later
+//! in the mark's modification order, and who makes it sees what the other did before: either the
+//! completer finds the mark at `s - 1`, or the raiser finds the slot completed. With a plain load
+//! in place of the meeting neither may, and the mark stays where it is for good: the loom twin
 //! `a_plain_load_after_completing_leaves_the_mark_behind`. Each step that follows raises the mark
-//! again, so the argument holds at every seqno that it comes to, as long as it goes on until nothing
-//! follows: the loom twin `following_only_once_leaves_the_mark_behind`.
+//! again, so the argument holds at every seqno that it comes to, as long as it goes on until
+//! nothing follows: the loom twin `following_only_once_leaves_the_mark_behind`.
 //!
 //! Who takes a snapshot follows as well, and may be stopped half-way: nobody relies on it. A
 //! completer that finds the mark beyond its own seqno goes on from there all the same, over the
 //! ranges that are next too. So once all completions have returned the mark stands where it should.
 //!
+//! An advance from outside follows the window that it finds under the shard's lock. Should another
+//! have taken its place by then, it follows that one too: the completers there have left what lies
+//! behind a mark that this advance has raised to it.
+//!
 //! # Near and far
 //! Seqnos up to the ring's length above the mark are *near*: their state is in the ring, without a
-//! lock. Beyond it completions and skips are ranges in the cell, claims a set here. A seqno that was
-//! far becomes near as the mark moves; so `far` is the highest that ever was among the far ones, and
-//! who finds a near one at or below it looks there too. Far claims are entered under a lock: raise
-//! `far`, then meet the mark, then give way if the seqno is near now. Who took it for near without
-//! seeing `far` had read a mark raised before that meeting: then the meeting returns it. Without it,
-//! or with a plain load, both get the seqno: the loom twins
+//! lock. Beyond it completions and skips are ranges in the cell, claims a set here. A seqno that
+//! was far becomes near as the mark moves; so `far` is the highest that ever was among the far
+//! ones, and who finds a near one at or below it looks there too. Far claims are entered under a
+//! lock: raise `far`, then meet the mark, then give way if the seqno is near now. Who took it for
+//! near without seeing `far` had read a mark raised before that meeting: then the meeting returns
+//! it. Without it, or with a plain load, both get the seqno: the loom twins
 //! `a_far_claim_without_a_second_look_is_given_twice` and
 //! `a_far_claim_with_a_plain_load_for_a_second_look_is_given_twice`.
 
@@ -57,8 +61,8 @@ use self::open::Open;
 pub use self::outcome::{ClaimError, Completion, WindowError, WindowFull};
 
 /// Lets many threads apply the segments of one shard in any order. Each [claims](Self::claim) a
-/// seqno, applies it and [completes](Claim::complete) it; the shard's mark moves over the contiguous
-/// prefix of what is completed.
+/// seqno, applies it and [completes](Claim::complete) it; the shard's mark moves over the
+/// contiguous prefix of what is completed.
 ///
 /// Share it by reference or in an [`Arc`]; claims may outlive it. Claims and completions within
 /// 16,384 seqnos of the mark take no lock, unless a seqno as high was ever skipped or claimed from
@@ -92,15 +96,15 @@ pub use self::outcome::{ClaimError, Completion, WindowError, WindowFull};
 /// between two records; a skip costs the same whatever its length.
 ///
 /// # Together with `Shard::advance`
-/// An advance of the shard from elsewhere counts as a skip up to its seqno, and takes a short lock. A shard has one window at
-/// a time.
+/// An advance of the shard from elsewhere counts as a skip up to its seqno, and takes a short lock.
+/// A shard has one window at a time.
 pub struct ApplyWindow {
     core: Arc<Open>,
 }
 
 impl ApplyWindow {
-    /// A window over a shard, from its mark on. What the shard knows to be completed above the mark,
-    /// from a checkpoint or an earlier window's skips, is completed here.
+    /// A window over a shard, from its mark on. What the shard knows to be completed above the
+    /// mark, from a checkpoint or an earlier window's skips, is completed here.
     ///
     /// # Errors
     /// [`WindowError`].
@@ -193,8 +197,9 @@ impl ApplyWindow {
     /// they count as completed, and are in what a checkpoint records. Claims of seqnos in it stay
     /// with their holders; completing them changes nothing.
     ///
-    /// Costs the same for one seqno as for a billion. An empty range, and one of which all was skipped
-    /// before or lies at or below the mark, changes nothing: [`Completion::AlreadyCompleted`].
+    /// Costs the same for one seqno as for a billion. An empty range, and one of which all was
+    /// skipped before or lies at or below the mark, changes nothing:
+    /// [`Completion::AlreadyCompleted`].
     ///
     /// # Errors
     /// [`WindowFull`] where it begins too far above the mark; however far it ends.

@@ -146,8 +146,8 @@ impl Applier<'_> {
         Ok(())
     }
 
-    /// The seqno to try next, and whether nobody has tried it before; `None` where no more are left.
-    /// A thread may end then: whoever is the writer of a batch that fails comes back to it.
+    /// The seqno to try next, and whether nobody has tried it before; `None` where no more are
+    /// left. A thread may end then: whoever is the writer of a batch that fails comes back to it.
     fn take(&self) -> Option<(SeqNo, bool)> {
         let mut next = lock(&self.next);
         let seqno = next.seqno;

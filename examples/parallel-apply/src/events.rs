@@ -1,6 +1,7 @@
 //! What does the applier tell its parent, and how does it learn that the parent is gone?
 //!
-//! One JSON document a line on standard output. A line that is out survives the death of its writer.
+//! One JSON document a line on standard output. A line that is out survives the death of its
+//! writer.
 
 use std::io::{self, Read, Write};
 use std::process;

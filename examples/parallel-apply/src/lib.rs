@@ -23,8 +23,8 @@
 //! 2. Restore: a shard at that mark, and a window in which these ranges are completed.
 //! 3. Each thread takes the next seqno and claims it. What is completed is passed over; where the
 //!    window is full the thread waits for the mark.
-//! 4. It does its work and queues the finished record. Who finds nobody writing is the writer, until
-//!    the queue is empty: it takes all that is queued as one batch.
+//! 4. It does its work and queues the finished record. Who finds nobody writing is the writer,
+//!    until the queue is empty: it takes all that is queued as one batch.
 //! 5. The writer applies the effects of the batch in a transaction,
 //! 6. and records in the same one the mark and the ranges as they *will* be: those of the window,
 //!    and the batch.
@@ -35,10 +35,10 @@
 //!
 //! # Why the transaction records neither more nor less than it holds
 //! Claims are completed in step 8 and nowhere else, there is one writer at a time, and it goes from
-//! one batch to the next only after 8. So whenever it comes to 6, what the window holds as completed
-//! is exactly what is in the database: restored from there in 2, and since then the batches that
-//! were committed. Together with the batch that is what this transaction leaves. After 8 the writer
-//! compares the window with what it wrote, for the two were computed apart.
+//! one batch to the next only after 8. So whenever it comes to 6, what the window holds as
+//! completed is exactly what is in the database: restored from there in 2, and since then the
+//! batches that were committed. Together with the batch that is what this transaction leaves. After
+//! 8 the writer compares the window with what it wrote, for the two were computed apart.
 //!
 //! A commit that returns an error leaves in doubt whether it happened. Then nobody goes back to its
 //! seqnos or writes any more, the process ends, and the next life reads in 1 what is true.

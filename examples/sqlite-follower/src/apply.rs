@@ -13,10 +13,11 @@
 //!
 //! The pages of one shard are applied in the order of its log, by one thread at a time (`pool.rs`).
 //! A frame is a whole page and overwrites what was there, so of two frames of one page the older
-//! would win if it came second. A page is also no unit by itself: the pages of one transaction point
-//! at each other, and with some of them from before it and some from after it a B-tree is torn. Only
-//! its commit frame makes a transaction visible, and then all of it at once. Between two databases
-//! no page points at another, so in which order two shards are applied makes no difference.
+//! would win if it came second. A page is also no unit by itself: the pages of one transaction
+//! point at each other, and with some of them from before it and some from after it a B-tree is
+//! torn. Only its commit frame makes a transaction visible, and then all of it at once. Between two
+//! databases no page points at another, so in which order two shards are applied makes no
+//! difference.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,5 +1,5 @@
-//! Draws a chart of times as SVG: both axes logarithmic, on a white ground of its own, so that it is
-//! readable on a dark page too.
+//! Draws a chart of times as SVG: both axes logarithmic, on a white ground of its own, so that it
+//! is readable on a dark page too.
 
 use std::error::Error;
 

@@ -10,8 +10,8 @@ use crate::ids::{SeqNo, ShardId};
 
 impl Snapshot {
     /// The union: every shard that either holds, with its larger mark and all that either has
-    /// completed, matched by id; marks of different lives of a shard are compared as the numbers they
-    /// are.
+    /// completed, matched by id; marks of different lives of a shard are compared as the numbers
+    /// they are.
     #[must_use]
     pub fn max(&self, other: &Snapshot) -> Snapshot {
         self.combine(other, Completed::union, |pair| match pair {
@@ -40,8 +40,8 @@ impl Snapshot {
         })
     }
 
-    /// How many seqnos all shards together have advanced since `earlier`. A shard whose life was not
-    /// yet in it counts from 0; one that has gone counts nothing.
+    /// How many seqnos all shards together have advanced since `earlier`. A shard whose life was
+    /// not yet in it counts from 0; one that has gone counts nothing.
     pub fn advanced_since(&self, earlier: &Snapshot) -> u64 {
         let sum = |from: u64, (now, before): (u64, u64)| from.saturating_add(now - before.min(now));
         if Arc::ptr_eq(&self.keys, &earlier.keys) {
@@ -55,8 +55,8 @@ impl Snapshot {
         both.fold(0, sum)
     }
 
-    /// Whether this snapshot holds every shard of `other`, at its mark or above, and all that it has
-    /// completed.
+    /// Whether this snapshot holds every shard of `other`, at its mark or above, and all that it
+    /// has completed.
     pub fn dominates(&self, other: &Snapshot) -> bool {
         let above = |b: SnapshotEntry, a: Option<SnapshotEntry>| {
             a.is_some_and(|a| {

@@ -43,12 +43,12 @@ impl ReplicationState {
     }
 
     /// Ends this life of a shard and begins another at the given mark and log, in one step: after a
-    /// new base copy, or when the tail of its log was cut. `None` where it is not tracked. Who waits
-    /// on the ended life is told [`WaitError::Removed`](crate::WaitError::Removed).
+    /// new base copy, or when the tail of its log was cut. `None` where it is not tracked. Who
+    /// waits on the ended life is told [`WaitError::Removed`](crate::WaitError::Removed).
     ///
     /// Saved checkpoints speak of the ended life until the next saves. Where the data of the shard
-    /// is replaced as well, remove it, wait until no checkpoint names it, replace the data, and only
-    /// then add it again: otherwise a crash brings the old mark back beside the new data.
+    /// is replaced as well, remove it, wait until no checkpoint names it, replace the data, and
+    /// only then add it again: otherwise a crash brings the old mark back beside the new data.
     pub fn reset_shard(&self, new: NewShard) -> Option<Shard> {
         let (began, woken) = locked(&self.changing, |changing| {
             let ended = self.shard(new.shard)?;

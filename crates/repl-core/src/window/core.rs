@@ -20,8 +20,8 @@ pub(crate) struct Core {
     /// No seqno above this one is or was completed in a range or claimed from afar.
     far: AtomicU64,
     far_claims: Mutex<BTreeSet<SeqNo>>,
-    /// No seqno above this one was ever completed in the ring. Written before the slot is: who finds
-    /// the slot completed, or is told of it, finds this too.
+    /// No seqno above this one was ever completed in the ring. Written before the slot is: who
+    /// finds the slot completed, or is told of it, finds this too.
     highest: AtomicU64,
 }
 
@@ -260,8 +260,8 @@ impl Core {
             || seqno <= cell.applied() // it left the ranges as the mark passed it
     }
 
-    /// How far above the mark a seqno lies that is left to be done; `None` where it is completed, as
-    /// far as that is known without looking into the ring.
+    /// How far above the mark a seqno lies that is left to be done; `None` where it is completed,
+    /// as far as that is known without looking into the ring.
     #[inline]
     fn distance(&self, seqno: SeqNo, at: SeqNo) -> Result<Option<u64>, WindowFull> {
         match seqno.checked_sub(at) {

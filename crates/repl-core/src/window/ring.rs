@@ -1,16 +1,17 @@
 //! The state of the sequence numbers just above a mark: one word each, in a ring.
 //!
 //! The slot of seqno `s` is `s % len`; the word in it is the *lap* `s / len` and a state. A slot
-//! goes to the next lap without being cleared: whoever claims or completes `s + len` has seen a mark
-//! of at least `s`, so nobody needs to know any more how `s` stands. Laps only rise. So who comes
-//! late with `s` finds a later lap, and changes nothing: an acknowledgement can be late, but never
-//! lost nor taken for another's.
+//! goes to the next lap without being cleared: whoever claims or completes `s + len` has seen a
+//! mark of at least `s`, so nobody needs to know any more how `s` stands. Laps only rise. So who
+//! comes late with `s` finds a later lap, and changes nothing: an acknowledgement can be late, but
+//! never lost nor taken for another's.
 //!
 //! # Orderings
 //! Completing is a `Release`, finding a seqno completed an `Acquire`: who moves the mark over it
 //! passes on what its applier wrote; with either `Relaxed` it does not (the loom twin
-//! `a_slot_completed_or_looked_at_relaxed_publishes_nothing`). Claiming is `Acquire` and letting a claim go `Release`: who
-//! claims next sees what the one before did. Who moves the mark is settled in `window.rs`.
+//! `a_slot_completed_or_looked_at_relaxed_publishes_nothing`). Claiming is `Acquire` and letting a
+//! claim go `Release`: who claims next sees what the one before did. Who moves the mark is settled
+//! in `window.rs`.
 
 use crate::ids::SeqNo;
 use crate::sync::{AtomicU64, Ordering};

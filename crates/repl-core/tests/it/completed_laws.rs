@@ -1,4 +1,5 @@
-//! Snapshots with ranges completed above their marks: the laws hold for the sets that they stand for.
+//! Snapshots with ranges completed above their marks: the laws hold for the sets that they stand
+//! for.
 
 use std::collections::{BTreeMap, BTreeSet};
 

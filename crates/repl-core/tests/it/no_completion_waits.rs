@@ -40,7 +40,8 @@ fn a_snapshot_that_is_stopped_half_way_keeps_no_mark_behind() {
     assert_eq!(behind, None);
 }
 
-/// The marks of a large state are read one after the other; meanwhile one of them passes its ranges.
+/// The marks of a large state are read one after the other; meanwhile one of them passes its
+/// ranges.
 #[test]
 fn a_snapshot_holds_what_was_completed_before_it_began() {
     const SHARD: ShardId = ShardId(3);
@@ -65,7 +66,8 @@ fn a_snapshot_holds_what_was_completed_before_it_began() {
     }
 }
 
-/// Who finds a range in the shard is not given its seqnos, though it was brought there from outside.
+/// Who finds a range in the shard is not given its seqnos, though it was brought there from
+/// outside.
 #[test]
 fn what_the_shard_holds_as_completed_cannot_be_claimed() {
     let state = ReplicationState::single();

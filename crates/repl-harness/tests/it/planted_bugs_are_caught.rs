@@ -25,7 +25,8 @@ fn caught_as<B: Bug>(invariants: &[Invariant]) {
     }
 }
 
-/// The same for bugs that leave a wait hanging, for one of these reasons. The run ends all the same.
+/// The same for bugs that leave a wait hanging, for one of these reasons. The run ends all the
+/// same.
 fn hung<B: Bug>(due: &[Due]) {
     for seed in [1, 2, 0xfeed] {
         let config = Config {

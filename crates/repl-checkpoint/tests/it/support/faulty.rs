@@ -1,7 +1,7 @@
 //! A disk in memory that records every call and fails the one that it is told to.
 //!
-//! It loses nothing by itself: what a power cut may leave is the simulated disk's matter. Here it is
-//! about what the store does when a call fails.
+//! It loses nothing by itself: what a power cut may leave is the simulated disk's matter. Here it
+//! is about what the store does when a call fails.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
