@@ -209,7 +209,8 @@ impl ReplicationState {
     /// [`WaitError::Closed`], on shards that are added later too.
     ///
     /// Marks can still be read and moved, so that appliers may finish and a last checkpoint be
-    /// taken. A clone of a closed state is open. O(shards), and about 90 bytes for each.
+    /// taken. A clone of a closed state is open. O(shards), with a small allocation for
+    /// each.
     pub fn close(&self) {
         let woken = locked(&self.changing, |changing| {
             changing.closed = true;

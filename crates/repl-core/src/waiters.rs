@@ -47,7 +47,7 @@
 //! - no second look at the mark at all (`sleeping_without_a_second_look_loses_the_wake_up`);
 //! - the target stored after the meeting (`a_target_stored_too_late_loses_the_wake_up`).
 //!
-//! A `SeqCst` fence on both sides would do as well, and costs an advance 1.6 times as much; the
+//! A `SeqCst` fence on both sides would do as well, and every advance would pay for it; the
 //! read-modify-write of the raise is there anyway.
 //!
 //! # Ranges completed above the mark

@@ -119,8 +119,9 @@ fn run_all(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
     }
     if report.exactly_once {
         eprintln!(
-            "parallel-apply: it was never killed with records completed above the mark, so this \
-             shows nothing: ask for more --records or --kills"
+            "parallel-apply: killed {} of {} times, and {} starts found records completed above \
+             the mark: this does not show what it should; ask for more --records",
+            report.kills, args.kills, report.resumes_above_mark
         );
     }
     eprintln!("parallel-apply: everything is kept in {}", folder.keep().display());

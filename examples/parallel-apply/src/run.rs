@@ -55,8 +55,8 @@ pub(crate) struct Report {
     pub(crate) failed_batches: u64,
     pub(crate) seconds: f64,
     pub(crate) exactly_once: bool,
-    /// False where a run from the first record on was killed, and no start found completed ranges
-    /// above the mark.
+    /// False where a run from the first record on was killed less often than asked, or no start
+    /// found completed ranges above the mark.
     pub(crate) shows_what_it_claims: bool,
     pub(crate) faults: Vec<String>,
 }

@@ -68,6 +68,12 @@ fn each_record_is_applied_exactly_once_at_whatever_instants_the_applier_is_kille
 }
 
 #[test]
+fn a_log_too_short_for_the_kills_that_were_asked_for_is_no_success() {
+    let args = ["--records", "40", "--kills", "50", "--seed", "1"];
+    run_badly(&args, &["of 50 times", "ask for more --records"]);
+}
+
+#[test]
 fn records_of_a_batch_that_failed_are_applied_again() {
     let args = ["--records", "2000", "--kills", "0", "--fail-one-in", "3", "--seed", "2"];
     let report = run_well(&args);
