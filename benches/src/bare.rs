@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Result, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// A copy of the bytes, and its checksum.
@@ -46,5 +47,37 @@ impl Saves {
             std::fs::remove_file(self.dir.join((self.number - 2).to_string()))?;
         }
         Ok(())
+    }
+}
+
+/// A write in place and a sync of the data, in three places of one file by turns.
+#[derive(Debug)]
+pub struct InPlace {
+    file: File,
+    slot: u64,
+    number: u64,
+}
+
+impl InPlace {
+    /// Into a new file, with room for so many bytes three times.
+    ///
+    /// # Errors
+    /// Where the file cannot be created.
+    pub fn new(path: &Path, length: usize) -> Result<Self> {
+        let slot = length.next_multiple_of(4096);
+        let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        file.write_all(&vec![0; 3 * slot])?;
+        file.sync_all()?;
+        Ok(InPlace { file, slot: slot as u64, number: 0 })
+    }
+
+    /// Write and sync.
+    ///
+    /// # Errors
+    /// Where one of the calls fails.
+    pub fn save(&mut self, bytes: &[u8]) -> Result<()> {
+        self.number += 1;
+        self.file.write_all_at(bytes, self.number % 3 * self.slot)?;
+        self.file.sync_data()
     }
 }

@@ -35,6 +35,10 @@ pub trait Disk: Send {
     fn write(&self, file: &mut Self::File, bytes: &[u8]) -> io::Result<usize>;
     /// Makes the contents, the length and all other metadata of the file durable, not its name.
     fn sync_file(&self, file: &Self::File) -> io::Result<()>;
+    /// Writes some of `bytes` at `offset`; returns how many. What is there is overwritten.
+    fn write_at(&self, file: &Self::File, offset: u64, bytes: &[u8]) -> io::Result<usize>;
+    /// Makes the contents of the file durable, and of its metadata what is needed to read them.
+    fn sync_data(&self, file: &Self::File) -> io::Result<()>;
     /// Renames within one directory, replacing what stood at `to`, in one step.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Makes the names in a directory durable.
@@ -61,9 +65,9 @@ pub enum Kind {
 
 /// The disk of the operating system.
 ///
-/// Syncs are full ones (`fsync`; `F_FULLFSYNC` on macOS). Outside Unix a directory cannot be
-/// synced: there [`sync_dir`](Disk::sync_dir) does nothing, and a save that was acknowledged may be
-/// undone by a power cut, whole, until the system writes its metadata.
+/// Syncs reach the device (`fsync` and `fdatasync`; `F_FULLFSYNC` for both on macOS). Outside Unix a
+/// directory cannot be synced: there [`sync_dir`](Disk::sync_dir) does nothing, and a save that was
+/// acknowledged may be undone by a power cut, whole, until the system writes its metadata.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OsDisk;
 
@@ -127,6 +131,21 @@ impl Disk for OsDisk {
         file.sync_all()
     }
 
+    #[cfg(unix)]
+    fn write_at(&self, file: &File, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+        std::os::unix::fs::FileExt::write_at(file, bytes, offset)
+    }
+
+    #[cfg(not(unix))]
+    fn write_at(&self, mut file: &File, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+        io::Seek::seek(&mut file, io::SeekFrom::Start(offset))?;
+        file.write(bytes)
+    }
+
+    fn sync_data(&self, file: &File) -> io::Result<()> {
+        file.sync_data()
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
     }
@@ -147,9 +166,7 @@ impl Disk for OsDisk {
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<OsLock>> {
         // Whoever put a symbolic link there would choose which file is locked.
-        if self.kind(path).is_ok_and(|kind| kind != Kind::File) {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
-        }
+        regular_or_missing(self.kind(path))?;
         let file = owned().create(true).truncate(false).open(path)?;
         match file.try_lock() {
             Ok(()) if is_at(&file, path)? => Ok(Some(OsLock(file))),
@@ -158,6 +175,14 @@ impl Disk for OsDisk {
             Err(TryLockError::Error(err)) => Err(err),
         }
     }
+}
+
+fn regular_or_missing(kind: io::Result<Kind>) -> io::Result<()> {
+    if kind.is_ok_and(|kind| kind != Kind::File) { Err(not_regular()) } else { Ok(()) }
+}
+
+fn not_regular() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")
 }
 
 fn owned() -> OpenOptions {

@@ -56,6 +56,8 @@ impl Header {
 
 const MAGIC: &str = "repl-checkpoint v";
 const VERSION: &str = "1";
+/// Where the digits of the length stand.
+const LENGTH_DIGITS: std::ops::Range<usize> = 143..163;
 const CRC_DIGITS: usize = 8;
 /// Up to the digits of the checksum.
 const CHECKED_HEADER: usize = 171;
@@ -158,6 +160,18 @@ fn other_version(bytes: &[u8], version: &[u8]) -> OpenError {
         return OpenError::Header;
     }
     OpenError::Version { version: String::from_utf8_lossy(version).into_owned() }
+}
+
+/// The header of bytes that are whole, whatever their codec and store.
+pub(crate) fn header_of(bytes: &[u8]) -> Option<Header> {
+    verify(bytes).ok().map(|(header, _, _)| header)
+}
+
+/// How long an envelope at the beginning of `bytes` says that it is, with its header, which may be
+/// damaged elsewhere.
+pub(crate) fn length_at(bytes: &[u8]) -> Option<usize> {
+    let digits = std::str::from_utf8(bytes.get(LENGTH_DIGITS)?).ok()?;
+    digits.parse::<usize>().ok()?.checked_add(HEADER_LENGTH)
 }
 
 struct Parsed<'a> {

@@ -25,21 +25,17 @@
 //! is never synced again: the kernel marks its pages clean, so a second sync may say that all is
 //! well when it is not. From step 4 on a failure is [`SaveError::InDoubt`].
 
-mod open;
-
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::directory::{Directory, OpenStoreError, named_by_temp, resolved};
 use crate::disk::{Disk, Kind, OsDisk};
 use crate::envelope::{Generation, StoreId};
+use crate::slot_store;
 use crate::store::{Candidate, CheckpointStore, LoadError, Save, SaveError};
 
-pub use self::open::OpenStoreError;
-use self::open::{create_dirs, failed, resolved};
-
-const LOCK: &str = "LOCK";
 const EXTENSION: &str = "checkpoint";
 
 /// Keeps checkpoints as files in a directory of its own: the newest and the one before it.
@@ -62,17 +58,11 @@ const EXTENSION: &str = "checkpoint";
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct FileStore<D: Disk = OsDisk> {
-    disk: D,
-    /// Absolute and without symbolic links, so that it stays the directory that is locked whatever
-    /// becomes of the working directory or of a link.
-    dir: PathBuf,
-    open_dir: D::Dir,
-    _lock: D::Lock,
+    directory: Directory<D>,
     store_id: StoreId,
     /// The generations in the directory: under the lock nobody else adds any.
     kept: Vec<Generation>,
     poisoned: bool,
-    temp_names: u64,
 }
 
 impl FileStore {
@@ -91,93 +81,29 @@ impl<D: Disk> FileStore<D> {
     /// # Errors
     /// As [`FileStore::open`].
     pub fn open_on(disk: D, dir: &Path, store_id: StoreId) -> Result<Self, OpenStoreError> {
-        create_dirs(&disk, dir)?; // 1
-        let lock_path = dir.join(LOCK);
-        let lock = disk.try_lock(&lock_path).map_err(|err| match err.kind() {
-            io::ErrorKind::NotADirectory => OpenStoreError::NotADirectory { path: dir.to_owned() },
-            _ => failed("lock", &lock_path)(err),
-        })?; // 2
-        let lock = lock.ok_or_else(|| OpenStoreError::Locked { dir: dir.to_owned() })?;
-        let open_dir = disk.open_dir(dir).map_err(failed("open", dir))?; // 3
-        let names = disk.list(dir).map_err(failed("list", dir))?;
-        for temp in names.iter().filter(|name| is_temp_name(name.to_str())) {
-            // One that cannot be removed is in nobody's way: every save takes a name of its own.
-            let _ = disk.remove(&dir.join(temp)); // 4
+        let (directory, names) = Directory::open(disk, dir)?; // 1 to 3
+        if let Some(file) = slot_store::slot_file_in(&names) {
+            let dir = dir.to_owned();
+            return Err(OpenStoreError::OtherKind { dir, file, expected: "SlotStore" });
         }
-        Ok(FileStore {
-            disk,
-            dir: dir.to_owned(),
-            open_dir,
-            _lock: lock,
-            store_id,
-            kept: generations_in(&names),
-            poisoned: false,
-            temp_names: 0,
-        })
+        directory.remove_temps(names.iter().filter(|name| is_temp_name(name))); // 4
+        Ok(FileStore { directory, store_id, kept: generations_in(&names), poisoned: false })
     }
 
     /// The directory.
     pub fn dir(&self) -> &Path {
-        &self.dir
+        &self.directory.path
     }
 
     fn path(&self, generation: Generation) -> PathBuf {
-        self.dir.join(format!("{generation:020}.{EXTENSION}"))
-    }
-
-    /// Save steps 1 to 3: the temporary file, whole and durable but for its name.
-    fn write_temp(&mut self, save: &Save<'_>) -> Result<PathBuf, SaveError> {
-        let (path, mut file) = self.create_temp(save.generation)?; // 1
-        let synced = write_all(&self.disk, &mut file, save.bytes) // 2
-            .map_err(|err| ("write", err))
-            .and_then(|()| self.disk.sync_file(&file).map_err(|err| ("sync", err))); // 3
-        drop(file);
-        match synced {
-            Ok(()) => Ok(path),
-            Err((act, source)) => {
-                // Whatever is left of it has a name that no other save uses and no load reads.
-                let _ = self.disk.remove(&path);
-                Err(SaveError::NotSaved { act, path, source })
-            }
-        }
-    }
-
-    fn create_temp(&mut self, generation: Generation) -> Result<(PathBuf, D::File), SaveError> {
-        let process = std::process::id();
-        loop {
-            let name = format!("{generation:020}.{EXTENSION}.temp-{process}-{}", self.temp_names);
-            let path = self.dir.join(name);
-            self.temp_names += 1;
-            match self.disk.create_new(&path) {
-                Ok(file) => return Ok((path, file)),
-                Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(source) => {
-                    return Err(SaveError::NotSaved { act: "create", path, source });
-                }
-            }
-        }
-    }
-
-    /// Save steps 4 and 5: the name, durable too.
-    fn publish(&mut self, temp: &Path, generation: Generation) -> Result<(), SaveError> {
-        let path = self.path(generation);
-        self.poisoned = true;
-        if let Err(source) = self.disk.rename(temp, &path) {
-            return Err(SaveError::InDoubt { act: "rename a new checkpoint to", path, source }); // 4
-        }
-        if let Err(source) = self.disk.sync_dir(&self.open_dir) {
-            let path = self.dir.clone();
-            return Err(SaveError::InDoubt { act: "sync the directory", path, source }); // 5
-        }
-        self.poisoned = false;
-        Ok(())
+        self.directory.path.join(name_of(generation))
     }
 
     /// Save step 7. What cannot be removed now is removed by a later save.
     fn remove_before(&mut self, confirmed: Generation) {
         let mut kept = std::mem::take(&mut self.kept);
         kept.retain(|generation| {
-            let remove = || self.disk.remove(&self.path(*generation));
+            let remove = || self.directory.disk.remove(&self.path(*generation));
             *generation >= confirmed || remove().is_err_and(|e| e.kind() != io::ErrorKind::NotFound)
         });
         self.kept = kept;
@@ -191,21 +117,26 @@ impl<D: Disk> CheckpointStore for FileStore<D> {
 
     fn load(&mut self) -> Result<Vec<Candidate>, LoadError> {
         let io = |act, path: &Path, source| LoadError::Io { act, path: path.to_owned(), source };
-        let names = self.disk.list(&self.dir).map_err(|err| io("list", &self.dir, err))?;
+        let names = self
+            .directory
+            .disk
+            .list(&self.directory.path)
+            .map_err(|err| io("list", &self.directory.path, err))?;
         self.kept = generations_in(&names);
         let mut newest_first = self.kept.clone();
         newest_first.sort_unstable_by(|a, b| b.cmp(a));
         let candidate = |generation| {
             let path = self.path(generation);
-            let found = match self.disk.kind(&path).map_err(|err| io("look at", &path, err))? {
-                Kind::File => {
-                    let bytes = self.disk.read(&path);
-                    return Ok(Candidate { path, generation: Some(generation), bytes });
-                }
-                Kind::Dir => "a directory",
-                Kind::Symlink => "a symbolic link",
-                Kind::Other => "neither a file nor a directory",
-            };
+            let found =
+                match self.directory.disk.kind(&path).map_err(|err| io("look at", &path, err))? {
+                    Kind::File => {
+                        let bytes = self.directory.disk.read(&path);
+                        return Ok(Candidate { path, generation: Some(generation), bytes });
+                    }
+                    Kind::Dir => "a directory",
+                    Kind::Symlink => "a symbolic link",
+                    Kind::Other => "neither a file nor a directory",
+                };
             Err(LoadError::NotAFile { path, found })
         };
         newest_first.into_iter().map(candidate).collect()
@@ -213,10 +144,13 @@ impl<D: Disk> CheckpointStore for FileStore<D> {
 
     fn save(&mut self, save: Save<'_>) -> Result<(), SaveError> {
         if self.poisoned {
-            return Err(SaveError::Poisoned { path: self.dir.clone() });
+            return Err(SaveError::Poisoned { path: self.directory.path.clone() });
         }
-        let temp = self.write_temp(&save)?;
-        self.publish(&temp, save.generation)?;
+        let name = name_of(save.generation);
+        let (temp, _) = self.directory.write_temp(&name, save.bytes)?; // 1 to 3
+        self.poisoned = true;
+        self.directory.publish(&temp, &self.path(save.generation))?; // 4 and 5
+        self.poisoned = false;
         self.kept.push(save.generation);
         self.remove_before(save.confirmed);
         Ok(())
@@ -226,25 +160,21 @@ impl<D: Disk> CheckpointStore for FileStore<D> {
 impl<D: Disk> fmt::Debug for FileStore<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FileStore")
-            .field("dir", &self.dir)
+            .field("dir", &self.directory.path)
             .field("store_id", &self.store_id)
             .field("poisoned", &self.poisoned)
             .finish_non_exhaustive()
     }
 }
 
-/// Save step 2: a short write goes on, an interrupted one is tried again, and one that takes
-/// nothing is an error.
-fn write_all<D: Disk>(disk: &D, file: &mut D::File, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match disk.write(file, bytes) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(n) => bytes = bytes.get(n..).unwrap_or_default(),
-            Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
-            Err(err) => return Err(err),
-        }
-    }
-    Ok(())
+fn name_of(generation: Generation) -> String {
+    format!("{generation:020}.{EXTENSION}")
+}
+
+/// The name of a checkpoint file among `names`, if there is one.
+pub(crate) fn checkpoint_file_in(names: &[OsString]) -> Option<String> {
+    let newest = names.iter().filter_map(|name| generation_of(name.to_str()?)).max()?;
+    Some(name_of(newest))
 }
 
 fn generations_in(names: &[OsString]) -> Vec<Generation> {
@@ -259,10 +189,6 @@ fn generation_of(name: &str) -> Option<Generation> {
 }
 
 /// Whether `name` is `<20 digits>.checkpoint.temp-<digits>-<digits>`.
-fn is_temp_name(name: Option<&str>) -> bool {
-    let number = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
-    name.and_then(|name| name.split_once(".temp-")).is_some_and(|(checkpoint, unique)| {
-        generation_of(checkpoint).is_some()
-            && unique.split_once('-').is_some_and(|(pid, n)| number(pid) && number(n))
-    })
+fn is_temp_name(name: &OsString) -> bool {
+    named_by_temp(name).is_some_and(|checkpoint| generation_of(checkpoint).is_some())
 }

@@ -54,11 +54,13 @@ mod checkpoint;
 mod checkpointer;
 mod codec;
 mod content;
+mod directory;
 mod disk;
 mod envelope;
 mod file_store;
 mod floors;
 mod recovery;
+mod slot_store;
 mod store;
 
 pub use background::{Background, CloseError, Schedule, SpawnError};
@@ -71,11 +73,13 @@ pub use codec::BincodeCodec;
 #[cfg(feature = "json")]
 pub use codec::JsonCodec;
 pub use codec::{Codec, CodecError};
+pub use directory::OpenStoreError;
 pub use disk::{Disk, Kind, OsDir, OsDisk, OsLock};
 pub use envelope::{Generation, Header, OpenError, SealError, StoreId, open, seal};
-pub use file_store::{FileStore, OpenStoreError};
+pub use file_store::FileStore;
 pub use floors::{Floors, Health};
 pub use recovery::{Damaged, Found, OnCorrupt, Origin, RecoverError, Recovered, Unusable, recover};
+pub use slot_store::{BadSlots, SlotStore};
 pub use store::{Candidate, CheckpointStore, LoadError, Save, SaveError};
 
 /// The README's example runs with the examples of this crate.

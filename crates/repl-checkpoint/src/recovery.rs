@@ -17,7 +17,8 @@ use crate::store::{Candidate, CheckpointStore, LoadError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum OnCorrupt {
     /// Stop with an error that names the file, the reason, and the older checkpoint that could be
-    /// used.
+    /// used. What an unfinished save of a [`SlotStore`](crate::SlotStore) leaves stops nobody: it
+    /// is reported as [`Origin::FellBack`].
     #[default]
     Fail,
     /// Use the newest older checkpoint that is whole, and report it. Its marks are lower, and
@@ -64,12 +65,13 @@ pub enum Origin {
         /// Its generation.
         generation: Generation,
     },
-    /// An older checkpoint, as the caller chose [`OnCorrupt::FallBack`].
+    /// An older checkpoint, as the caller chose [`OnCorrupt::FallBack`], or where a save may not
+    /// have been finished ([`CheckpointStore::left_by_an_unfinished_save`]).
     FellBack {
         /// Its generation.
         generation: Generation,
-        /// The newer ones that are damaged, the newest first. Their files stay until the second
-        /// save.
+        /// The newer ones that are damaged, the newest first. The files of a `FileStore` stay
+        /// until the second save; the next save of a `SlotStore` overwrites a damaged slot.
         damaged: Vec<Damaged>,
     },
 }
@@ -188,7 +190,11 @@ pub fn recover(
 ) -> Result<Recovered, RecoverError> {
     let candidates = store.load()?;
     let attempted = candidates.iter().filter_map(|c| c.generation).max().unwrap_or(0);
-    let (origin, header, checkpoint) = choose(candidates, &codec, store.store_id(), on_corrupt)?;
+    let passed_over = match on_corrupt {
+        OnCorrupt::Fail => store.left_by_an_unfinished_save(),
+        OnCorrupt::FallBack => usize::MAX,
+    };
+    let (origin, header, checkpoint) = choose(candidates, &codec, store.store_id(), passed_over)?;
     let restored = Restored::of(&checkpoint, shards);
     let state = Arc::new(restored.state);
     let found = Found {
@@ -208,12 +214,12 @@ pub fn recover(
     Ok(Recovered { state, checkpointer, found })
 }
 
-/// The newest candidate that is whole, as far as the caller allows.
+/// The newest candidate that is whole, above which at most `passed_over` are damaged.
 fn choose(
     candidates: Vec<Candidate>,
     codec: &dyn Codec,
     store: StoreId,
-    on_corrupt: OnCorrupt,
+    passed_over: usize,
 ) -> Result<(Origin, Header, Checkpoint), RecoverError> {
     let mut damaged = Vec::new();
     for candidate in candidates {
@@ -233,7 +239,7 @@ fn choose(
         if damaged.is_empty() {
             return Ok((Origin::Resumed { generation }, header, checkpoint));
         }
-        if on_corrupt == OnCorrupt::Fail {
+        if damaged.len() > passed_over {
             let newest = damaged.swap_remove(0);
             return Err(RecoverError::Corrupt { newest, older: Some((generation, path)) });
         }

@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::envelope::{Generation, StoreId};
+use crate::slot_store::BadSlots;
 
 /// Keeps sealed checkpoints: bytes with a generation number. Knows nothing of marks.
 ///
@@ -34,6 +35,18 @@ pub trait CheckpointStore: Send {
     /// # Errors
     /// [`SaveError`] says what is known of the disk.
     fn save(&mut self, save: Save<'_>) -> Result<(), SaveError>;
+
+    /// How many damaged checkpoints an unfinished save may leave above the newest whole one.
+    /// Recovery passes over so many and reports them, even with [`OnCorrupt::Fail`].
+    ///
+    /// A store may say so only where nothing was deleted on the word of those: the retention floor
+    /// is the mark in the acknowledged generation before the newest, so 1 is the most. A store that
+    /// wraps another hands its answer on.
+    ///
+    /// [`OnCorrupt::Fail`]: crate::OnCorrupt::Fail
+    fn left_by_an_unfinished_save(&self) -> usize {
+        0
+    }
 }
 
 impl<T: CheckpointStore + ?Sized> CheckpointStore for Box<T> {
@@ -47,6 +60,10 @@ impl<T: CheckpointStore + ?Sized> CheckpointStore for Box<T> {
 
     fn save(&mut self, save: Save<'_>) -> Result<(), SaveError> {
         (**self).save(save)
+    }
+
+    fn left_by_an_unfinished_save(&self) -> usize {
+        (**self).left_by_an_unfinished_save()
     }
 }
 
@@ -96,6 +113,14 @@ pub enum LoadError {
         path: PathBuf,
         /// What stands there.
         found: &'static str,
+    },
+    /// What stands in a slot file's place cannot be one of this store.
+    #[error("{path} {reason}; nothing was read", path = .path.display())]
+    Slots {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: BadSlots,
     },
     /// A store of another kind failed in its own way.
     #[error(transparent)]

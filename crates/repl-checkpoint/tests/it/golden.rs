@@ -1,9 +1,13 @@
 //! Files of version 1 as they were first written. They are never written again: where these tests
 //! fail, the format has changed, and files in the field cannot be read.
 
-use repl_checkpoint::{Codec, Header, JsonCodec, StoreId, open, seal};
+use std::io::Write;
 
-use crate::support::every_field;
+use repl_checkpoint::{
+    CheckpointStore, Codec, Header, JsonCodec, Save, SlotStore, StoreId, open, seal,
+};
+
+use crate::support::{every_field, marks};
 
 const HEADER: Header = Header {
     store: StoreId(0x00c0_ffee_0000_0000_0000_0000_0000_0001),
@@ -35,6 +39,56 @@ fn below_its_first_line_a_json_file_is_one_json_document() {
     let (_, document) = text.split_once('\n').unwrap();
     let value: serde_json::Value = serde_json::from_str(document).unwrap();
     assert_eq!(value["shards"][3]["mark"].as_u64(), Some(u64::MAX));
+}
+
+/// The slot file after generations 40 to 42 of one shard.
+fn slot_file() -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = SlotStore::open(dir.path(), HEADER.store).unwrap();
+    for generation in 40..=42 {
+        let confirmed = if generation == 40 { 0 } else { generation - 1 };
+        let header = Header { generation, confirmed, ..HEADER };
+        let bytes = seal(&JsonCodec, header, &marks(&[(1, generation * 100)])).unwrap();
+        store.save(Save { generation, confirmed, bytes: &bytes }).unwrap();
+    }
+    std::fs::read(dir.path().join("marks.slots")).unwrap()
+}
+
+const SLOTS: &[u8] = include_bytes!("../golden/v1.slots");
+
+#[test]
+fn a_slot_file_of_version_1_is_written_and_read_unchanged() {
+    assert!(slot_file() == SLOTS, "a slot file differs from its golden file");
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("marks.slots"), SLOTS).unwrap();
+    let mut store = SlotStore::open(dir.path(), HEADER.store).unwrap();
+    let mut found = store.load().unwrap().into_iter();
+    for generation in [42, 41, 40] {
+        let bytes = found.next().unwrap().bytes.unwrap();
+        let (header, checkpoint) = open(&JsonCodec, HEADER.store, &bytes).unwrap();
+        assert_eq!(header.generation, generation);
+        assert_eq!(checkpoint, marks(&[(1, generation * 100)]));
+    }
+    assert!(found.next().is_none());
+}
+
+#[test]
+#[ignore = "run once, to write the golden file of a new version"]
+fn the_golden_slot_file_is_written_where_there_is_none() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/v1.slots");
+    let new = std::fs::OpenOptions::new().write(true).create_new(true).open(path);
+    new.unwrap().write_all(&slot_file()).unwrap();
+}
+
+#[test]
+fn the_format_page_shows_this_very_slot_file() {
+    let page = |(i, page): (usize, &[u8])| {
+        let length = page.iter().rposition(|b| *b != 0).unwrap() + 1;
+        let text = std::str::from_utf8(&page[..length]).unwrap().trim_end();
+        format!("at {}, {length} bytes:\n{text}\n", i * 4096)
+    };
+    let shown = SLOTS.chunks(4096).enumerate().map(page).collect::<Vec<_>>().concat();
+    assert!(FORMAT.contains(&format!("```text\n{shown}```")), "docs/format.md:\n{shown}");
 }
 
 #[cfg(feature = "bincode")]

@@ -8,15 +8,15 @@ use repl_checkpoint::{CheckpointStore, FileStore, LoadError, OpenStoreError, Sav
 use crate::protocol::{DIR, EIO, bytes_of, open, save, with_two_saves};
 use crate::support::faulty::{Fault, Faulty, How};
 
-const EINTR: i32 = 4;
+pub(crate) const EINTR: i32 = 4;
 const EACCES: i32 = 13;
 const EMFILE: i32 = 24;
 const ENOSPC: i32 = 28;
 const EROFS: i32 = 30;
-const ERRNOS: [i32; 6] = [EIO, ENOSPC, EROFS, EACCES, EMFILE, EINTR];
+pub(crate) const ERRNOS: [i32; 6] = [EIO, ENOSPC, EROFS, EACCES, EMFILE, EINTR];
 const TEMP: &str = "/disk/marks/00000000000000000009.checkpoint.temp-1-0";
 
-fn nth(after: usize, errno: i32, times: usize) -> Fault {
+pub(crate) fn nth(after: usize, errno: i32, times: usize) -> Fault {
     Fault { on: "", after, times, how: How::Errno(errno) }
 }
 
@@ -38,7 +38,7 @@ fn no_temp(disk: &Faulty) {
     assert!(!disk.paths().iter().any(|p| p.contains("temp")), "{:?}", disk.paths());
 }
 
-fn errno(source: &io::Error) -> i32 {
+pub(crate) fn errno(source: &io::Error) -> i32 {
     source.raw_os_error().unwrap()
 }
 

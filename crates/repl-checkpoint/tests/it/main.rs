@@ -23,4 +23,5 @@ mod protocol;
 mod real_bugs;
 mod recovery;
 mod shutdown;
+mod slots;
 mod unnamed;

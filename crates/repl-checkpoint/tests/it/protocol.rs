@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use repl_checkpoint::{CheckpointStore, FileStore, OpenStoreError, Save, SaveError};
+use repl_checkpoint::{CheckpointStore, FileStore, OpenStoreError, Save, SaveError, SlotStore};
 
 use crate::support::faulty::{Fault, Faulty, How};
 use crate::support::{STORE, marks, sealed};
@@ -12,6 +12,10 @@ pub(crate) const EIO: i32 = 5;
 
 pub(crate) fn open(disk: &Faulty) -> Result<FileStore<Faulty>, OpenStoreError> {
     FileStore::open_on(disk.clone(), Path::new(DIR), STORE)
+}
+
+pub(crate) fn open_slots(disk: &Faulty) -> Result<SlotStore<Faulty>, OpenStoreError> {
+    SlotStore::open_on(disk.clone(), Path::new(DIR), STORE)
 }
 
 /// A store that keeps generations 1 and 2, with a third to save that makes the first old.
@@ -29,7 +33,7 @@ pub(crate) fn bytes_of(generation: u64) -> Vec<u8> {
     sealed(generation, &marks(&[(1, generation * 10)]))
 }
 
-pub(crate) fn save(store: &mut FileStore<Faulty>, generation: u64) -> Result<(), SaveError> {
+pub(crate) fn save(store: &mut impl CheckpointStore, generation: u64) -> Result<(), SaveError> {
     store.save(Save { generation, confirmed: generation - 1, bytes: &bytes_of(generation) })
 }
 

@@ -1,6 +1,7 @@
 //! What the tests share.
 
 pub(crate) mod arbitrary;
+mod fault;
 pub(crate) mod faulty;
 pub(crate) mod scripted;
 
@@ -12,9 +13,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use repl_checkpoint::{
-    Checkpoint, Checkpointer, Codec, EpochStart, FileStore, Generation, Header, JsonCodec,
-    OnCorrupt, OpenStoreError, RecoverError, Recovered, Saved, ShardCheckpoint, StoreId, open,
-    recover, seal,
+    Checkpoint, CheckpointStore, Checkpointer, Codec, EpochStart, FileStore, Generation, Header,
+    JsonCodec, OnCorrupt, OpenStoreError, RecoverError, Recovered, Saved, ShardCheckpoint,
+    SlotStore, StoreId, open, recover, seal,
 };
 use repl_core::{Incarnation, LogId, SeqNo, SeqRange, ShardId, Snapshot};
 
@@ -115,18 +116,48 @@ pub(crate) fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     all.filter(|(name, _)| name != "LOCK").collect()
 }
 
+/// Either store, on the real disk.
+pub(crate) trait AnyStore: CheckpointStore + Sized + 'static {
+    const NAME: &str;
+    fn open_at(dir: &Path) -> Result<Self, OpenStoreError>;
+}
+
+impl AnyStore for FileStore {
+    const NAME: &str = "FileStore";
+    fn open_at(dir: &Path) -> Result<Self, OpenStoreError> {
+        FileStore::open(dir, STORE)
+    }
+}
+
+impl AnyStore for SlotStore {
+    const NAME: &str = "SlotStore";
+    fn open_at(dir: &Path) -> Result<Self, OpenStoreError> {
+        SlotStore::open(dir, STORE)
+    }
+}
+
 /// Opens a directory that nobody should hold, and waits a moment where somebody does: a process
 /// that another test is just starting keeps a copy of every lock until it has begun.
-pub(crate) fn store(dir: &Path) -> FileStore {
+pub(crate) fn opened<S: AnyStore>(dir: &Path) -> S {
     let end = Instant::now() + Duration::from_secs(10);
     loop {
-        match FileStore::open(dir, STORE) {
+        match S::open_at(dir) {
             Err(OpenStoreError::Locked { .. }) if Instant::now() < end => {
                 std::thread::sleep(Duration::from_millis(2));
             }
             opened => return opened.unwrap(),
         }
     }
+}
+
+pub(crate) fn store(dir: &Path) -> FileStore {
+    opened(dir)
+}
+
+/// The same from either store.
+pub(crate) fn recovered_from<S: AnyStore>(dir: &Path, shards: &[u64]) -> Recovered {
+    let shards: Vec<ShardId> = shards.iter().copied().map(ShardId).collect();
+    recover(opened::<S>(dir), JsonCodec, &shards, OnCorrupt::Fail).unwrap()
 }
 
 pub(crate) fn try_recover(

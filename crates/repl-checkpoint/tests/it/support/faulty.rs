@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use repl_checkpoint::{Disk, Kind};
 
+pub(crate) use super::fault::{Fault, How};
+
 /// Clones share one disk.
 #[derive(Clone)]
 pub(crate) struct Faulty(Arc<Mutex<Inner>>);
@@ -18,31 +20,13 @@ pub(crate) struct Faulty(Arc<Mutex<Inner>>);
 struct Inner {
     dirs: BTreeSet<PathBuf>,
     files: BTreeMap<PathBuf, Vec<u8>>,
+    /// Where the files went that are still open under an earlier name.
+    renamed: BTreeMap<PathBuf, PathBuf>,
     locked: BTreeSet<PathBuf>,
     calls: Vec<String>,
     fault: Option<Fault>,
-}
-
-/// Which calls fail, and how.
-#[derive(Debug, Clone)]
-pub(crate) struct Fault {
-    /// Only calls whose record starts like this count.
-    pub(crate) on: &'static str,
-    /// How many of them still succeed.
-    pub(crate) after: usize,
-    /// How many fail from there on.
-    pub(crate) times: usize,
-    pub(crate) how: How,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum How {
-    /// Nothing is done.
-    Errno(i32),
-    /// It is done all the same, as on a network disk that loses the answer.
-    DoneBut(i32),
-    /// A write takes this many bytes.
-    Short(usize),
+    /// Takes the first one's place once that is used up.
+    next: Option<Fault>,
 }
 
 /// An open file or directory.
@@ -69,9 +53,11 @@ impl Faulty {
         Faulty(Arc::new(Mutex::new(Inner {
             dirs: BTreeSet::from(["/".into(), "/disk".into()]),
             files: BTreeMap::new(),
+            renamed: BTreeMap::new(),
             locked: BTreeSet::new(),
             calls: Vec::new(),
             fault: None,
+            next: None,
         })))
     }
 
@@ -84,6 +70,12 @@ impl Faulty {
         let mut inner = self.inner();
         inner.calls.clear();
         inner.fault = fault.into();
+        inner.next = None;
+    }
+
+    /// What fails once the armed fault is used up.
+    pub(crate) fn then(&self, fault: Fault) {
+        self.inner().next = Some(fault);
     }
 
     /// Every call since the last [`Faulty::arm`]: a verb and the names it was called with, below
@@ -94,6 +86,10 @@ impl Faulty {
 
     pub(crate) fn put(&self, path: &str, bytes: &[u8]) {
         self.inner().files.insert(path.into(), bytes.to_vec());
+    }
+
+    pub(crate) fn bytes(&self, path: &str) -> Option<Vec<u8>> {
+        self.inner().files.get(Path::new(path)).cloned()
     }
 
     pub(crate) fn mkdir(&self, path: &str) {
@@ -111,6 +107,9 @@ impl Faulty {
         let names: Vec<String> = paths.iter().map(|p| short(p)).collect();
         let call = format!("{verb} {}", names.join(" -> "));
         let mut inner = self.inner();
+        if inner.fault.as_ref().is_some_and(|fault| (fault.after, fault.times) == (0, 0)) {
+            inner.fault = inner.next.take();
+        }
         let fault = inner.fault.as_mut().filter(|f| call.starts_with(f.on));
         let how = fault.and_then(|fault| match (fault.after, fault.times) {
             (0, 0) => None,
@@ -144,6 +143,30 @@ impl Faulty {
         match turn {
             Turn::DoThenFail(err) => Err(err),
             Turn::Do | Turn::Short(_) => done,
+        }
+    }
+}
+
+impl Faulty {
+    /// A write, of fewer bytes where it is told so.
+    fn written(
+        &self,
+        verb: &str,
+        file: &Handle,
+        bytes: &[u8],
+        put: impl FnOnce(&mut Vec<u8>, &[u8]),
+    ) -> io::Result<usize> {
+        let turn = self.turn(verb, &[&file.0])?;
+        let taken = match turn {
+            Turn::Short(n) => n.min(bytes.len()),
+            Turn::Do | Turn::DoThenFail(_) => bytes.len(),
+        };
+        let mut inner = self.inner();
+        let path = inner.renamed.get(&file.0).unwrap_or(&file.0).clone();
+        put(inner.files.get_mut(&path).ok_or_else(not_found)?, &bytes[..taken]);
+        match turn {
+            Turn::DoThenFail(err) => Err(err),
+            Turn::Do | Turn::Short(_) => Ok(taken),
         }
     }
 }
@@ -210,30 +233,36 @@ impl Disk for Faulty {
                 return Err(io::ErrorKind::AlreadyExists.into());
             }
             disk.files.insert(path.into(), Vec::new());
+            disk.renamed.remove(path);
             Ok(Handle(path.into()))
         })
     }
 
     fn write(&self, file: &mut Handle, bytes: &[u8]) -> io::Result<usize> {
-        let turn = self.turn("write", &[&file.0])?;
-        let taken = match turn {
-            Turn::Short(n) => n.min(bytes.len()),
-            Turn::Do | Turn::DoThenFail(_) => bytes.len(),
-        };
-        let mut inner = self.inner();
-        let content = inner.files.get_mut(&file.0).ok_or_else(not_found)?;
-        content.extend_from_slice(&bytes[..taken]);
-        Ok(taken)
+        self.written("write", file, bytes, Vec::extend_from_slice)
     }
 
     fn sync_file(&self, file: &Handle) -> io::Result<()> {
         self.call("sync_file", &[&file.0], |_| Ok(()))
     }
 
+    fn write_at(&self, file: &Handle, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+        let verb = format!("write_at {offset}+{} of", bytes.len());
+        let start = usize::try_from(offset).unwrap();
+        self.written(&verb, file, bytes, |content, bytes| {
+            content[start..start + bytes.len()].copy_from_slice(bytes);
+        })
+    }
+
+    fn sync_data(&self, file: &Handle) -> io::Result<()> {
+        self.call("sync_data", &[&file.0], |_| Ok(()))
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.call("rename", &[from, to], |disk| {
             let content = disk.files.remove(from).ok_or_else(not_found)?;
             disk.files.insert(to.into(), content);
+            disk.renamed.insert(from.into(), to.into());
             Ok(())
         })
     }

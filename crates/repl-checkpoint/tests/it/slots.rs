@@ -1,0 +1,102 @@
+//! What a `SlotStore` does: the same guarantees, from slots that are written in place.
+
+mod damage;
+mod failing;
+mod moving;
+mod power;
+mod protocol;
+mod refused;
+
+use repl_checkpoint::{
+    CheckpointStore, Generation, JsonCodec, OnCorrupt, Origin, RecoverError, Recovered, open,
+    recover,
+};
+use repl_core::{SeqNo, ShardId};
+
+use crate::protocol::{open_slots as opened, save};
+use crate::support::STORE;
+use crate::support::faulty::Faulty;
+
+type Slots = repl_checkpoint::SlotStore<Faulty>;
+
+const FILE: &str = "/disk/marks/marks.slots";
+const PAGE: usize = 4096;
+const ONE: ShardId = ShardId(1);
+
+/// A store in which generations 1 to `newest` were saved by this process: 1 fills all slots of a
+/// new file, 2 goes to slot 0, 3 to slot 1, 4 to slot 2.
+fn with_saves(newest: Generation) -> (Faulty, Slots) {
+    let disk = Faulty::new();
+    let mut store = opened(&disk).unwrap();
+    for generation in 1..=newest {
+        save(&mut store, generation).unwrap();
+    }
+    disk.arm(None);
+    (disk, store)
+}
+
+/// The same, of a process that has ended.
+fn after_saves(newest: Generation) -> Faulty {
+    with_saves(newest).0
+}
+
+fn file(disk: &Faulty) -> Vec<u8> {
+    disk.bytes(FILE).unwrap()
+}
+
+/// A disk with just this slot file.
+fn with_file(bytes: &[u8]) -> Faulty {
+    let disk = Faulty::new();
+    disk.mkdir("/disk/marks");
+    disk.put(FILE, bytes);
+    disk
+}
+
+/// The generation in each slot; `None` where it is damaged.
+fn slots(bytes: &[u8]) -> Vec<Option<Generation>> {
+    let size = (bytes.len() - PAGE) / 3;
+    let generation = |slot: &[u8]| {
+        let length = slot.iter().rposition(|b| *b != 0)? + 1;
+        open(&JsonCodec, STORE, &slot[..length]).ok().map(|(header, _)| header.generation)
+    };
+    bytes[PAGE..].chunks(size).map(generation).collect()
+}
+
+fn try_recovered(disk: &Faulty, on_corrupt: OnCorrupt) -> Result<Recovered, RecoverError> {
+    disk.arm(None);
+    let found = recover(opened(disk).unwrap(), JsonCodec, &[ONE], on_corrupt);
+    assert!(!disk.paths().iter().any(|p| p.contains("temp")), "a temp file outlived an open");
+    found
+}
+
+fn recovered(disk: &Faulty) -> Recovered {
+    try_recovered(disk, OnCorrupt::Fail).unwrap()
+}
+
+/// The generation that was recovered, and how many damaged ones above it were reported; 0 where
+/// nothing was ever saved. The mark is the one that was saved as this generation.
+fn found(recovered: &Recovered) -> (Generation, usize) {
+    let found = match &recovered.found.origin {
+        Origin::Fresh => (0, 0),
+        Origin::Resumed { generation } => (*generation, 0),
+        Origin::FellBack { generation, damaged } => (*generation, damaged.len()),
+    };
+    assert_eq!(mark(recovered), found.0 * 10);
+    found
+}
+
+fn mark(recovered: &Recovered) -> SeqNo {
+    recovered.state.applied_seqno(ONE).unwrap()
+}
+
+/// What the next process finds.
+fn found_on(disk: &Faulty) -> (Generation, usize) {
+    found(&recovered(disk))
+}
+
+/// The generations that a load gives as whole, in its order.
+fn whole(store: &mut impl CheckpointStore) -> Vec<Generation> {
+    let found = store.load().unwrap().into_iter();
+    let opened = found.map(|c| open(&JsonCodec, STORE, &c.bytes.unwrap()));
+    opened.filter_map(|opened| Some(opened.ok()?.0.generation)).collect()
+}

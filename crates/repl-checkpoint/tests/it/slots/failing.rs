@@ -1,0 +1,259 @@
+//! Every call of every kind of save fails in every way.
+
+use std::io;
+
+use repl_checkpoint::{CheckpointStore, LoadError, OpenStoreError, Save, SaveError};
+
+use super::{FILE, Slots, after_saves, found_on, opened, save, with_saves};
+use crate::io_errors::{EINTR, ERRNOS, errno, nth};
+use crate::protocol::{EIO, bytes_of};
+use crate::support::faulty::{Fault, Faulty, How};
+use crate::support::{marks, sealed};
+
+/// One kind of save: what is prepared, the newest acknowledged generation, and the save.
+struct Case {
+    name: &'static str,
+    prepared: fn() -> (Faulty, Slots),
+    acknowledged: u64,
+    save: fn(&mut Slots, u64) -> Result<(), SaveError>,
+}
+
+fn in_a_new_process(disk: Faulty) -> (Faulty, Slots) {
+    let store = opened(&disk).unwrap();
+    disk.arm(None);
+    (disk, store)
+}
+
+/// More than a slot holds.
+fn save_long(store: &mut Slots, generation: u64) -> Result<(), SaveError> {
+    let others = (2..200).map(|id| (id, 7));
+    let all: Vec<_> = [(1, generation * 10)].into_iter().chain(others).collect();
+    let bytes = sealed(generation, &marks(&all));
+    store.save(Save { generation, confirmed: generation - 1, bytes: &bytes })
+}
+
+const CASES: [Case; 5] = [
+    Case {
+        name: "the first of all",
+        prepared: || in_a_new_process(Faulty::new()),
+        acknowledged: 0,
+        save: save_1_or_more,
+    },
+    Case {
+        name: "the first of a process",
+        prepared: || in_a_new_process(after_saves(3)),
+        acknowledged: 3,
+        save: save_1_or_more,
+    },
+    Case { name: "in place", prepared: || with_saves(3), acknowledged: 3, save: save_1_or_more },
+    Case { name: "outgrowing", prepared: || with_saves(3), acknowledged: 3, save: save_long },
+    Case {
+        name: "outgrowing at once",
+        prepared: || in_a_new_process(after_saves(3)),
+        acknowledged: 3,
+        save: save_long,
+    },
+];
+
+fn save_1_or_more(store: &mut Slots, generation: u64) -> Result<(), SaveError> {
+    save(store, generation)
+}
+
+#[derive(Debug, PartialEq)]
+enum Comes {
+    Saved,
+    NotSaved(&'static str),
+    InDoubt(&'static str),
+}
+
+fn of_a_save(call: &str, with: i32) -> Comes {
+    match call.split(' ').next().unwrap() {
+        "write" | "write_at" if with == EINTR => Comes::Saved,
+        "kind" => Comes::NotSaved("look at"),
+        "read" => Comes::NotSaved("read"),
+        "create_new" => Comes::NotSaved("create"),
+        "write" => Comes::NotSaved("write"),
+        "sync_file" => Comes::NotSaved("sync"),
+        "write_at" => Comes::InDoubt("write a slot of"),
+        "sync_data" => Comes::InDoubt("sync"),
+        "rename" => Comes::InDoubt("rename a new checkpoint to"),
+        "sync_dir" => Comes::InDoubt("sync the directory"),
+        other => panic!("unknown call {other}"),
+    }
+}
+
+fn came_of(result: &Result<(), SaveError>, with: i32) -> Comes {
+    match result {
+        Ok(()) => Comes::Saved,
+        Err(SaveError::NotSaved { act, source, .. }) => {
+            assert_eq!(errno(source), with);
+            Comes::NotSaved(act)
+        }
+        Err(SaveError::InDoubt { act, source, .. }) => {
+            assert_eq!(errno(source), with);
+            Comes::InDoubt(act)
+        }
+        Err(other) => panic!("{other}"),
+    }
+}
+
+/// For every call of a save of every kind: `check` with the case, the call and its number.
+fn every_call(check: impl Fn(&Case, &str, usize)) {
+    for case in &CASES {
+        let (disk, mut store) = (case.prepared)();
+        (case.save)(&mut store, case.acknowledged + 1).unwrap();
+        for (i, call) in disk.calls().iter().enumerate() {
+            check(case, call, i);
+        }
+    }
+}
+
+#[test]
+fn any_one_call_of_a_save_may_fail_in_any_way() {
+    every_call(|case, call, i| {
+        for with in ERRNOS {
+            let what = format!("{}: {call} {with}", case.name);
+            let (disk, mut store) = (case.prepared)();
+            let old = case.acknowledged;
+            disk.arm(nth(i, with, 1));
+            let result = (case.save)(&mut store, old + 1);
+            let comes = came_of(&result, with);
+            assert_eq!(comes, of_a_save(call, with), "{what}");
+            assert!(!disk.paths().iter().any(|p| p.contains("temp")) || call.starts_with("rename"));
+            disk.arm(None);
+            match comes {
+                Comes::Saved => {
+                    save(&mut store, old + 2).unwrap();
+                    drop(store);
+                }
+                Comes::NotSaved(_) => {
+                    // What is not saved is never found, and the next save works.
+                    drop(store);
+                    assert_eq!(found_on(&disk), (old, 0), "{what}");
+                    save(&mut opened(&disk).unwrap(), old + 2).unwrap();
+                }
+                Comes::InDoubt(_) => {
+                    let next = save(&mut store, old + 2);
+                    assert!(matches!(next, Err(SaveError::Poisoned { .. })), "{what}");
+                    drop(store);
+                    let (found, damaged) = found_on(&disk);
+                    assert!(damaged == 0 && (old..=old + 1).contains(&found), "{what}");
+                    save(&mut opened(&disk).unwrap(), old + 2).unwrap();
+                }
+            }
+            assert_eq!(found_on(&disk), (old + 2, 0), "{what}");
+        }
+    });
+}
+
+#[test]
+fn a_save_that_failed_may_be_followed_by_another_of_the_same_process() {
+    every_call(|case, call, i| {
+        for with in ERRNOS.into_iter().filter(|e| *e != EINTR) {
+            let (disk, mut store) = (case.prepared)();
+            disk.arm(nth(i, with, 1));
+            let result = (case.save)(&mut store, case.acknowledged + 1);
+            disk.arm(None);
+            let next = save(&mut store, case.acknowledged + 2);
+            assert_eq!(next.is_ok(), !result.unwrap_err().poisons(), "{}: {call}", case.name);
+        }
+    });
+}
+
+#[test]
+fn a_disk_that_fails_for_good_keeps_the_older_checkpoint() {
+    every_call(|case, call, i| {
+        for with in ERRNOS.into_iter().filter(|e| *e != EINTR) {
+            let (disk, mut store) = (case.prepared)();
+            disk.arm(nth(i, with, usize::MAX));
+            let first = (case.save)(&mut store, case.acknowledged + 1).unwrap_err();
+            let again = (case.save)(&mut store, case.acknowledged + 2).unwrap_err();
+            assert_eq!(again.poisons(), first.poisons(), "{}: {call} {with}", case.name);
+            drop(store);
+            let (found, _) = found_on(&disk);
+            assert!((case.acknowledged..=case.acknowledged + 1).contains(&found), "{}", case.name);
+        }
+    });
+}
+
+/// As on a network disk that loses the answer.
+#[test]
+fn a_call_that_was_done_and_failed_never_loses_what_was_saved() {
+    every_call(|case, call, i| {
+        let (disk, mut store) = (case.prepared)();
+        disk.arm(Fault { on: "", after: i, times: 1, how: How::DoneBut(EIO) });
+        let failed = (case.save)(&mut store, case.acknowledged + 1).unwrap_err();
+        drop(store);
+        let (found, _) = found_on(&disk);
+        let new = u64::from(failed.poisons() && !call.starts_with("create"));
+        assert_eq!(found, case.acknowledged + new, "{}: {call}", case.name);
+    });
+}
+
+/// `NotSaved` promises that no recovery finds the save: a write that took bytes cannot.
+#[test]
+fn a_write_that_fails_after_some_bytes_is_in_doubt() {
+    for taken in [1, 100, 230, 3000] {
+        let (disk, mut store) = with_saves(3);
+        disk.arm(Fault { on: "write_at", after: 0, times: 1, how: How::Short(taken) });
+        let before = disk.bytes(FILE).unwrap();
+        disk.then(Fault { on: "write_at", after: 0, times: 1, how: How::Errno(EIO) });
+        let failed = save(&mut store, 4);
+        assert!(matches!(failed, Err(SaveError::InDoubt { .. })), "{taken}: {failed:?}");
+        drop(store);
+        let (found, damaged) = found_on(&disk);
+        let after = disk.bytes(FILE).unwrap();
+        let slot = &after[3 * 4096..];
+        let expected = match (slot == &before[3 * 4096..], slot.starts_with(&bytes_of(4))) {
+            (true, _) => (3, 0),
+            (_, true) => (4, 0),
+            _ => (3, 1),
+        };
+        assert_eq!((found, damaged), expected, "{taken}");
+        assert_eq!(after[..3 * 4096], before[..3 * 4096]);
+    }
+}
+
+#[test]
+fn any_call_of_an_open_may_fail_and_nothing_is_lost() {
+    let disk = after_saves(3);
+    opened(&disk).unwrap();
+    for (i, call) in disk.calls().into_iter().enumerate() {
+        for with in ERRNOS {
+            for times in [1, usize::MAX] {
+                let disk = after_saves(3);
+                disk.arm(nth(i, with, times));
+                if let Err(error) = opened(&disk) {
+                    let OpenStoreError::Io { source, .. } = &error else { panic!("{error}") };
+                    assert_eq!(errno(source), with, "{call}");
+                }
+                assert_eq!(found_on(&disk), (3, 0), "{call} {with}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_load_that_cannot_look_or_read_is_an_error_that_names_the_file() {
+    for with in ERRNOS {
+        for (on, act) in [("kind", "look at"), ("read", "read")] {
+            let (disk, mut store) = with_saves(3);
+            disk.arm(Fault { on, after: 0, times: 1, how: How::Errno(with) });
+            let LoadError::Io { act: a, path, source } = store.load().unwrap_err() else {
+                panic!("{on}");
+            };
+            assert_eq!((a, path.to_str(), errno(&source)), (act, Some(FILE), with));
+        }
+    }
+}
+
+#[test]
+fn an_error_keeps_its_cause() {
+    let (disk, mut store) = (CASES[1].prepared)();
+    disk.put(FILE, b"not a slot file");
+    let failed = save(&mut store, 4).unwrap_err();
+    let SaveError::NotSaved { act: "replace", source, .. } = &failed else { panic!("{failed}") };
+    assert_eq!(source.kind(), io::ErrorKind::Other);
+    assert!(failed.to_string().contains("no slot file"), "{failed}");
+    assert_eq!(disk.bytes(FILE).unwrap(), b"not a slot file");
+}

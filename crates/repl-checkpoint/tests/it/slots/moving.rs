@@ -1,0 +1,119 @@
+//! When a save goes into a new file, and what that file takes over.
+
+use repl_checkpoint::{Checkpoint, CheckpointStore, Codec, CodecError, Save, seal};
+
+use super::{PAGE, file, found_on, opened, save, slots, whole, with_saves};
+use crate::protocol::bytes_of;
+use crate::support::faulty::Faulty;
+use crate::support::{header, marks, sealed};
+
+fn long(generation: u64, shards: u64) -> Vec<u8> {
+    let others = (2..shards).map(|id| (id, 7));
+    let all: Vec<_> = [(1, generation * 10)].into_iter().chain(others).collect();
+    sealed(generation, &marks(&all))
+}
+
+fn moved(disk: &Faulty) -> bool {
+    let moved = disk.calls().iter().any(|call| call.starts_with("rename"));
+    disk.arm(None);
+    moved
+}
+
+#[test]
+fn marks_that_outgrow_their_slot_take_the_two_checkpoints_before_them_along() {
+    let (disk, mut store) = with_saves(5);
+    let bytes = long(6, 200);
+    store.save(Save { generation: 6, confirmed: 5, bytes: &bytes }).unwrap();
+    assert!(moved(&disk));
+    let found = store.load().unwrap();
+    let all: Vec<_> = found.into_iter().map(|c| c.bytes.unwrap()).collect();
+    assert_eq!(all, [bytes, bytes_of(5), bytes_of(4)]);
+    let size = (file(&disk).len() - PAGE) / 3;
+    assert!(size.is_multiple_of(PAGE) && size > PAGE);
+    // From then on in place again, in turn.
+    for generation in 7..=9 {
+        let bytes = long(generation, 200);
+        store.save(Save { generation, confirmed: generation - 1, bytes: &bytes }).unwrap();
+        assert!(!moved(&disk));
+    }
+    assert_eq!(slots(&file(&disk)), [Some(7), Some(8), Some(9)]);
+    drop(store);
+    assert_eq!(found_on(&disk), (9, 0));
+}
+
+/// A codec of so many bytes, whatever the marks.
+struct Long(usize);
+
+impl Codec for Long {
+    fn name(&self) -> &'static str {
+        "long"
+    }
+    fn encode(&self, _: &Checkpoint, out: &mut Vec<u8>) -> Result<(), CodecError> {
+        out.resize(out.len() + self.0, b'x');
+        Ok(())
+    }
+    fn decode(&self, _: &[u8]) -> Result<Checkpoint, CodecError> {
+        Err(CodecError::new("nobody asks for it"))
+    }
+}
+
+#[test]
+fn an_envelope_that_fills_its_slot_to_the_last_byte_stays_in_place() {
+    let (disk, mut store) = with_saves(3);
+    let mut put = |generation, length: usize| {
+        let bytes = seal(&Long(length - 180), header(generation), &marks(&[])).unwrap();
+        assert_eq!(bytes.len(), length);
+        store.save(Save { generation, confirmed: generation - 1, bytes: &bytes }).unwrap();
+        let found = store.load().unwrap().remove(0);
+        assert!(found.generation == Some(generation) && found.bytes.unwrap() == bytes);
+        moved(&disk)
+    };
+    assert!(!put(4, PAGE - 1));
+    assert!(!put(5, PAGE));
+    assert!(put(6, PAGE + 1));
+    assert!(!put(7, 2 * PAGE));
+    assert!(put(8, 2 * PAGE + 1));
+}
+
+#[test]
+fn where_the_next_slot_must_be_kept_a_save_goes_into_a_new_file() {
+    let (disk, mut store) = with_saves(5);
+    store.save(Save { generation: 6, confirmed: 3, bytes: &bytes_of(6) }).unwrap();
+    assert!(moved(&disk));
+    assert_eq!(whole(&mut store), [6, 5, 4]);
+    store.save(Save { generation: 7, confirmed: 5, bytes: &bytes_of(7) }).unwrap();
+    assert!(!moved(&disk));
+    assert_eq!(whole(&mut store), [7, 6, 5]);
+}
+
+#[test]
+fn the_confirmed_checkpoint_and_the_newest_are_never_overwritten() {
+    for newest in 1..=6_u64 {
+        for confirmed in newest.saturating_sub(2)..=newest {
+            let (_disk, mut store) = with_saves(newest);
+            let before = whole(&mut store);
+            let bytes = bytes_of(newest + 1);
+            store.save(Save { generation: newest + 1, confirmed, bytes: &bytes }).unwrap();
+            let after = whole(&mut store);
+            assert_eq!(after[0], newest + 1);
+            let kept = before.iter().filter(|g| **g >= confirmed).take(2);
+            assert!(kept.into_iter().all(|g| after.contains(g)), "{before:?} {after:?}");
+        }
+    }
+}
+
+#[test]
+fn a_file_never_shrinks() {
+    let disk = Faulty::new();
+    let mut store = opened(&disk).unwrap();
+    store.save(Save { generation: 1, confirmed: 0, bytes: &long(1, 400) }).unwrap();
+    let length = file(&disk).len();
+    for generation in 2..=5 {
+        save(&mut store, generation).unwrap();
+    }
+    drop(store);
+    // Into a new file, of the same size.
+    let mut store = opened(&disk).unwrap();
+    store.save(Save { generation: 6, confirmed: 1, bytes: &bytes_of(6) }).unwrap();
+    assert_eq!(file(&disk).len(), length);
+}

@@ -1,0 +1,186 @@
+//! The calls of each kind of save, in their order, and what they leave in the file.
+
+use repl_checkpoint::{CheckpointStore, OpenStoreError, Save, SaveError, SlotStore};
+
+use super::{FILE, PAGE, after_saves, file, found_on, opened, save, slots, whole, with_saves};
+use crate::protocol::{DIR, EIO, bytes_of};
+use crate::support::faulty::{Fault, Faulty, How};
+use crate::support::{marks, sealed};
+
+const CREATE: [&str; 6] = [
+    "kind marks.slots",
+    "create_new marks.slots.temp",
+    "write marks.slots.temp",
+    "sync_file marks.slots.temp",
+    "rename marks.slots.temp -> marks.slots",
+    "sync_dir /disk/marks",
+];
+
+#[test]
+fn an_open_makes_the_calls_of_a_file_stores_and_writes_nothing() {
+    let disk = after_saves(2);
+    disk.put("/disk/marks/marks.slots.temp-1-0", b"half");
+    disk.arm(None);
+    let before = file(&disk);
+    opened(&disk).unwrap();
+    assert_eq!(
+        disk.calls(),
+        [
+            "kind /disk/marks",
+            "open_dir /disk",
+            "sync_dir /disk",
+            "open_dir /",
+            "sync_dir /",
+            "try_lock LOCK",
+            "open_dir /disk/marks",
+            "list /disk/marks",
+            "remove marks.slots.temp",
+        ]
+    );
+    assert_eq!(file(&disk), before);
+    assert_eq!(disk.paths(), [FILE]);
+}
+
+#[test]
+fn a_store_that_does_not_get_the_lock_makes_no_call_after_it() {
+    let (disk, _store) = with_saves(1);
+    assert!(matches!(opened(&disk), Err(OpenStoreError::Locked { .. })));
+    assert_eq!(disk.calls().last().unwrap(), "try_lock LOCK");
+}
+
+#[test]
+fn a_store_of_which_nothing_was_saved_is_fresh_and_has_no_slot_file() {
+    let disk = Faulty::new();
+    assert_eq!(found_on(&disk), (0, 0));
+    assert_eq!(disk.paths(), [""; 0]);
+}
+
+#[test]
+fn the_first_save_of_all_creates_the_file_whole_and_renames_it_into_place() {
+    let disk = Faulty::new();
+    let mut store = opened(&disk).unwrap();
+    disk.arm(None);
+    save(&mut store, 1).unwrap();
+    assert_eq!(disk.calls(), CREATE);
+    assert_eq!(slots(&file(&disk)), [Some(1); 3]);
+    assert_eq!(file(&disk).len(), 4 * PAGE);
+}
+
+#[test]
+fn a_save_is_one_write_and_one_data_sync() {
+    let (disk, mut store) = with_saves(1);
+    for (generation, offset) in (2..).zip([4096, 8192, 12288, 4096, 8192]) {
+        disk.arm(None);
+        save(&mut store, generation).unwrap();
+        let write = format!("write_at {offset}+4096 of marks.slots.temp");
+        // Still open under the name that it was created by.
+        assert_eq!(disk.calls(), [&write, "sync_data marks.slots.temp"]);
+    }
+    assert_eq!(slots(&file(&disk)), [Some(5), Some(6), Some(4)]);
+}
+
+/// What it found may be in the cache alone.
+#[test]
+fn the_first_save_of_a_later_process_writes_all_that_is_kept_into_a_new_file() {
+    let disk = after_saves(3);
+    let mut store = opened(&disk).unwrap();
+    disk.arm(None);
+    save(&mut store, 4).unwrap();
+    let mut calls = CREATE.to_vec();
+    calls.insert(1, "read marks.slots");
+    assert_eq!(disk.calls(), calls);
+    assert_eq!(slots(&file(&disk)), [Some(2), Some(3), Some(4)]);
+    disk.arm(None);
+    save(&mut store, 5).unwrap();
+    assert_eq!(
+        disk.calls(),
+        ["write_at 4096+4096 of marks.slots.temp", "sync_data marks.slots.temp"]
+    );
+}
+
+#[test]
+fn a_load_looks_and_reads_and_gives_each_checkpoint_once_the_newest_first() {
+    let (disk, mut store) = with_saves(1);
+    assert_eq!(whole(&mut store), [1]);
+    save(&mut store, 2).unwrap();
+    assert_eq!(whole(&mut store), [2, 1]);
+    save(&mut store, 3).unwrap();
+    save(&mut store, 4).unwrap();
+    disk.arm(None);
+    let found = store.load().unwrap();
+    assert_eq!(disk.calls(), ["kind marks.slots", "read marks.slots"]);
+    for (candidate, generation) in found.into_iter().zip([4, 3, 2]) {
+        assert_eq!(candidate.path.to_str(), Some(FILE));
+        assert_eq!(candidate.generation, Some(generation));
+        assert_eq!(candidate.bytes.unwrap(), bytes_of(generation));
+    }
+}
+
+#[test]
+fn what_follows_an_envelope_is_zero_however_long_the_one_before_was() {
+    let (disk, mut store) = with_saves(1);
+    let long =
+        |generation| sealed(generation, &marks(&(0..90).map(|id| (id, 7)).collect::<Vec<_>>()));
+    let put = |store: &mut SlotStore<Faulty>, generation, bytes: &[u8]| {
+        store.save(Save { generation, confirmed: generation - 1, bytes }).unwrap();
+    };
+    for generation in 2..=4 {
+        put(&mut store, generation, &long(generation));
+    }
+    for generation in 5..=10 {
+        put(&mut store, generation, &bytes_of(generation));
+    }
+    assert_eq!(slots(&file(&disk)), [Some(8), Some(9), Some(10)]);
+    assert_eq!(
+        found_on(&{
+            drop(store);
+            disk
+        }),
+        (10, 0)
+    );
+}
+
+#[test]
+fn a_short_write_goes_on_and_an_interrupted_one_is_tried_again() {
+    for how in [How::Short(1), How::Short(100), How::Short(PAGE - 1), How::Errno(4)] {
+        for times in [1, 5] {
+            let (disk, mut store) = with_saves(3);
+            disk.arm(Fault { on: "write_at", after: 0, times, how });
+            save(&mut store, 4).unwrap();
+            let calls = disk.calls();
+            let last = calls.len() - 1;
+            assert!(calls[..last].iter().all(|c| c.starts_with("write_at")), "{calls:?}");
+            assert!(calls[last].starts_with("sync_data"), "{calls:?}");
+            drop(store);
+            assert_eq!(found_on(&disk), (4, 0), "{how:?} {times}");
+        }
+    }
+}
+
+#[test]
+fn a_write_that_takes_nothing_is_an_error() {
+    let (disk, mut store) = with_saves(3);
+    disk.arm(Fault { on: "write_at", after: 0, times: usize::MAX, how: How::Short(0) });
+    let failed = save(&mut store, 4).unwrap_err();
+    assert!(
+        matches!(&failed, SaveError::InDoubt { act: "write a slot of", source, .. }
+            if source.kind() == std::io::ErrorKind::WriteZero),
+        "{failed}"
+    );
+}
+
+#[test]
+fn a_poisoned_store_makes_no_call() {
+    for on in ["write_at", "sync_data"] {
+        let (disk, mut store) = with_saves(3);
+        disk.arm(Fault { on, after: 0, times: 1, how: How::Errno(EIO) });
+        assert!(matches!(save(&mut store, 4), Err(SaveError::InDoubt { .. })));
+        assert!(disk.calls().pop().unwrap().starts_with(on));
+        disk.arm(None);
+        for generation in 5..7 {
+            let refused = save(&mut store, generation).unwrap_err();
+            assert!(matches!(&refused, SaveError::Poisoned { path } if path.to_str() == Some(DIR)));
+        }
+        assert_eq!(disk.calls(), [""; 0]);
+    }
+}

@@ -1,0 +1,254 @@
+//! What is not this store's is refused by name, on the real disk.
+
+use std::convert::Infallible;
+use std::fs;
+use std::path::Path;
+
+use repl_checkpoint::{
+    BadSlots, CheckpointStore, Codec, FileStore, JsonCodec, LoadError, OnCorrupt, OpenError,
+    OpenStoreError, Origin, RecoverError, Recovered, Save, SaveError, SlotStore, StoreId, Unusable,
+    recover, seal,
+};
+use repl_core::ShardId;
+
+use crate::support::{
+    AnyStore, STORE, contents, header, marks, names, opened, recovered_from, save, sealed,
+};
+
+const NAME: &str = "marks.slots";
+
+fn saved() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    save(&mut recovered_from::<SlotStore>(dir.path(), &[1]).checkpointer);
+    dir
+}
+
+fn refused(dir: &Path) -> RecoverError {
+    let before = contents(dir);
+    let store: SlotStore = opened(dir);
+    let error = recover(store, JsonCodec, &[ShardId(1)], OnCorrupt::FallBack).unwrap_err();
+    assert_eq!(contents(dir), before);
+    error
+}
+
+fn bad_slots(dir: &Path) -> BadSlots {
+    match refused(dir) {
+        RecoverError::Load(LoadError::Slots { path, reason }) => {
+            assert_eq!(path, dir.join(NAME));
+            reason
+        }
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn neither_store_opens_the_others_directory() {
+    let slots = saved();
+    let files = tempfile::tempdir().unwrap();
+    save(&mut recovered_from::<FileStore>(files.path(), &[1]).checkpointer);
+    for (dir, error, file, expected) in [
+        (&slots, FileStore::open_at(slots.path()).err(), NAME, "SlotStore"),
+        (
+            &files,
+            SlotStore::open_at(files.path()).err(),
+            "00000000000000000001.checkpoint",
+            "FileStore",
+        ),
+    ] {
+        let before = contents(dir.path());
+        let error = error.unwrap();
+        let OpenStoreError::OtherKind { dir: d, file: f, expected: e } = &error else {
+            panic!("{error}");
+        };
+        assert_eq!((d.as_path(), f.as_str(), *e), (dir.path(), file, expected));
+        for part in [dir.path().to_str().unwrap(), file, expected] {
+            assert!(error.to_string().contains(part), "{error}");
+        }
+        assert_eq!(contents(dir.path()), before);
+    }
+}
+
+#[test]
+fn what_stands_in_the_slot_files_place_and_is_no_file_is_refused_and_not_followed() {
+    let outside = saved();
+    let target = outside.path().join(NAME);
+    let before = fs::read(&target).unwrap();
+    let link: &dyn Fn(&Path) = &|at| std::os::unix::fs::symlink(&target, at).unwrap();
+    let dir: &dyn Fn(&Path) = &|at| fs::create_dir(at).unwrap();
+    for (put, expected) in [(link, "a symbolic link"), (dir, "a directory")] {
+        let dir = tempfile::tempdir().unwrap();
+        put(&dir.path().join(NAME));
+        let error = refused(dir.path());
+        assert!(
+            matches!(&error, RecoverError::Load(LoadError::NotAFile { found, .. }) if *found == expected),
+            "{error}"
+        );
+        let mut store: SlotStore = opened(dir.path());
+        let bytes = sealed(1, &marks(&[(1, 1)]));
+        let failed = store.save(Save { generation: 1, confirmed: 0, bytes: &bytes }).unwrap_err();
+        assert!(matches!(failed, SaveError::NotSaved { act: "replace", .. }), "{failed}");
+    }
+    assert_eq!(fs::read(target).unwrap(), before);
+}
+
+/// Between the look and the opening somebody may put a link there.
+#[test]
+fn a_file_that_is_replaced_by_a_link_is_not_written_through_it() {
+    let (dir, outside) = (saved(), saved());
+    let mut store: SlotStore = opened(dir.path());
+    let (path, target) = (dir.path().join(NAME), outside.path().join(NAME));
+    let before = fs::read(&target).unwrap();
+    fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink(&target, &path).unwrap();
+    let bytes = sealed(2, &marks(&[(1, 1)]));
+    store.save(Save { generation: 2, confirmed: 1, bytes: &bytes }).unwrap_err();
+    assert_eq!(fs::read(target).unwrap(), before);
+}
+
+#[test]
+fn a_strangers_file_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    for stranger in
+        [b"".to_vec(), b"mine".to_vec(), vec![7; 4 * 4096], sealed(1, &marks(&[(1, 1)]))]
+    {
+        fs::write(dir.path().join(NAME), &stranger).unwrap();
+        assert_eq!(bad_slots(dir.path()), BadSlots::Foreign);
+    }
+}
+
+#[test]
+fn another_stores_file_is_refused_whether_or_not_its_slots_are_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let theirs = StoreId(0xbad);
+    let mut store = SlotStore::open(dir.path(), theirs).unwrap();
+    let bytes = sealed(1, &marks(&[(1, 1)]));
+    store.save(Save { generation: 1, confirmed: 0, bytes: &bytes }).unwrap();
+    drop(store);
+    let other = BadSlots::OtherStore { expected: STORE, found: theirs };
+    assert_eq!(bad_slots(dir.path()), other);
+    assert!(other.to_string().contains("open it by its own id"));
+    let mut store: SlotStore = opened(dir.path());
+    let failed = store.save(Save { generation: 2, confirmed: 1, bytes: &bytes }).unwrap_err();
+    assert!(matches!(failed, SaveError::NotSaved { act: "replace", .. }), "{failed}");
+}
+
+#[test]
+fn a_newer_version_is_refused_by_its_number() {
+    let dir = saved();
+    let path = dir.path().join(NAME);
+    let mut bytes = fs::read(&path).unwrap();
+    let line = "repl-checkpoint slots v2 of a newer program\n";
+    bytes[..line.len()].copy_from_slice(line.as_bytes());
+    fs::write(&path, &bytes).unwrap();
+    assert_eq!(bad_slots(dir.path()), BadSlots::Version { version: "2".to_owned() });
+}
+
+#[test]
+fn a_cut_off_file_is_refused_with_its_length() {
+    let dir = saved();
+    let path = dir.path().join(NAME);
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+    assert_eq!(bad_slots(dir.path()), BadSlots::Length { expected: 16384, found: 16383 });
+}
+
+/// JSON under a name of its own.
+struct Other;
+
+impl Codec for Other {
+    fn name(&self) -> &'static str {
+        "other"
+    }
+    fn encode(
+        &self,
+        checkpoint: &repl_checkpoint::Checkpoint,
+        out: &mut Vec<u8>,
+    ) -> Result<(), repl_checkpoint::CodecError> {
+        JsonCodec.encode(checkpoint, out)
+    }
+    fn decode(
+        &self,
+        bytes: &[u8],
+    ) -> Result<repl_checkpoint::Checkpoint, repl_checkpoint::CodecError> {
+        JsonCodec.decode(bytes)
+    }
+}
+
+#[test]
+fn another_codecs_checkpoint_is_refused_and_never_fallen_back_from() {
+    let dir = saved();
+    let mut store: SlotStore = opened(dir.path());
+    let bytes = seal(&Other, header(2), &marks(&[(1, 20)])).unwrap();
+    store.save(Save { generation: 2, confirmed: 1, bytes: &bytes }).unwrap();
+    drop(store);
+    match refused(dir.path()) {
+        RecoverError::Refused { refused, .. } => assert!(matches!(
+            refused.reason,
+            Unusable::Open(OpenError::OtherCodec { expected: "json", .. })
+        )),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn foreign_files_in_the_directory_are_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let foreign =
+        ["README", "marks.slots.bak", "marks.slots.temp", "marks.slots.temp-1", "x.temp-1-1"];
+    for name in foreign {
+        fs::write(dir.path().join(name), "mine").unwrap();
+    }
+    fs::write(dir.path().join("marks.slots.temp-77-3"), "of a dead process").unwrap();
+    let mut follower = recovered_from::<SlotStore>(dir.path(), &[1]);
+    for _ in 0..2 {
+        save(&mut follower.checkpointer);
+    }
+    let mut all: Vec<_> = foreign.into_iter().chain([NAME]).map(str::to_owned).collect();
+    all.sort();
+    assert_eq!(names(dir.path()), all);
+}
+
+type NewCodec = fn() -> Box<dyn Codec>;
+
+const CODECS: &[NewCodec] = &[
+    || Box::new(JsonCodec),
+    #[cfg(feature = "bincode")]
+    || Box::new(repl_checkpoint::BincodeCodec),
+];
+
+fn recovered_with(dir: &Path, codec: NewCodec) -> Recovered {
+    let store: SlotStore = opened(dir);
+    recover(store, codec(), &[ShardId(1)], OnCorrupt::Fail).unwrap()
+}
+
+/// Whichever one slot decays, and whenever: with either codec.
+#[test]
+fn a_floor_given_out_is_never_above_what_a_later_recovery_returns() {
+    for codec in CODECS.iter().copied() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut floor = None;
+        for life in 0..3 {
+            let mut follower = recovered_with(dir.path(), codec);
+            for mark in 1..=4 {
+                follower.state.advance(ShardId(1), life * 10 + mark);
+                follower.checkpointer.checkpoint(|_| Ok::<_, Infallible>(())).unwrap();
+                let floors = follower.checkpointer.floors();
+                floor = floor.max(floors.retention_floor(ShardId(1)));
+                let file = fs::read(dir.path().join(NAME)).unwrap();
+                for damaged in 0..3 {
+                    let mut bytes = file.clone();
+                    bytes[4096 * (damaged + 1) + 200] ^= 1;
+                    let copy = tempfile::tempdir().unwrap();
+                    fs::write(copy.path().join(NAME), &bytes).unwrap();
+                    let found = recovered_with(copy.path(), codec);
+                    let recovered = found.state.applied_seqno(ShardId(1));
+                    assert!(floor <= recovered, "{floor:?} {recovered:?}");
+                }
+            }
+        }
+        assert_eq!(floor, Some(23));
+        let last = recovered_with(dir.path(), codec);
+        assert!(matches!(last.found.origin, Origin::Resumed { generation: 12 }));
+        assert_eq!(last.state.applied_seqno(ShardId(1)), Some(24));
+    }
+}
