@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::command::{Done, Program, cargo};
+use crate::crash;
 use crate::links;
 use crate::stress;
 
@@ -40,6 +41,7 @@ const STEPS: &[Step] = &[
     step("doc", "the docs build without a warning", doc),
     step("loom", "models of the lock-free parts, and twins that must fail", loom),
     step("stress", "the four-thread stress suite", stress),
+    step("crash", "every crash of a store, and wrong protocols that must be caught", crash),
     step("benches", "the benches build", benches),
     step("follower", "the main command of the README", follower),
 ];
@@ -163,6 +165,10 @@ fn loom(skipped: &mut Skipped) -> Done {
 
 fn stress(_: &mut Skipped) -> Done {
     stress::run(&stress::Args::for_ci())
+}
+
+fn crash(_: &mut Skipped) -> Done {
+    crash::run(&crash::Args::for_ci())
 }
 
 fn benches(_: &mut Skipped) -> Done {

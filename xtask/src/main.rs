@@ -4,6 +4,7 @@
 mod bench;
 mod ci;
 mod command;
+mod crash;
 mod links;
 mod stress;
 
@@ -24,6 +25,8 @@ enum Task {
     Ci(ci::Args),
     /// The stress suite: threads advance, read, snapshot, add, remove and checkpoint at once
     Stress(stress::Args),
+    /// The crash suite: every crash of the file store and every image it may leave
+    Crash(crash::Args),
     /// The benches; writes docs/benchmarks.md and docs/plots
     Bench(bench::Args),
     /// Licences, sources and banned crates of all dependencies; needs cargo-deny
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
     let result = match Args::parse().task {
         Task::Ci(args) => ci::run(&args),
         Task::Stress(args) => stress::run(&args),
+        Task::Crash(args) => crash::run(&args),
         Task::Bench(args) => bench::run(&args),
         Task::Deny => command::cargo("deny", &["check", "bans", "licenses", "sources"]).run(),
     };

@@ -16,8 +16,12 @@
 //! # Ok::<(), stress::StressError>(())
 //! ```
 //!
-//! A suite that cannot fail proves nothing: it drives a [`stress::Subject`], and this crate's own
-//! tests give it subjects with one planted bug each.
+//! [`crash`] ends a process at every call, cuts the power, and recovers from every disk that may be
+//! left.
+//!
+//! A suite that cannot fail proves nothing: `stress` drives a [`stress::Subject`], and this crate's own
+//! tests give it subjects with one planted bug each; `crash` must catch every [`crash::Sabotage`].
 
+pub mod crash;
 mod rng;
 pub mod stress;

@@ -1,5 +1,7 @@
-//! What the stress suite accepts and what it must not.
+//! What the stress and crash suites accept and what they must not.
 
+mod crash_disk;
+mod crash_suite;
 mod honest;
 mod planted;
 mod planted_bugs_are_caught;

@@ -1,0 +1,35 @@
+//! Every crash of a checkpoint store, enumerated.
+//!
+//! A [`SimDisk`] keeps what is durable apart from what is seen. [`explore`] runs the production
+//! code on it, ends the process before every call, cuts the power or leaves the cache, and runs the
+//! production code again on every image that may be left. docs/crash-model.md has the model.
+//! ```
+//! use repl_harness::crash::{Config, explore};
+//!
+//! let small = Config { saves: 1, later_saves: 1, crashes: 1, ..Config::default() };
+//! let report = explore(&small, None, |_| ());
+//! assert!(report.violation.is_none(), "{report}");
+//! assert!(report.images > report.distinct);
+//! ```
+
+mod disk;
+mod explore;
+mod fault;
+mod history;
+mod invariant;
+mod life;
+mod media;
+mod protocol;
+mod random;
+mod sabotage;
+mod suite;
+mod watched;
+
+pub use self::disk::{Call, SimDir, SimDisk, SimFile, SimLock};
+pub use self::explore::{Config, Progress, Report, explore};
+pub use self::fault::{Fault, How};
+pub use self::invariant::{Invariant, Violation};
+pub use self::media::{MediaReport, damage};
+pub use self::random::{RandomReport, random};
+pub use self::sabotage::Sabotage;
+pub use self::suite::{Stage, SuiteReport, Trial, suite, try_wrong};

@@ -1,0 +1,183 @@
+//! One file: what is durable, what reads give, and every sector between the two.
+
+use std::collections::BTreeMap;
+
+use super::content::{Content, hash128};
+
+/// What a device writes whole, or not, or as garbage.
+pub(crate) const SECTOR: usize = 512;
+
+/// The data of one inode.
+#[derive(Clone)]
+pub(crate) struct FileNode {
+    durable: Content,
+    cached: Content,
+    /// The sectors that a power cut may leave in more than one way.
+    unsettled: BTreeMap<usize, Unsettled>,
+    /// The farthest that the file may reach after a power cut; its durable length if it is settled.
+    reach: usize,
+    /// Whether the next sync makes the length durable.
+    size_dirty: bool,
+}
+
+#[derive(Clone)]
+struct Unsettled {
+    /// What was in the cache since the last sync, besides what is durable.
+    versions: Vec<Content>,
+    /// Whether the next sync writes it. Not so after a sync that failed: its page counts as clean.
+    dirty: bool,
+}
+
+impl FileNode {
+    /// A file of which nothing is pending.
+    pub(crate) fn settled(content: Content) -> Self {
+        FileNode {
+            reach: content.len(),
+            durable: content.clone(),
+            cached: content,
+            unsettled: BTreeMap::new(),
+            size_dirty: false,
+        }
+    }
+
+    pub(crate) fn is_settled(&self) -> bool {
+        self.unsettled.is_empty() && self.reach == self.durable.len() && self.durable == self.cached
+    }
+
+    pub(crate) fn cached(&self) -> &Content {
+        &self.cached
+    }
+
+    pub(crate) fn write_at(&mut self, offset: usize, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let mut cached = self.cached.bytes().to_vec();
+        let end = offset + bytes.len();
+        // What lies between the old end and the offset is zero and written too.
+        let first = offset.min(cached.len()) / SECTOR;
+        if cached.len() < end {
+            cached.resize(end, 0);
+            self.size_dirty = true;
+            self.reach = self.reach.max(end);
+        }
+        cached[offset..end].copy_from_slice(bytes);
+        for k in first..end.div_ceil(SECTOR) {
+            let version = Content::new(sector(&cached, k));
+            let unsettled =
+                self.unsettled.entry(k).or_insert(Unsettled { versions: Vec::new(), dirty: true });
+            unsettled.dirty = true;
+            if !unsettled.versions.contains(&version) {
+                unsettled.versions.push(version);
+            }
+        }
+        self.cached = Content::new(cached);
+    }
+
+    /// A sync that succeeds. What an earlier one failed to write it does not write.
+    pub(crate) fn sync(&mut self) {
+        let size_lost = self.reach != self.durable.len() && !self.size_dirty;
+        let length = if size_lost { self.durable.len() } else { self.cached.len() };
+        let mut durable = self.durable.bytes().to_vec();
+        durable.resize(length, 0);
+        for (k, at) in (0..length).step_by(SECTOR).enumerate() {
+            let end = length.min(at + SECTOR);
+            if self.unsettled.get(&k).is_none_or(|u| u.dirty) {
+                let new = sector(self.cached.bytes(), k);
+                durable[at..end].copy_from_slice(&new[..end - at]);
+            }
+        }
+        self.unsettled.retain(|_, unsettled| !unsettled.dirty);
+        self.durable = Content::new(durable);
+        if !size_lost {
+            self.reach = length;
+        }
+        self.size_dirty = false;
+    }
+
+    /// A sync that fails: nothing is known of what it was to write, and no later one writes it.
+    pub(crate) fn fail_sync(&mut self, cache_survives: bool) {
+        self.unsettled.values_mut().for_each(|unsettled| unsettled.dirty = false);
+        self.size_dirty = false;
+        if !cache_survives {
+            self.cached = self.durable.clone();
+        }
+    }
+
+    /// Everything that a power cut may leave of the file.
+    pub(crate) fn after_power_cut(&self) -> Vec<Content> {
+        let mut found: BTreeMap<u128, Content> = BTreeMap::new();
+        for size in self.sizes() {
+            let mut partial = vec![Vec::with_capacity(size)];
+            for k in 0..size.div_ceil(SECTOR) {
+                let options = self.options(k);
+                let length = SECTOR.min(size - k * SECTOR);
+                let grown = |before: &Vec<u8>| {
+                    let with = |option: &Vec<u8>| [before, &option[..length]].concat();
+                    options.iter().map(with).collect::<Vec<_>>()
+                };
+                partial = partial.iter().flat_map(grown).collect();
+            }
+            for bytes in partial {
+                let content = Content::new(bytes);
+                found.insert(content.hash(), content);
+            }
+        }
+        found.into_values().collect()
+    }
+
+    /// The durable length; where another is pending also those between and 0: every multiple of a
+    /// sector, and one byte to both sides of each.
+    fn sizes(&self) -> Vec<usize> {
+        let (low, high) = (self.durable.len(), self.reach);
+        if low == high {
+            return vec![low];
+        }
+        let near = |at: usize| [at.saturating_sub(1), at, at + 1];
+        let mut sizes: Vec<usize> = (0..=high).step_by(SECTOR).flat_map(near).collect();
+        sizes.extend([low, high, high - 1]);
+        sizes.retain(|size| *size == 0 || (low..=high).contains(size));
+        sizes.sort_unstable();
+        sizes.dedup();
+        sizes
+    }
+
+    fn options(&self, k: usize) -> Vec<Vec<u8>> {
+        let durable = sector(self.durable.bytes(), k);
+        let Some(unsettled) = self.unsettled.get(&k) else {
+            return vec![durable];
+        };
+        let mut options = vec![durable, garbage(k)];
+        options.extend(unsettled.versions.iter().map(|version| version.bytes().to_vec()));
+        options
+    }
+
+    /// Equal where the file is. A settled file is known by its verdict.
+    pub(crate) fn key(&self, verdict: impl FnOnce(&Content) -> u128) -> u128 {
+        if self.is_settled() {
+            return verdict(&self.durable);
+        }
+        let unsettled: Vec<(usize, bool, Vec<u128>)> = self
+            .unsettled
+            .iter()
+            .map(|(k, u)| (*k, u.dirty, u.versions.iter().map(Content::hash).collect()))
+            .collect();
+        let (durable, cached) = (self.durable.hash(), self.cached.hash());
+        hash128(&(durable, cached, unsettled, self.reach, self.size_dirty))
+    }
+}
+
+/// One sector, filled up with zeros.
+fn sector(bytes: &[u8], k: usize) -> Vec<u8> {
+    let start = bytes.len().min(k * SECTOR);
+    let end = bytes.len().min(start + SECTOR);
+    let mut sector = bytes[start..end].to_vec();
+    sector.resize(SECTOR, 0);
+    sector
+}
+
+/// What was never written by anybody.
+fn garbage(k: usize) -> Vec<u8> {
+    let byte = |i: usize| u8::try_from((i * 31 + k * 7 + i / 5) % 251).unwrap_or(0) | 0x80;
+    (0..SECTOR).map(byte).collect()
+}

@@ -1,0 +1,166 @@
+//! The crash suite from the command line.
+
+use std::thread::available_parallelism;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use repl_harness::crash::{Config, Stage, SuiteReport, random, suite};
+use serde_json::{Value, json};
+
+use crate::command::{Done, cargo};
+
+/// How far to look.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Wider bounds: one crash and one failing call more, six sectors; takes hours
+    #[arg(long)]
+    soak: bool,
+    /// Random chains of crashes with many shards instead, which this decides
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How many chains a seed gives
+    #[arg(long, default_value_t = 2000)]
+    chains: u64,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    /// What `cargo xtask ci` runs.
+    pub(crate) fn for_ci() -> Self {
+        Args { soak: false, seed: None, chains: 2000, json: false }
+    }
+
+    fn again(&self) -> Vec<String> {
+        let Args { soak, seed, chains, json } = self;
+        let flag = |name: &str, on: bool| on.then(|| name.to_owned());
+        let flags = [flag("--soak", *soak), flag("--json", *json)].into_iter().flatten();
+        let seed = seed.into_iter().flat_map(|seed| ["--seed".to_owned(), seed.to_string()]);
+        flags.chain(seed).chain(["--chains".to_owned(), chains.to_string()]).collect()
+    }
+}
+
+/// Runs the suite, with a progress bar where there is a terminal.
+pub(crate) fn run(args: &Args) -> Done {
+    if cfg!(debug_assertions) {
+        // Unoptimized it takes twenty times as long.
+        let again = args.again();
+        let mut arguments =
+            vec!["--locked", "--quiet", "--release", "--package", "xtask", "--", "crash"];
+        arguments.extend(again.iter().map(String::as_str));
+        return cargo("run", &arguments).run();
+    }
+    if let Some(seed) = args.seed {
+        return run_random(seed, args);
+    }
+    let threads = available_parallelism().map_or(1, usize::from);
+    let bounds = Config { threads, ..Config::default() };
+    let wider = Config { shards: 48, crashes: 4, faults: 2, ..bounds };
+    let bounds = if args.soak { wider } else { bounds };
+    let bar = ProgressBar::new(0);
+    bar.set_style(ProgressStyle::with_template("{wide_bar} {pos} of {len} {msg}")?);
+    let report = suite(&bounds, |what, progress| {
+        bar.set_length(progress.of as u64);
+        bar.set_position(progress.done as u64);
+        let (crashes, distinct) = (progress.crashes, progress.distinct);
+        bar.set_message(format!("{what}, after {crashes} crashes: {distinct} distinct images"));
+    });
+    bar.finish_and_clear();
+    if args.json {
+        println!("{}", as_json(&bounds, &report));
+    } else {
+        print(&bounds, &report);
+    }
+    if report.passed() {
+        Ok(())
+    } else {
+        Err("a promise is broken, or a sabotage not caught".into())
+    }
+}
+
+fn run_random(seed: u64, args: &Args) -> Done {
+    let report = random(seed, args.chains, None);
+    if args.json {
+        let violation = report.violation.as_ref().map(ToString::to_string);
+        println!(
+            "{}",
+            json!({
+                "seed": seed,
+                "chains": report.chains,
+                "processes": report.lives,
+                "seconds": report.elapsed.as_secs_f64(),
+                "violation": violation,
+            })
+        );
+    } else {
+        println!("crash: {report}");
+    }
+    if report.violation.is_none() { Ok(()) } else { Err("a promise is broken".into()) }
+}
+
+fn print(bounds: &Config, report: &SuiteReport) {
+    let Config { saves, shards, crashes, faults, threads, .. } = bounds;
+    println!(
+        "crash: saves: {saves}, shards: {shards}, crashes: {crashes}, failing calls: {faults}, \
+         threads: {threads}"
+    );
+    println!("crashes: {}", report.crashes);
+    println!("media: {}", report.media);
+    for trial in &report.sabotages {
+        let caught = match &trial.caught {
+            Some((stage, violation)) => format!("{} ({})", violation.invariant, at(*stage)),
+            None => "NOT CAUGHT".to_owned(),
+        };
+        println!("sabotage: {}: {caught}", trial.sabotage.about());
+    }
+    let caught = report.sabotages.iter().filter(|trial| trial.caught.is_some()).count();
+    let (of, seconds) = (report.sabotages.len(), report.elapsed.as_secs_f64());
+    println!("{caught} of {of} sabotages caught; {seconds:.1} s in all");
+}
+
+fn at(stage: Stage) -> String {
+    match stage {
+        Stage::Crashes { crashes, faults } => {
+            format!("crashes: {crashes}, failing calls: {faults}")
+        }
+        Stage::Media => "damage to a file".to_owned(),
+    }
+}
+
+fn as_json(bounds: &Config, report: &SuiteReport) -> Value {
+    let sabotages: Vec<Value> = report
+        .sabotages
+        .iter()
+        .map(|trial| {
+            let caught = trial.caught.as_ref();
+            json!({
+                "sabotage": format!("{:?}", trial.sabotage),
+                "about": trial.sabotage.about(),
+                "caught_by": caught.map(|(_, violation)| violation.invariant.to_string()),
+                "within": caught.map(|(stage, _)| at(*stage)),
+                "seconds": trial.elapsed.as_secs_f64(),
+            })
+        })
+        .collect();
+    let violations: Vec<String> = [&report.crashes.violation, &report.media.violation]
+        .into_iter()
+        .flatten()
+        .map(ToString::to_string)
+        .collect();
+    json!({
+        "saves": bounds.saves,
+        "shards": bounds.shards,
+        "crashes": bounds.crashes,
+        "faults": bounds.faults,
+        "images": report.crashes.images,
+        "distinct_images": report.crashes.distinct,
+        "crash_points": report.crashes.crash_points,
+        "processes": report.crashes.lives,
+        "not_enumerated": report.crashes.not_enumerated,
+        "damaged_disks": report.media.images,
+        "violations": violations,
+        "sabotages": sabotages,
+        "seconds": report.elapsed.as_secs_f64(),
+        "passed": report.passed(),
+    })
+}
