@@ -35,7 +35,7 @@ impl Args {
         let Args { soak, seed, chains, json } = self;
         let flag = |name: &str, on: bool| on.then(|| name.to_owned());
         let flags = [flag("--soak", *soak), flag("--json", *json)].into_iter().flatten();
-        let seed = seed.into_iter().flat_map(|seed| ["--seed".to_owned(), seed.to_string()]);
+        let seed = seed.iter().flat_map(|seed| ["--seed".to_owned(), seed.to_string()]);
         flags.chain(seed).chain(["--chains".to_owned(), chains.to_string()]).collect()
     }
 }
