@@ -52,10 +52,10 @@ const SLOTS: usize = 3;
 /// Keeps checkpoints in three slots of one preallocated file, `marks.slots`, in a directory of its
 /// own: one write and one data sync a save.
 ///
-/// Take it for many saves a second: it is several times faster than a [`FileStore`]. Take a
-/// [`FileStore`] for files that people copy, read and archive one by one, and where a directory may
-/// hold more than the newest checkpoints. Both make the same promises; only one store at a time
-/// holds a directory, in this or any other process.
+/// Take it for many saves a second: it is several times faster than a
+/// [`FileStore`](crate::FileStore). Take that one for files that people copy, read and archive one by
+/// one, and where a directory may hold more than the newest checkpoints. Both make the same promises;
+/// only one store at a time holds a directory, in this or any other process.
 ///
 /// A save never touches the newest checkpoint nor the confirmed one. What a crash leaves of an
 /// unfinished one is passed over by [`recover`](crate::recover()), even with
