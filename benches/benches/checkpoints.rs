@@ -9,8 +9,8 @@ use benches::rounds::{contender, criterion, rounds};
 use benches::{bare, dense_ids, seed, state_of, wide_ids};
 use criterion::{Criterion, criterion_group, criterion_main};
 use repl_checkpoint::{
-    BincodeCodec, Checkpoint, CheckpointStore, FileStore, Header, JsonCodec, Save, SlotStore,
-    StoreId, open, seal,
+    BincodeCodec, Checkpoint, CheckpointStore, FileStore, Header, JsonCodec, Save, StoreId, open,
+    seal,
 };
 
 const SHARDS: u64 = 65_536;
@@ -80,34 +80,6 @@ fn save(c: &mut Criterion) {
     );
 }
 
-/// A save in place, against the bare write and sync of the same bytes, and against the other store.
-fn save_in_place(c: &mut Criterion) {
-    for shards in [16, 1024, SHARDS] {
-        let checkpoint = Checkpoint::of(&state_of(&dense_ids(shards)).snapshot());
-        let bytes = seal(&JsonCodec, Header::default(), &checkpoint).unwrap();
-        let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let mut slots = SlotStore::open(dir.path().join("slots"), StoreId::UNNAMED).unwrap();
-        let mut files = FileStore::open(dir.path().join("files"), StoreId::UNNAMED).unwrap();
-        let mut bare = bare::InPlace::new(&dir.path().join("bare"), bytes.len()).unwrap();
-        let (mut slot_generation, mut file_generation) = (0, 0);
-        rounds(
-            c,
-            &format!("slot_save_{shards}"),
-            vec![
-                contender("ours", |b| {
-                    b.iter(|| save_next(&mut slots, &mut slot_generation, &bytes));
-                }),
-                contender("pwrite_fdatasync", |b| {
-                    b.iter(|| bare.save(&bytes).unwrap());
-                }),
-                contender("file_store", |b| {
-                    b.iter(|| save_next(&mut files, &mut file_generation, &bytes));
-                }),
-            ],
-        );
-    }
-}
-
 fn save_next(store: &mut impl CheckpointStore, generation: &mut u64, bytes: &[u8]) {
     *generation += 1;
     let save = Save { generation: *generation, confirmed: *generation - 1, bytes };
@@ -120,5 +92,5 @@ fn slow() -> Criterion {
 }
 
 criterion_group! { name = bytes; config = criterion(); targets = encode, decode }
-criterion_group! { name = saves; config = slow(); targets = save, save_in_place }
+criterion_group! { name = saves; config = slow(); targets = save }
 criterion_main!(bytes, saves);

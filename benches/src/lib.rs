@@ -1,5 +1,5 @@
 //! What the benches share: the bare work, the design that this project grew from, peers made of
-//! other crates, tasks, pairs of threads, shard ids, and rounds.
+//! other crates, embedded databases, tasks, pairs of threads, shard ids, and rounds.
 //!
 //! ```
 //! let marks = benches::seed::Marks::new(&benches::dense_ids(4));
@@ -8,6 +8,7 @@
 //! ```
 
 pub mod bare;
+pub mod databases;
 pub mod peers;
 pub mod rounds;
 pub mod seed;

@@ -84,6 +84,23 @@ const PLOTS: &[Plot] = &[
         ],
     },
     Plot {
+        file: "commit.svg",
+        title: "A durable checkpoint over the number of shards",
+        about: "Every mark moves and is durable: snapshot, encode, seal and save with either store, \
+                beside one commit of a snapshot of the same marks in SQLite (WAL, \
+                `synchronous=FULL`), redb and fjall.",
+        x: "shards",
+        y: "time of a checkpoint or a commit",
+        operations: 1,
+        lines: &[
+            ours("commit", "ours", "ours, SlotStore"),
+            ours("commit", "file_store", "ours, FileStore"),
+            peer("commit", "sqlite", "SQLite"),
+            peer("commit", "redb", "redb"),
+            peer("commit", "fjall", "fjall"),
+        ],
+    },
+    Plot {
         file: "waiting.svg",
         title: "An advance over the number of waiters",
         about: "An advance beside waiters whose seqnos lie above it, and one that wakes one of them. \

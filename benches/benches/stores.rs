@@ -1,0 +1,126 @@
+//! Saves: a slot in place beside the bare calls and beside a `FileStore`, and a whole checkpoint
+//! beside one durable commit of the same marks in embedded databases.
+#![expect(clippy::unwrap_used, reason = "a bench may stop")]
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use benches::databases::{Fjall, Redb, Sqlite};
+use benches::rounds::{Contender, contender, criterion, rounds};
+use benches::{bare, dense_ids, state_of};
+use criterion::{Criterion, criterion_group, criterion_main};
+use repl_checkpoint::{
+    Checkpoint, CheckpointStore, FileStore, Header, JsonCodec, OnCorrupt, Recovered, Save,
+    SlotStore, StoreId, recover, seal,
+};
+use repl_core::{ReplicationState, ShardId, Snapshot};
+use tempfile::TempDir;
+
+const SIZES: [u64; 3] = [16, 1024, 65_536];
+
+/// In the build folder: the folder for temporary files may lie in memory.
+fn folder() -> TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+}
+
+/// The same sealed bytes.
+fn save(c: &mut Criterion) {
+    for shards in SIZES {
+        let checkpoint = Checkpoint::of(&state_of(&dense_ids(shards)).snapshot());
+        let bytes = seal(&JsonCodec, Header::default(), &checkpoint).unwrap();
+        let dir = folder();
+        let mut slots = SlotStore::open(dir.path().join("slots"), StoreId::UNNAMED).unwrap();
+        let mut files = FileStore::open(dir.path().join("files"), StoreId::UNNAMED).unwrap();
+        let mut bare = bare::InPlace::new(&dir.path().join("bare"), bytes.len()).unwrap();
+        let (mut slot_generation, mut file_generation) = (0, 0);
+        rounds(
+            c,
+            &format!("slot_save_{shards}"),
+            vec![
+                contender("ours", |b| {
+                    b.iter(|| save_next(&mut slots, &mut slot_generation, &bytes));
+                }),
+                contender("pwrite_fdatasync", |b| {
+                    b.iter(|| bare.save(&bytes).unwrap());
+                }),
+                contender("file_store", |b| {
+                    b.iter(|| save_next(&mut files, &mut file_generation, &bytes));
+                }),
+            ],
+        );
+    }
+}
+
+fn save_next(store: &mut impl CheckpointStore, generation: &mut u64, bytes: &[u8]) {
+    *generation += 1;
+    let save = Save { generation: *generation, confirmed: *generation - 1, bytes };
+    store.save(save).unwrap();
+}
+
+/// Every mark moves, and is durable when the commit returns. Ours is the whole of it: snapshot,
+/// encode, seal, save.
+fn commit(c: &mut Criterion) {
+    for shards in SIZES {
+        let dir = folder();
+        let ids = dense_ids(shards);
+        let slots = SlotStore::open(dir.path().join("slots"), StoreId::UNNAMED).unwrap();
+        let mut slots = recover(slots, JsonCodec, &ids, OnCorrupt::Fail).unwrap();
+        let files = FileStore::open(dir.path().join("files"), StoreId::UNNAMED).unwrap();
+        let mut files = recover(files, JsonCodec, &ids, OnCorrupt::Fail).unwrap();
+        let state = state_of(&ids);
+        let mut sqlite = Sqlite::new(dir.path(), &state.snapshot()).unwrap();
+        let mut redb = Redb::new(dir.path()).unwrap();
+        let mut fjall = Fjall::new(dir.path()).unwrap();
+        let (mut slots_at, mut files_at) = (1_000_000, 1_000_000);
+        let contenders = vec![
+            contender("ours", |b| b.iter(|| checkpoint(&mut slots, &ids, &mut slots_at))),
+            contender("file_store", |b| b.iter(|| checkpoint(&mut files, &ids, &mut files_at))),
+            database("sqlite", &ids, |marks| sqlite.commit(marks).unwrap()),
+            database("redb", &ids, |marks| redb.commit(marks).unwrap()),
+            database("fjall", &ids, |marks| fjall.commit(marks).unwrap()),
+        ];
+        rounds(c, &format!("commit_{shards}"), contenders);
+    }
+}
+
+fn checkpoint(follower: &mut Recovered, ids: &[ShardId], at: &mut u64) {
+    move_all(&follower.state, ids, at);
+    follower.checkpointer.checkpoint(|_| Ok::<(), Infallible>(())).unwrap();
+}
+
+/// A database that commits a snapshot, as ours does.
+fn database<'a>(
+    name: &'a str,
+    ids: &'a [ShardId],
+    mut commit: impl FnMut(&Snapshot) + 'a,
+) -> Contender<'a> {
+    let state = state_of(ids);
+    let mut at = 1_000_000;
+    contender(name, move |b| {
+        b.iter(|| {
+            move_all(&state, ids, &mut at);
+            commit(&state.snapshot());
+        });
+    })
+}
+
+fn move_all(state: &ReplicationState, ids: &[ShardId], at: &mut u64) {
+    *at += 1;
+    for id in ids {
+        state.advance(*id, *at);
+    }
+}
+
+/// Syncs take milliseconds and vary: longer turns.
+fn slow() -> Criterion {
+    criterion().measurement_time(Duration::from_secs(1))
+}
+
+/// A commit of a database may take a good part of a second.
+fn slower() -> Criterion {
+    slow().sample_size(10)
+}
+
+criterion_group! { name = saves; config = slow(); targets = save }
+criterion_group! { name = commits; config = slower(); targets = commit }
+criterion_main!(saves, commits);
