@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::command::{Done, Program, cargo};
 use crate::crash;
+use crate::fuzz;
 use crate::links;
 use crate::stress;
 
@@ -42,6 +43,7 @@ const STEPS: &[Step] = &[
     step("loom", "models of the lock-free parts, and twins that must fail", loom),
     step("stress", "the four-thread stress suite", stress),
     step("crash", "every crash of a store, and wrong protocols that must be caught", crash),
+    step("fuzz", "every fuzz target for a while, from the committed corpus", fuzz),
     step("benches", "the benches build", benches),
     step("follower", "the main command of the README", follower),
 ];
@@ -100,7 +102,8 @@ fn tests(program: Program, skipped: &mut Skipped) -> Done {
 }
 
 fn fmt(_: &mut Skipped) -> Done {
-    cargo("fmt", &["--all", "--check"]).run()
+    cargo("fmt", &["--all", "--check"]).run()?;
+    cargo("fmt", &["--manifest-path", "fuzz/Cargo.toml", "--check"]).run()
 }
 
 fn links(_: &mut Skipped) -> Done {
@@ -111,7 +114,9 @@ fn clippy(_: &mut Skipped) -> Done {
     let all =
         ["--locked", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
     cargo("clippy", &all).run()?;
-    cargo("clippy", &["--locked", "--workspace", "--", "-D", "warnings"]).run()
+    cargo("clippy", &["--locked", "--workspace", "--", "-D", "warnings"]).run()?;
+    let fuzz = ["--locked", "--manifest-path", "fuzz/Cargo.toml", "--target-dir", "target/fuzz"];
+    cargo("clippy", &[&fuzz[..], &["--", "-D", "warnings"]].concat()).run()
 }
 
 fn test(skipped: &mut Skipped) -> Done {
@@ -169,6 +174,14 @@ fn stress(_: &mut Skipped) -> Done {
 
 fn crash(_: &mut Skipped) -> Done {
     crash::run(&crash::Args::for_ci())
+}
+
+fn fuzz(skipped: &mut Skipped) -> Done {
+    if let Some(why) = fuzz::missing() {
+        skipped.push(format!("skipped: {why}"));
+        return Ok(());
+    }
+    fuzz::run(&fuzz::Args::for_ci())
 }
 
 fn benches(_: &mut Skipped) -> Done {

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
 /// What comes of a task.
@@ -25,9 +25,30 @@ pub(crate) struct Program {
 pub(crate) fn cargo(task: &str, arguments: &[&str]) -> Program {
     // The cargo that runs this, whatever toolchain was asked for.
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.current_dir(root()).arg(task).args(arguments);
-    let mut shown = format!("cargo {task}");
+    let mut arguments = arguments.to_vec();
+    arguments.insert(0, task);
+    program(Command::new(cargo), "cargo", &arguments)
+}
+
+/// A program of the nightly toolchain. What cargo has set for this process speaks of the toolchain
+/// that runs it, and is kept from that one.
+pub(crate) fn nightly(name: &str, arguments: &[&str]) -> Program {
+    let mut command = Command::new("rustup");
+    for variable in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN", "RUSTFLAGS"] {
+        command.env_remove(variable);
+    }
+    command.args(["run", "nightly", name]);
+    program(command, &format!("rustup run nightly {name}"), arguments)
+}
+
+/// A program by its path.
+pub(crate) fn at(path: &Path, arguments: &[&str]) -> Program {
+    program(Command::new(path), &path.display().to_string(), arguments)
+}
+
+fn program(mut command: Command, name: &str, arguments: &[&str]) -> Program {
+    command.current_dir(root()).args(arguments);
+    let mut shown = name.to_owned();
     for argument in arguments {
         let _ = write!(shown, " {argument}");
     }
@@ -46,6 +67,12 @@ impl Program {
     pub(crate) fn run(mut self) -> Done {
         let status = self.command.status().map_err(|err| format!("{}: {err}", self.shown))?;
         succeeded(&self.shown, status)
+    }
+
+    /// Whether it runs and succeeds; prints nothing.
+    pub(crate) fn succeeds(mut self) -> bool {
+        let status = self.command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        status.is_ok_and(|status| status.success())
     }
 
     /// Runs it to its end, giving each line that it prints, to whichever stream, to `on_line`.

@@ -5,6 +5,7 @@ mod bench;
 mod ci;
 mod command;
 mod crash;
+mod fuzz;
 mod links;
 mod stress;
 
@@ -27,6 +28,8 @@ enum Task {
     Stress(stress::Args),
     /// The crash suite: every crash of the file store and every image it may leave
     Crash(crash::Args),
+    /// The fuzz targets, one after another; needs cargo-fuzz and a nightly toolchain
+    Fuzz(fuzz::Args),
     /// The benches; writes docs/benchmarks.md and docs/plots
     Bench(bench::Args),
     /// Licences, sources and banned crates of all dependencies; needs cargo-deny
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         Task::Ci(args) => ci::run(&args),
         Task::Stress(args) => stress::run(&args),
         Task::Crash(args) => crash::run(&args),
+        Task::Fuzz(args) => fuzz::run(&args),
         Task::Bench(args) => bench::run(&args),
         Task::Deny => command::cargo("deny", &["check", "bans", "licenses", "sources"]).run(),
     };

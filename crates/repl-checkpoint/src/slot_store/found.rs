@@ -64,10 +64,10 @@ impl SlotFile {
         whole.max_by_key(|slot| (self.generations[*slot], *slot))
     }
 
-    /// The whole checkpoints, the newest first, each once.
+    /// The whole checkpoints, the newest first, each once: of equal generations the last.
     pub(super) fn whole(&self) -> Vec<(Generation, &[u8])> {
         let slot = |slot: usize| Some((self.generations[slot]?, self.envelope(slot)));
-        let mut whole: Vec<_> = (0..SLOTS).filter_map(slot).collect();
+        let mut whole: Vec<_> = (0..SLOTS).rev().filter_map(slot).collect();
         whole.sort_by_key(|(generation, _)| std::cmp::Reverse(*generation));
         whole.dedup_by_key(|(generation, _)| *generation);
         whole

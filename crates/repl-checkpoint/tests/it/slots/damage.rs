@@ -3,10 +3,11 @@
 use repl_checkpoint::{OnCorrupt, OpenError, Origin, RecoverError, Unusable};
 
 use super::{
-    FILE, PAGE, after_saves, file, found, found_on, opened, recovered, save, try_recovered,
+    FILE, PAGE, after_saves, file, found, found_on, mark, opened, recovered, save, try_recovered,
     with_file,
 };
 use crate::protocol::bytes_of;
+use crate::support::{marks, sealed};
 
 /// Generations 4, 5 and 6 in slots 2, 0 and 1.
 fn full() -> Vec<u8> {
@@ -184,4 +185,17 @@ fn an_older_checkpoint_put_back_is_never_taken_for_the_newest() {
     bytes[slot(1)].fill(0);
     bytes[slot(1)][..old.len()].copy_from_slice(&old);
     assert_eq!(found_on(&with_file(&bytes)), (5, 0));
+}
+
+/// No store writes that; the format says which one counts.
+#[test]
+fn of_two_checkpoints_of_one_generation_the_one_in_the_last_slot_counts() {
+    let mut bytes = full();
+    for (at, mark) in [(1, 61), (2, 62)] {
+        let envelope = sealed(6, &marks(&[(1, mark)]));
+        let range = slot(at);
+        bytes[range.clone()].fill(0);
+        bytes[range][..envelope.len()].copy_from_slice(&envelope);
+    }
+    assert_eq!(mark(&recovered(&with_file(&bytes))), 62);
 }

@@ -1,0 +1,157 @@
+//! What is read never takes memory in proportion to a number that it only claims.
+//!
+//! A binary of its own with one test: its allocator counts for the whole process.
+
+#![cfg(feature = "json")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+use std::fs;
+
+use repl_checkpoint::{
+    Checkpoint, CheckpointStore, Codec, Header, JsonCodec, LoadError, OpenError, ShardCheckpoint,
+    SlotStore, StoreId, open, seal,
+};
+use repl_core::{Incarnation, LogId, SeqRange, ShardId};
+
+#[global_allocator]
+static ALLOCATOR: dhat::Alloc = dhat::Alloc;
+
+/// From one that memory has room for to one that no address reaches.
+const CLAIMS: [u64; 6] = [1 << 21, 1 << 26, 1 << 32, 1 << 40, 1 << 60, u64::MAX];
+/// For messages, paths and buffers of the operating system.
+const SMALL: usize = 16 << 10;
+/// The most that serde reserves on the word of a length.
+#[cfg(feature = "bincode")]
+const SERDE: usize = 1 << 20;
+
+/// Checks the most that is allocated at once by what reads `given` bytes.
+fn takes_little<T>(what: &str, given: usize, more: usize, read: impl FnOnce() -> T) -> T {
+    let profiler = dhat::Profiler::builder().testing().build();
+    let result = read();
+    let peak = dhat::HeapStats::get().max_bytes;
+    drop(profiler);
+    assert!(peak <= 16 * given + more, "{what}: {given} bytes take {peak}");
+    result
+}
+
+#[test]
+fn what_is_read_takes_memory_by_its_own_length() {
+    json();
+    #[cfg(feature = "bincode")]
+    bincode();
+    envelopes();
+    slot_files();
+}
+
+fn many(shards: u64) -> Checkpoint {
+    let shard = |i| ShardCheckpoint {
+        shard: ShardId(i),
+        log: LogId::UNNAMED,
+        incarnation: Incarnation(0),
+        mark: 0,
+        completed: if i == 7 {
+            (1..shards).map(|i| SeqRange::new(2 * i, 2 * i)).collect()
+        } else {
+            Box::default()
+        },
+        epochs: Box::default(),
+    };
+    Checkpoint { next_incarnation: Incarnation(1), shards: (0..shards).map(shard).collect() }
+}
+
+fn decodes(codec: &dyn Codec, bytes: &[u8], more: usize) -> Option<Checkpoint> {
+    takes_little(codec.name(), bytes.len(), more, || codec.decode(bytes).ok())
+}
+
+/// What is there may take some times its length.
+fn decodes_many(codec: &dyn Codec) {
+    for shards in [0, 1, 100, 10_000] {
+        let mut bytes = Vec::new();
+        codec.encode(&many(shards), &mut bytes).unwrap();
+        assert_eq!(decodes(codec, &bytes, SMALL), Some(many(shards)));
+    }
+}
+
+fn json() {
+    decodes_many(&JsonCodec);
+    for claim in CLAIMS {
+        let empty = format!("{{\"next_incarnation\":{claim},\"shards\":[]}}");
+        assert!(decodes(&JsonCodec, empty.as_bytes(), SMALL).is_some());
+        let cut_off = format!(
+            "{{\"next_incarnation\":{claim},\"shards\":[\n{{\"shard\":{claim},\"mark\":{claim},\
+             \"completed\":[[1,{claim}],[{claim}"
+        );
+        assert!(decodes(&JsonCodec, cut_off.as_bytes(), SMALL).is_none());
+    }
+}
+
+#[cfg(feature = "bincode")]
+fn bincode() {
+    use repl_checkpoint::BincodeCodec;
+    decodes_many(&BincodeCodec);
+    for claim in CLAIMS {
+        // The numbers of 8 bytes up to the count of shards, of ranges, and of epochs.
+        for [before, after] in [[1, 0], [1, 40], [7, 0], [7, 6], [8, 0], [8, 6]] {
+            let mut bytes = vec![0; 8 * before];
+            if before > 1 {
+                bytes[8] = 1;
+            }
+            bytes.extend_from_slice(&claim.to_le_bytes());
+            bytes.resize(bytes.len() + 8 * after, 0);
+            assert!(decodes(&BincodeCodec, &bytes, SMALL + SERDE).is_none(), "{claim}");
+        }
+    }
+}
+
+/// `bytes` with a number of 20 digits and the checksum of all before it and of `rest` put in.
+fn claiming(bytes: &[u8], number: usize, claim: u64, crc: usize, rest: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    bytes[number..number + 20].copy_from_slice(format!("{claim:020}").as_bytes());
+    let checksum = crc32c::crc32c(&[&bytes[..crc], rest].concat());
+    bytes[crc..crc + 8].copy_from_slice(format!("{checksum:08x}").as_bytes());
+    bytes
+}
+
+/// An envelope of one shard whose header claims a length.
+fn envelope(claim: u64) -> Vec<u8> {
+    let header = Header { generation: 1, ..Header::default() };
+    let sealed = seal(&JsonCodec, header, &many(1)).unwrap();
+    claiming(&sealed, 143, claim, 171, &sealed[180..])
+}
+
+fn envelopes() {
+    for claim in CLAIMS {
+        let bytes = envelope(claim);
+        let opened = takes_little("an envelope", bytes.len(), SMALL, || {
+            open(&JsonCodec, StoreId::UNNAMED, &bytes)
+        });
+        assert!(matches!(opened, Err(OpenError::Length { expected, .. }) if expected == claim));
+    }
+}
+
+fn slot_files() {
+    const WHOLE: &[u8] = include_bytes!("golden/v1.slots");
+    const STORE: StoreId = StoreId(0x00c0_ffee_0000_0000_0000_0000_0000_0001);
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = SlotStore::open(dir.path(), STORE).unwrap();
+    let mut load = |bytes: &[u8]| {
+        fs::write(dir.path().join("marks.slots"), bytes).unwrap();
+        takes_little("a slot file", bytes.len(), SMALL, || store.load())
+    };
+    assert_eq!(load(WHOLE).unwrap().len(), 3);
+    for claim in CLAIMS {
+        // Whole pages, and no multiple of one.
+        for claim in [claim & !4095, claim] {
+            let page = claiming(&WHOLE[..4096], 69, claim, 97, &[]);
+            assert!(matches!(load(&page), Err(LoadError::Slots { .. })), "{claim}");
+            let file = [&page[..], &WHOLE[4096..]].concat();
+            let is_cut_off = |error| matches!(error, LoadError::Slots { .. });
+            // A page that cannot be is a damaged one, and the length of the file counts.
+            assert_eq!(load(&file).is_err_and(is_cut_off), claim.is_multiple_of(4096), "{claim}");
+        }
+        let mut file = WHOLE.to_vec();
+        let slot = envelope(claim);
+        file[4096..4096 + slot.len()].copy_from_slice(&slot);
+        assert_eq!(load(&file).unwrap().len(), 3);
+    }
+}

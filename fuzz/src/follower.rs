@@ -1,0 +1,163 @@
+//! A process that recovers from a directory, goes on and is followed by another.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
+
+use repl_checkpoint::{
+    BincodeCodec, Checkpoint, CheckpointError, CheckpointStore, Codec, FileStore, JsonCodec,
+    OnCorrupt, OpenStoreError, Origin, Recovered, Saved, SlotStore, recover,
+};
+use repl_core::ShardId;
+use repl_harness::crash::SimDisk;
+
+use crate::expected::{Holds, Outcome, check};
+use crate::planted::STORE;
+
+pub(crate) const DIR: &str = "/marks";
+/// The last one is in hardly any checkpoint.
+const NAMED: [ShardId; 3] = [ShardId(1), ShardId(2), ShardId(0xabcd_ef01)];
+
+/// Which store, and how it is opened.
+pub(crate) struct Setup {
+    pub(crate) in_slots: bool,
+    pub(crate) codec: Box<dyn Codec>,
+    pub(crate) on_corrupt: OnCorrupt,
+}
+
+impl Setup {
+    fn open(&self, disk: &SimDisk) -> Result<Box<dyn CheckpointStore>, OpenStoreError> {
+        let dir = Path::new(DIR);
+        Ok(if self.in_slots {
+            Box::new(SlotStore::open_on(disk.clone(), dir, STORE)?)
+        } else {
+            Box::new(FileStore::open_on(disk.clone(), dir, STORE)?)
+        })
+    }
+
+    fn codec(&self) -> Box<dyn Codec> {
+        if self.codec.name() == "json" { Box::new(JsonCodec) } else { Box::new(BincodeCodec) }
+    }
+
+    /// Whether a file may be one that an unfinished save of this store left.
+    fn is_temp(&self, path: &Path) -> bool {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let Some((of, unique)) = name.split_once(".temp-") else { return false };
+        let Some((process, n)) = unique.split_once('-') else { return false };
+        let is_number = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
+        let is_ours = if self.in_slots { of == "marks.slots" } else { generation(of).is_some() };
+        is_ours && is_number(process) && is_number(n)
+    }
+
+    /// Recovers, and checks what comes of it; then saves three times, and recovers again.
+    ///
+    /// `highest` is the highest generation that the directory names.
+    pub(crate) fn run(&self, disk: &SimDisk, expected: &Outcome, highest: u64) {
+        let before = disk.files();
+        let store = self.open(disk).expect("a directory of this store's files can be opened");
+        let temps: BTreeSet<&PathBuf> = before.keys().filter(|path| self.is_temp(path)).collect();
+        let kept = |files: BTreeMap<PathBuf, Vec<u8>>| {
+            let kept = files.into_iter().filter(|(path, _)| !temps.contains(path));
+            kept.filter(|(path, _)| !path.ends_with("LOCK")).collect::<BTreeMap<_, _>>()
+        };
+        let planted = kept(before.clone());
+        let found = recover(store, self.codec(), &NAMED, self.on_corrupt);
+        check(expected, &found);
+        let now = disk.files();
+        assert!(temps.iter().all(|temp| !now.contains_key(*temp)), "a temporary file is left");
+        assert!(kept(now) == planted, "a recovery changes something");
+        let Ok(recovered) = found else { return };
+        match expected {
+            Outcome::Resumed(_, checkpoint) | Outcome::FellBack(_, checkpoint) => {
+                holds(&recovered, checkpoint);
+            }
+            _ => holds(&recovered, &Checkpoint::default()),
+        }
+        self.goes_on(disk, recovered, highest);
+        let ours = |path: &Path| {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            name == "marks.slots" || generation(name).is_some()
+        };
+        let now = disk.files();
+        let strangers = planted.iter().filter(|(path, _)| !ours(path));
+        assert!(strangers.into_iter().all(|(path, bytes)| now.get(path) == Some(bytes)));
+        assert!(now.keys().all(|path| !self.is_temp(path)), "a save leaves a temporary file");
+    }
+
+    /// Three saves, the last of which has forgotten the shards that were not named.
+    fn goes_on(&self, disk: &SimDisk, mut recovered: Recovered, highest: u64) {
+        let mut saved = vec![highest];
+        let unnamed = recovered.found.unnamed.clone();
+        for turn in 0..3 {
+            let mark = recovered.state.applied_seqno(NAMED[0]).unwrap();
+            recovered.state.advance(NAMED[0], mark.saturating_add(1));
+            for shard in unnamed.iter().filter(|_| turn == 2) {
+                assert!(recovered.checkpointer.forget(*shard));
+            }
+            match recovered.checkpointer.checkpoint(|_| Ok::<(), Infallible>(())) {
+                Ok(Saved::Written { generation }) => saved.push(generation),
+                // A mark at its end does not move.
+                Ok(Saved::Unchanged) => assert_eq!(mark, u64::MAX),
+                Err(CheckpointError::NoGenerationLeft) => {
+                    assert_eq!(saved.last(), Some(&u64::MAX));
+                    return;
+                }
+                Err(error) => panic!("a save fails: {error}"),
+            }
+        }
+        assert!(saved.windows(2).all(|pair| pair[0] < pair[1]), "{saved:?}");
+        let marks = recovered.state.snapshot();
+        drop(recovered);
+        let of = |checkpoint: &Checkpoint| -> Vec<ShardId> {
+            let all = checkpoint.shards.iter().map(|s| s.shard);
+            all.filter(|shard| !NAMED.contains(shard)).collect()
+        };
+        let mut store = self.open(disk).expect("a directory is free again");
+        let kept = store.load().unwrap();
+        let newest_two = saved.iter().rev().zip(&kept).take(2).enumerate();
+        for (before, (generation, candidate)) in newest_two {
+            let bytes = candidate.bytes.as_ref().unwrap();
+            let Holds::Whole(found, checkpoint) = Holds::of(bytes, &*self.codec) else {
+                panic!("one of the two newest checkpoints is not whole");
+            };
+            assert_eq!(found, *generation);
+            assert!(before == 0 || saved.len() < 4 || of(&checkpoint) == unnamed);
+        }
+        let again = recover(store, self.codec(), &NAMED, OnCorrupt::Fail).unwrap();
+        let is_newest = |generation| saved.last() == Some(&generation);
+        let origin = &again.found.origin;
+        assert!(matches!(origin, Origin::Resumed { generation } if is_newest(*generation)));
+        assert_eq!(again.state.snapshot(), marks);
+        assert_eq!((again.found.unnamed, again.found.missing), (Vec::new(), Vec::new()));
+    }
+}
+
+/// The generation of a checkpoint file's name.
+pub(crate) fn generation(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(".checkpoint")?;
+    let is_number = digits.len() == 20 && digits.bytes().all(|b| b.is_ascii_digit());
+    digits.parse().ok().filter(|_| is_number)
+}
+
+/// Whether a follower is just where a checkpoint says.
+fn holds(recovered: &Recovered, checkpoint: &Checkpoint) {
+    let is_named = |shard: &ShardId| NAMED.contains(shard);
+    let saved: Vec<ShardId> = checkpoint.shards.iter().map(|s| s.shard).collect();
+    let unnamed: Vec<ShardId> = saved.iter().copied().filter(|s| !is_named(s)).collect();
+    let missing: Vec<ShardId> = NAMED.into_iter().filter(|s| !saved.contains(s)).collect();
+    assert_eq!((&recovered.found.unnamed, &recovered.found.missing), (&unnamed, &missing));
+    for shard in NAMED {
+        let applied = recovered.state.shard(shard).unwrap().completed();
+        let Some(saved) = checkpoint.shard(shard) else {
+            assert_eq!((applied.mark(), applied.above()), (0, &[][..]));
+            continue;
+        };
+        for range in &saved.completed {
+            assert!(applied.contains(range.first) && applied.contains(range.last));
+        }
+        // Where nothing touches the mark it stands where it was saved.
+        let touches = saved.completed.first().is_some_and(|range| range.first == saved.mark + 1);
+        assert!(touches || applied.mark() == saved.mark);
+        assert!(applied.mark() >= saved.mark);
+    }
+}

@@ -1,0 +1,107 @@
+//! What is saved comes back, and snapshots are the sets that they stand for.
+
+use std::collections::BTreeSet;
+
+use repl_checkpoint::{
+    BincodeCodec, Checkpoint, CheckpointBytes, Codec, JsonCodec, OpenError, open, seal,
+};
+use repl_core::{ReplicationState, SeqNo, SeqRange, ShardId, Snapshot};
+
+use crate::checkpoints::{checkpoint, header, is_valid};
+use crate::choices::Choices;
+
+/// A checkpoint of the fuzzer's choice, sealed and opened by both codecs, and turned into a state
+/// and back; then laws of the snapshots of two of them.
+pub fn round_trip(data: &[u8]) {
+    let c = &mut Choices::of(data);
+    let (first, second) = (checkpoint(c), checkpoint(c));
+    sealed_and_opened(&first, c);
+    sealed_and_opened(&second, c);
+    if is_valid(&first) && is_valid(&second) {
+        laws(&restored(&first), &restored(&second));
+    }
+}
+
+fn sealed_and_opened(checkpoint: &Checkpoint, c: &mut Choices<'_>) {
+    let header = header(c);
+    let in_order = header.confirmed == 0 || header.confirmed < header.generation;
+    let codecs: [&dyn Codec; 2] = [&JsonCodec, &BincodeCodec];
+    for (codec, other) in [(codecs[0], codecs[1]), (codecs[1], codecs[0])] {
+        let sealed = seal(codec, header, checkpoint);
+        assert_eq!(sealed.is_ok(), in_order && is_valid(checkpoint), "{sealed:?}");
+        let Ok(bytes) = sealed else { continue };
+        assert_eq!(open(codec, header.store, &bytes).unwrap(), (header, checkpoint.clone()));
+        let with_other = open(other, header.store, &bytes);
+        assert!(matches!(with_other, Err(OpenError::OtherCodec { .. })), "{with_other:?}");
+    }
+}
+
+/// The snapshot of the state that a checkpoint is turned into, which holds what that says.
+fn restored(checkpoint: &Checkpoint) -> Snapshot {
+    let ids: Vec<ShardId> = checkpoint.shards.iter().map(|s| s.shard).collect();
+    let snapshot = checkpoint.state_of(&ids).snapshot();
+    assert_eq!(snapshot.len(), ids.len());
+    for shard in &checkpoint.shards {
+        let entry = snapshot.entry(shard.shard).unwrap();
+        assert_eq!((entry.log, entry.incarnation), (shard.log, shard.incarnation));
+        let (mark, above) = joined(shard.mark, &shard.completed);
+        assert_eq!((entry.mark, snapshot.completed(shard.shard)), (mark, &above[..]));
+    }
+    let again = Checkpoint::of(&snapshot);
+    assert_eq!(again.next_incarnation, checkpoint.next_incarnation);
+    assert_eq!(again.state_of(&ids).snapshot(), snapshot);
+    let bytes = again.state_of(&ids).to_checkpoint_bytes();
+    let back = ReplicationState::from_checkpoint_bytes(&bytes, &ids).unwrap();
+    assert_eq!(back.snapshot(), snapshot);
+    assert_eq!(back.to_checkpoint_bytes(), bytes);
+    snapshot
+}
+
+/// Ascending ranges, joined where they touch the mark or each other.
+fn joined(mut mark: SeqNo, ranges: &[SeqRange]) -> (SeqNo, Vec<SeqRange>) {
+    let mut above: Vec<SeqRange> = Vec::new();
+    for range in ranges {
+        match above.last_mut() {
+            Some(before) if before.last + 1 == range.first => before.last = range.last,
+            None if mark + 1 == range.first => mark = range.last,
+            _ => above.push(*range),
+        }
+    }
+    (mark, above)
+}
+
+fn laws(a: &Snapshot, b: &Snapshot) {
+    let (max, min) = (a.max(b), a.min(b));
+    assert_eq!(max, b.max(a));
+    assert_eq!(min, b.min(a));
+    assert_eq!(a.max(a), *a);
+    assert_eq!(a.min(&max), *a);
+    assert_eq!(a.max(&min), *a);
+    assert!(max.dominates(a) && max.dominates(b) && a.dominates(&min) && b.dominates(&min));
+    assert_eq!(a.dominates(b), max == *a);
+    assert_eq!(a.dominates(b) && b.dominates(a), a == b);
+    let ids: BTreeSet<ShardId> = a.iter().chain(b).map(|(shard, _)| shard).collect();
+    assert!(max.iter().map(|(shard, _)| shard).eq(ids.iter().copied()));
+    let (a_ids, b_ids) = (|s: &ShardId| a.get(*s).is_some(), |s: &ShardId| b.get(*s).is_some());
+    assert!(min.iter().map(|(s, _)| s).eq(ids.iter().copied().filter(|s| a_ids(s) && b_ids(s))));
+    for shard in ids {
+        for seqno in edges(a, shard).chain(edges(b, shard)) {
+            let (in_a, in_b) = (holds(a, shard, seqno), holds(b, shard, seqno));
+            assert_eq!(holds(&max, shard, seqno), in_a || in_b, "{shard} {seqno}");
+            let both = a_ids(&shard) && b_ids(&shard);
+            assert_eq!(holds(&min, shard, seqno), both && in_a && in_b, "{shard} {seqno}");
+        }
+    }
+}
+
+/// Where membership may change.
+fn edges(snapshot: &Snapshot, shard: ShardId) -> impl Iterator<Item = SeqNo> + '_ {
+    let ranges = snapshot.completed(shard).iter().flat_map(|range| [range.first, range.last]);
+    let ends = snapshot.get(shard).into_iter().chain(ranges);
+    ends.flat_map(|end| [end.saturating_sub(1), end, end.saturating_add(1)])
+}
+
+fn holds(snapshot: &Snapshot, shard: ShardId, seqno: SeqNo) -> bool {
+    let below = snapshot.get(shard).is_some_and(|mark| seqno <= mark);
+    below || snapshot.completed(shard).iter().any(|r| r.first <= seqno && seqno <= r.last)
+}
