@@ -175,7 +175,11 @@ pub(crate) fn resolved(dir: &Path) -> Result<PathBuf, OpenStoreError> {
     let absolute = std::path::absolute(dir).map_err(failed(find, dir))?;
     for ancestor in absolute.ancestors() {
         match std::fs::canonicalize(ancestor) {
-            Ok(real) => return Ok(real.join(absolute.strip_prefix(ancestor).unwrap_or(dir))),
+            Ok(mut real) => {
+                // Joined with nothing it would end with a slash.
+                real.extend(absolute.strip_prefix(ancestor).unwrap_or(dir));
+                return Ok(real);
+            }
             Err(err) if is_missing(&err) => {}
             Err(err) => return Err(failed(find, ancestor)(err)),
         }

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use repl_checkpoint::{
-    Candidate, CheckpointStore, FileStore, Floors, LoadError, Save, SaveError, StoreId,
-};
+use repl_checkpoint::{Candidate, CheckpointStore, Floors, LoadError, Save, SaveError, StoreId};
 use repl_core::{ShardId, Snapshot};
 use thiserror::Error;
 
@@ -106,9 +104,8 @@ impl SaveClock {
 }
 
 /// A store that tells how long each checkpoint took, from the flush to the end of the save.
-#[derive(Debug)]
 pub(crate) struct TimedStore {
-    pub(crate) store: FileStore,
+    pub(crate) store: Box<dyn CheckpointStore>,
     pub(crate) began: SaveClock,
 }
 
@@ -127,5 +124,9 @@ impl CheckpointStore for TimedStore {
             tell(Event::Saved { micros });
         }
         Ok(())
+    }
+
+    fn left_by_an_unfinished_save(&self) -> usize {
+        self.store.left_by_an_unfinished_save()
     }
 }

@@ -1,8 +1,10 @@
 //! What may a user ask for?
 
+use std::fmt;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Serialize;
 
 /// Follows live SQLite databases through their write-ahead logs, and survives being killed.
 ///
@@ -20,6 +22,7 @@ pub(crate) struct Cli {
 }
 
 /// What one run is asked for.
+#[expect(clippy::struct_excessive_bools, reason = "one a flag of the command line")]
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     /// Keep everything in this folder: a second run goes on where the first stopped.
@@ -28,14 +31,17 @@ pub(crate) struct RunArgs {
     /// Write the SQL of this file into one database, each line in a transaction of its own.
     #[arg(long, value_name = "FILE.sql", conflicts_with = "transactions")]
     pub(crate) load: Option<PathBuf>,
-    /// How often to kill the follower.
-    #[arg(long, value_name = "N", default_value_t = 16)]
-    pub(crate) kills: u64,
+    /// Kill the follower 200 times and the leader 20 times, while 400000 transactions are made.
+    #[arg(long)]
+    pub(crate) soak: bool,
+    /// How often to kill the follower [default: 16, or 200 with --soak].
+    #[arg(long, value_name = "N")]
+    pub(crate) kills: Option<u64>,
     /// Stop writing after so many seconds, or when all reads are made where that is later.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) seconds: Option<u64>,
-    /// How many transactions to make in this run, all databases together [default: 80000, or as
-    /// many as fit in --seconds].
+    /// How many transactions to make in this run, all databases together [default: 80000, or 400000
+    /// with --soak, or as many as fit in --seconds].
     #[arg(long, value_name = "N")]
     pub(crate) transactions: Option<u64>,
     /// Where the random choices begin [default: another one each time, printed].
@@ -45,9 +51,12 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FRAMES", default_value_t = 4000,
         value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) log_frames: u32,
-    /// How often to kill the leader.
-    #[arg(long, value_name = "N", default_value_t = 4)]
-    pub(crate) leader_kills: u64,
+    /// How often to kill the leader [default: 4, or 20 with --soak].
+    #[arg(long, value_name = "N")]
+    pub(crate) leader_kills: Option<u64>,
+    /// What the follower keeps its marks in.
+    #[arg(long, value_name = "KIND", default_value = "files")]
+    pub(crate) store: StoreKind,
     /// How many threads of the follower apply the databases.
     #[arg(long, value_name = "N", default_value_t = 2,
         value_parser = clap::value_parser!(u16).range(1..))]
@@ -67,6 +76,41 @@ pub(crate) struct RunArgs {
     /// For tests: break one rule, to see that it is missed.
     #[arg(long, hide = true)]
     pub(crate) sabotage: Option<Sabotage>,
+}
+
+impl RunArgs {
+    pub(crate) fn kills(&self) -> u64 {
+        self.kills.unwrap_or(if self.soak { 200 } else { 16 })
+    }
+
+    pub(crate) fn leader_kills(&self) -> u64 {
+        self.leader_kills.unwrap_or(if self.soak { 20 } else { 4 })
+    }
+
+    /// How many transactions to make where no time is given.
+    pub(crate) fn transactions(&self) -> u64 {
+        self.transactions.unwrap_or(if self.soak { 400_000 } else { 80_000 })
+    }
+}
+
+/// A store of `repl-checkpoint`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum StoreKind {
+    /// A file a generation, replaced by rename
+    #[default]
+    Files,
+    /// Slots of one file, written in place
+    Slots,
+}
+
+impl fmt::Display for StoreKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            StoreKind::Files => "files",
+            StoreKind::Slots => "slots",
+        })
+    }
 }
 
 /// A rule to break.
@@ -117,7 +161,9 @@ pub(crate) struct FollowerArgs {
     #[arg(long)]
     pub(crate) threads: u16,
     #[arg(long)]
-    pub(crate) store: String,
+    pub(crate) store: StoreKind,
+    #[arg(long)]
+    pub(crate) store_id: String,
     #[arg(long)]
     pub(crate) rebase: bool,
     #[arg(long)]
@@ -128,4 +174,21 @@ pub(crate) struct FollowerArgs {
     pub(crate) apply_before_log: bool,
     #[arg(long)]
     pub(crate) skip_wait: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(words: &[&str]) -> (u64, u64, u64) {
+        let run = Cli::try_parse_from([&["sqlite-follower"], words].concat()).unwrap().run;
+        (run.kills(), run.leader_kills(), run.transactions())
+    }
+
+    #[test]
+    fn a_soak_is_longer_unless_it_is_told_how_long() {
+        assert_eq!(asked(&[]), (16, 4, 80_000));
+        assert_eq!(asked(&["--soak"]), (200, 20, 400_000));
+        assert_eq!(asked(&["--soak", "--kills", "1000"]), (1000, 20, 400_000));
+    }
 }

@@ -19,8 +19,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use repl_checkpoint::{
-    CheckpointError, CloseError, FileStore, Floors, Health, JsonCodec, OnCorrupt, OpenStoreError,
-    Origin, RecoverError, Schedule, SpawnError, StoreId, recover,
+    CheckpointError, CheckpointStore, CloseError, FileStore, Floors, Health, JsonCodec, OnCorrupt,
+    OpenStoreError, Origin, RecoverError, Schedule, SlotStore, SpawnError, StoreId, recover,
 };
 use repl_core::{AlreadyTracked, ShardId};
 use thiserror::Error;
@@ -29,6 +29,7 @@ use crate::answers::{self, AnswerError};
 use crate::apply::ApplyError;
 use crate::base_copy::BaseCopyError;
 use crate::checkpointing::{Flush, FlushError, Replicas, SaveClock, TimedStore};
+use crate::cli::StoreKind;
 use crate::durable::{self, FileError};
 use crate::events;
 use crate::floor::PublishedFloors;
@@ -52,7 +53,8 @@ const LOCKED_FOR: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub(crate) struct FollowerOptions {
     pub(crate) layout: Layout,
-    pub(crate) store: StoreId,
+    pub(crate) store: StoreKind,
+    pub(crate) store_id: StoreId,
     pub(crate) databases: u64,
     /// How many threads apply them.
     pub(crate) threads: usize,
@@ -160,10 +162,17 @@ pub(crate) fn run(options: FollowerOptions) -> Result<(), FollowerError> {
 }
 
 /// Opens the checkpoint folder, waiting for a predecessor that is about to end.
-fn open_store(options: &FollowerOptions) -> Result<FileStore, OpenStoreError> {
+fn open_store(options: &FollowerOptions) -> Result<Box<dyn CheckpointStore>, OpenStoreError> {
+    let (dir, id) = (options.layout.checkpoint(), options.store_id);
+    let open = || -> Result<Box<dyn CheckpointStore>, OpenStoreError> {
+        Ok(match options.store {
+            StoreKind::Files => Box::new(FileStore::open(&dir, id)?),
+            StoreKind::Slots => Box::new(SlotStore::open(&dir, id)?),
+        })
+    };
     let deadline = Instant::now() + LOCKED_FOR;
     loop {
-        match FileStore::open(options.layout.checkpoint(), options.store) {
+        match open() {
             Err(OpenStoreError::Locked { .. }) if Instant::now() < deadline => {
                 thread::sleep(Duration::from_millis(10));
             }

@@ -12,8 +12,6 @@ use crate::progress;
 use crate::run_error::RunError;
 use crate::source::open_existing;
 
-const TRANSACTIONS: u64 = 80_000;
-
 pub(crate) fn leader(
     args: &RunArgs,
     folder: &Folder,
@@ -43,7 +41,8 @@ pub(crate) fn follower(
     let mut words = words("follower", folder);
     words.extend(["--databases".into(), folder.run.databases.to_string().into()]);
     words.extend(["--threads".into(), args.threads.to_string().into()]);
-    words.extend(["--store".into(), folder.run.store.clone().into()]);
+    words.extend(["--store".into(), args.store.to_string().into()]);
+    words.extend(["--store-id".into(), folder.run.store.clone().into()]);
     let flags = [
         (rebase, "--rebase"),
         (args.drop_page_cache, "--keep-images"),
@@ -63,9 +62,8 @@ fn words(child: &str, folder: &Folder) -> Vec<OsString> {
 pub(crate) fn how_far_to_go(args: &RunArgs, folder: &Folder) -> Result<Vec<u64>, RunError> {
     let databases = folder.run.databases;
     let all = match (args.transactions, args.seconds) {
-        (Some(n), _) => n,
         (None, Some(_)) => u64::MAX,
-        (None, None) => TRANSACTIONS,
+        _ => args.transactions(),
     };
     let mut until = Vec::new();
     for shard in events::shards(databases) {

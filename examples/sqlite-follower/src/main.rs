@@ -110,13 +110,14 @@ fn lead(args: LeaderArgs) -> Result<ExitCode, Box<dyn Error>> {
 }
 
 fn follow(args: &FollowerArgs) -> Result<ExitCode, Box<dyn Error>> {
-    let Ok(store) = u128::from_str_radix(&args.store, 16) else {
-        let message = "--store takes a hexadecimal number";
+    let Ok(store_id) = u128::from_str_radix(&args.store_id, 16) else {
+        let message = "--store-id takes a hexadecimal number";
         Cli::command().error(ErrorKind::ValueValidation, message).exit();
     };
     follower::run(follower::FollowerOptions {
         layout: Layout::new(&args.dir),
-        store: StoreId(store),
+        store: args.store,
+        store_id: StoreId(store_id),
         databases: args.databases,
         threads: args.threads.into(),
         rebase: args.rebase,

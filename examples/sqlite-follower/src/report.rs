@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use crate::cli::StoreKind;
 use crate::clients::Seen;
 use crate::events::Event;
 use crate::position::Mark;
@@ -18,6 +19,8 @@ pub(crate) struct Report {
     pub(crate) databases: u64,
     /// Of the follower, to apply them.
     pub(crate) threads: u16,
+    /// What it kept its marks in.
+    pub(crate) store: StoreKind,
     pub(crate) transactions: u64,
     pub(crate) seconds: f64,
     pub(crate) kills: u64,
@@ -175,14 +178,19 @@ impl Report {
         if self.leader_kills > 0 {
             row("leader kills", self.leader_kills.to_string())?;
         }
-        for (life, start) in self.starts.iter().enumerate() {
-            row(&format!("follower start {}", life + 1), start.text())?;
+        if self.starts.len() > ROWS_OF_STARTS {
+            row("follower starts", starts_in_sum(&self.starts))?;
+        } else {
+            for (life, start) in self.starts.iter().enumerate() {
+                row(&format!("follower start {}", life + 1), start.text())?;
+            }
         }
         let again = self.frames_offered_again;
         row("frames applied", format!("{}, of these offered again {again}", self.frames_applied))?;
         row("largest lag", format!("{} frames", self.largest_lag))?;
         let micros = self.checkpoint_median_micros;
-        row("checkpoints saved", format!("{}, median {:.2} ms", self.checkpoints, ms(micros)))?;
+        let (saved, median, store) = (self.checkpoints, ms(micros), self.store);
+        row("checkpoints saved", format!("{saved}, median {median:.2} ms, in {store}"))?;
         row("log restarts", self.log_restarts.to_string())?;
         row("reads while applying", format!("{}, each of a whole state", self.reads))?;
         let (reads, waited) = (self.read_your_writes, self.read_your_writes_waited);
@@ -192,8 +200,21 @@ impl Report {
         for verdict in &self.replicas {
             row(&format!("replica db{}", verdict.shard), verdict.text())?;
         }
-        Ok(())
+        let equal = self.replicas.iter().filter(|verdict| verdict.equal).count();
+        let (replicas, kills) = (self.replicas.len(), self.kills + self.leader_kills);
+        row("replicas equal", format!("{equal} of {replicas}, after {kills} kills"))
     }
+}
+
+/// More lives of a follower are told in sum.
+const ROWS_OF_STARTS: usize = 40;
+
+fn starts_in_sum(starts: &[FollowerStart]) -> String {
+    let count = |is: fn(&FollowerStart) -> bool| starts.iter().filter(|start| is(start)).count();
+    let copied = count(|start| !start.copied.is_empty());
+    let none = count(|start| start.copied.is_empty() && start.resumed.is_empty());
+    let (all, resumed) = (starts.len(), starts.len() - copied - none);
+    format!("{all}: {resumed} resumed, {copied} copied, {none} killed before they had begun")
 }
 
 impl Shard {

@@ -65,10 +65,16 @@ impl<'a> Run<'a> {
             args,
             folder,
             until: launch::how_far_to_go(args, folder)?, // 1
-            report: Report { seed, databases, threads: args.threads, ..Report::default() },
+            report: Report {
+                seed,
+                databases,
+                threads: args.threads,
+                store: args.store,
+                ..Report::default()
+            },
             clients: Clients::new(databases, args.reads),
-            follower_kills: Kills::new(args.kills, seed, 1),
-            leader_kills: Kills::new(args.leader_kills, seed, 2),
+            follower_kills: Kills::new(args.kills(), seed, 1),
+            leader_kills: Kills::new(args.leader_kills(), seed, 2),
             events: mpsc::channel(),
             began: Instant::now(),
             rebase: args.rebase,
@@ -123,7 +129,7 @@ impl<'a> Run<'a> {
                 (leader, follower) = (Some(process), other);
             }
             self.ask_for_clients(fraction, leader.as_mut(), &mut follower);
-            self.bar.show(fraction, &self.report, self.args.kills);
+            self.bar.show(fraction, &self.report, self.args.kills());
         }
         if let Some(mut leader) = leader {
             leader.finish().map_err(failed("stop", "leader"))?; // 4

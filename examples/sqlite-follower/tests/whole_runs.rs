@@ -72,6 +72,33 @@ fn a_run_with_kills_and_restarts_ends_equal_and_reports_what_it_did() {
 }
 
 #[test]
+fn a_soak_kills_a_follower_with_slots_again_and_again_and_sums_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().to_str().unwrap();
+    // As large a soak as a test may be.
+    let small = ["--transactions", "1600", "--kills", "44", "--leader-kills", "2", "--reads", "50"];
+    let small = [&small[..], &["--soak", "--dir", dir]].concat();
+    let output = run(&[&small[..], &["--store", "slots"]].concat());
+    let said = text(&output.stdout);
+    assert!(output.status.success(), "{said}{}", text(&output.stderr));
+    for row in ["follower kills          44\n", "follower starts         45: ", "in slots\n"] {
+        assert!(said.contains(row), "{said}");
+    }
+    assert!(said.ends_with("\nreplicas equal          4 of 4, after 46 kills\n"), "{said}");
+    assert!(folder.path().join("follower/checkpoint/marks.slots").exists());
+    run_badly(&small, &["marks.slots", "is a SlotStore's"]);
+}
+
+#[test]
+fn power_cuts_are_survived_with_slots_too() {
+    let args = ["--seed", "7", "--transactions", "1200", "--kills", "6", "--drop-page-cache"];
+    let report = run_well(
+        &[&args[..], &["--leader-kills", "2", "--reads", "100", "--store", "slots"]].concat(),
+    );
+    assert_eq!(report["store"], "slots");
+}
+
+#[test]
 fn a_leader_that_is_killed_too_loses_nothing() {
     let report = run_well(&[
         "--seed",

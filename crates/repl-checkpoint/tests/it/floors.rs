@@ -6,7 +6,7 @@ use repl_checkpoint::{CheckpointError, Floors, Health, OnCorrupt, SaveError, Sav
 use repl_core::{NewShard, SeqNo, ShardId, Snapshot};
 
 use crate::support::scripted::{Outcome, Scripted};
-use crate::support::{durable, recovered, save, try_recover};
+use crate::support::{copy_of, durable, recovered, save, try_recover};
 
 const ONE: ShardId = ShardId(1);
 const TWO: ShardId = ShardId(2);
@@ -277,10 +277,7 @@ fn a_floor_given_out_is_never_above_what_a_later_recovery_returns() {
             let newest = save(&mut follower.checkpointer);
             floor = floor.max(follower.checkpointer.floors().retention_floor(ONE));
             // What another process finds if the newest file is damaged now.
-            let copy = tempfile::tempdir().unwrap();
-            for (name, bytes) in crate::support::contents(dir.path()) {
-                std::fs::write(copy.path().join(name), bytes).unwrap();
-            }
+            let copy = copy_of(dir.path());
             crate::support::put(copy.path(), newest, b"");
             if let Ok(found) = try_recover(copy.path(), &[1], OnCorrupt::FallBack) {
                 assert!(floor <= found.state.applied_seqno(ONE), "{floor:?}");

@@ -1,19 +1,13 @@
 //! One follower owns a directory.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
-use repl_checkpoint::{CheckpointStore, FileStore, OpenStoreError, SlotStore};
+use repl_checkpoint::{FileStore, OpenStoreError, SlotStore};
 
+use crate::support::process::Process;
+use crate::support::told::Follower;
 use crate::support::{AnyStore, STORE, contents, eventually, opened, recovered_from, save};
-
-/// Tells the child which directory to lock.
-const HOLD: &str = "REPL_CHECKPOINT_TEST_HOLD";
-
-/// Tells it which store to lock it with.
-const AS: &str = "REPL_CHECKPOINT_TEST_HOLD_AS";
 
 fn is_locked<S: AnyStore>(dir: &Path) -> bool {
     match S::open_at(dir) {
@@ -21,38 +15,6 @@ fn is_locked<S: AnyStore>(dir: &Path) -> bool {
         Err(OpenStoreError::Locked { dir: named }) if named == dir => true,
         Err(other) => panic!("{other}"),
     }
-}
-
-/// Another process that holds the lock of `dir`, until it is killed or its input ends.
-fn another_process_with<S: AnyStore>(dir: &Path) -> Child {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "lock::the_other_process", "--ignored", "--nocapture"])
-        .env(HOLD, dir)
-        .env(AS, S::NAME)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let said = BufReader::new(child.stdout.take().unwrap());
-    let mut lines = said.lines().map_while(Result::ok);
-    assert!(lines.any(|line| line.contains("holds the lock")));
-    child
-}
-
-#[test]
-#[ignore = "run by other tests as a process of its own"]
-fn the_other_process() {
-    let Some(dir) = std::env::var_os(HOLD) else {
-        return;
-    };
-    let dir = Path::new(&dir);
-    let _store: Box<dyn CheckpointStore> = match std::env::var(AS).as_deref() {
-        Ok(SlotStore::NAME) => Box::new(SlotStore::open_at(dir).unwrap()),
-        _ => Box::new(FileStore::open_at(dir).unwrap()),
-    };
-    println!("holds the lock");
-    std::io::stdout().flush().unwrap();
-    let _ = std::io::stdin().read(&mut [0]);
 }
 
 fn a_second_store_is_refused<S: AnyStore>() {
@@ -111,43 +73,71 @@ fn a_directory_where_the_lock_should_be_is_refused_by_name() {
 
 fn a_killed_process_frees_the_lock<S: AnyStore>() {
     let dir = tempfile::tempdir().unwrap();
-    save(&mut recovered_from::<S>(dir.path(), &[1]).checkpointer);
+    let locked = format!("locked: {}", dir.path().display());
+    let mut owner = Process::start::<S>(dir.path());
+    assert_eq!(owner.ask("open"), "fresh");
+    let mut second = Process::start::<S>(dir.path());
+    for generation in 1..=3 {
+        assert_eq!(second.ask("try to open"), locked);
+        assert!(is_locked::<S>(dir.path()));
+        assert_eq!(owner.ask(&format!("{generation}0")), format!("saved {generation}"));
+    }
     let before = contents(dir.path());
-    let mut owner = another_process_with::<S>(dir.path());
-    let refused = is_locked::<S>(dir.path());
-    owner.kill().unwrap(); // SIGKILL
-    owner.wait().unwrap();
-    assert!(refused);
-    eventually("a free lock", || !is_locked::<S>(dir.path()));
+    owner.kill();
     assert_eq!(contents(dir.path()), before);
+    assert_eq!(second.ask("open"), "resumed at 3");
+    assert_eq!(second.ask("40"), "saved 4");
+    second.kill();
+    assert_eq!(Follower::open::<S>(dir.path()).unwrap().mark(), 40);
 }
 
 #[test]
-fn a_second_process_is_refused_until_the_first_is_killed() {
+fn a_second_process_is_refused_until_the_first_is_killed_and_recovers_what_it_acknowledged() {
     a_killed_process_frees_the_lock::<FileStore>();
     a_killed_process_frees_the_lock::<SlotStore>();
 }
 
-fn another_process_is_refused<S: AnyStore>() {
+fn another_process_is_refused<S: AnyStore, Other: AnyStore>() {
     let dir = tempfile::tempdir().unwrap();
-    let store = opened::<S>(dir.path());
-    let said = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "lock::the_other_process", "--ignored", "--nocapture"])
-        .env(HOLD, dir.path())
-        .env(AS, S::NAME)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let errors = String::from_utf8_lossy(&said.stderr);
-    assert!(!said.status.success());
-    assert!(errors.contains("Locked"), "{errors}");
-    drop(store);
+    let mut own = Follower::open::<S>(dir.path()).unwrap();
+    assert_eq!(own.save(10), "saved 1");
+    let before = contents(dir.path());
+    let mut same = Process::start::<S>(dir.path());
+    let mut other = Process::start::<Other>(dir.path());
+    let locked = format!("locked: {}", dir.path().display());
+    for process in [&mut same, &mut other] {
+        assert_eq!(process.ask("try to open"), locked);
+    }
+    assert_eq!(contents(dir.path()), before);
+    drop(own);
+    assert_eq!(same.ask("open"), "resumed at 1");
 }
 
 #[test]
 fn another_process_is_refused_while_this_one_holds_the_directory() {
-    another_process_is_refused::<FileStore>();
-    another_process_is_refused::<SlotStore>();
+    another_process_is_refused::<FileStore, SlotStore>();
+    another_process_is_refused::<SlotStore, FileStore>();
+}
+
+fn the_other_store_is_refused<S: AnyStore, Other: AnyStore>(file: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut owner = Process::start::<S>(dir.path());
+    assert_eq!(owner.ask("open"), "fresh");
+    assert_eq!(owner.ask("10"), "saved 1");
+    owner.kill();
+    let before = contents(dir.path());
+    let mut other = Process::start::<Other>(dir.path());
+    for _ in 0..2 {
+        assert_eq!(other.ask("open"), format!("{}'s: {file}", S::NAME));
+    }
+    assert_eq!(contents(dir.path()), before);
+    assert_eq!(Follower::open::<S>(dir.path()).unwrap().origin(), "resumed at 1");
+}
+
+#[test]
+fn another_process_with_a_store_of_the_other_kind_is_refused() {
+    the_other_store_is_refused::<FileStore, SlotStore>("00000000000000000001.checkpoint");
+    the_other_store_is_refused::<SlotStore, FileStore>("marks.slots");
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod lock;
 mod protocol;
 mod real_bugs;
 mod recovery;
+mod retention;
 mod shutdown;
 mod slots;
 mod unnamed;

@@ -3,7 +3,9 @@
 pub(crate) mod arbitrary;
 mod fault;
 pub(crate) mod faulty;
+pub(crate) mod process;
 pub(crate) mod scripted;
+pub(crate) mod told;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -116,6 +118,15 @@ pub(crate) fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     all.filter(|(name, _)| name != "LOCK").collect()
 }
 
+/// A directory with the same files but for the lock: what a process finds that starts now.
+pub(crate) fn copy_of(dir: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for (name, bytes) in contents(dir) {
+        fs::write(copy.path().join(name), bytes).unwrap();
+    }
+    copy
+}
+
 /// Either store, on the real disk.
 pub(crate) trait AnyStore: CheckpointStore + Sized + 'static {
     const NAME: &str;
@@ -139,13 +150,18 @@ impl AnyStore for SlotStore {
 /// Opens a directory that nobody should hold, and waits a moment where somebody does: a process
 /// that another test is just starting keeps a copy of every lock until it has begun.
 pub(crate) fn opened<S: AnyStore>(dir: &Path) -> S {
+    opened_or_refused(dir).unwrap()
+}
+
+/// The same where it may be refused for another reason.
+pub(crate) fn opened_or_refused<S: AnyStore>(dir: &Path) -> Result<S, OpenStoreError> {
     let end = Instant::now() + Duration::from_secs(10);
     loop {
         match S::open_at(dir) {
             Err(OpenStoreError::Locked { .. }) if Instant::now() < end => {
                 std::thread::sleep(Duration::from_millis(2));
             }
-            opened => return opened.unwrap(),
+            opened => return opened,
         }
     }
 }

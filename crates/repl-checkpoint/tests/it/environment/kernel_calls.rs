@@ -1,0 +1,50 @@
+//! What the kernel sees of a save: the protocol itself, and nothing beside it.
+
+use repl_checkpoint::{FileStore, SlotStore};
+
+use super::trace::{Call, Traced};
+use crate::support::AnyStore;
+
+/// The calls of one save.
+fn seen<S: AnyStore>(before: usize) -> Option<Vec<String>> {
+    let calls = Traced::calls::<S>(before)?;
+    assert!(calls.iter().all(|call| !call.line.contains("= -1")));
+    Some(calls.iter().map(Call::told).collect())
+}
+
+#[test]
+fn the_kernel_sees_the_file_synced_then_renamed_then_the_directory_synced() {
+    let Some(seen) = seen::<FileStore>(2) else { return };
+    let expected = [
+        "openat temp",
+        "write temp",
+        "fsync temp",
+        "close temp",
+        "rename temp",
+        "fsync directory",
+        "unlink checkpoint",
+    ];
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn the_kernel_sees_one_write_and_one_data_sync_of_a_save_in_place() {
+    let Some(seen) = seen::<SlotStore>(1) else { return };
+    assert_eq!(seen, ["pwrite64 slots", "fdatasync slots"]);
+}
+
+/// The first save of a process.
+#[test]
+fn the_kernel_sees_a_slot_file_replaced_as_a_checkpoint_file_is() {
+    let Some(seen) = seen::<SlotStore>(0) else { return };
+    let expected = [
+        "openat slots",
+        "close slots",
+        "openat temp",
+        "write temp",
+        "fsync temp",
+        "rename temp",
+        "fsync directory",
+    ];
+    assert_eq!(seen, expected);
+}

@@ -1,0 +1,122 @@
+//! A follower under strace: the calls of one of its saves, and faults put into them.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::{done, text};
+use crate::support::process::{FROM_HERE, Process};
+use crate::support::told::Follower;
+use crate::support::{AnyStore, skipped};
+
+const CALLS: &str = "openat,write,pwrite64,fsync,fdatasync,close,/^rename,/^unlink";
+
+/// One call as strace tells it.
+pub(super) struct Call {
+    pub(super) name: String,
+    /// It is the n-th of this name in its thread: so strace counts.
+    pub(super) nth: usize,
+    pub(super) line: String,
+}
+
+/// A directory in which an earlier process has saved generations 1 and 2, with the marks 10 and 20.
+pub(super) struct Traced {
+    outer: tempfile::TempDir,
+    /// How often the traced process saves before the save that counts.
+    before: usize,
+}
+
+/// What came of a traced process.
+pub(super) struct Ran {
+    /// What it said of the save that counts and of those after it; nothing more once it has died.
+    pub(super) said: Vec<String>,
+    pub(super) log: String,
+}
+
+impl Traced {
+    /// `None` where nothing can be traced here.
+    pub(super) fn new<S: AnyStore>(before: usize) -> Option<Self> {
+        if !done("strace", &["-o", "/dev/null", "true"]) {
+            skipped("no strace, or no right to trace");
+            return None;
+        }
+        let traced = Traced { outer: tempfile::tempdir().unwrap(), before };
+        let mut follower = Follower::open::<S>(&traced.dir()).unwrap();
+        assert_eq!([follower.save(10), follower.save(20)], ["saved 1", "saved 2"]);
+        Some(traced)
+    }
+
+    pub(super) fn dir(&self) -> PathBuf {
+        self.outer.path().join("marks")
+    }
+
+    /// The generation of the save that counts.
+    pub(super) fn generation(&self) -> usize {
+        3 + self.before
+    }
+
+    /// Runs a process that saves `saves` times from the save that counts on, under one fault.
+    pub(super) fn run<S: AnyStore>(&self, saves: usize, fault: Option<&str>) -> Ran {
+        let (dir, log) = (self.dir(), self.outer.path().join("log"));
+        let (trace, inject) = (format!("trace={CALLS}"), format!("inject={}", fault.unwrap_or("")));
+        let mut by = vec!["strace", "-f", "-y", "-s", "300", "-o", text(&log), "-e", &trace];
+        if fault.is_some() {
+            by.extend(["-e", &inject]);
+        }
+        let mut process = Process::start_by::<S>(&by, &std::env::current_exe().unwrap(), &dir);
+        assert_eq!(process.ask("open"), "resumed at 2");
+        let marks = (3..).map(|generation| (generation, format!("{generation}0")));
+        let mut marks = marks.take(self.before + saves);
+        for (generation, mark) in marks.by_ref().take(self.before) {
+            assert_eq!(process.ask(&mark), format!("saved {generation}"));
+        }
+        process.ask("from here");
+        let said = marks.map_while(|(_, mark)| process.try_ask(&mark)).collect();
+        process.end();
+        Ran { said, log: fs::read_to_string(&log).unwrap() }
+    }
+
+    /// The calls of the save that counts, in a run without a fault.
+    pub(super) fn calls<S: AnyStore>(before: usize) -> Option<Vec<Call>> {
+        let traced = Self::new::<S>(before)?;
+        let ran = traced.run::<S>(1, None);
+        assert_eq!(ran.said, [format!("saved {}", traced.generation())]);
+        let answers = |call: &Call| call.name == "write" && call.line.contains("answer: ");
+        let calls = calls_of(&ran.log).into_iter();
+        let mut calls = calls.skip_while(|call| !call.line.contains(FROM_HERE)).skip(1);
+        assert!(calls.any(|call| answers(&call)), "{}", ran.log);
+        Some(calls.take_while(|call| !answers(call)).collect())
+    }
+}
+
+/// The calls of the thread that follows, in order.
+fn calls_of(log: &str) -> Vec<Call> {
+    let entered = |line: &str| {
+        let (thread, call) = line.split_once(' ')?;
+        let (name, _) = call.trim_start().split_once('(')?;
+        let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric());
+        is_name.then(|| (thread.to_owned(), name.to_owned()))
+    };
+    let all: Vec<_> = log.lines().filter_map(|line| Some((entered(line)?, line))).collect();
+    let follows = all.iter().find(|(_, line)| line.contains(FROM_HERE)).unwrap();
+    let is_own = |thread: &str| thread == follows.0.0;
+    let mut calls: Vec<Call> = Vec::new();
+    for ((_, name), line) in all.iter().filter(|((thread, _), _)| is_own(thread)) {
+        let nth = 1 + calls.iter().filter(|call| call.name == *name).count();
+        calls.push(Call { name: name.clone(), nth, line: (*line).to_owned() });
+    }
+    let others = all.iter().filter(|((thread, _), _)| !is_own(thread)).count();
+    assert!(others < 200, "a fault in the n-th call would hit another thread too: {others}");
+    calls
+}
+
+impl Call {
+    /// Its name and on what kind of file it is, without what differs from run to run.
+    pub(super) fn told(&self) -> String {
+        let verb = if self.name.starts_with("rename") { "rename" } else { &self.name };
+        let verb = if verb.starts_with("unlink") { "unlink" } else { verb };
+        let kinds = [(".temp-", "temp"), (".checkpoint", "checkpoint"), (".slots", "slots")];
+        let kind = kinds.iter().find(|(part, _)| self.line.contains(part)).map(|(_, kind)| *kind);
+        assert!(self.line.contains("/marks"), "{}", self.line);
+        format!("{verb} {}", kind.unwrap_or("directory"))
+    }
+}

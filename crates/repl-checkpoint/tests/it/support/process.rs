@@ -1,0 +1,152 @@
+//! A follower in a process of its own, which does what it is told, line by line.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+
+use repl_checkpoint::{FileStore, SlotStore};
+
+use super::AnyStore;
+use super::told::Follower;
+
+/// Tells the process which directory is its.
+const DIR: &str = "REPL_CHECKPOINT_TEST_DIR";
+
+/// Tells it which store to open there.
+const STORE: &str = "REPL_CHECKPOINT_TEST_STORE";
+
+/// Where a trace of calls names this file, which is never there, the calls of interest begin.
+pub(crate) const FROM_HERE: &str = "from-here";
+
+const ANSWER: &str = "answer: ";
+
+/// A follower that can be killed, limited and traced. Killed where it is dropped.
+pub(crate) struct Process {
+    child: Child,
+    told: Option<ChildStdin>,
+    says: BufReader<ChildStdout>,
+}
+
+impl Process {
+    /// Starts one for the store `S` in `dir`.
+    pub(crate) fn start<S: AnyStore>(dir: &Path) -> Self {
+        Self::start_by::<S>(&[], &std::env::current_exe().unwrap(), dir)
+    }
+
+    /// Starts `program`, which is this one or a copy of it, by way of another command.
+    pub(crate) fn start_by<S: AnyStore>(by: &[&str], program: &Path, dir: &Path) -> Self {
+        let words = by.iter().map(Path::new).chain([program]).collect::<Vec<_>>();
+        let mut child = Command::new(words[0])
+            .args(&words[1..])
+            .args(["--exact", "support::process::the_other_process", "--ignored"])
+            .args(["--nocapture", "--test-threads=1"])
+            .env(DIR, dir)
+            .env(STORE, S::NAME)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (told, says) = (child.stdin.take(), child.stdout.take().unwrap());
+        Process { child, told, says: BufReader::new(says) }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Has it do something, and returns what came of it; `None` where it has died.
+    pub(crate) fn try_ask(&mut self, order: &str) -> Option<String> {
+        // One that has died is found out by its silence.
+        let _ = writeln!(self.told.as_mut().unwrap(), "{order}");
+        let mut lines = self.says.by_ref().lines().map_while(Result::ok);
+        lines.find_map(|line| Some(line.split_once(ANSWER)?.1.to_owned()))
+    }
+
+    /// The same of one that must not die.
+    pub(crate) fn ask(&mut self, order: &str) -> String {
+        self.try_ask(order).unwrap_or_else(|| panic!("died of {order:?}"))
+    }
+
+    /// SIGKILL, with no chance to tidy up.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        assert_eq!(self.child.wait().unwrap().signal(), Some(9));
+    }
+
+    /// Lets it end.
+    pub(crate) fn end(mut self) -> ExitStatus {
+        drop(self.told.take());
+        // What it still says must not fill the pipe.
+        let _ = std::io::copy(&mut self.says, &mut std::io::sink());
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+#[ignore = "run by other tests as a process of its own"]
+fn the_other_process() {
+    let (Some(dir), Ok(store)) = (std::env::var_os(DIR), std::env::var(STORE)) else {
+        return;
+    };
+    match store.as_str() {
+        FileStore::NAME => obey::<FileStore>(Path::new(&dir)),
+        SlotStore::NAME => obey::<SlotStore>(Path::new(&dir)),
+        other => panic!("{other}"),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "so it answers")]
+fn obey<S: AnyStore>(dir: &Path) {
+    let mut follower = None;
+    for order in std::io::stdin().lines() {
+        let order = order.unwrap();
+        let open = |found: Result<Follower, String>| match found {
+            Ok(found) => (found.origin(), Some(found)),
+            Err(told) => (told, None),
+        };
+        let answer = match (order.as_str(), &mut follower) {
+            ("open", now) => {
+                *now = None;
+                let answer;
+                (answer, *now) = open(Follower::open::<S>(dir));
+                answer
+            }
+            ("try to open", now) => {
+                let answer;
+                (answer, *now) = open(Follower::try_open::<S>(dir));
+                answer
+            }
+            ("from here", _) => from_here(dir),
+            ("grow", Some(follower)) => {
+                follower.grow();
+                "grown".to_owned()
+            }
+            ("shrink", Some(follower)) => {
+                follower.shrink();
+                "shrunk".to_owned()
+            }
+            (mark, Some(follower)) => follower.save(mark.parse().unwrap()),
+            (other, None) => panic!("not open, and told {other:?}"),
+        };
+        println!("{ANSWER}{answer}");
+    }
+}
+
+/// Marks a place in a trace. A tracer that is to put a fault into the n-th call of a kind does so
+/// in every thread; so this one first makes more calls of each kind than the test harness makes.
+fn from_here(dir: &Path) -> String {
+    for _ in 0..200 {
+        let mut nowhere = File::create("/dev/null").unwrap();
+        nowhere.write_all(b"nothing").unwrap();
+    }
+    File::open(dir.join(FROM_HERE)).unwrap_err().kind().to_string()
+}
