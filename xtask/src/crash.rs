@@ -3,7 +3,7 @@
 use std::thread::available_parallelism;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use repl_harness::crash::{Config, Stage, SuiteReport, random, suite};
+use repl_harness::crash::{Config, MatrixReport, Stage, SuiteReport, matrix, random, suite};
 use serde_json::{Value, json};
 
 use crate::command::{Done, cargo};
@@ -66,12 +66,14 @@ pub(crate) fn run(args: &Args) -> Done {
         bar.set_message(format!("{what}, after {crashes} crashes: {distinct} distinct images"));
     });
     bar.finish_and_clear();
+    let faults = matrix();
     if args.json {
-        println!("{}", as_json(&bounds, &report));
+        println!("{}", as_json(&bounds, &report, &faults));
     } else {
         print(&bounds, &report);
+        println!("faults: {faults}");
     }
-    if report.passed() {
+    if report.passed() && faults.failing.is_empty() {
         Ok(())
     } else {
         Err("a promise is broken, or a sabotage not caught".into())
@@ -127,7 +129,7 @@ fn at(stage: Stage) -> String {
     }
 }
 
-fn as_json(bounds: &Config, report: &SuiteReport) -> Value {
+fn as_json(bounds: &Config, report: &SuiteReport, faults: &MatrixReport) -> Value {
     let sabotages: Vec<Value> = report
         .sabotages
         .iter()
@@ -147,6 +149,11 @@ fn as_json(bounds: &Config, report: &SuiteReport) -> Value {
         .flatten()
         .map(ToString::to_string)
         .collect();
+    let failing: Vec<String> = faults
+        .failing
+        .iter()
+        .map(|failing| format!("{}: {}", failing.case, failing.what))
+        .collect();
     json!({
         "saves": bounds.saves,
         "shards": bounds.shards,
@@ -159,8 +166,11 @@ fn as_json(bounds: &Config, report: &SuiteReport) -> Value {
         "not_enumerated": report.crashes.not_enumerated,
         "damaged_disks": report.media.images,
         "violations": violations,
+        "failing_calls": faults.cases,
+        "failing_calls_images": faults.images,
+        "failing_calls_that_broke": failing,
         "sabotages": sabotages,
         "seconds": report.elapsed.as_secs_f64(),
-        "passed": report.passed(),
+        "passed": report.passed() && faults.failing.is_empty(),
     })
 }

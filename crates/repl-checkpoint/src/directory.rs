@@ -8,6 +8,9 @@ use crate::disk::{Disk, Kind};
 use crate::store::SaveError;
 
 const LOCK: &str = "LOCK";
+/// How many names a save tries. The next save tries others, so files that nobody can remove stop
+/// none for good; but a disk that calls every name taken must not keep a save for ever.
+const TEMP_NAMES: u64 = 1000;
 
 /// A directory that one store holds.
 pub(crate) struct Directory<D: Disk> {
@@ -67,12 +70,14 @@ impl<D: Disk> Directory<D> {
 
     fn create_temp(&mut self, name: &str) -> Result<(PathBuf, D::File), SaveError> {
         let process = std::process::id();
+        let last = self.temp_names + TEMP_NAMES;
         loop {
             let path = self.path.join(format!("{name}.temp-{process}-{}", self.temp_names));
             self.temp_names += 1;
             match self.disk.create_new(&path) {
                 Ok(file) => return Ok((path, file)),
-                Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(err)
+                    if err.kind() == io::ErrorKind::AlreadyExists && self.temp_names < last => {}
                 Err(source) => {
                     return Err(SaveError::NotSaved { act: "create", path, source });
                 }

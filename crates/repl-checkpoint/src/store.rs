@@ -16,7 +16,9 @@ use crate::slot_store::BadSlots;
 ///   may succeed.
 /// - [`SaveError::InDoubt`] means that these bytes or the older ones are found after a crash, whole
 ///   either way. From then on the store refuses to save until it is opened again.
-/// - The generation `confirmed` of a save, and all newer ones, are kept.
+/// - The generation `confirmed` of a save, and all newer ones, are kept. A store that makes all that
+///   it keeps durable with each save may drop the oldest of these where two others are kept beside
+///   the new one.
 /// - What [`load`](CheckpointStore::load) gives may not be on the disk yet: the process that saved
 ///   it may have died before its sync. Nothing may be deleted on its word alone.
 pub trait CheckpointStore: Send {

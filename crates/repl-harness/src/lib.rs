@@ -25,3 +25,4 @@
 pub mod crash;
 mod rng;
 pub mod stress;
+pub mod suites;

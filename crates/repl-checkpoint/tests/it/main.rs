@@ -24,5 +24,6 @@ mod real_bugs;
 mod recovery;
 mod retention;
 mod shutdown;
+mod sizes;
 mod slots;
 mod unnamed;

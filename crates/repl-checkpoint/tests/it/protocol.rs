@@ -194,3 +194,14 @@ fn a_poisoned_store_makes_no_call() {
         assert_eq!(disk.calls(), [""; 0]);
     }
 }
+
+#[test]
+fn a_disk_that_calls_every_name_taken_keeps_no_save_for_ever_and_stops_no_later_one() {
+    let (disk, mut store) = with_two_saves();
+    let taken = How::Errno(17) /* EEXIST */;
+    disk.arm(Fault { on: "create_new", after: 0, times: usize::MAX, how: taken });
+    let failed = save(&mut store, 3).unwrap_err();
+    assert!(matches!(failed, SaveError::NotSaved { act: "create", .. }), "{failed}");
+    disk.arm(Fault { on: "create_new", after: 0, times: 999, how: taken });
+    save(&mut store, 4).unwrap();
+}

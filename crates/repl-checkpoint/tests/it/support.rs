@@ -231,3 +231,12 @@ pub(crate) fn codecs() -> Vec<&'static dyn Codec> {
         &repl_checkpoint::BincodeCodec,
     ]
 }
+
+pub(crate) type NewCodec = fn() -> Box<dyn Codec>;
+
+/// The same, to be given away.
+pub(crate) const CODECS: &[NewCodec] = &[
+    || Box::new(JsonCodec),
+    #[cfg(feature = "bincode")]
+    || Box::new(repl_checkpoint::BincodeCodec),
+];

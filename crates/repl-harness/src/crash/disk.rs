@@ -101,7 +101,7 @@ impl SimDisk {
         self.shared().state.clone()
     }
 
-    /// Makes one of the calls from now on fail, the first of which is number 0.
+    /// Makes one of the calls from now on fail, the first of which is number 0, or all from it on.
     pub fn fail(&self, fault: Option<Fault>) {
         let mut shared = self.shared();
         shared.calls.clear();
@@ -185,7 +185,7 @@ impl SimDisk {
     ) -> io::Result<T> {
         let mut shared = self.shared();
         let shared = &mut *shared;
-        let fault = shared.fault.filter(|fault| fault.call == shared.calls.len()).map(|f| f.how);
+        let fault = shared.fault.and_then(|fault| fault.of(shared.calls.len()));
         shared.fired |= fault.is_some();
         if let Some(before) = &mut shared.before {
             before.push(shared.state.clone());

@@ -165,7 +165,8 @@ impl Explorer {
         }
         for (call, made) in life.calls.iter().enumerate() {
             for how in How::of(made.verb, made.path.starts_with(DIR)) {
-                let plan = Plan { fault: Some(Fault { call, how: *how }), ..plan.clone() };
+                let fault = Some(Fault { call, how: *how, lasting: false });
+                let plan = Plan { fault, ..plan.clone() };
                 if let Some(life) = self.run(node, &plan, depth) {
                     self.crash(node, &plan, &life, call + 1, depth, next);
                 }

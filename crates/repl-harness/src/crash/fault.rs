@@ -1,14 +1,24 @@
-//! How one call fails.
+//! How one call fails, or all calls from one on.
 
 use std::fmt;
 
-/// One call that fails.
+/// A call that fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fault {
     /// Which call, from 0.
     pub call: usize,
     /// In what way.
     pub how: How,
+    /// Whether every later call fails in the same way, as far as the way concerns it: a disk that
+    /// has failed for good.
+    pub lasting: bool,
+}
+
+impl Fault {
+    /// What becomes of this call.
+    pub(crate) fn of(&self, call: usize) -> Option<How> {
+        (call == self.call || (self.lasting && call > self.call)).then_some(self.how)
+    }
 }
 
 /// The way in which a call fails.

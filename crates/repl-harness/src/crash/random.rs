@@ -121,7 +121,7 @@ impl Chain {
         let made = &calls[call];
         let hows = How::of(made.verb, made.path.starts_with(DIR));
         let how = hows[self.below(hows.len())];
-        Plan { fault: Some(Fault { call, how }), ..plan }
+        Plan { fault: Some(Fault { call, how, lasting: false }), ..plan }
     }
 
     /// Ends the life somewhere, and goes on from one of the disks that may be left.

@@ -156,7 +156,8 @@ fn after_a_sync_that_failed_another_says_ok_and_keeps_nothing() {
         sync_names(&disk);
         let file = disk.open_write(path("/f")).unwrap();
         disk.write_at(&file, 0, &NEW).unwrap();
-        disk.fail(Some(Fault { call: 0, how: How::SyncLost { errno: 5, cache_survives } }));
+        let how = How::SyncLost { errno: 5, cache_survives };
+        disk.fail(Some(Fault { call: 0, how, lasting: false }));
         assert!(disk.sync_file(&file).is_err());
         disk.sync_file(&file).unwrap();
         let read = disk.after_process_death().read(path("/f")).unwrap();
@@ -218,4 +219,19 @@ fn every_outcome_of_a_real_filesystem_is_in_the_simulated_set() {
     disk.rename(path("/temp"), path("/f")).unwrap();
     sync_names(&disk);
     assert_eq!(left(&disk), set(&["/f new"])); // the full protocol
+}
+
+#[test]
+fn a_disk_that_fails_for_good_fails_in_every_later_call() {
+    for lasting in [false, true] {
+        let disk = SimDisk::new();
+        disk.fail(Some(Fault { call: 1, how: How::Errno(28), lasting }));
+        let mut file = disk.create_new(path("/f")).unwrap();
+        assert_eq!(disk.write(&mut file, &NEW).unwrap_err().raw_os_error(), Some(28));
+        assert!(disk.has_failed());
+        assert_eq!(disk.write(&mut file, &NEW).is_err(), lasting);
+        assert_eq!(disk.create_dir(path("/d")).is_err(), lasting);
+        disk.fail(None);
+        disk.write(&mut file, &NEW).unwrap();
+    }
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod crash_disk;
+mod crash_matrix;
 mod crash_suite;
 mod honest;
 mod planted;
@@ -10,3 +11,6 @@ mod planted_bugs_are_caught;
 mod planted_life;
 mod planted_recovery;
 mod planted_window;
+mod suites;
+mod wrong_codecs;
+mod wrong_stores;

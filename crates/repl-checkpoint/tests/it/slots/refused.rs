@@ -12,7 +12,8 @@ use repl_checkpoint::{
 use repl_core::ShardId;
 
 use crate::support::{
-    AnyStore, STORE, contents, header, marks, names, opened, recovered_from, save, sealed,
+    AnyStore, CODECS, NewCodec, STORE, contents, header, marks, names, opened, recovered_from,
+    save, sealed,
 };
 
 const NAME: &str = "marks.slots";
@@ -207,14 +208,6 @@ fn foreign_files_in_the_directory_are_left_alone() {
     all.sort();
     assert_eq!(names(dir.path()), all);
 }
-
-type NewCodec = fn() -> Box<dyn Codec>;
-
-const CODECS: &[NewCodec] = &[
-    || Box::new(JsonCodec),
-    #[cfg(feature = "bincode")]
-    || Box::new(repl_checkpoint::BincodeCodec),
-];
 
 fn recovered_with(dir: &Path, codec: NewCodec) -> Recovered {
     let store: SlotStore = opened(dir);

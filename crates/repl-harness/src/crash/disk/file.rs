@@ -126,6 +126,34 @@ impl FileNode {
         found.into_values().collect()
     }
 
+    /// Some of it, at the least and the greatest length: all unsettled sectors old, new or garbage,
+    /// and each of them apart from all others, but of a new file the first one alone.
+    pub(crate) fn some_after_power_cut(&self) -> Vec<Content> {
+        let (low, high) = (self.durable.len(), self.reach);
+        let sectors: Vec<_> = (0..high.div_ceil(SECTOR)).map(|k| self.options(k)).collect();
+        let last = |options: &Vec<Vec<u8>>| options.len() - 1;
+        let mut found: BTreeMap<u128, Content> = BTreeMap::new();
+        // Old, garbage and, last of all, what was written last.
+        let of_others: [fn(usize) -> usize; 3] = [|_| 0, |last| last.min(1), |last| last];
+        for others in of_others {
+            for apart in 0..if low == 0 { 1 } else { sectors.len() } {
+                for choice in 0..sectors.get(apart).map_or(1, Vec::len) {
+                    let chosen = |(k, options): (usize, &Vec<Vec<u8>>)| {
+                        options[if k == apart { choice } else { others(last(options)) }].clone()
+                    };
+                    let bytes: Vec<u8> = sectors.iter().enumerate().flat_map(chosen).collect();
+                    for size in [low, high] {
+                        let mut bytes = bytes.clone();
+                        bytes.resize(size, 0);
+                        let content = Content::new(bytes);
+                        found.insert(content.hash(), content);
+                    }
+                }
+            }
+        }
+        found.into_values().collect()
+    }
+
     /// The durable length; where another is pending also those between and 0: every multiple of a
     /// sector, and one byte to both sides of each.
     fn sizes(&self) -> Vec<usize> {
@@ -180,4 +208,27 @@ fn sector(bytes: &[u8], k: usize) -> Vec<u8> {
 fn garbage(k: usize) -> Vec<u8> {
     let byte = |i: usize| u8::try_from((i * 31 + k * 7 + i / 5) % 251).unwrap_or(0) | 0x80;
     (0..SECTOR).map(byte).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn some_images_hold_each_sector_apart_from_all_others() {
+        let mut file = FileNode::settled(Content::new(vec![b'o'; 3 * SECTOR]));
+        file.write_at(0, &[b'n'; 3 * SECTOR]);
+        let kind = |sector: &[u8]| match sector[0] {
+            kind @ (b'o' | b'n') => char::from(kind),
+            _ => 'g',
+        };
+        let told = |content: &Content| content.bytes().chunks(SECTOR).map(kind).collect();
+        let some: BTreeSet<String> = file.some_after_power_cut().iter().map(told).collect();
+        // All but those in which the three are of three kinds.
+        assert_eq!(some.len(), 27 - 6, "{some:?}");
+        assert!(["ooo", "ggg", "nnn", "ono", "gng"].iter().all(|told| some.contains(*told)));
+        assert!(some.len() < file.after_power_cut().len());
+    }
 }

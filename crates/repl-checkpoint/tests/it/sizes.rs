@@ -1,0 +1,111 @@
+//! Whatever a checkpoint holds, and in a file as in a slot: no damage to its bytes goes unseen.
+
+use repl_checkpoint::{
+    Checkpoint, CheckpointStore, Codec, Generation, OnCorrupt, Origin, Save, Unusable, open,
+    recover, seal,
+};
+use repl_core::{Incarnation, SeqRange, ShardId};
+
+use crate::protocol::open_slots;
+use crate::support::faulty::Faulty;
+use crate::support::{CODECS, STORE, codecs, header, shard};
+
+const SIZES: [u64; 3] = [0, 1, 28];
+const FILE: &str = "/disk/marks/marks.slots";
+const PAGE: usize = 4096;
+
+/// So many shards, every third of which has completed ranges.
+fn checkpoint(shards: u64, generation: Generation) -> Checkpoint {
+    let of = |id: u64| {
+        let mut shard = shard(id, generation * 100 + id);
+        if id.is_multiple_of(3) {
+            let range = |first, last| SeqRange { first, last };
+            let mark = shard.mark;
+            shard.completed = Box::new([range(mark + 2, mark + 2), range(mark + 9, u64::MAX)]);
+        }
+        shard
+    };
+    Checkpoint { next_incarnation: Incarnation(generation), shards: (0..shards).map(of).collect() }
+}
+
+fn sealed_by(codec: &dyn Codec, shards: u64, generation: Generation) -> Vec<u8> {
+    seal(codec, header(generation), &checkpoint(shards, generation)).unwrap()
+}
+
+/// Every flip of one bit, or every so many, every truncation and every extension by one byte.
+fn damaged(whole: &[u8], bits: usize) -> impl Iterator<Item = (String, Vec<u8>)> {
+    let flipped = |bit: usize| {
+        let mut bytes = whole.to_vec();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        (format!("bit {bit}"), bytes)
+    };
+    let cut = |length: usize| (format!("cut to {length}"), whole[..length].to_vec());
+    let longer = move |byte: u8| (format!("with {byte}"), [whole, &[byte]].concat());
+    let flips = (0..whole.len() * 8).step_by(bits).map(flipped);
+    flips.chain((0..whole.len()).map(cut)).chain((0..=u8::MAX).map(longer))
+}
+
+#[test]
+fn no_damage_to_a_sealed_checkpoint_of_any_size_goes_unseen() {
+    for codec in codecs() {
+        for shards in SIZES {
+            let whole = sealed_by(codec, shards, 4);
+            assert_eq!(open(codec, STORE, &whole).unwrap().1, checkpoint(shards, 4));
+            for (how, bytes) in damaged(&whole, 1) {
+                let refused = open(codec, STORE, &bytes).unwrap_err();
+                assert!(refused.is_damage(), "{}, {shards}: {how}: {refused}", codec.name());
+            }
+        }
+    }
+}
+
+/// A slot file whose newest checkpoint is generation 4, and where its slot begins.
+fn slot_file(codec: &dyn Codec, shards: u64) -> (Vec<u8>, usize) {
+    let disk = Faulty::new();
+    let mut store = open_slots(&disk).unwrap();
+    for generation in 1..=4 {
+        let bytes = sealed_by(codec, shards, generation);
+        store.save(Save { generation, confirmed: generation - 1, bytes: &bytes }).unwrap();
+    }
+    let file = disk.bytes(FILE).unwrap();
+    let last_slot = PAGE + (file.len() - PAGE) / 3 * 2;
+    assert!(file[last_slot..].starts_with(&sealed_by(codec, shards, 4)));
+    (file, last_slot)
+}
+
+#[test]
+fn no_damage_to_the_newest_slot_of_any_size_goes_unseen() {
+    for (codec, new) in codecs().into_iter().zip(CODECS) {
+        for shards in SIZES {
+            let (file, slot) = slot_file(codec, shards);
+            let whole = sealed_by(codec, shards, 4);
+            let named: Vec<ShardId> = (0..shards).map(ShardId).collect();
+            // By nine, as a slot of so many is long: each of the eight bits, by turns.
+            let bits = if shards == 28 { 9 } else { 1 };
+            for (how, bytes) in damaged(&whole, bits) {
+                let mut damaged = file.clone();
+                damaged[slot..slot + whole.len()].fill(0);
+                damaged[slot..slot + bytes.len()].copy_from_slice(&bytes);
+                // Behind an envelope there are zeros: one more, or one less, is none.
+                if damaged == file {
+                    continue;
+                }
+                let disk = Faulty::new();
+                disk.mkdir("/disk/marks");
+                disk.put(FILE, &damaged);
+                let what = format!("{}, {shards}: {how}", codec.name());
+                let store = open_slots(&disk).unwrap();
+                let found = recover(store, new(), &named, OnCorrupt::Fail).unwrap();
+                let Origin::FellBack { generation: 3, damaged } = &found.found.origin else {
+                    panic!("{what}: {:?}", found.found.origin);
+                };
+                let [newest] = damaged.as_slice() else { panic!("{what}: {damaged:?}") };
+                let Unusable::Open(reason) = &newest.reason else { panic!("{what}: {newest}") };
+                assert!(reason.is_damage() && newest.path.to_str() == Some(FILE), "{what}");
+                for id in &named {
+                    assert_eq!(found.state.applied_seqno(*id), Some(300 + id.0), "{what}");
+                }
+            }
+        }
+    }
+}
