@@ -3,7 +3,10 @@
 use std::thread::available_parallelism;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use repl_harness::crash::{Config, MatrixReport, Stage, SuiteReport, matrix, random, suite};
+use repl_harness::crash::{
+    Config, MatrixReport, RandomReport, Stage, Store, StoreReport, SuiteReport, Trial, matrix,
+    random, suite,
+};
 use serde_json::{Value, json};
 
 use crate::command::{Done, cargo};
@@ -11,7 +14,7 @@ use crate::command::{Done, cargo};
 /// How far to look.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Wider bounds: one crash and one failing call more, six sectors; takes hours
+    /// Wider bounds: one crash and one failing call more, five sectors; takes hours
     #[arg(long)]
     soak: bool,
     /// Random chains of crashes with many shards instead, which this decides
@@ -55,7 +58,7 @@ pub(crate) fn run(args: &Args) -> Done {
     }
     let threads = available_parallelism().map_or(1, usize::from);
     let bounds = Config { threads, ..Config::default() };
-    let wider = Config { shards: 48, crashes: 4, faults: 2, ..bounds };
+    let wider = Config { shards: 38, crashes: 4, faults: 2, ..bounds };
     let bounds = if args.soak { wider } else { bounds };
     let bar = ProgressBar::new(0);
     bar.set_style(ProgressStyle::with_template("{wide_bar} {pos} of {len} {msg}")?);
@@ -81,23 +84,27 @@ pub(crate) fn run(args: &Args) -> Done {
 }
 
 fn run_random(seed: u64, args: &Args) -> Done {
-    let report = random(seed, args.chains, None);
+    let reports: Vec<_> =
+        Store::ALL.iter().map(|store| random(*store, seed, args.chains, None)).collect();
     if args.json {
-        let violation = report.violation.as_ref().map(ToString::to_string);
-        println!(
-            "{}",
+        let of = |report: &RandomReport| {
             json!({
+                "store": report.store.to_string(),
                 "seed": seed,
                 "chains": report.chains,
                 "processes": report.lives,
                 "seconds": report.elapsed.as_secs_f64(),
-                "violation": violation,
+                "violation": report.violation.as_ref().map(ToString::to_string),
             })
-        );
+        };
+        println!("{}", json!({ "stores": reports.iter().map(of).collect::<Vec<_>>() }));
     } else {
-        println!("crash: {report}");
+        for report in &reports {
+            println!("crash: {report}");
+        }
     }
-    if report.violation.is_none() { Ok(()) } else { Err("a promise is broken".into()) }
+    let broken = reports.iter().any(|report| report.violation.is_some());
+    if broken { Err("a promise is broken".into()) } else { Ok(()) }
 }
 
 fn print(bounds: &Config, report: &SuiteReport) {
@@ -106,14 +113,16 @@ fn print(bounds: &Config, report: &SuiteReport) {
         "crash: saves: {saves}, shards: {shards}, crashes: {crashes}, failing calls: {faults}, \
          threads: {threads}"
     );
-    println!("crashes: {}", report.crashes);
-    println!("media: {}", report.media);
+    for StoreReport { store, crashes, media } in &report.stores {
+        println!("{store}: crashes: {crashes}");
+        println!("{store}: media: {media}");
+    }
     for trial in &report.sabotages {
         let caught = match &trial.caught {
             Some((stage, violation)) => format!("{} ({})", violation.invariant, at(*stage)),
             None => "NOT CAUGHT".to_owned(),
         };
-        println!("sabotage: {}: {caught}", trial.sabotage.about());
+        println!("{}: sabotage: {}: {caught}", trial.store, trial.sabotage.about());
     }
     let caught = report.sabotages.iter().filter(|trial| trial.caught.is_some()).count();
     let (of, seconds) = (report.sabotages.len(), report.elapsed.as_secs_f64());
@@ -125,30 +134,11 @@ fn at(stage: Stage) -> String {
         Stage::Crashes { crashes, faults } => {
             format!("crashes: {crashes}, failing calls: {faults}")
         }
-        Stage::Media => "damage to a file".to_owned(),
+        Stage::Media => "damage".to_owned(),
     }
 }
 
 fn as_json(bounds: &Config, report: &SuiteReport, faults: &MatrixReport) -> Value {
-    let sabotages: Vec<Value> = report
-        .sabotages
-        .iter()
-        .map(|trial| {
-            let caught = trial.caught.as_ref();
-            json!({
-                "sabotage": format!("{:?}", trial.sabotage),
-                "about": trial.sabotage.about(),
-                "caught_by": caught.map(|(_, violation)| violation.invariant.to_string()),
-                "within": caught.map(|(stage, _)| at(*stage)),
-                "seconds": trial.elapsed.as_secs_f64(),
-            })
-        })
-        .collect();
-    let violations: Vec<String> = [&report.crashes.violation, &report.media.violation]
-        .into_iter()
-        .flatten()
-        .map(ToString::to_string)
-        .collect();
     let failing: Vec<String> = faults
         .failing
         .iter()
@@ -159,18 +149,42 @@ fn as_json(bounds: &Config, report: &SuiteReport, faults: &MatrixReport) -> Valu
         "shards": bounds.shards,
         "crashes": bounds.crashes,
         "faults": bounds.faults,
-        "images": report.crashes.images,
-        "distinct_images": report.crashes.distinct,
-        "crash_points": report.crashes.crash_points,
-        "processes": report.crashes.lives,
-        "not_enumerated": report.crashes.not_enumerated,
-        "damaged_disks": report.media.images,
-        "violations": violations,
+        "stores": report.stores.iter().map(store_as_json).collect::<Vec<_>>(),
         "failing_calls": faults.cases,
         "failing_calls_images": faults.images,
         "failing_calls_that_broke": failing,
-        "sabotages": sabotages,
+        "sabotages": report.sabotages.iter().map(trial_as_json).collect::<Vec<_>>(),
         "seconds": report.elapsed.as_secs_f64(),
         "passed": report.passed() && faults.failing.is_empty(),
+    })
+}
+
+fn store_as_json(report: &StoreReport) -> Value {
+    let StoreReport { store, crashes, media } = report;
+    let violations = [&crashes.violation, &media.violation];
+    let violations: Vec<_> = violations.into_iter().flatten().map(ToString::to_string).collect();
+    json!({
+        "store": store.to_string(),
+        "images": crashes.images,
+        "distinct_images": crashes.distinct,
+        "crash_points": crashes.crash_points,
+        "processes": crashes.lives,
+        "not_enumerated": crashes.not_enumerated,
+        "seconds": crashes.elapsed.as_secs_f64(),
+        "damaged_disks": media.images,
+        "damage_seconds": media.elapsed.as_secs_f64(),
+        "violations": violations,
+    })
+}
+
+fn trial_as_json(trial: &Trial) -> Value {
+    let caught = trial.caught.as_ref();
+    json!({
+        "store": trial.store.to_string(),
+        "sabotage": format!("{:?}", trial.sabotage),
+        "about": trial.sabotage.about(),
+        "caught_by": caught.map(|(_, violation)| violation.invariant.to_string()),
+        "within": caught.map(|(stage, _)| at(*stage)),
+        "seconds": trial.elapsed.as_secs_f64(),
     })
 }

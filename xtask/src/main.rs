@@ -26,7 +26,7 @@ enum Task {
     Ci(ci::Args),
     /// The stress suite: threads advance, read, snapshot, add, remove and checkpoint at once
     Stress(stress::Args),
-    /// The crash suite: every crash of the file store and every image it may leave
+    /// The crash suite: every crash of both stores and every image it may leave
     Crash(crash::Args),
     /// The fuzz targets, one after another; needs cargo-fuzz and a nightly toolchain
     Fuzz(fuzz::Args),

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(crate) use self::content::{Content, hash_bytes, hash128};
 pub(crate) use self::dir::Ino;
 pub(crate) use self::file::{FileNode, SECTOR};
-pub(crate) use self::state::State;
+pub(crate) use self::state::{State, is_temp};
 use super::fault::{Fault, How};
 
 /// A disk in memory, with the cache that an operating system keeps above it. Clones share it.
@@ -151,14 +151,16 @@ impl SimDisk {
     }
 
     /// Every disk that a power cut may leave, each different. `None` where more than twelve changes
-    /// of one directory are pending.
+    /// of one directory are pending. Grows with the product of what each unsynced sector may be
+    /// left as: for small files.
     pub fn after_power_cut(&self) -> Option<Vec<SimDisk>> {
-        let all = |file: &FileNode| {
+        let all = |file: &FileNode, _| {
             Arc::new(file.after_power_cut().into_iter().map(|content| (content, 1)).collect())
         };
         let images = self.state().after_power_cut(&all).ok()?;
+        let key = |image: &State| image.key(&|file, _| file.key(Content::hash));
         let distinct: BTreeMap<u128, State> =
-            images.into_iter().map(|(image, _)| (image.key(&Content::hash), image)).collect();
+            images.into_iter().map(|(image, _)| (key(&image), image)).collect();
         Some(distinct.into_values().map(SimDisk::of).collect())
     }
 

@@ -1,5 +1,6 @@
 //! Every crash point, every image, each told-apart one once.
 
+mod config;
 mod report;
 mod script;
 mod seen;
@@ -8,7 +9,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::disk::{Content, State, hash128};
+use super::disk::{FileNode, State, hash128};
 use super::fault::{Fault, How};
 use super::history::History;
 use super::invariant::{Broken, Violation};
@@ -16,43 +17,10 @@ use super::life::{Life, Plan, live};
 use super::protocol::{DIR, Protocol};
 use super::sabotage::Sabotage;
 
+pub use self::config::Config;
 pub use self::report::{Progress, Report};
 use self::script::{Step, script};
 use self::seen::{Choices, Seen};
-
-/// How far to look.
-#[derive(Debug, Clone, Copy)]
-pub struct Config {
-    /// How many checkpoints the first process saves.
-    pub saves: usize,
-    /// How many each later one saves.
-    pub later_saves: usize,
-    /// How many shards a checkpoint has: 28 fill four sectors.
-    pub shards: usize,
-    /// How many processes are ended by a crash, one after the other.
-    pub crashes: usize,
-    /// How many calls fail, at most one in each process.
-    pub faults: usize,
-    /// How many threads look.
-    pub threads: usize,
-    /// Whether files that recovery cannot tell apart count as one.
-    pub prune: bool,
-}
-
-impl Default for Config {
-    /// What CI looks at: three saves of four sectors, a crash, and two more during recovery.
-    fn default() -> Self {
-        Config {
-            saves: 3,
-            later_saves: 2,
-            shards: 28,
-            crashes: 3,
-            faults: 1,
-            threads: 2,
-            prune: true,
-        }
-    }
-}
 
 /// Where a process begins.
 struct Node {
@@ -71,9 +39,9 @@ pub fn explore(
     mut on_progress: impl FnMut(&Progress),
 ) -> Report {
     let started = Instant::now();
-    let explorer = Explorer::new(*config, Protocol(sabotage));
+    let explorer = Explorer::new(*config, Protocol { store: config.store, wrong: sabotage });
     let mut frontier = vec![Node {
-        state: State::new(),
+        state: State::with_sectors(config.sector),
         history: History::new(config.shards),
         faults: config.faults,
         after_cut: true,
@@ -181,7 +149,8 @@ impl Explorer {
             (depth as u64 + 1) * 1_000_000_000_000_000_000 + (save * 1000 + shard) as u64
         };
         let marks = |save| (0..self.config.shards).map(|shard| mark(save, shard)).collect();
-        Plan { saves: (1..=saves).map(marks).collect(), fault: None, after_cut: node.after_cut }
+        let (saves, completed) = ((1..=saves).map(marks).collect(), self.config.completed);
+        Plan { saves, completed, fault: None, after_cut: node.after_cut }
     }
 
     /// One life; `None` where it breaks a promise.
@@ -208,13 +177,13 @@ impl Explorer {
         next: &mut Vec<Node>,
     ) {
         let faults = node.faults - usize::from(plan.fault.is_some());
-        let verdict = |content: &Content| self.choices.verdict(content);
+        let key = |file: &FileNode, temporary| self.choices.key(file, temporary);
         for (calls, state) in life.states.iter().enumerate().skip(first) {
             let Some(history) = life.history(calls) else {
                 continue;
             };
             let known = (history.key(), depth, faults);
-            if !self.points.insert(hash128(&(state.key(&verdict), known, node.after_cut))) {
+            if !self.points.insert(hash128(&(state.key(&key), known, node.after_cut))) {
                 continue;
             }
             let step = Arc::new(Step {
@@ -231,7 +200,9 @@ impl Explorer {
                 after_cut,
                 before: Some(Arc::clone(&step)),
             };
-            let Ok(images) = state.after_power_cut(&|file| self.choices.of(file)) else {
+            let Ok(images) =
+                state.after_power_cut(&|file, temporary| self.choices.of(file, temporary))
+            else {
                 self.not_enumerated.fetch_add(1, Relaxed);
                 continue;
             };
@@ -239,7 +210,7 @@ impl Explorer {
             let cuts = images.into_iter().map(|(image, alike)| (image, alike, true));
             for (image, alike, after_cut) in died.into_iter().chain(cuts) {
                 self.images.fetch_add(alike, Relaxed);
-                if self.images_seen.insert(hash128(&(image.key(&verdict), known, after_cut))) {
+                if self.images_seen.insert(hash128(&(image.key(&key), known, after_cut))) {
                     let child = child(image, after_cut);
                     if depth + 1 == self.config.crashes {
                         // Nothing comes after it: it need not wait for its level.

@@ -54,8 +54,14 @@ impl How {
         ];
         const SYNC_DIR: &[How] =
             &[How::Errno(EIO), How::SyncLost { errno: EIO, cache_survives: true }];
-        const WRITE: &[How] =
-            &[How::Errno(ENOSPC), How::Errno(EINTR), How::Short(0), How::Short(700)];
+        // A write that fails may have been done all the same.
+        const WRITE: &[How] = &[
+            How::Errno(ENOSPC),
+            How::Errno(EINTR),
+            How::Short(0),
+            How::Short(700),
+            How::DoneBut(EIO),
+        ];
         const RENAME: &[How] = &[How::Errno(EIO), How::DoneBut(EIO)];
         match verb {
             "sync_file" | "sync_data" => SYNC,

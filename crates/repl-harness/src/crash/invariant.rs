@@ -15,10 +15,14 @@ pub enum Invariant {
     NotSavedLeavesOld,
     /// A crash alone is no damage: recovery answers.
     RecoveryAnswers,
+    /// A crash damages no more than the one checkpoint whose save it cut off.
+    OneUnfinished,
     /// Where no call fails, a save succeeds.
     NextSaveWorks,
     /// No temporary file is there after an open.
     NoTempOutlivesOpen,
+    /// A temporary file that a process finds is removed, and nothing else is done with it.
+    FoundTempsUnread,
     /// No floor or checkpointed mark once given out is above what a later recovery returns.
     FloorsHold,
     /// One store at a time holds a directory.
@@ -29,7 +33,8 @@ pub enum Invariant {
     WithinApplied,
     /// A damaged file is never passed over in silence.
     DamageIsReported,
-    /// Damage to one file leaves a whole one to fall back to, from the second save on.
+    /// Damage to one file, or to one slot, leaves a whole one to fall back to, from the second save
+    /// on.
     OneDamageSurvived,
 }
 
@@ -41,14 +46,16 @@ impl fmt::Display for Invariant {
             Invariant::AcknowledgedSurvives => "what was acknowledged is found again",
             Invariant::NotSavedLeavesOld => "what was said not to be saved is not found",
             Invariant::RecoveryAnswers => "after a crash alone recovery answers",
+            Invariant::OneUnfinished => "a crash damages one unfinished save at most",
             Invariant::NextSaveWorks => "the next save works",
             Invariant::NoTempOutlivesOpen => "no temporary file outlives an open",
+            Invariant::FoundTempsUnread => "a temporary file that is found is not used",
             Invariant::FloorsHold => "no floor is above a later recovery",
             Invariant::OneOwner => "one store at a time holds a directory",
             Invariant::GenerationsRise => "no generation is used twice",
             Invariant::WithinApplied => "floor <= checkpointed <= applied",
             Invariant::DamageIsReported => "damage is never passed over in silence",
-            Invariant::OneDamageSurvived => "damage to one file leaves another",
+            Invariant::OneDamageSurvived => "damage to one checkpoint leaves another",
         })
     }
 }

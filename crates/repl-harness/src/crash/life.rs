@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use repl_checkpoint::{CheckpointError, OpenStoreError, Saved};
 use repl_checkpoint::{OnCorrupt, Origin, Recovered, SaveError};
-use repl_core::ShardId;
+use repl_core::{SeqRange, ShardId};
 
-use super::disk::{Call, SimDisk, State};
+use super::disk::{Call, SimDisk, State, is_temp};
 use super::fault::Fault;
 use super::history::{History, Value};
 use super::invariant::{Broken, Invariant};
@@ -21,6 +21,8 @@ use super::watched::Notes;
 pub(crate) struct Plan {
     /// The marks of each save, each above those before.
     pub(crate) saves: Vec<Arc<[u64]>>,
+    /// How many ranges each holds above the first mark, in turn; all end before the next mark.
+    pub(crate) completed: [u64; 3],
     pub(crate) fault: Option<Fault>,
     /// Whether the power was cut before it: what is found is on the disk.
     pub(crate) after_cut: bool,
@@ -62,7 +64,26 @@ pub(crate) fn live(protocol: Protocol, start: &State, history: &History, plan: &
         Err(_) => Some(Broken::new(Invariant::NoPanic, "a panic")),
     };
     let timeline = run.timeline;
+    let broken = uses_found_temp(&disk.calls()).or(broken);
     Life { states: disk.recorded(), calls: disk.calls(), timeline, broken }
+}
+
+/// What temporary files hold counts for nothing in what is visited once; this is what makes it so.
+fn uses_found_temp(calls: &[Call]) -> Option<Broken> {
+    let of_temp = |call: &&Call| is_temp(call.path.as_os_str());
+    let mut made: Vec<&Path> = Vec::new();
+    for Call { verb, path, .. } in calls.iter().filter(of_temp) {
+        match *verb {
+            "create_new" => made.push(path),
+            "remove" => {}
+            _ if made.contains(&path.as_path()) => {}
+            _ => {
+                let what = format!("{verb} {}", short(path));
+                return Some(Broken::new(Invariant::FoundTempsUnread, what));
+            }
+        }
+    }
+    None
 }
 
 struct Run<'a> {
@@ -82,6 +103,7 @@ impl Run<'_> {
             Err(_) if self.disk.has_failed() => return Ok(()),
             Err(refused) => return Err(unanswered(&refused)),
         };
+        self.unfinished(&follower.found.origin)?;
         let found = found(&follower, &notes, &shards)?;
         self.history().check(&found)?;
         if self.plan.after_cut {
@@ -89,9 +111,14 @@ impl Run<'_> {
         }
         self.look_around()?;
         self.claim(&follower, &found, &shards)?;
-        for marks in &self.plan.saves {
+        for (marks, completed) in self.plan.saves.iter().zip(self.plan.completed.iter().cycle()) {
             for (shard, mark) in shards.iter().zip(marks.iter()) {
                 follower.state.advance(*shard, *mark);
+            }
+            let first = shards.first().and_then(|shard| follower.state.shard(*shard));
+            if let (Some(first), Some(mark)) = (first, marks.first()) {
+                let apart = (1..=*completed).map(|i| mark + 2 * i);
+                apart.for_each(|seqno| first.complete(SeqRange::new(seqno, seqno)));
             }
             if !self.save(&mut follower, &notes, marks)? {
                 break;
@@ -112,18 +139,30 @@ impl Run<'_> {
         self.timeline.push((from, history));
     }
 
+    /// A crash leaves no more damage than one unfinished save does.
+    fn unfinished(&self, origin: &Origin) -> Result<(), Broken> {
+        let damaged = match origin {
+            Origin::FellBack { damaged, .. } => damaged.len(),
+            Origin::Fresh | Origin::Resumed { .. } => 0,
+        };
+        if damaged <= self.protocol.store.left_by_a_crash() {
+            return Ok(());
+        }
+        Err(Broken::new(Invariant::OneUnfinished, format!("{damaged} damaged: {origin:?}")))
+    }
+
     /// Right after an open: no temporary file, and nobody else gets in.
     fn look_around(&self) -> Result<(), Broken> {
         if self.disk.has_failed() {
             return Ok(());
         }
         let files = self.disk.state().files();
-        let temp = files.keys().find(|path| path.to_string_lossy().contains(".temp-"));
+        let temp = files.keys().find(|path| is_temp(path.as_os_str()));
         if let Some(temp) = temp {
             let what = format!("{} is still there", short(temp));
             return Err(Broken::new(Invariant::NoTempOutlivesOpen, what));
         }
-        match self.protocol.store(&self.disk.fork()) {
+        match self.protocol.open(&self.disk.fork()) {
             Err(OpenStoreError::Locked { .. }) => Ok(()),
             Err(other) => Err(Broken::new(Invariant::OneOwner, other.to_string())),
             Ok(_) => Err(Broken::new(Invariant::OneOwner, "a second store was opened")),

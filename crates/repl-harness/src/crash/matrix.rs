@@ -9,17 +9,16 @@ mod tests;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use repl_checkpoint::{CheckpointStore, FileStore, OpenStoreError, SlotStore};
+use repl_checkpoint::{CheckpointStore, OpenStoreError};
 
 use self::act::Act;
 use self::check::Check;
 use super::disk::{Call, SimDisk};
 use super::fault::Fault;
 use super::life::short;
-use super::protocol::{DIR, STORE};
+use super::protocol::{Protocol, Store};
 
 /// What a store makes of a call that fails. Each comes with the act that its error names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -41,17 +40,11 @@ enum Outcome {
     InDoubt(&'static str),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Kind {
-    Files,
-    Slots,
-}
-
 type AnyStore = Box<dyn CheckpointStore>;
 
 /// A kind of store, and how it is opened.
 struct Subject<'a> {
-    kind: Kind,
+    kind: Store,
     open: &'a dyn Fn(&SimDisk) -> Result<AnyStore, OpenStoreError>,
 }
 
@@ -96,17 +89,11 @@ impl fmt::Display for MatrixReport {
 ///
 /// Takes seconds.
 pub fn matrix() -> MatrixReport {
-    let dir = Path::new(DIR);
-    let files = |disk: &SimDisk| -> Result<AnyStore, OpenStoreError> {
-        Ok(Box::new(FileStore::open_on(disk.clone(), dir, STORE)?))
-    };
-    let slots = |disk: &SimDisk| -> Result<AnyStore, OpenStoreError> {
-        Ok(Box::new(SlotStore::open_on(disk.clone(), dir, STORE)?))
-    };
-    let files = Subject { kind: Kind::Files, open: &files };
     let mut run = Run::default();
-    run.all(&files);
-    run.all(&Subject { kind: Kind::Slots, open: &slots });
+    for kind in Store::ALL.iter().copied() {
+        let protocol = Protocol { store: kind, wrong: None };
+        run.all(&Subject { kind, open: &|disk| protocol.open(disk) });
+    }
     run.rows_that_nothing_meets();
     run.report()
 }

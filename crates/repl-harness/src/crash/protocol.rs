@@ -1,24 +1,65 @@
 //! The production code, unchanged, on a simulated disk; or with one thing done wrong around it.
 
-use std::path::Path;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 use repl_checkpoint::{
-    CheckpointStore, FileStore, Floors, JsonCodec, OnCorrupt, OpenStoreError, RecoverError,
-    Recovered, StoreId, open, recover,
+    CheckpointStore, Disk, FileStore, Floors, JsonCodec, OnCorrupt, OpenStoreError, RecoverError,
+    Recovered, SlotStore, StoreId, recover,
 };
 use repl_core::ShardId;
 
-use super::disk::{SimDisk, hash_bytes, hash128};
-use super::sabotage::{Ahead, Sabotage, WrongDisk, WrongStore, read_wrong};
+use super::disk::SimDisk;
+use super::reader;
+use super::sabotage::{Ahead, Sabotage, WrongDisk, WrongStore};
 use super::watched::{Notes, Watched};
 
 pub(crate) const STORE: StoreId = StoreId(0x00c0_ffee);
 /// The store's directory: neither it nor its parent is there at first.
 pub(crate) const DIR: &str = "/data/marks";
+/// Where a `SlotStore` keeps everything.
+pub(crate) const SLOT_FILE: &str = "/data/marks/marks.slots";
+/// Its first page, and how many slots follow: docs/format.md.
+pub(crate) const PAGE: usize = 4096;
+pub(crate) const SLOTS: usize = 3;
+
+/// Which store is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Store {
+    /// A [`FileStore`]: a file a generation.
+    Files,
+    /// A [`SlotStore`]: three slots of one file, written in place.
+    Slots,
+}
+
+impl Store {
+    /// All of them.
+    pub const ALL: &[Store] = &[Store::Files, Store::Slots];
+
+    /// How many damaged checkpoints a crash may leave above the newest whole one.
+    pub(crate) fn left_by_a_crash(self) -> usize {
+        match self {
+            Store::Files => 0,
+            Store::Slots => 1,
+        }
+    }
+}
+
+impl fmt::Display for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Store::Files => "FileStore",
+            Store::Slots => "SlotStore",
+        })
+    }
+}
 
 /// What is run.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Protocol(pub(crate) Option<Sabotage>);
+pub(crate) struct Protocol {
+    pub(crate) store: Store,
+    pub(crate) wrong: Option<Sabotage>,
+}
 
 /// Why there is no recovered follower.
 #[derive(Debug, thiserror::Error)]
@@ -36,14 +77,21 @@ pub(crate) struct Claims {
 }
 
 impl Protocol {
-    pub(crate) fn store(self, disk: &SimDisk) -> Result<Box<dyn CheckpointStore>, OpenStoreError> {
+    pub(crate) fn open(self, disk: &SimDisk) -> Result<Box<dyn CheckpointStore>, OpenStoreError> {
+        match self.wrong {
+            None => self.open_on(disk.clone()),
+            Some(wrong) => self.open_on(WrongDisk::new(disk.clone(), wrong, Path::new(DIR))),
+        }
+    }
+
+    fn open_on<D: Disk + 'static>(
+        self,
+        disk: D,
+    ) -> Result<Box<dyn CheckpointStore>, OpenStoreError> {
         let dir = Path::new(DIR);
-        Ok(match self.0 {
-            None => Box::new(FileStore::open_on(disk.clone(), dir, STORE)?),
-            Some(wrong) => {
-                let disk = WrongDisk::new(disk.clone(), wrong, dir);
-                Box::new(FileStore::open_on(disk, dir, STORE)?)
-            }
+        Ok(match self.store {
+            Store::Files => Box::new(FileStore::open_on(disk, dir, STORE)?),
+            Store::Slots => Box::new(SlotStore::open_on(disk, dir, STORE)?),
         })
     }
 
@@ -54,12 +102,12 @@ impl Protocol {
         on_corrupt: OnCorrupt,
     ) -> Result<(Recovered, Notes), Refused> {
         let notes = Notes::default();
-        let store = self.store(disk)?;
+        let store = self.open(disk)?;
         let watched = Watched { store, disk: disk.clone(), notes: notes.clone() };
-        let recovered = match self.0 {
+        let recovered = match self.wrong {
             None => recover(watched, JsonCodec, shards, on_corrupt)?,
             Some(wrong) => {
-                let store = WrongStore::new(watched, wrong);
+                let store = WrongStore::new(watched, self, wrong);
                 if wrong == Sabotage::MarksAhead {
                     recover(store, Ahead, shards, on_corrupt)?
                 } else {
@@ -75,7 +123,7 @@ impl Protocol {
         let claim = |shard: &ShardId, found: &u64| {
             let checkpointed = floors.checkpointed(*shard);
             let floor = floors.retention_floor(*shard);
-            match self.0 {
+            match self.wrong {
                 Some(Sabotage::FloorsAtOpen) => {
                     (checkpointed.or(Some(*found)), floor.or(Some(*found)))
                 }
@@ -88,14 +136,22 @@ impl Protocol {
         Claims { checkpointed, floors }
     }
 
-    /// What recovery makes of a file's bytes: equal where it cannot tell them apart, but for the
-    /// text of an error. The store itself only passes them on.
+    /// What a process makes of a file's bytes: equal where nothing that it does can differ, but for
+    /// the text of an error.
     pub(crate) fn verdict(self, file: &[u8]) -> u128 {
-        let wrong = self.0.map(|wrong| read_wrong(wrong, file));
-        let bytes = wrong.as_deref().unwrap_or(file);
-        match open(&JsonCodec, STORE, bytes) {
-            Ok(_) => hash_bytes(file),
-            Err(reason) => hash128(&(std::mem::discriminant(&reason), file.is_empty())),
+        match self.store {
+            Store::Files => reader::of_checkpoint(self.wrong, file),
+            Store::Slots => reader::of_slots(self.wrong, file),
         }
     }
+}
+
+/// Whether a file of this name holds a checkpoint that a process would read.
+pub(crate) fn is_kept(path: &Path) -> bool {
+    path == Path::new(SLOT_FILE) || path.extension().is_some_and(|e| e == "checkpoint")
+}
+
+/// The slot file's path.
+pub(crate) fn slot_file() -> PathBuf {
+    PathBuf::from(SLOT_FILE)
 }

@@ -11,13 +11,15 @@ use super::fault::{Fault, How};
 use super::history::History;
 use super::invariant::Violation;
 use super::life::{Life, Plan, live, short};
-use super::protocol::{DIR, Protocol};
+use super::protocol::{DIR, Protocol, Store};
 use super::sabotage::Sabotage;
 use crate::rng::Rng;
 
 /// What random chains of crashes saw.
 #[derive(Debug, Clone)]
 pub struct RandomReport {
+    /// Which store.
+    pub store: Store,
     /// What decided them.
     pub seed: u64,
     /// How many chains, each on a disk of its own.
@@ -32,8 +34,8 @@ pub struct RandomReport {
 
 impl fmt::Display for RandomReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let RandomReport { seed, chains, lives, elapsed, .. } = self;
-        write!(f, "seed {seed}: {chains} chains, {lives} processes; ")?;
+        let RandomReport { store, seed, chains, lives, elapsed, .. } = self;
+        write!(f, "{store}: seed {seed}: {chains} chains, {lives} processes; ")?;
         write!(f, "{:.1} s", elapsed.as_secs_f64())?;
         match &self.violation {
             Some(violation) => write!(f, "\n{violation}"),
@@ -43,14 +45,15 @@ impl fmt::Display for RandomReport {
 }
 
 /// Runs so many chains of crashes. Equal seeds give equal chains.
-pub fn random(seed: u64, chains: u64, sabotage: Option<Sabotage>) -> RandomReport {
+pub fn random(store: Store, seed: u64, chains: u64, sabotage: Option<Sabotage>) -> RandomReport {
     let started = Instant::now();
-    let mut report =
-        RandomReport { seed, chains: 0, lives: 0, elapsed: Duration::ZERO, violation: None };
+    let (elapsed, violation) = (Duration::ZERO, None);
+    let mut report = RandomReport { store, seed, chains: 0, lives: 0, elapsed, violation };
+    let protocol = Protocol { store, wrong: sabotage };
     while report.chains < chains && report.violation.is_none() {
         let rng = Rng::new(seed, report.chains);
         report.chains += 1;
-        Chain::new(rng).run(Protocol(sabotage), &mut report);
+        Chain::new(rng).run(protocol, &mut report);
     }
     report.elapsed = started.elapsed();
     report
@@ -109,7 +112,8 @@ impl Chain {
             }
             saves.push(Arc::from(self.marks.clone()));
         }
-        let plan = Plan { saves, fault: None, after_cut: self.after_cut };
+        let completed = [0; 3];
+        let plan = Plan { saves, completed, fault: None, after_cut: self.after_cut };
         if self.rng.one_in(2) {
             return plan;
         }
@@ -134,10 +138,8 @@ impl Chain {
         self.tell(life, calls);
         let rng = RefCell::new(&mut self.rng);
         let below = |n: usize| usize::try_from(rng.borrow_mut().below(n as u64)).unwrap_or(0);
-        let images = state.after_power_cut(&|file| {
-            let mut contents = file.after_power_cut();
-            let chosen = contents.swap_remove(below(contents.len()));
-            Arc::new(vec![(chosen, 1)])
+        let images = state.after_power_cut(&|file, _| {
+            Arc::new(vec![(file.draw_after_power_cut(&mut |n| below(n)), 1)])
         });
         // Where there are too many to choose from, the process dies and the cache survives.
         let mut images = images.unwrap_or_default();

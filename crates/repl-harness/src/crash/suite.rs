@@ -1,23 +1,33 @@
-//! The right protocol and all wrong ones, within the same bounds.
+//! The right protocols and all wrong ones, within the same bounds.
 
 use std::time::{Duration, Instant};
 
 use super::explore::{Config, Progress, Report, explore};
 use super::invariant::Violation;
 use super::media::{MediaReport, damage};
+use super::protocol::Store;
 use super::sabotage::Sabotage;
 
 /// What came of the whole suite.
 #[derive(Debug, Clone)]
 pub struct SuiteReport {
-    /// The right protocol and every crash.
-    pub crashes: Report,
-    /// The right protocol and every damage.
-    pub media: MediaReport,
-    /// Each wrong protocol.
+    /// The right protocol of each store.
+    pub stores: Vec<StoreReport>,
+    /// Each wrong protocol of each store.
     pub sabotages: Vec<Trial>,
     /// How long it took.
     pub elapsed: Duration,
+}
+
+/// What came of the right protocol of one store.
+#[derive(Debug, Clone)]
+pub struct StoreReport {
+    /// Which.
+    pub store: Store,
+    /// Every crash.
+    pub crashes: Report,
+    /// Every damage.
+    pub media: MediaReport,
 }
 
 /// What came of one wrong protocol.
@@ -25,6 +35,8 @@ pub struct SuiteReport {
 pub struct Trial {
     /// What was done wrong.
     pub sabotage: Sabotage,
+    /// With which store.
+    pub store: Store,
     /// What broke, and under which bounds; `None` where nothing did, which is a failure.
     pub caught: Option<(Stage, Violation)>,
     /// How long it took.
@@ -45,48 +57,70 @@ pub enum Stage {
     Media,
 }
 
+/// Ever wider bounds.
+const STAGES: [Stage; 5] = [
+    Stage::Crashes { crashes: 1, faults: 0 },
+    Stage::Crashes { crashes: 1, faults: 1 },
+    Stage::Crashes { crashes: 2, faults: 0 },
+    Stage::Media,
+    Stage::Crashes { crashes: 2, faults: 1 },
+];
+
 impl SuiteReport {
     /// Whether the right protocol holds, every image was looked at, and every wrong one was caught.
     pub fn passed(&self) -> bool {
-        self.crashes.violation.is_none()
-            && self.crashes.not_enumerated == 0
-            && self.media.violation.is_none()
+        self.stores.iter().all(StoreReport::passed)
             && self.sabotages.iter().all(|trial| trial.caught.is_some())
     }
 }
 
-/// Runs everything. `on_progress` is told what is run, and how far it has come.
-pub fn suite(config: &Config, mut on_progress: impl FnMut(&str, &Progress)) -> SuiteReport {
-    let started = Instant::now();
-    let crashes = explore(config, None, |progress| on_progress("the right protocol", progress));
-    let media = damage(config, None);
-    let sabotages = Sabotage::ALL
-        .iter()
-        .map(|sabotage| try_wrong(config, *sabotage, |p| on_progress(sabotage.about(), p)))
-        .collect();
-    SuiteReport { crashes, media, sabotages, elapsed: started.elapsed() }
+impl StoreReport {
+    fn passed(&self) -> bool {
+        self.crashes.violation.is_none()
+            && self.crashes.not_enumerated == 0
+            && self.media.violation.is_none()
+    }
 }
 
-/// Runs one wrong protocol within ever wider bounds, none of which exceed those of `config`, until
-/// it is caught.
+/// Runs everything, with every store: the one in `config` does not count. `on_progress` is told what
+/// is run, and how far it has come.
+pub fn suite(config: &Config, mut on_progress: impl FnMut(&str, &Progress)) -> SuiteReport {
+    let started = Instant::now();
+    let mut stores = Vec::new();
+    let mut sabotages = Vec::new();
+    for store in Store::ALL.iter().copied() {
+        let config = Config { store, ..*config };
+        let name = store.to_string();
+        let crashes = explore(&config, None, |progress| on_progress(&name, progress));
+        stores.push(StoreReport { store, crashes, media: damage(&config, None) });
+        for sabotage in Sabotage::ALL.iter().filter(|wrong| wrong.stores().contains(&store)) {
+            let about = format!("{store}: {}", sabotage.about());
+            sabotages.push(try_wrong(&config, *sabotage, |progress| on_progress(&about, progress)));
+        }
+    }
+    SuiteReport { stores, sabotages, elapsed: started.elapsed() }
+}
+
+/// Runs one wrong protocol of one store within ever wider bounds, none of which exceed those of
+/// `config`, until it is caught.
 pub fn try_wrong(
     config: &Config,
     sabotage: Sabotage,
     mut on_progress: impl FnMut(&Progress),
 ) -> Trial {
     let started = Instant::now();
-    let mut caught = None;
-    for (crashes, faults) in [(1, 0), (1, 1), (2, 0), (2, 1)] {
-        if caught.is_some() || crashes > config.crashes || faults > config.faults {
-            continue;
-        }
-        let bounds = Config { crashes, faults, ..*config };
-        let violation = explore(&bounds, Some(sabotage), &mut on_progress).violation;
-        caught = violation.map(|violation| (Stage::Crashes { crashes, faults }, violation));
-        if (crashes, faults) == (1, 1) && caught.is_none() {
-            let violation = damage(config, Some(sabotage)).violation;
-            caught = violation.map(|violation| (Stage::Media, violation));
-        }
-    }
-    Trial { sabotage, caught, elapsed: started.elapsed() }
+    let caught = STAGES.into_iter().find_map(|stage| {
+        let violation = match stage {
+            Stage::Media => damage(config, Some(sabotage)).violation,
+            Stage::Crashes { crashes, faults }
+                if crashes <= config.crashes && faults <= config.faults =>
+            {
+                let bounds = Config { crashes, faults, ..*config };
+                explore(&bounds, Some(sabotage), &mut on_progress).violation
+            }
+            Stage::Crashes { .. } => None,
+        };
+        Some((stage, violation?))
+    });
+    Trial { sabotage, store: config.store, caught, elapsed: started.elapsed() }
 }

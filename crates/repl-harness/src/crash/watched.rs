@@ -7,6 +7,7 @@ use repl_checkpoint::{
 };
 
 use super::disk::{SimDisk, hash_bytes};
+use super::protocol::{Protocol, STORE, slot_file};
 
 /// What was noted. Clones share it.
 #[derive(Clone, Default)]
@@ -41,6 +42,16 @@ pub(crate) struct Watched {
     pub(crate) notes: Notes,
 }
 
+impl Watched {
+    /// Lets go of the store, lock and all, and opens it once more.
+    pub(crate) fn open_again(&mut self, protocol: Protocol) {
+        self.store = Box::new(Closed);
+        if let Ok(store) = protocol.open(&self.disk) {
+            self.store = store;
+        }
+    }
+}
+
 impl CheckpointStore for Watched {
     fn store_id(&self) -> StoreId {
         self.store.store_id()
@@ -63,5 +74,26 @@ impl CheckpointStore for Watched {
             calls: self.disk.call_count(),
         });
         self.store.save(save)
+    }
+
+    fn left_by_an_unfinished_save(&self) -> usize {
+        self.store.left_by_an_unfinished_save()
+    }
+}
+
+/// No store.
+struct Closed;
+
+impl CheckpointStore for Closed {
+    fn store_id(&self) -> StoreId {
+        STORE
+    }
+
+    fn load(&mut self) -> Result<Vec<Candidate>, LoadError> {
+        Ok(Vec::new())
+    }
+
+    fn save(&mut self, _: Save<'_>) -> Result<(), SaveError> {
+        Err(SaveError::Poisoned { path: slot_file() })
     }
 }

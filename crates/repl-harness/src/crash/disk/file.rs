@@ -1,10 +1,12 @@
 //! One file: what is durable, what reads give, and every sector between the two.
 
+mod left;
+
 use std::collections::BTreeMap;
 
 use super::content::{Content, hash128};
 
-/// What a device writes whole, or not, or as garbage.
+/// What a device writes whole, or not, or as garbage, where nobody says otherwise.
 pub(crate) const SECTOR: usize = 512;
 
 /// The data of one inode.
@@ -18,6 +20,8 @@ pub(crate) struct FileNode {
     reach: usize,
     /// Whether the next sync makes the length durable.
     size_dirty: bool,
+    /// The bytes that a device writes whole.
+    sector: usize,
 }
 
 #[derive(Clone)]
@@ -30,13 +34,14 @@ struct Unsettled {
 
 impl FileNode {
     /// A file of which nothing is pending.
-    pub(crate) fn settled(content: Content) -> Self {
+    pub(crate) fn settled(content: Content, sector: usize) -> Self {
         FileNode {
             reach: content.len(),
             durable: content.clone(),
             cached: content,
             unsettled: BTreeMap::new(),
             size_dirty: false,
+            sector,
         }
     }
 
@@ -48,6 +53,16 @@ impl FileNode {
         &self.cached
     }
 
+    /// The bytes that a device writes whole.
+    pub(crate) fn sector(&self) -> usize {
+        self.sector
+    }
+
+    /// The greatest length that a power cut may leave.
+    pub(crate) fn longest(&self) -> usize {
+        self.reach.max(self.durable.len())
+    }
+
     pub(crate) fn write_at(&mut self, offset: usize, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
@@ -55,15 +70,15 @@ impl FileNode {
         let mut cached = self.cached.bytes().to_vec();
         let end = offset + bytes.len();
         // What lies between the old end and the offset is zero and written too.
-        let first = offset.min(cached.len()) / SECTOR;
+        let first = offset.min(cached.len()) / self.sector;
         if cached.len() < end {
             cached.resize(end, 0);
             self.size_dirty = true;
             self.reach = self.reach.max(end);
         }
         cached[offset..end].copy_from_slice(bytes);
-        for k in first..end.div_ceil(SECTOR) {
-            let version = Content::new(sector(&cached, k));
+        for k in first..end.div_ceil(self.sector) {
+            let version = Content::new(sector(&cached, k, self.sector));
             let unsettled =
                 self.unsettled.entry(k).or_insert(Unsettled { versions: Vec::new(), dirty: true });
             unsettled.dirty = true;
@@ -80,10 +95,10 @@ impl FileNode {
         let length = if size_lost { self.durable.len() } else { self.cached.len() };
         let mut durable = self.durable.bytes().to_vec();
         durable.resize(length, 0);
-        for (k, at) in (0..length).step_by(SECTOR).enumerate() {
-            let end = length.min(at + SECTOR);
+        for (k, at) in (0..length).step_by(self.sector).enumerate() {
+            let end = length.min(at + self.sector);
             if self.unsettled.get(&k).is_none_or(|u| u.dirty) {
-                let new = sector(self.cached.bytes(), k);
+                let new = sector(self.cached.bytes(), k, self.sector);
                 durable[at..end].copy_from_slice(&new[..end - at]);
             }
         }
@@ -109,9 +124,9 @@ impl FileNode {
         let mut found: BTreeMap<u128, Content> = BTreeMap::new();
         for size in self.sizes() {
             let mut partial = vec![Vec::with_capacity(size)];
-            for k in 0..size.div_ceil(SECTOR) {
+            for k in 0..size.div_ceil(self.sector) {
                 let options = self.options(k);
-                let length = SECTOR.min(size - k * SECTOR);
+                let length = self.sector.min(size - k * self.sector);
                 let grown = |before: &Vec<u8>| {
                     let with = |option: &Vec<u8>| [before, &option[..length]].concat();
                     options.iter().map(with).collect::<Vec<_>>()
@@ -162,7 +177,7 @@ impl FileNode {
             return vec![low];
         }
         let near = |at: usize| [at.saturating_sub(1), at, at + 1];
-        let mut sizes: Vec<usize> = (0..=high).step_by(SECTOR).flat_map(near).collect();
+        let mut sizes: Vec<usize> = (0..=high).step_by(self.sector).flat_map(near).collect();
         sizes.extend([low, high, high - 1]);
         sizes.retain(|size| *size == 0 || (low..=high).contains(size));
         sizes.sort_unstable();
@@ -171,11 +186,11 @@ impl FileNode {
     }
 
     fn options(&self, k: usize) -> Vec<Vec<u8>> {
-        let durable = sector(self.durable.bytes(), k);
+        let durable = sector(self.durable.bytes(), k, self.sector);
         let Some(unsettled) = self.unsettled.get(&k) else {
             return vec![durable];
         };
-        let mut options = vec![durable, garbage(k)];
+        let mut options = vec![durable, garbage(k, self.sector)];
         options.extend(unsettled.versions.iter().map(|version| version.bytes().to_vec()));
         options
     }
@@ -196,18 +211,18 @@ impl FileNode {
 }
 
 /// One sector, filled up with zeros.
-fn sector(bytes: &[u8], k: usize) -> Vec<u8> {
-    let start = bytes.len().min(k * SECTOR);
-    let end = bytes.len().min(start + SECTOR);
+fn sector(bytes: &[u8], k: usize, length: usize) -> Vec<u8> {
+    let start = bytes.len().min(k * length);
+    let end = bytes.len().min(start + length);
     let mut sector = bytes[start..end].to_vec();
-    sector.resize(SECTOR, 0);
+    sector.resize(length, 0);
     sector
 }
 
 /// What was never written by anybody.
-fn garbage(k: usize) -> Vec<u8> {
+fn garbage(k: usize, length: usize) -> Vec<u8> {
     let byte = |i: usize| u8::try_from((i * 31 + k * 7 + i / 5) % 251).unwrap_or(0) | 0x80;
-    (0..SECTOR).map(byte).collect()
+    (0..length).map(byte).collect()
 }
 
 #[cfg(test)]
@@ -218,7 +233,7 @@ mod tests {
 
     #[test]
     fn some_images_hold_each_sector_apart_from_all_others() {
-        let mut file = FileNode::settled(Content::new(vec![b'o'; 3 * SECTOR]));
+        let mut file = FileNode::settled(Content::new(vec![b'o'; 3 * SECTOR]), SECTOR);
         file.write_at(0, &[b'n'; 3 * SECTOR]);
         let kind = |sector: &[u8]| match sector[0] {
             kind @ (b'o' | b'n') => char::from(kind),

@@ -1,6 +1,6 @@
 //! All inodes of a disk, as a value: cheap to copy, to compare and to cut the power of.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::content::{Content, hash128};
 use super::dir::{DirNode, Ino, Names};
-use super::file::FileNode;
+use super::file::{FileNode, SECTOR};
 
 const ROOT: Ino = 0;
 
@@ -17,6 +17,7 @@ const ROOT: Ino = 0;
 pub(crate) struct State {
     nodes: BTreeMap<Ino, Node>,
     next: Ino,
+    sector: usize,
 }
 
 #[derive(Clone)]
@@ -25,9 +26,12 @@ enum Node {
     Dir(Arc<DirNode>),
 }
 
-/// What a power cut may leave of each file: all, or one of those that a reader answers alike, and
-/// for how many it stands.
-pub(crate) type Contents<'a> = &'a dyn Fn(&FileNode) -> Arc<Vec<(Content, u64)>>;
+/// What a power cut may leave of each file, and whether that has temporary names alone: all, or one
+/// of those that a reader answers alike, and for how many it stands.
+pub(crate) type Contents<'a> = &'a dyn Fn(&FileNode, bool) -> Arc<Vec<(Content, u64)>>;
+
+/// What a file is known by, and whether it has temporary names alone.
+pub(crate) type Known<'a> = &'a dyn Fn(&FileNode, bool) -> u128;
 
 /// More directory changes are pending than are enumerated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +40,13 @@ pub(crate) struct TooMany;
 impl State {
     /// An empty root directory.
     pub(crate) fn new() -> Self {
-        State { nodes: BTreeMap::from([(ROOT, Node::Dir(Arc::default()))]), next: ROOT + 1 }
+        State::with_sectors(SECTOR)
+    }
+
+    /// The same on a device that writes so many bytes whole.
+    pub(crate) fn with_sectors(sector: usize) -> Self {
+        let root = BTreeMap::from([(ROOT, Node::Dir(Arc::default()))]);
+        State { nodes: root, next: ROOT + 1, sector }
     }
 
     pub(crate) fn find(&self, path: &Path) -> io::Result<Ino> {
@@ -101,7 +111,7 @@ impl State {
     }
 
     pub(crate) fn create_file(&mut self, path: &Path) -> io::Result<Ino> {
-        let empty = FileNode::settled(Content::new(Vec::new()));
+        let empty = FileNode::settled(Content::new(Vec::new()), self.sector);
         self.create(path, Node::File(Arc::new(empty)))
     }
 
@@ -133,7 +143,7 @@ impl State {
             self.remove(path)?;
         }
         let ino = self.create_file(path)?;
-        *self.file_mut(ino)? = FileNode::settled(Content::new(bytes));
+        *self.file_mut(ino)? = FileNode::settled(Content::new(bytes), self.sector);
         let (dir, _) = self.place(path)?;
         self.dir_mut(dir)?.sync();
         Ok(())
@@ -158,8 +168,9 @@ impl State {
         &self,
         contents: Contents<'_>,
     ) -> Result<Vec<(State, u64)>, TooMany> {
-        let empty = State { nodes: BTreeMap::new(), next: self.next };
-        let mut unfinished = vec![(empty, 1, vec![ROOT])];
+        let lasting = self.with_lasting_names();
+        let empty = State { nodes: BTreeMap::new(), ..*self };
+        let mut unfinished = vec![(empty, 1_u64, vec![ROOT])];
         let mut finished = Vec::new();
         while let Some((mut image, count, mut todo)) = unfinished.pop() {
             let Some(ino) = todo.pop() else {
@@ -173,11 +184,11 @@ impl State {
                     unfinished.push((image, count, todo));
                 }
                 Some(Node::File(file)) => {
-                    for (content, alike) in contents(file).iter() {
-                        let settled = Arc::new(FileNode::settled(content.clone()));
+                    for (content, alike) in contents(file, !lasting.contains(&ino)).iter() {
+                        let settled = Arc::new(FileNode::settled(content.clone(), self.sector));
                         let mut image = image.clone();
                         image.nodes.insert(ino, Node::File(settled));
-                        unfinished.push((image, count * alike, todo.clone()));
+                        unfinished.push((image, count.saturating_mul(*alike), todo.clone()));
                     }
                 }
                 Some(Node::Dir(dir)) => {
@@ -218,15 +229,27 @@ impl State {
         Ok(self.dir(self.find(dir)?)?.cached())
     }
 
-    /// Equal where the disks are, whatever their inodes are numbered. A settled file is known by
-    /// its verdict.
-    pub(crate) fn key(&self, verdict: &dyn Fn(&Content) -> u128) -> u128 {
+    /// What has had a name that is not temporary since its directory was synced. Nothing else is
+    /// ever read: a process knows its own temporary files by what it wrote, and removes those that
+    /// it finds.
+    fn with_lasting_names(&self) -> BTreeSet<Ino> {
+        let names = self.nodes.values().filter_map(|node| match node {
+            Node::Dir(dir) => Some(dir.all()),
+            Node::File(_) => None,
+        });
+        let lasting = names.flatten().filter(|(_, name, _)| !is_temp(name));
+        lasting.filter_map(|(_, _, ino)| ino).collect()
+    }
+
+    /// Equal where the disks are, whatever their inodes are numbered.
+    pub(crate) fn key(&self, known: Known<'_>) -> u128 {
+        let lasting = self.with_lasting_names();
         let mut numbers = BTreeMap::from([(ROOT, 0)]);
         let mut todo = VecDeque::from([ROOT]);
         let mut parts: Vec<u128> = Vec::new();
         while let Some(ino) = todo.pop_front() {
             match self.nodes.get(&ino) {
-                Some(Node::File(file)) => parts.push(file.key(verdict)),
+                Some(Node::File(file)) => parts.push(known(file, !lasting.contains(&ino))),
                 Some(Node::Dir(dir)) => {
                     let mut names = Vec::new();
                     for (kind, name, ino) in dir.all() {
@@ -246,4 +269,9 @@ impl State {
         }
         hash128(&parts)
     }
+}
+
+/// Whether a process that finds the name does no more than remove it.
+pub(crate) fn is_temp(name: &OsStr) -> bool {
+    name.to_string_lossy().contains(".temp-")
 }

@@ -27,7 +27,8 @@ pub struct Report {
     pub images: u64,
     /// Those that recovery, or what is checked of it, can tell apart: each was run once.
     pub distinct: u64,
-    /// What a power cut may leave of the unsettled files: each was put before the reader.
+    /// What a power cut may leave of the unsettled files that may be read: each was put before the
+    /// reader, those of a slot file part by part.
     pub contents: u64,
     /// Pairs of a disk with its cache and of what was known then.
     pub crash_points: u64,

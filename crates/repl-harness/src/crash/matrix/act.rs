@@ -9,9 +9,10 @@ use repl_checkpoint::{
 };
 use repl_core::{Incarnation, LogId, ShardId, SnapshotEntry};
 
-use super::{AnyStore, Kind, Outcome, Subject};
+use super::{AnyStore, Outcome, Subject};
 use crate::crash::disk::{Call, SimDisk};
 use crate::crash::fault::How;
+use crate::crash::protocol::Store;
 use crate::crash::protocol::{DIR, STORE};
 
 pub(super) const SHARD: ShardId = ShardId(1);
@@ -46,7 +47,7 @@ pub(super) struct Done {
 }
 
 impl Act {
-    pub(super) fn of(kind: Kind) -> &'static [Act] {
+    pub(super) fn of(kind: Store) -> &'static [Act] {
         const ALL: &[Act] = &[
             Act::Create,
             Act::Open,
@@ -61,8 +62,8 @@ impl Act {
         ];
         match kind {
             // Its files are as long as what is saved.
-            Kind::Files => &ALL[..8],
-            Kind::Slots => ALL,
+            Store::Files => &ALL[..8],
+            Store::Slots => ALL,
         }
     }
 
@@ -99,8 +100,8 @@ impl Act {
         }
         drop(store);
         let temp = match subject.kind {
-            Kind::Files => "00000000000000000009.checkpoint.temp-1-0",
-            Kind::Slots => "marks.slots.temp-1-0",
+            Store::Files => "00000000000000000009.checkpoint.temp-1-0",
+            Store::Slots => "marks.slots.temp-1-0",
         };
         if self == Act::Open {
             let put = disk.put(&Path::new(DIR).join(temp), b"half");

@@ -100,7 +100,7 @@ impl<'a> Check<'a> {
     fn everywhere(&mut self, disk: &SimDisk, possible: &[u64]) -> Result<(), String> {
         self.found(&disk.after_process_death(), possible)
             .map_err(|what| format!("after the process died: {what}"))?;
-        let some = |file: &FileNode| {
+        let some = |file: &FileNode, _: bool| {
             let contents = file.some_after_power_cut().into_iter().map(|content| (content, 1));
             Arc::new(contents.collect())
         };

@@ -1,10 +1,11 @@
 //! What is to come of every call that fails: the table.
 
+use super::Outcome;
 use super::act::Act;
-use super::{Kind, Outcome};
 use crate::crash::disk::Call;
 use crate::crash::fault::How;
 use crate::crash::protocol::DIR;
+use crate::crash::protocol::Store;
 
 const EINTR: How = How::Errno(4);
 const EIO: How = How::Errno(5);
@@ -68,7 +69,7 @@ enum On {
 struct Row {
     during: &'static [During],
     /// Of one kind of store alone.
-    kind: Option<Kind>,
+    kind: Option<Store>,
     verb: &'static str,
     on: On,
     ways: &'static [How],
@@ -93,7 +94,7 @@ const fn row(
 }
 
 impl Row {
-    const fn of(self, kind: Kind) -> Row {
+    const fn of(self, kind: Store) -> Row {
         Row { kind: Some(kind), ..self }
     }
 
@@ -103,9 +104,9 @@ impl Row {
 }
 
 use During::{Creating, Failing, FallingBack, Opening};
-use Kind::{Files, Slots};
 use On::{Above, Any, Newest, Older, Own};
 use Outcome::{Damaged, FellBack, Ignored, InDoubt, NotLoaded, NotOpened, NotSaved, Refused};
+use Store::{Files, Slots};
 
 const NOT_SYNCED: Outcome = NotOpened("sync the directory");
 const NOT_LOCKED: Option<Outcome> = Some(NotOpened("lock"));
@@ -171,7 +172,7 @@ pub(super) const ROWS: usize = TABLE.len();
 
 /// What is to be tried at a call, with the number of its row: the way, whether for good, and what
 /// is to come of it.
-pub(super) fn cases(kind: Kind, act: Act, call: &Call) -> Vec<(usize, How, bool, Outcome)> {
+pub(super) fn cases(kind: Store, act: Act, call: &Call) -> Vec<(usize, How, bool, Outcome)> {
     let meets = |row: &Row| {
         row.verb == call.verb
             && row.kind.is_none_or(|of| of == kind)

@@ -1,24 +1,23 @@
 //! The matrix finds out who does something else with a call that fails.
 
-use std::path::Path;
+use repl_checkpoint::OpenStoreError;
 
-use repl_checkpoint::{CheckpointStore, FileStore, OpenStoreError};
-
-use super::{AnyStore, Kind, Run, Subject};
+use super::{AnyStore, Run, Subject};
 use crate::crash::disk::SimDisk;
-use crate::crash::protocol::{DIR, STORE};
-use crate::crash::sabotage::{Sabotage, WrongDisk, WrongStore};
+use crate::crash::protocol::{Protocol, Store};
+use crate::crash::sabotage::{Sabotage, WrongStore};
+use crate::crash::watched::{Notes, Watched};
 
 /// Whether some case fails that names all of this, and says all of that.
 fn finds_out(wrong: Sabotage, names: &[&str], says: &str) {
     let open = |disk: &SimDisk| -> Result<AnyStore, OpenStoreError> {
-        let dir = Path::new(DIR);
-        let disk = WrongDisk::new(disk.clone(), wrong, dir);
-        let store: Box<dyn CheckpointStore> = Box::new(FileStore::open_on(disk, dir, STORE)?);
-        Ok(Box::new(WrongStore::new(store, wrong)))
+        let protocol = Protocol { store: Store::Files, wrong: Some(wrong) };
+        let store = protocol.open(disk)?;
+        let watched = Watched { store, disk: disk.clone(), notes: Notes::default() };
+        Ok(Box::new(WrongStore::new(watched, protocol, wrong)))
     };
     let mut run = Run::default();
-    run.all(&Subject { kind: Kind::Files, open: &open });
+    run.all(&Subject { kind: Store::Files, open: &open });
     let found = run.failing.iter().any(|failing| {
         names.iter().all(|name| failing.case.contains(name)) && failing.what.contains(says)
     });

@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use repl_checkpoint::{Disk, Kind};
 
 use super::Sabotage;
-use crate::crash::disk::{SimDir, SimDisk, SimFile, SimLock};
+use super::slots::{InSlots, read_wrong_slots};
+use crate::crash::disk::{SimDir, SimDisk, SimFile, SimLock, is_temp};
+use crate::crash::protocol::{is_kept, slot_file};
 
 /// A disk that passes calls on, but for one wrong.
 pub(crate) struct WrongDisk {
@@ -26,6 +28,7 @@ struct Later {
     dir: Option<SimDir>,
     /// Where the bytes of an overwritten file go next.
     offset: u64,
+    slots: InSlots,
 }
 
 impl WrongDisk {
@@ -54,23 +57,49 @@ impl WrongDisk {
 
     fn newest(&self) -> io::Result<Option<PathBuf>> {
         let names = self.disk.list(&self.dir)?;
-        let newest = names.iter().filter(|name| is_checkpoint(name)).max();
+        let newest = names.iter().filter(|name| is_kept(&self.dir.join(name))).max();
         Ok(newest.map(|name| self.dir.join(name)))
     }
 
     fn remove_all(&self) -> io::Result<()> {
         let names = self.disk.list(&self.dir)?;
-        let old = names.iter().filter(|name| is_checkpoint(name));
-        old.into_iter().try_for_each(|name| self.disk.remove(&self.dir.join(name)))
+        let paths = names.iter().map(|name| self.dir.join(name));
+        paths.filter(|path| is_kept(path)).try_for_each(|path| self.disk.remove(&path))
     }
-}
 
-fn is_checkpoint(name: &OsString) -> bool {
-    name.to_string_lossy().ends_with(".checkpoint")
-}
+    /// Under its final name; what is there makes room.
+    fn create_final(&self, temp: &Path) -> io::Result<SimFile> {
+        let path = Self::final_name(temp);
+        match self.disk.create_new(&path) {
+            Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {
+                self.disk.remove(&path)?;
+                self.disk.create_new(&path)
+            }
+            created => created,
+        }
+    }
 
-fn is_temp(path: &Path) -> bool {
-    path.to_string_lossy().contains(".temp-")
+    /// The slot file that was found, to be written in place; `None` where there is none.
+    fn open_found(&self) -> io::Result<Option<SimFile>> {
+        let Ok(file) = self.disk.open_write(&slot_file()) else {
+            return Ok(None);
+        };
+        self.later().slots.found(&self.disk.read(&slot_file())?);
+        Ok(Some(file))
+    }
+
+    fn taken(&self, bytes: &[u8], result: io::Result<usize>) -> io::Result<usize> {
+        match result {
+            Ok(_) if self.is(Sabotage::IgnoreShortWrite) => Ok(bytes.len()),
+            Err(err)
+                if self.is(Sabotage::IgnoreFullDisk)
+                    && err.kind() == io::ErrorKind::StorageFull =>
+            {
+                Ok(bytes.len())
+            }
+            result => result,
+        }
+    }
 }
 
 impl Disk for WrongDisk {
@@ -87,6 +116,13 @@ impl Disk for WrongDisk {
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<OsString>> {
+        if self.is(Sabotage::TempAdopted) && dir == self.dir {
+            let names = self.disk.list(dir)?;
+            let temps = names.iter().filter(|name| is_temp(name)).map(|name| dir.join(name));
+            temps
+                .into_iter()
+                .try_for_each(|temp| self.disk.rename(&temp, &Self::final_name(&temp)))?;
+        }
         self.disk.list(dir)
     }
 
@@ -95,13 +131,19 @@ impl Disk for WrongDisk {
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.disk.read(path)
+        let bytes = self.disk.read(path)?;
+        Ok(if path == slot_file() { read_wrong_slots(self.wrong, &bytes) } else { bytes })
     }
 
     fn create_new(&self, path: &Path) -> io::Result<SimFile> {
         self.catch_up()?;
+        self.later().slots = InSlots::default();
         match self.wrong {
-            Sabotage::NoTempFile => self.disk.create_new(&Self::final_name(path)),
+            Sabotage::NoTempFile => self.create_final(path),
+            Sabotage::FoundInPlace => match self.open_found()? {
+                Some(file) => Ok(file),
+                None => self.disk.create_new(path),
+            },
             Sabotage::OneTempName => match self.disk.create_new(&self.dir.join("temporary")) {
                 Err(_) => Err(io::ErrorKind::PermissionDenied.into()),
                 created => created,
@@ -132,16 +174,19 @@ impl Disk for WrongDisk {
             self.later().offset += taken as u64;
             return Ok(taken);
         }
-        match self.disk.write(file, bytes) {
-            Ok(_) if self.is(Sabotage::IgnoreShortWrite) => Ok(bytes.len()),
-            Err(err)
-                if self.is(Sabotage::IgnoreFullDisk)
-                    && err.kind() == io::ErrorKind::StorageFull =>
-            {
-                Ok(bytes.len())
-            }
-            result => result,
+        let to = self.later().slots.of_new_file(bytes.len());
+        if let Some((at, length)) = to {
+            let taken = match at {
+                Some(at) => self.disk.write_at(file, at, bytes)?,
+                None => length,
+            };
+            self.later().slots.written += taken;
+            return Ok(taken);
         }
+        let result = self.disk.write(file, bytes);
+        let taken = self.taken(bytes, result)?;
+        self.later().slots.written += taken;
+        Ok(taken)
     }
 
     fn sync_file(&self, file: &SimFile) -> io::Result<()> {
@@ -159,15 +204,30 @@ impl Disk for WrongDisk {
     }
 
     fn write_at(&self, file: &SimFile, offset: u64, bytes: &[u8]) -> io::Result<usize> {
-        self.disk.write_at(file, offset, bytes)
+        let offset = self.later().slots.in_place(self.wrong, offset);
+        if self.is(Sabotage::RestLeft) {
+            let length = bytes.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
+            let taken = self.disk.write_at(file, offset, &bytes[..length])?;
+            return Ok(if taken == length { bytes.len() } else { taken });
+        }
+        self.taken(bytes, self.disk.write_at(file, offset, bytes))
     }
 
     fn sync_data(&self, file: &SimFile) -> io::Result<()> {
-        self.disk.sync_data(file)
+        let synced = match self.wrong {
+            Sabotage::NoDataSync => Ok(()),
+            Sabotage::RetryDataSync => {
+                self.disk.sync_data(file).or_else(|_| self.disk.sync_data(file))
+            }
+            _ => self.disk.sync_data(file),
+        };
+        self.later().slots.turn += 1;
+        if self.is(Sabotage::IgnoreDataSync) { Ok(()) } else { synced }
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        if self.is(Sabotage::NoTempFile) || self.is(Sabotage::InPlace) {
+        let in_place = self.is(Sabotage::NoTempFile) || self.is(Sabotage::InPlace);
+        if in_place || self.later().slots.is_found() {
             return Ok(());
         }
         let one = self.dir.join("temporary");
@@ -194,7 +254,7 @@ impl Disk for WrongDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let kept = match self.wrong {
-            Sabotage::NoTempCleanup => is_temp(path),
+            Sabotage::NoTempCleanup => is_temp(path.as_os_str()),
             Sabotage::InPlace => true,
             _ => false,
         };

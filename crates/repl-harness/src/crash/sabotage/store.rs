@@ -6,18 +6,30 @@ use repl_checkpoint::{
 };
 
 use super::{Sabotage, read_wrong, write_wrong};
+use crate::crash::protocol::Protocol;
+use crate::crash::watched::Watched;
 
 /// A store that passes on what it is given and gives, but for one wrong.
-pub(crate) struct WrongStore<S> {
-    store: S,
+pub(crate) struct WrongStore {
+    store: Watched,
+    protocol: Protocol,
     wrong: Sabotage,
     /// The generation that the last save was given.
     last: Generation,
 }
 
-impl<S: CheckpointStore> WrongStore<S> {
-    pub(crate) fn new(store: S, wrong: Sabotage) -> Self {
-        WrongStore { store, wrong, last: 0 }
+impl WrongStore {
+    pub(crate) fn new(store: Watched, protocol: Protocol, wrong: Sabotage) -> Self {
+        WrongStore { store, protocol, wrong, last: 0 }
+    }
+
+    /// Whether a save that failed in doubt is told as not saved.
+    fn hides(&self, act: &str) -> bool {
+        match self.wrong {
+            Sabotage::DoubtHidden => true,
+            Sabotage::WriteNotSaved => act.starts_with("write"),
+            _ => false,
+        }
     }
 
     /// The same checkpoint under another number.
@@ -29,7 +41,7 @@ impl<S: CheckpointStore> WrongStore<S> {
     }
 }
 
-impl<S: CheckpointStore> CheckpointStore for WrongStore<S> {
+impl CheckpointStore for WrongStore {
     fn store_id(&self) -> StoreId {
         self.store.store_id()
     }
@@ -68,12 +80,19 @@ impl<S: CheckpointStore> CheckpointStore for WrongStore<S> {
             _ => self.store.save(Save { generation, confirmed, bytes: &wrong }),
         };
         match saved {
-            Err(SaveError::InDoubt { act, path, source })
-                if self.wrong == Sabotage::DoubtHidden =>
-            {
+            Err(SaveError::InDoubt { act, path, source }) if self.hides(act) => {
+                self.store.open_again(self.protocol);
                 Err(SaveError::NotSaved { act, path, source })
             }
             other => other,
+        }
+    }
+
+    fn left_by_an_unfinished_save(&self) -> usize {
+        match self.wrong {
+            Sabotage::NonePassedOver => 0,
+            Sabotage::TwoPassedOver => 2,
+            _ => self.store.left_by_an_unfinished_save(),
         }
     }
 }
