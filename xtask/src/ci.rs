@@ -6,6 +6,7 @@ use crate::command::{Done, Program, cargo};
 use crate::crash;
 use crate::fuzz;
 use crate::links;
+use crate::shutdown;
 use crate::stress;
 
 /// What to check.
@@ -44,6 +45,7 @@ const STEPS: &[Step] = &[
     step("stress", "the four-thread stress suite", stress),
     step("crash", "every crash of a store, and wrong protocols that must be caught", crash),
     step("fuzz", "every fuzz target for a while, from the committed corpus", fuzz),
+    step("shutdown", "real filesystems, shut down under running stores", shut_down),
     step("benches", "the benches build", benches),
     step("follower", "the main command of the README", follower),
 ];
@@ -182,6 +184,10 @@ fn fuzz(skipped: &mut Skipped) -> Done {
         return Ok(());
     }
     fuzz::run(&fuzz::Args::for_ci())
+}
+
+fn shut_down(skipped: &mut Skipped) -> Done {
+    tests(shutdown::program(), skipped)
 }
 
 fn benches(_: &mut Skipped) -> Done {

@@ -7,6 +7,7 @@ mod command;
 mod crash;
 mod fuzz;
 mod links;
+mod shutdown;
 mod stress;
 
 use std::process::ExitCode;
@@ -30,6 +31,11 @@ enum Task {
     Crash(crash::Args),
     /// The fuzz targets, one after another; needs cargo-fuzz and a nightly toolchain
     Fuzz(fuzz::Args),
+    /// Real filesystems, shut down under running stores; needs root
+    Shutdown(shutdown::Args),
+    /// A process that saves until its filesystem is gone
+    #[command(hide = true)]
+    ShutdownWriter(shutdown::WriterArgs),
     /// The benches; writes docs/benchmarks.md and docs/plots
     Bench(bench::Args),
     /// Licences, sources and banned crates of all dependencies; needs cargo-deny
@@ -42,6 +48,8 @@ fn main() -> ExitCode {
         Task::Stress(args) => stress::run(&args),
         Task::Crash(args) => crash::run(&args),
         Task::Fuzz(args) => fuzz::run(&args),
+        Task::Shutdown(args) => shutdown::run(&args),
+        Task::ShutdownWriter(args) => shutdown::write(&args),
         Task::Bench(args) => bench::run(&args),
         Task::Deny => command::cargo("deny", &["check", "bans", "licenses", "sources"]).run(),
     };

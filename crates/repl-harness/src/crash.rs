@@ -24,10 +24,13 @@ mod protocol;
 mod random;
 mod reader;
 mod sabotage;
+pub mod shutdown;
 mod suite;
 mod watched;
 
-pub use self::disk::{Call, SimDir, SimDisk, SimFile, SimLock};
+pub use self::disk::{
+    Call, Entry, Left, NotLeft, SimDir, SimDisk, SimFile, SimLock, Tree, tree_below,
+};
 pub use self::explore::{Config, Progress, Report, explore};
 pub use self::fault::{Fault, How};
 pub use self::invariant::{Invariant, Violation};

@@ -8,6 +8,7 @@ mod injected;
 mod kernel_calls;
 mod no_right;
 mod no_room;
+mod shut_down;
 mod trace;
 
 use std::path::{Path, PathBuf};

@@ -4,6 +4,7 @@ mod calls;
 mod content;
 mod dir;
 mod file;
+mod left;
 mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(crate) use self::content::{Content, hash_bytes, hash128};
 pub(crate) use self::dir::Ino;
 pub(crate) use self::file::{FileNode, SECTOR};
+pub use self::left::{Entry, Left, NotLeft, Tree, tree_below};
 pub(crate) use self::state::{State, is_temp};
 use super::fault::{Fault, How};
 

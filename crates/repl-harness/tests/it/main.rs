@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod crash_disk;
+mod crash_left;
 mod crash_matrix;
+mod crash_shutdown;
 mod crash_suite;
 mod honest;
 mod planted;

@@ -22,6 +22,20 @@ struct Change {
     lost: bool,
 }
 
+impl Change {
+    /// To each set of names those that it makes of it, done or by half.
+    fn spread(&self, found: &mut BTreeSet<Names>) {
+        for before in found.clone() {
+            let mut after = before;
+            // The new name is there before the old one is gone.
+            for name in &self.names {
+                set(&mut after, name);
+                found.insert(after.clone());
+            }
+        }
+    }
+}
+
 /// Subsets of more changes than this are not all enumerated.
 pub(crate) const MOST_PENDING: usize = 12;
 
@@ -94,16 +108,32 @@ impl DirNode {
         }
         let mut found = BTreeSet::from([self.durable.clone()]);
         for change in &self.pending {
-            for before in found.clone() {
-                let mut after = before;
-                // The new name is there before the old one is gone.
-                for name in &change.names {
-                    set(&mut after, name);
-                    found.insert(after.clone());
-                }
-            }
+            change.spread(&mut found);
         }
         Some(found)
+    }
+
+    /// Those of them that hold just these names. However many changes are pending: a choice that
+    /// leaves a name wrong which no later change touches is given up at once.
+    pub(crate) fn left_as(&self, wanted: &BTreeSet<&OsStr>) -> BTreeSet<Names> {
+        let fits = |names: &Names, name: &OsStr| names.contains_key(name) == wanted.contains(name);
+        let mut last_touched: BTreeMap<&OsStr, usize> = BTreeMap::new();
+        for (i, change) in self.pending.iter().enumerate() {
+            last_touched.extend(change.names.iter().map(|(name, _)| (name.as_os_str(), i)));
+        }
+        let all = self.durable.keys().map(OsString::as_os_str).chain(wanted.iter().copied());
+        let mut untouched = all.filter(|name| !last_touched.contains_key(name));
+        if !untouched.all(|name| fits(&self.durable, name)) {
+            return BTreeSet::new();
+        }
+        let mut found = BTreeSet::from([self.durable.clone()]);
+        for (i, change) in self.pending.iter().enumerate() {
+            change.spread(&mut found);
+            let settled = change.names.iter().map(|(name, _)| name.as_os_str());
+            let settled: Vec<&OsStr> = settled.filter(|name| last_touched[name] == i).collect();
+            found.retain(|names| settled.iter().all(|name| fits(names, name)));
+        }
+        found
     }
 
     /// All names with what they stand for, in the order in which they count for equality.

@@ -5,6 +5,7 @@ mod left;
 use std::collections::BTreeMap;
 
 use super::content::{Content, hash128};
+use super::left::NotInFile;
 
 /// What a device writes whole, or not, or as garbage, where nobody says otherwise.
 pub(crate) const SECTOR: usize = 512;
@@ -47,6 +48,10 @@ impl FileNode {
 
     pub(crate) fn is_settled(&self) -> bool {
         self.unsettled.is_empty() && self.reach == self.durable.len() && self.durable == self.cached
+    }
+
+    pub(crate) fn durable(&self) -> &Content {
+        &self.durable
     }
 
     pub(crate) fn cached(&self) -> &Content {
@@ -145,7 +150,7 @@ impl FileNode {
     /// and each of them apart from all others, but of a new file the first one alone.
     pub(crate) fn some_after_power_cut(&self) -> Vec<Content> {
         let (low, high) = (self.durable.len(), self.reach);
-        let sectors: Vec<_> = (0..high.div_ceil(SECTOR)).map(|k| self.options(k)).collect();
+        let sectors: Vec<_> = (0..high.div_ceil(self.sector)).map(|k| self.options(k)).collect();
         let last = |options: &Vec<Vec<u8>>| options.len() - 1;
         let mut found: BTreeMap<u128, Content> = BTreeMap::new();
         // Old, garbage and, last of all, what was written last.
@@ -167,6 +172,26 @@ impl FileNode {
             }
         }
         found.into_values().collect()
+    }
+
+    /// Whether a power cut may leave just these bytes, and in how many sectors as garbage.
+    pub(crate) fn may_leave(&self, bytes: &[u8]) -> Result<u64, NotInFile> {
+        let (length, durable, reach) = (bytes.len(), self.durable.len(), self.reach);
+        let unchanged = length == durable;
+        let changed = durable != reach && (length == 0 || (durable..=reach).contains(&length));
+        if !unchanged && !changed {
+            return Err(NotInFile::Length { length, durable, reach });
+        }
+        let mut garbage = 0;
+        for (k, found) in bytes.chunks(self.sector).enumerate() {
+            let is = |content: &[u8]| content[..found.len()] == *found;
+            if is(&sector(self.durable.bytes(), k, self.sector)) {
+                continue;
+            }
+            let unsettled = self.unsettled.get(&k).ok_or(NotInFile::Sector(k))?;
+            garbage += u64::from(!unsettled.versions.iter().any(|version| is(version.bytes())));
+        }
+        Ok(garbage)
     }
 
     /// The durable length; where another is pending also those between and 0: every multiple of a

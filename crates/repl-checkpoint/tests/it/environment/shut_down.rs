@@ -1,0 +1,38 @@
+//! A filesystem that shuts itself down, and a directory sync that says that all is well.
+
+use std::fs;
+
+use repl_checkpoint::{Disk, OsDisk};
+
+use super::{Mount, done, text};
+use crate::support::skipped;
+
+#[test]
+fn a_directory_sync_on_xfs_that_was_shut_down_is_not_believed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (image, at) = (dir.path().join("image"), dir.path().join("mounted"));
+    fs::create_dir(&at).unwrap();
+    fs::File::create(&image).unwrap().set_len(300 << 20).unwrap();
+    if !done("mkfs.xfs", &["-q", text(&image)]) {
+        return skipped("no mkfs.xfs");
+    }
+    let options = ["-t", "xfs", "-o", "loop", text(&image)];
+    let Some(mount) = Mount::new(&options, &at) else {
+        return skipped("no mount of XFS: not root, or not allowed here");
+    };
+    let (temp, path) = (at.join("temp"), at.join("file"));
+    fs::write(&temp, "new").unwrap();
+    let open_dir = OsDisk.open_dir(&at).unwrap();
+    OsDisk.sync_dir(&open_dir).unwrap();
+    OsDisk.rename(&temp, &path).unwrap();
+    // The ioctl GOINGDOWN, with nothing flushed.
+    let shut_down = "import fcntl, os, sys
+fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587D, bytes([2, 0, 0, 0]))";
+    if !done("python3", &["-c", shut_down, text(&at)]) {
+        return skipped("no python3");
+    }
+    OsDisk.sync_dir(&open_dir).unwrap_err();
+    drop((open_dir, mount));
+    let _mount = Mount::new(&options, &at).unwrap();
+    assert!(!path.exists() && temp.exists(), "the rename is lost");
+}

@@ -1,0 +1,133 @@
+//! The followers that share a filesystem: one directory, format and number of shards each.
+
+use std::path::Path;
+
+use repl_checkpoint::{
+    BincodeCodec, CheckpointStore, Disk, FileStore, JsonCodec, OnCorrupt, OpenStoreError,
+    Recovered, SlotStore, StoreId, recover,
+};
+use repl_core::ShardId;
+
+use super::super::protocol::Refused;
+
+/// Which store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// [`FileStore`]
+    Files,
+    /// [`SlotStore`]
+    Slots,
+}
+
+/// Which codec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Format {
+    /// [`JsonCodec`]
+    Json,
+    /// [`BincodeCodec`]
+    Bincode,
+}
+
+/// One follower.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Follower {
+    /// Its store.
+    pub kind: Kind,
+    /// Its codec.
+    pub format: Format,
+    /// How many shards it has.
+    pub shards: usize,
+}
+
+/// From less than a sector to some forty pages.
+const SHARDS: [usize; 4] = [1, 30, 300, 3000];
+
+impl Follower {
+    /// All followers of one kind of store.
+    pub fn all(kind: Kind) -> Vec<Follower> {
+        let of = |format| SHARDS.map(|shards| Follower { kind, format, shards });
+        let pairs = of(Format::Json).into_iter().zip(of(Format::Bincode));
+        pairs.flat_map(|(json, bincode)| [json, bincode]).collect()
+    }
+
+    /// The one whose directory is named so.
+    pub fn named(name: &str) -> Option<Follower> {
+        let all = [Kind::Files, Kind::Slots].into_iter().flat_map(Follower::all);
+        all.into_iter().find(|follower| follower.name() == name)
+    }
+
+    /// The name of its directory.
+    pub fn name(self) -> String {
+        format!("{:?}-{:?}-{}", self.kind, self.format, self.shards).to_lowercase()
+    }
+
+    /// The shards, by long numbers, so that few of them fill a sector.
+    pub(super) fn ids(self) -> Vec<ShardId> {
+        (1..=self.shards as u64).map(|i| ShardId(u64::MAX / 2 + i)).collect()
+    }
+
+    pub(super) fn open(
+        self,
+        disk: impl Disk + 'static,
+        dir: &Path,
+    ) -> Result<Box<dyn CheckpointStore>, OpenStoreError> {
+        let id = StoreId(0x00c0_ffee);
+        Ok(match self.kind {
+            Kind::Files => Box::new(FileStore::open_on(disk, dir, id)?),
+            Kind::Slots => Box::new(SlotStore::open_on(disk, dir, id)?),
+        })
+    }
+
+    pub(super) fn recover(
+        self,
+        store: impl CheckpointStore + 'static,
+    ) -> Result<Recovered, Refused> {
+        Ok(match self.format {
+            Format::Json => recover(store, JsonCodec, &self.ids(), OnCorrupt::Fail)?,
+            Format::Bincode => recover(store, BincodeCodec, &self.ids(), OnCorrupt::Fail)?,
+        })
+    }
+}
+
+/// The mark of one of a follower's shards where all bear the same stamp: it rises with the stamp,
+/// and no other stamp gives it.
+pub(super) fn mark(stamp: u64, shard: usize) -> u64 {
+    stamp * factor(shard)
+}
+
+/// The stamp that all marks bear; an error that names one that does not.
+pub(super) fn stamp(marks: impl Iterator<Item = u64>) -> Result<u64, String> {
+    let mut marks = marks.enumerate().peekable();
+    let stamp = marks.peek().map_or(0, |(shard, mark)| mark / factor(*shard));
+    match marks.find(|(shard, found)| *found != mark(stamp, *shard)) {
+        None => Ok(stamp),
+        Some((shard, found)) => {
+            Err(format!("shard {shard} has mark {found}, which does not bear stamp {stamp}"))
+        }
+    }
+}
+
+/// Different for neighbours, and long, so that a torn checkpoint mixes different digits.
+fn factor(shard: usize) -> u64 {
+    1 + (shard as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) % (1 << 30)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_of_two_saves_bear_no_stamp() {
+        let marks = |of: u64| (0..30).map(move |shard| mark(of, shard));
+        assert_eq!(stamp(marks(7)), Ok(7));
+        assert_eq!(stamp(marks(0)), Ok(0));
+        assert!(stamp(marks(7).take(29).chain(marks(8).skip(29))).is_err());
+    }
+
+    #[test]
+    fn a_follower_is_known_by_the_name_of_its_directory() {
+        for follower in Follower::all(Kind::Slots) {
+            assert_eq!(Follower::named(&follower.name()), Some(follower));
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Real filesystems that are shut down under running stores.
+
+mod lane;
+mod machine;
+mod report;
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use repl_harness::crash::shutdown::{self, Follower, Kind, Wrong};
+
+use self::lane::{Figures, Lane};
+use self::machine::{Fallible, Fs, kernel_knows, lacking, leftovers, run as run_program};
+use self::report::Report;
+use crate::command::{Done, cargo, root};
+
+/// How often.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Shutdowns of each store on each filesystem
+    #[arg(long, default_value_t = 100)]
+    cycles: u64,
+    /// 2000 of each
+    #[arg(long)]
+    soak: bool,
+    /// Decides who saves and when the shutdown comes; from the clock unless given
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Run in a mount namespace of its own: the name of this run
+    #[arg(long, hide = true)]
+    inside: Option<String>,
+}
+
+/// What a writer process is to do.
+#[derive(clap::Args)]
+pub(crate) struct WriterArgs {
+    root: PathBuf,
+    follower: String,
+    first: u64,
+    end: u64,
+    #[arg(long)]
+    wrong: Option<String>,
+}
+
+/// Each wrong is to be caught within so many cycles.
+const TRIAL: u64 = 30;
+
+const TRIALS: [(Wrong, Kind, Fs); 6] = [
+    (Wrong::NoFileSync, Kind::Files, Fs::Ext4),
+    (Wrong::NoFileSync, Kind::Files, Fs::Xfs),
+    (Wrong::NoDirSync, Kind::Files, Fs::Ext4),
+    (Wrong::NoDataSync, Kind::Slots, Fs::Ext4),
+    (Wrong::NoDataSync, Kind::Slots, Fs::Xfs),
+    (Wrong::Liar, Kind::Slots, Fs::Ext4),
+];
+
+/// The step of `cargo xtask ci`: built with optimization, as the crash suite is.
+pub(crate) fn program() -> crate::command::Program {
+    again(&[])
+}
+
+fn again(arguments: &[String]) -> crate::command::Program {
+    let mut all = vec!["--locked", "--quiet", "--release", "--package", "xtask", "--", "shutdown"];
+    all.extend(arguments.iter().map(String::as_str));
+    cargo("run", &all)
+}
+
+impl Args {
+    fn arguments(&self, seed: u64) -> Vec<String> {
+        let cycles = if self.soak { 2000 } else { self.cycles };
+        let mut arguments: Vec<String> =
+            ["--cycles", &cycles.to_string(), "--seed", &seed.to_string()]
+                .map(str::to_owned)
+                .into();
+        arguments.extend(self.json.then(|| "--json".to_owned()));
+        arguments
+    }
+}
+
+/// Runs it where this machine can.
+pub(crate) fn run(args: &Args) -> Done {
+    if let Some(why) = lacking() {
+        println!("skipped: shutdown: {why}");
+        return Ok(());
+    }
+    let from_clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |d| d.as_secs());
+    let seed = args.seed.unwrap_or_else(from_clock);
+    if cfg!(debug_assertions) {
+        return again(&args.arguments(seed)).run();
+    }
+    let done = match &args.inside {
+        Some(name) => inside(args, name, seed),
+        None => outside(&args.arguments(seed)),
+    };
+    done.map_err(|err| -> Box<dyn Error> { err })
+}
+
+/// Runs it in a mount namespace of its own: the kernel unmounts all that is mounted there when the
+/// last process in it ends, however that ends. The images are in memory and go with it.
+fn outside(arguments: &[String]) -> Fallible<()> {
+    let name = format!("repl-shutdown-{}", std::process::id());
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "--"]).arg(std::env::current_exe()?);
+    let status = command.arg("shutdown").args(arguments).args(["--inside", &name]).status()?;
+    let end = Instant::now() + Duration::from_secs(5);
+    let mut left = leftovers(&name)?;
+    while !left.is_empty() && Instant::now() < end {
+        thread::sleep(Duration::from_millis(100));
+        left = leftovers(&name)?;
+    }
+    if !left.is_empty() {
+        return Err(format!("left behind: {}", left.join("; ")).into());
+    }
+    if status.success() { Ok(()) } else { Err(format!("shutdown: {status}").into()) }
+}
+
+/// The process that saves.
+pub(crate) fn write(args: &WriterArgs) -> Done {
+    let follower = Follower::named(&args.follower).ok_or("no such follower")?;
+    let wrong = args.wrong.as_deref().and_then(Wrong::named);
+    let out = std::io::stdout();
+    Ok(shutdown::write(&args.root, follower, wrong, args.first..args.end, out)?)
+}
+
+fn inside(args: &Args, name: &str, seed: u64) -> Fallible<()> {
+    let folder = root().join("target").join("shutdown");
+    std::fs::create_dir_all(&folder)?;
+    run_program("mount", &["-t", "tmpfs", name, &folder.to_string_lossy()])?;
+    let report = run_all(args, &folder, name, seed);
+    run_program("umount", &[&folder.to_string_lossy()])?;
+    let report = report?;
+    if args.json {
+        println!("{}", report.as_json());
+    } else {
+        report.print();
+    }
+    if report.passed() {
+        Ok(())
+    } else {
+        Err("a promise is broken, an outcome not simulated, or a wrong protocol not caught".into())
+    }
+}
+
+fn run_all(args: &Args, folder: &Path, name: &str, seed: u64) -> Fallible<Report> {
+    let known: Vec<Fs> = Fs::ALL.into_iter().filter(|fs| kernel_knows(*fs)).collect();
+    for fs in Fs::ALL.into_iter().filter(|fs| !known.contains(fs)) {
+        println!("skipped: shutdown: this kernel has no {}", fs.name());
+    }
+    let stores = |fs: &Fs| [Kind::Files, Kind::Slots].map(|kind| (*fs, kind));
+    let cycles = args.cycles;
+    let lane = |(fs, kind)| Lane { fs, kind, wrong: None, cycles };
+    let lanes: Vec<Lane> = known.iter().flat_map(stores).map(lane).collect();
+    let trial = |(wrong, kind, fs)| Lane { fs, kind, wrong: Some(wrong), cycles: TRIAL };
+    let trials: Vec<Lane> =
+        TRIALS.map(trial).into_iter().filter(|l| known.contains(&l.fs)).collect();
+    let bar = ProgressBar::new(cycles * lanes.len() as u64);
+    bar.set_style(ProgressStyle::with_template("{wide_bar} {pos} of {len} {msg}")?);
+    bar.set_message("shutdowns");
+    let right = side_by_side(&lanes, folder, name, seed, || bar.inc(1))?;
+    bar.set_message("wrong protocols");
+    let wrong = side_by_side(&trials, folder, name, seed, || ())?;
+    bar.finish_and_clear();
+    Ok(Report { seed, right, wrong })
+}
+
+fn side_by_side(
+    lanes: &[Lane],
+    folder: &Path,
+    name: &str,
+    seed: u64,
+    on_cycle: impl Fn() + Sync,
+) -> Fallible<Vec<(Lane, Figures)>> {
+    let run = |lane: &Lane| Ok((*lane, lane.run(folder, name, seed, &on_cycle)?));
+    thread::scope(|scope| {
+        let threads: Vec<_> = lanes.iter().map(|lane| scope.spawn(move || run(lane))).collect();
+        let join = |thread: thread::ScopedJoinHandle<'_, _>| {
+            thread.join().unwrap_or_else(|_| Err("a panic".into()))
+        };
+        threads.into_iter().map(join).collect()
+    })
+}

@@ -1,0 +1,240 @@
+//! One filesystem, shut down again and again under one kind of store.
+
+use std::collections::BTreeMap;
+use std::io::BufReader;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use repl_harness::crash::shutdown::{
+    Event, Events, Follower, Judge, Kind, Lived, Made, Outcome, Plan, Surprise, Wrong,
+};
+use repl_harness::crash::{Left, Tree, tree_below};
+
+use super::machine::{Fallible, Fs, Helper, Volume};
+
+/// What is run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lane {
+    pub(super) fs: Fs,
+    pub(super) kind: Kind,
+    pub(super) wrong: Option<Wrong>,
+    pub(super) cycles: u64,
+}
+
+/// What was seen.
+#[derive(Debug, Default)]
+pub(super) struct Figures {
+    pub(super) cycles: u64,
+    pub(super) attempted: u64,
+    pub(super) acknowledged: u64,
+    /// How the recoveries ended, and how many were cut off.
+    pub(super) outcomes: BTreeMap<Outcome, u64>,
+    pub(super) cut_off: u64,
+    /// How many recoveries passed over a damaged slot.
+    pub(super) fell_back: u64,
+    /// By call: how many shutdowns came while it was under way, and how many between it and the
+    /// next.
+    pub(super) hit: BTreeMap<String, [u64; 2]>,
+    /// What was found, compared to the simulated disk.
+    pub(super) left: Left,
+    /// How many shutdowns left a temporary file.
+    pub(super) temps: u64,
+    pub(super) elapsed: Duration,
+    pub(super) surprise: Option<Surprise>,
+    /// What was run before it.
+    pub(super) plan: Option<Plan>,
+}
+
+/// No writer saves so often before its filesystem is gone.
+const STAMPS: u64 = 1 << 20;
+
+impl Lane {
+    pub(super) fn name(self) -> String {
+        let store = match self.kind {
+            Kind::Files => "FileStore",
+            Kind::Slots => "SlotStore",
+        };
+        format!("{store} on {}", self.fs.name())
+    }
+
+    /// Runs it until its cycles are done or something surprises.
+    pub(super) fn run(
+        self,
+        folder: &Path,
+        name: &str,
+        seed: u64,
+        on_cycle: impl Fn(),
+    ) -> Fallible<Figures> {
+        let started = Instant::now();
+        let name = format!("{name}-{:?}-{:?}-{:?}", self.fs, self.kind, self.wrong);
+        let mut helper = Helper::new()?;
+        let mut run = Run {
+            lane: self,
+            volume: Volume::new(self.fs, folder, &name, &mut helper)?,
+            helper,
+            judge: Judge::default(),
+            last: None,
+            figures: Figures::default(),
+        };
+        let stream = self.fs as u64 * 2 + self.kind as u64;
+        for cycle in 0..self.cycles {
+            let plan = Plan::of(seed, stream, self.kind, cycle);
+            run.figures.surprise = run.cycle(cycle, plan)?.err();
+            if run.figures.surprise.is_some() {
+                break;
+            }
+            on_cycle();
+        }
+        if run.figures.surprise.is_none() {
+            run.figures.surprise = run.last()?.err();
+        }
+        run.figures.plan = run.last;
+        run.figures.elapsed = started.elapsed();
+        Ok(run.figures)
+    }
+}
+
+struct Run {
+    lane: Lane,
+    // Dropped first: the helper may have it open.
+    helper: Helper,
+    volume: Volume,
+    judge: Judge,
+    /// What was run last.
+    last: Option<Plan>,
+    figures: Figures,
+}
+
+/// All that a writer told.
+type Log = Vec<std::io::Result<(Event, Vec<u8>)>>;
+
+impl Run {
+    /// Mounts, looks at what is there, and runs a writer until the filesystem is gone.
+    fn cycle(&mut self, cycle: u64, plan: Plan) -> Fallible<Result<(), Surprise>> {
+        self.volume.mount(plan.options)?;
+        if let Err(surprise) = self.look()? {
+            return Ok(Err(surprise));
+        }
+        self.last = Some(plan);
+        self.helper.open(&self.volume.stores())?;
+        let first = cycle * STAMPS + 1;
+        let mut calls: Vec<Made> = Vec::new();
+        let mut ordered = false;
+        let mut too_early = None;
+        let log = self.write(plan.follower, first, STAMPS, |helper, event| {
+            if let Event::Call(made) = event {
+                if made.is_fault() && !ordered {
+                    too_early.get_or_insert_with(|| made.clone());
+                }
+                calls.push(made.clone());
+            }
+            if calls.len() as u64 >= plan.calls && !ordered {
+                ordered = true;
+                helper.shut_down(plan.delay)?;
+            }
+            Ok(())
+        })?;
+        let lived = match self.judge.lived(plan.follower, log) {
+            Ok(lived) => lived,
+            Err(surprise) => return Ok(Err(surprise)),
+        };
+        if let Some(made) = too_early {
+            return Ok(Err(Surprise::Failed(format!("before the shutdown: {made:?}"))));
+        }
+        if lived.failed.is_none() || !ordered {
+            let what = "the writer ended, and no call had failed".to_owned();
+            return Ok(Err(Surprise::Failed(what)));
+        }
+        let at = self.helper.shut_down_at()?;
+        let (call, under_way) = hit(&calls, at);
+        self.figures.hit.entry(call).or_default()[usize::from(!under_way)] += 1;
+        self.count(&lived);
+        self.figures.cycles += 1;
+        self.volume.unmount()?;
+        Ok(Ok(()))
+    }
+
+    /// Every follower recovers once more, and saves.
+    fn last(&mut self) -> Fallible<Result<(), Surprise>> {
+        self.volume.mount(0)?;
+        if let Err(surprise) = self.look()? {
+            return Ok(Err(surprise));
+        }
+        for follower in Follower::all(self.lane.kind) {
+            let log = self.write(follower, self.lane.cycles * STAMPS + 1, 3, |_, _| Ok(()))?;
+            match self.judge.lived(follower, log) {
+                Ok(lived) if lived.acknowledged == 3 => self.count(&lived),
+                Ok(_) => return Ok(Err(Surprise::Failed("a writer ended too early".to_owned()))),
+                Err(surprise) => return Ok(Err(surprise)),
+            }
+        }
+        self.volume.unmount()?;
+        Ok(Ok(()))
+    }
+
+    fn look(&mut self) -> Fallible<Result<(), Surprise>> {
+        let tree = tree_below(&self.volume.stores())?;
+        if let Some(last) = self.last.as_ref().map(|plan| plan.follower) {
+            self.figures.temps += u64::from(has_temp(&tree, last));
+        }
+        Ok(self.judge.mounted(&tree).map(|left| {
+            self.figures.left.unsettled += left.unsettled;
+            self.figures.left.between += left.between;
+            self.figures.left.garbage += left.garbage;
+        }))
+    }
+
+    /// Runs a writer to its end.
+    fn write(
+        &mut self,
+        follower: Follower,
+        first: u64,
+        saves: u64,
+        mut on_event: impl FnMut(&mut Helper, &Event) -> Fallible<()>,
+    ) -> Fallible<Log> {
+        let mut writer = Command::new(std::env::current_exe()?);
+        writer.arg("shutdown-writer").arg(self.volume.stores());
+        writer.args([follower.name(), first.to_string(), (first + saves).to_string()]);
+        if let Some(wrong) = self.lane.wrong {
+            writer.args(["--wrong", &format!("{wrong:?}")]);
+        }
+        let mut child = writer.stdout(Stdio::piped()).spawn()?;
+        let pipe = child.stdout.take().ok_or("a writer without a pipe")?;
+        let mut log = Log::new();
+        for told in Events::new(BufReader::with_capacity(1 << 20, pipe)) {
+            if let Ok((event, _)) = &told {
+                on_event(&mut self.helper, event)?;
+            }
+            log.push(told);
+        }
+        let status = child.wait()?;
+        if !status.success() {
+            log.push(Err(std::io::Error::other(format!("the writer ended with {status}"))));
+        }
+        Ok(log)
+    }
+
+    fn count(&mut self, lived: &Lived) {
+        self.figures.attempted += lived.attempted;
+        self.figures.acknowledged += lived.acknowledged;
+        self.figures.fell_back += u64::from(lived.passed_over > 0);
+        match lived.outcome {
+            Some(outcome) => *self.figures.outcomes.entry(outcome).or_default() += 1,
+            None => self.figures.cut_off += 1,
+        }
+    }
+}
+
+/// The call that was under way at an instant, or the last one before it.
+fn hit(calls: &[Made], at: u128) -> (String, bool) {
+    match calls.iter().rfind(|made| made.began <= at) {
+        Some(made) => (made.act.verb().to_owned(), made.ended >= at),
+        None => ("the start".to_owned(), false),
+    }
+}
+
+fn has_temp(tree: &Tree, follower: Follower) -> bool {
+    let dir = Path::new("/").join(follower.name());
+    tree.keys().any(|path| path.starts_with(&dir) && path.to_string_lossy().contains(".temp-"))
+}

@@ -1,0 +1,210 @@
+//! What only root on Linux can do: make filesystems, mount them, and shut them down.
+
+use std::error::Error;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Errors that go from thread to thread.
+pub(super) type Fallible<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+/// A kind of filesystem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fs {
+    Ext4,
+    Xfs,
+}
+
+impl Fs {
+    pub(super) const ALL: [Fs; 2] = [Fs::Ext4, Fs::Xfs];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Fs::Ext4 => "ext4",
+            Fs::Xfs => "xfs",
+        }
+    }
+
+    /// The least that its mkfs makes without complaint.
+    fn bytes(self) -> u64 {
+        match self {
+            Fs::Ext4 => 64 << 20,
+            Fs::Xfs => 300 << 20,
+        }
+    }
+
+    /// Options that change what a shutdown leaves.
+    fn options(self) -> &'static [&'static str] {
+        match self {
+            Fs::Ext4 => &["loop", "loop,noauto_da_alloc"],
+            Fs::Xfs => &["loop"],
+        }
+    }
+}
+
+/// Why this machine cannot do it, if it cannot.
+pub(super) fn lacking() -> Option<String> {
+    if !is_root() {
+        return Some("only root may mount a filesystem".to_owned());
+    }
+    let tools = ["unshare", "mount", "umount", "losetup", "mkfs.ext4", "mkfs.xfs", "python3"];
+    let path = std::env::var("PATH").unwrap_or_default();
+    let is_there = |tool: &&str| path.split(':').any(|dir| Path::new(dir).join(tool).exists());
+    tools.iter().find(|tool| !is_there(tool)).map(|tool| format!("there is no {tool}"))
+}
+
+fn is_root() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let user = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    user.and_then(|ids| ids.split_whitespace().nth(1)) == Some("0")
+}
+
+/// Whether the kernel knows a filesystem, or has a module for it.
+pub(super) fn kernel_knows(fs: Fs) -> bool {
+    let _ = Command::new("modprobe").arg(fs.name()).stderr(Stdio::null()).status();
+    let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
+    known.split_whitespace().any(|word| word == fs.name())
+}
+
+/// Loop devices and mounts that bear this name.
+pub(super) fn leftovers(name: &str) -> Fallible<Vec<String>> {
+    let devices = Command::new("losetup").arg("--all").output()?.stdout;
+    let mounts = fs::read_to_string("/proc/self/mounts")?;
+    let devices = String::from_utf8_lossy(&devices).into_owned();
+    let ours = devices.lines().chain(mounts.lines()).filter(|line| line.contains(name));
+    Ok(ours.map(str::to_owned).collect())
+}
+
+/// Runs a program to its end; what it complains of is the error.
+pub(super) fn run(program: &str, arguments: &[&str]) -> Fallible<()> {
+    let output = Command::new(program).args(arguments).output();
+    let output = output.map_err(|err| format!("{program}: {err}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{program} {}: {}", arguments.join(" "), said.trim()).into())
+}
+
+/// An image file with a filesystem in it, and where that is mounted.
+pub(super) struct Volume {
+    fs: Fs,
+    image: PathBuf,
+    mount: PathBuf,
+}
+
+impl Volume {
+    pub(super) fn new(fs: Fs, folder: &Path, name: &str, helper: &mut Helper) -> Fallible<Self> {
+        let image = folder.join(name);
+        let mount = folder.join(format!("{name}.mounted"));
+        fs::create_dir(&mount)?;
+        fs::File::create(&image)?.set_len(fs.bytes())?;
+        // Smaller than a page: more ways to be torn.
+        let blocks: &[&str] = if fs == Fs::Ext4 { &["-b", "1024", "-m", "0"] } else { &[] };
+        let image_name = image.to_string_lossy().into_owned();
+        run(&format!("mkfs.{}", fs.name()), &[&["-q"], blocks, &[&image_name]].concat())?;
+        let volume = Volume { fs, image, mount };
+        volume.mount(0)?;
+        fs::create_dir(volume.stores())?;
+        helper.fragment(&volume.mount)?;
+        volume.unmount()?;
+        Ok(volume)
+    }
+
+    /// Where the stores are.
+    pub(super) fn stores(&self) -> PathBuf {
+        self.mount.join("stores")
+    }
+
+    pub(super) fn mount(&self, options: u64) -> Fallible<()> {
+        let all = self.fs.options();
+        let chosen = all[usize::try_from(options % all.len() as u64)?];
+        let (image, mount) = (self.image.to_string_lossy(), self.mount.to_string_lossy());
+        run("mount", &["-t", self.fs.name(), "-o", chosen, &image, &mount])
+    }
+
+    /// A process that another thread is about to start may have what is open here for a moment: so
+    /// this is tried for some seconds.
+    pub(super) fn unmount(&self) -> Fallible<()> {
+        let end = Instant::now() + Duration::from_secs(10);
+        loop {
+            match run("umount", &[&self.mount.to_string_lossy()]) {
+                Err(err) if Instant::now() < end && err.to_string().contains("busy") => {
+                    thread::sleep(Duration::from_millis(5));
+                }
+                done => return done,
+            }
+        }
+    }
+}
+
+impl Drop for Volume {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.mount).stderr(Stdio::null()).status();
+        let _ = fs::remove_file(&self.image);
+        let _ = fs::remove_dir(&self.mount);
+    }
+}
+
+/// Shuts filesystems down.
+pub(super) struct Helper {
+    child: Child,
+    commands: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Helper {
+    pub(super) fn new() -> Fallible<Self> {
+        let mut python = Command::new("python3");
+        python.args(["-c", include_str!("helper.py")]);
+        let mut child = python.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let commands = child.stdin.take();
+        let answers = BufReader::new(child.stdout.take().ok_or("python3 has no output")?);
+        Ok(Helper { child, commands, answers })
+    }
+
+    /// Leaves no two free blocks side by side, so that files are written piece by piece.
+    fn fragment(&mut self, root: &Path) -> Fallible<()> {
+        self.order("fragment", &root.to_string_lossy())?;
+        self.answer().map(|_| ())
+    }
+
+    pub(super) fn open(&mut self, root: &Path) -> Fallible<()> {
+        self.order("open", &root.to_string_lossy())?;
+        self.answer().map(|_| ())
+    }
+
+    /// Orders the shutdown of the opened filesystem, after so many microseconds.
+    pub(super) fn shut_down(&mut self, delay: u64) -> Fallible<()> {
+        self.order("down", &delay.to_string())
+    }
+
+    /// Waits for the shutdown that was ordered: when it came, in nanoseconds since 1970.
+    pub(super) fn shut_down_at(&mut self) -> Fallible<u128> {
+        Ok(self.answer()?.trim().parse()?)
+    }
+
+    fn order(&mut self, command: &str, argument: &str) -> Fallible<()> {
+        let commands = self.commands.as_mut().ok_or("the helper has ended")?;
+        Ok(writeln!(commands, "{command} {argument}")?)
+    }
+
+    fn answer(&mut self) -> Fallible<String> {
+        let mut line = String::new();
+        if self.answers.read_line(&mut line)? == 0 {
+            return Err("the helper has ended: the filesystem could not be shut down".into());
+        }
+        Ok(line)
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        // It ends with its input.
+        self.commands = None;
+        let _ = self.child.wait();
+    }
+}

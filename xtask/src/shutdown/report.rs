@@ -1,0 +1,112 @@
+//! What the shutdowns showed, for people and for programs.
+
+use repl_harness::crash::shutdown::{Outcome, Surprise, Wrong};
+use serde_json::{Value, json};
+
+use super::lane::{Figures, Lane};
+
+/// All of it.
+pub(super) struct Report {
+    pub(super) seed: u64,
+    /// The right protocol.
+    pub(super) right: Vec<(Lane, Figures)>,
+    /// Wrong ones, each of which must be caught.
+    pub(super) wrong: Vec<(Lane, Figures)>,
+}
+
+impl Report {
+    pub(super) fn passed(&self) -> bool {
+        self.right.iter().all(|(_, figures)| figures.surprise.is_none())
+            && self.wrong.iter().all(|(lane, figures)| is_caught(*lane, figures))
+    }
+
+    pub(super) fn print(&self) {
+        println!("shutdown: seed {}", self.seed);
+        for (lane, figures) in &self.right {
+            print(*lane, figures);
+        }
+        for (lane, figures) in &self.wrong {
+            let said = match &figures.surprise {
+                Some(surprise) if is_caught(*lane, figures) => {
+                    let said = surprise.to_string();
+                    let first = said.lines().next().unwrap_or_default().to_owned();
+                    format!("caught in cycle {}: {first}", figures.cycles + 1)
+                }
+                Some(other) => format!("NOT CAUGHT, but {other}"),
+                None => "NOT CAUGHT".to_owned(),
+            };
+            println!("{}, {}: {said}", lane.name(), about(*lane));
+        }
+    }
+
+    pub(super) fn as_json(&self) -> Value {
+        let each = |(lane, figures): &(Lane, Figures)| as_json(*lane, figures);
+        json!({
+            "seed": self.seed,
+            "lanes": self.right.iter().map(each).collect::<Vec<_>>(),
+            "wrong": self.wrong.iter().map(each).collect::<Vec<_>>(),
+            "passed": self.passed(),
+        })
+    }
+}
+
+/// A wrong protocol breaks a promise; one that only tells what is not so leaves what is not
+/// simulated.
+fn is_caught(lane: Lane, figures: &Figures) -> bool {
+    match lane.wrong {
+        Some(Wrong::Liar) => matches!(figures.surprise, Some(Surprise::NotSimulated { .. })),
+        _ => matches!(figures.surprise, Some(Surprise::Broken(_))),
+    }
+}
+
+fn about(lane: Lane) -> &'static str {
+    lane.wrong.map_or("", Wrong::about)
+}
+
+fn print(lane: Lane, figures: &Figures) {
+    let of = |outcome| figures.outcomes.get(&outcome).copied().unwrap_or(0);
+    let Figures { cycles, attempted, acknowledged, cut_off, fell_back, left, temps, .. } = figures;
+    let seconds = figures.elapsed.as_secs_f64();
+    println!("{}: {cycles} shutdowns in {seconds:.1} s", lane.name());
+    println!("  saves: {attempted} begun, {acknowledged} acknowledged");
+    println!(
+        "  recovered: {} the acknowledged, {} the older, {} the newer; {fell_back} passed over a \
+         damaged slot; {cut_off} were shut down before",
+        of(Outcome::Acknowledged),
+        of(Outcome::Old),
+        of(Outcome::New),
+    );
+    println!(
+        "  found: {} unsettled files, {} of them between old and new, {} sectors of garbage; \
+         a temporary file {temps} times",
+        left.unsettled, left.between, left.garbage,
+    );
+    let hit = figures.hit.iter().map(|(verb, [within, after])| format!("{verb} {within}+{after}"));
+    println!("  shut down within a call + after it: {}", hit.collect::<Vec<_>>().join(", "));
+    if let Some(surprise) = &figures.surprise {
+        println!("  after cycle {cycles} and {:?}: {surprise}", figures.plan);
+    }
+}
+
+fn as_json(lane: Lane, figures: &Figures) -> Value {
+    let of = |outcome| figures.outcomes.get(&outcome).copied().unwrap_or(0);
+    json!({
+        "lane": lane.name(),
+        "wrong": about(lane),
+        "cycles": figures.cycles,
+        "seconds": figures.elapsed.as_secs_f64(),
+        "saves_begun": figures.attempted,
+        "saves_acknowledged": figures.acknowledged,
+        "recovered_acknowledged": of(Outcome::Acknowledged),
+        "recovered_older": of(Outcome::Old),
+        "recovered_newer": of(Outcome::New),
+        "passed_over_a_slot": figures.fell_back,
+        "cut_off": figures.cut_off,
+        "unsettled_files": figures.left.unsettled,
+        "files_between": figures.left.between,
+        "garbage_sectors": figures.left.garbage,
+        "left_a_temporary_file": figures.temps,
+        "hit": figures.hit,
+        "surprise": figures.surprise.as_ref().map(ToString::to_string),
+    })
+}
