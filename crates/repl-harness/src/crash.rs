@@ -31,12 +31,12 @@ mod watched;
 pub use self::disk::{
     Call, Entry, Left, NotLeft, SimDir, SimDisk, SimFile, SimLock, Tree, tree_below,
 };
-pub use self::explore::{Config, Progress, Report, explore};
+pub use self::explore::{Config, Progress, Report, explore, explore_own};
 pub use self::fault::{Fault, How};
 pub use self::invariant::{Invariant, Violation};
 pub use self::matrix::{FailingCase, MatrixReport, matrix};
 pub use self::media::{MediaReport, damage};
-pub use self::protocol::Store;
+pub use self::protocol::{OpenStore, Store};
 pub use self::random::{RandomReport, random};
 pub use self::sabotage::Sabotage;
 pub use self::suite::{Stage, StoreReport, SuiteReport, Trial, suite, try_wrong};

@@ -14,7 +14,7 @@ use super::fault::{Fault, How};
 use super::history::History;
 use super::invariant::{Broken, Violation};
 use super::life::{Life, Plan, live};
-use super::protocol::{DIR, Protocol};
+use super::protocol::{DIR, OpenStore, Protocol};
 use super::sabotage::Sabotage;
 
 pub use self::config::Config;
@@ -36,10 +36,36 @@ struct Node {
 pub fn explore(
     config: &Config,
     sabotage: Option<Sabotage>,
-    mut on_progress: impl FnMut(&Progress),
+    on_progress: impl FnMut(&Progress),
 ) -> Report {
+    run(*config, Protocol::of(config.store, sabotage), on_progress)
+}
+
+/// The same for a store of your own that reaches its disk through [`Disk`](repl_checkpoint::Disk).
+/// `config.store` and `config.prune` do not count: what it makes of bytes is not known, so nothing
+/// counts as one that differs. Keep `config.shards` small: each sector that a save leaves unsynced
+/// multiplies the images by three or more.
+///
+/// It is held to what docs/crash-model.md lists, and must lock its directory: a second one is refused
+/// with [`OpenStoreError::Locked`](repl_checkpoint::OpenStoreError::Locked). Files with `.temp-` in
+/// their names must be gone after it is opened.
+/// ```
+/// use repl_checkpoint::FileStore;
+/// use repl_harness::crash::{Config, explore_own};
+///
+/// let small = Config { saves: 2, later_saves: 1, shards: 2, crashes: 1, ..Config::default() };
+/// let open = |disk, dir: &_, id| Ok(Box::new(FileStore::open_on(disk, dir, id)?) as Box<_>);
+/// let report = explore_own(&small, open, |_| ());
+/// assert!(report.violation.is_none(), "{report}");
+/// ```
+pub fn explore_own(config: &Config, open: OpenStore, on_progress: impl FnMut(&Progress)) -> Report {
+    let protocol = Protocol { own: Some(open), ..Protocol::of(config.store, None) };
+    run(Config { prune: false, ..*config }, protocol, on_progress)
+}
+
+fn run(config: Config, protocol: Protocol, mut on_progress: impl FnMut(&Progress)) -> Report {
     let started = Instant::now();
-    let explorer = Explorer::new(*config, Protocol { store: config.store, wrong: sabotage });
+    let explorer = Explorer::new(config, protocol);
     let mut frontier = vec![Node {
         state: State::with_sectors(config.sector),
         history: History::new(config.shards),

@@ -64,7 +64,8 @@ pub(crate) fn live(protocol: Protocol, start: &State, history: &History, plan: &
         Err(_) => Some(Broken::new(Invariant::NoPanic, "a panic")),
     };
     let timeline = run.timeline;
-    let broken = uses_found_temp(&disk.calls()).or(broken);
+    let temp_used = if protocol.own.is_none() { uses_found_temp(&disk.calls()) } else { None };
+    let broken = temp_used.or(broken);
     Life { states: disk.recorded(), calls: disk.calls(), timeline, broken }
 }
 
@@ -145,7 +146,7 @@ impl Run<'_> {
             Origin::FellBack { damaged, .. } => damaged.len(),
             Origin::Fresh | Origin::Resumed { .. } => 0,
         };
-        if damaged <= self.protocol.store.left_by_a_crash() {
+        if damaged <= self.protocol.left_by_a_crash() {
             return Ok(());
         }
         Err(Broken::new(Invariant::OneUnfinished, format!("{damaged} damaged: {origin:?}")))

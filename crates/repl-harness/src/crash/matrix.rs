@@ -91,7 +91,7 @@ impl fmt::Display for MatrixReport {
 pub fn matrix() -> MatrixReport {
     let mut run = Run::default();
     for kind in Store::ALL.iter().copied() {
-        let protocol = Protocol { store: kind, wrong: None };
+        let protocol = Protocol::of(kind, None);
         run.all(&Subject { kind, open: &|disk| protocol.open(disk) });
     }
     run.rows_that_nothing_meets();

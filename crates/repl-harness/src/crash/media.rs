@@ -48,7 +48,7 @@ impl fmt::Display for MediaReport {
 /// Saves as often as `config` says, damages each file in every way, one at a time, and recovers.
 pub fn damage(config: &Config, sabotage: Option<Sabotage>) -> MediaReport {
     let started = Instant::now();
-    let protocol = Protocol { store: config.store, wrong: sabotage };
+    let protocol = Protocol::of(config.store, sabotage);
     let mut sweep = Sweep { protocol, config: *config, images: 0 };
     let swept = match config.store {
         Store::Files => files::sweep(&mut sweep),

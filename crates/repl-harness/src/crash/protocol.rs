@@ -35,14 +35,6 @@ pub enum Store {
 impl Store {
     /// All of them.
     pub const ALL: &[Store] = &[Store::Files, Store::Slots];
-
-    /// How many damaged checkpoints a crash may leave above the newest whole one.
-    pub(crate) fn left_by_a_crash(self) -> usize {
-        match self {
-            Store::Files => 0,
-            Store::Slots => 1,
-        }
-    }
 }
 
 impl fmt::Display for Store {
@@ -54,11 +46,17 @@ impl fmt::Display for Store {
     }
 }
 
+/// Opens a store of your own on a disk, in a directory that may be missing, under a name.
+pub type OpenStore =
+    fn(SimDisk, &Path, StoreId) -> Result<Box<dyn CheckpointStore>, OpenStoreError>;
+
 /// What is run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Protocol {
     pub(crate) store: Store,
     pub(crate) wrong: Option<Sabotage>,
+    /// In the place of `store`.
+    pub(crate) own: Option<OpenStore>,
 }
 
 /// Why there is no recovered follower.
@@ -77,7 +75,24 @@ pub(crate) struct Claims {
 }
 
 impl Protocol {
+    pub(crate) fn of(store: Store, wrong: Option<Sabotage>) -> Self {
+        Protocol { store, wrong, own: None }
+    }
+
+    /// How many damaged checkpoints a crash may leave above the newest whole one.
+    pub(crate) fn left_by_a_crash(self) -> usize {
+        match (self.own, self.store) {
+            // As many as it says itself: of more, recovery tells.
+            (Some(_), _) => usize::MAX,
+            (None, Store::Files) => 0,
+            (None, Store::Slots) => 1,
+        }
+    }
+
     pub(crate) fn open(self, disk: &SimDisk) -> Result<Box<dyn CheckpointStore>, OpenStoreError> {
+        if let Some(open) = self.own {
+            return open(disk.clone(), Path::new(DIR), STORE);
+        }
         match self.wrong {
             None => self.open_on(disk.clone()),
             Some(wrong) => self.open_on(WrongDisk::new(disk.clone(), wrong, Path::new(DIR))),

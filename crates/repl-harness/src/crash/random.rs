@@ -49,7 +49,7 @@ pub fn random(store: Store, seed: u64, chains: u64, sabotage: Option<Sabotage>) 
     let started = Instant::now();
     let (elapsed, violation) = (Duration::ZERO, None);
     let mut report = RandomReport { store, seed, chains: 0, lives: 0, elapsed, violation };
-    let protocol = Protocol { store, wrong: sabotage };
+    let protocol = Protocol::of(store, sabotage);
     while report.chains < chains && report.violation.is_none() {
         let rng = Rng::new(seed, report.chains);
         report.chains += 1;

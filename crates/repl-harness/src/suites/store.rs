@@ -26,8 +26,8 @@ pub use self::promise::{StoreOptions, StorePromise, StoreReport, StoreViolation}
 /// lies in the directory, one file at a time.
 ///
 /// What it does not try: crashes, and calls that fail. For that a store must reach its disk through
-/// [`Disk`](repl_checkpoint::Disk), as those of `repl-checkpoint` do, and
-/// [`crash`](crate::crash) is about just these.
+/// [`Disk`](repl_checkpoint::Disk), as those of `repl-checkpoint` do: then
+/// [`explore_own`](crate::crash::explore_own) tries every crash of it.
 ///
 /// Takes seconds: it writes a few thousand files.
 ///

@@ -5,6 +5,7 @@
 mod crash_disk;
 mod crash_left;
 mod crash_matrix;
+mod crash_own;
 mod crash_shutdown;
 mod crash_suite;
 mod honest;

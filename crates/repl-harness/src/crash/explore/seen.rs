@@ -134,7 +134,7 @@ mod tests {
     }
 
     fn protocol() -> Protocol {
-        Protocol { store: Store::Slots, wrong: None }
+        Protocol::of(Store::Slots, None)
     }
 
     /// Each verdict, and how many contents have it.

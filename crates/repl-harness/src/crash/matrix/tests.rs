@@ -11,7 +11,7 @@ use crate::crash::watched::{Notes, Watched};
 /// Whether some case fails that names all of this, and says all of that.
 fn finds_out(wrong: Sabotage, names: &[&str], says: &str) {
     let open = |disk: &SimDisk| -> Result<AnyStore, OpenStoreError> {
-        let protocol = Protocol { store: Store::Files, wrong: Some(wrong) };
+        let protocol = Protocol::of(Store::Files, Some(wrong));
         let store = protocol.open(disk)?;
         let watched = Watched { store, disk: disk.clone(), notes: Notes::default() };
         Ok(Box::new(WrongStore::new(watched, protocol, wrong)))
