@@ -53,6 +53,9 @@ pub(crate) fn run(args: &Args) -> Done {
     if let Some(unknown) = args.targets.iter().find(|name| !targets.contains(name)) {
         return Err(format!("no target {unknown:?}: there are {}", targets.join(", ")).into());
     }
+    if targets.is_empty() {
+        return Err("there are no targets in fuzz/fuzz_targets".into());
+    }
     targets.retain(|name| args.targets.is_empty() || args.targets.contains(name));
     // No unsafe code in what is fuzzed: a sanitizer would find nothing, and take twice the time.
     let build = ["fuzz", "build", "--sanitizer", "none", "--target-dir", FOLDER];
@@ -149,7 +152,9 @@ fn fuzz(programs: &Path, target: String, seconds: u64) -> Result<Report, std::io
         }
     });
     bar.finish_and_clear();
-    let failure = result.is_err().then_some(Failure { input, output });
+    // One that tried nothing has not passed.
+    let failed = result.is_err() || seen.executions == 0;
+    let failure = failed.then_some(Failure { input, output });
     Ok(Report { target, seen, elapsed: started.elapsed(), failure })
 }
 

@@ -52,10 +52,11 @@ pub(crate) struct WriterArgs {
 /// Each wrong is to be caught within so many cycles.
 const TRIAL: u64 = 30;
 
-const TRIALS: [(Wrong, Kind, Fs); 6] = [
+const TRIALS: [(Wrong, Kind, Fs); 7] = [
     (Wrong::NoFileSync, Kind::Files, Fs::Ext4),
     (Wrong::NoFileSync, Kind::Files, Fs::Xfs),
     (Wrong::NoDirSync, Kind::Files, Fs::Ext4),
+    (Wrong::NoDirSync, Kind::Files, Fs::Xfs),
     (Wrong::NoDataSync, Kind::Slots, Fs::Ext4),
     (Wrong::NoDataSync, Kind::Slots, Fs::Xfs),
     (Wrong::Liar, Kind::Slots, Fs::Ext4),

@@ -22,7 +22,9 @@ pub enum OnCorrupt {
     #[default]
     Fail,
     /// Use the newest older checkpoint that is whole, and report it. Its marks are lower, and
-    /// segments above them are offered again. [`Floors::retention_floor`] never passed them.
+    /// segments above them are offered again. [`Floors::retention_floor`] never passed them where
+    /// one checkpoint is damaged; where two or more are, look whether the log still holds all that
+    /// is offered again.
     ///
     /// [`Floors::retention_floor`]: crate::Floors::retention_floor
     FallBack,

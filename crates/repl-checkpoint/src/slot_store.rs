@@ -64,6 +64,10 @@ const SLOTS: usize = 3;
 /// checkpoint, but no segment was deleted on the word of that one. Damage to more than one is an
 /// error as in a `FileStore`.
 ///
+/// The file stays open from the first save of a process on: one that is removed, or replaced by a copy,
+/// under a running store is not noticed before the marks outgrow their slots. Stop the follower before
+/// you restore one.
+///
 /// The first save of a process costs as much as one of a `FileStore`: it replaces the file, by atomic
 /// rename, with one that is all its own. So does one that the marks have outgrown the slots with. The
 /// file is about five times as long as what it held when its slots were laid out.
@@ -180,6 +184,15 @@ impl<D: Disk> SlotStore<D> {
         let old = self.read().map_err(not_saved)?;
         if old.as_ref().is_some_and(|file| file.newest().is_none()) {
             let source = io::Error::other("none of its slots is whole, and nothing is reset");
+            return Err(SaveError::NotSaved { act: "replace", path, source });
+        }
+        // Left out of the new file, its damage would never be found, and a floor that rests on it
+        // would be given out.
+        let newest = old.as_ref().and_then(|file| Some(file.whole().first()?.0));
+        if self.open.as_ref().is_some_and(|slots| newest != Some(slots.newest_generation())) {
+            let source = io::Error::other(
+                "its newest checkpoint is gone or damaged: open the store again to recover",
+            );
             return Err(SaveError::NotSaved { act: "replace", path, source });
         }
         let mut kept: Vec<(Generation, &[u8])> =

@@ -17,7 +17,7 @@
 //! ```
 //!
 //! [`crash`] ends a process at every call, cuts the power, and recovers from every disk that may be
-//! left.
+//! left. [`suites`] hold a codec or a store of your own to what those of this workspace keep to.
 //!
 //! A suite that cannot fail proves nothing: `stress` drives a [`stress::Subject`], and this crate's own
 //! tests give it subjects with one planted bug each; `crash` must catch every [`crash::Sabotage`].

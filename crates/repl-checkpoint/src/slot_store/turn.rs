@@ -23,6 +23,11 @@ pub(super) struct Slot {
 }
 
 impl<F> Slots<F> {
+    /// What the newest slot holds.
+    pub(super) fn newest_generation(&self) -> Generation {
+        self.all[self.newest].generation
+    }
+
     /// The slot after the newest, unless it holds what must be kept or is too small.
     pub(super) fn target(&self, save: &Save<'_>) -> Option<usize> {
         let next = (self.newest + 1) % SLOTS;

@@ -1,8 +1,8 @@
 //! When a save goes into a new file, and what that file takes over.
 
-use repl_checkpoint::{Checkpoint, CheckpointStore, Codec, CodecError, Save, seal};
+use repl_checkpoint::{Checkpoint, CheckpointStore, Codec, CodecError, Save, SaveError, seal};
 
-use super::{PAGE, file, found_on, opened, save, slots, whole, with_saves};
+use super::{FILE, PAGE, file, found_on, opened, save, slots, whole, with_saves};
 use crate::protocol::bytes_of;
 use crate::support::faulty::Faulty;
 use crate::support::{header, marks, sealed};
@@ -116,4 +116,32 @@ fn a_file_never_shrinks() {
     let mut store = opened(&disk).unwrap();
     store.save(Save { generation: 6, confirmed: 1, bytes: &bytes_of(6) }).unwrap();
     assert_eq!(file(&disk).len(), length);
+}
+
+/// Left out of the new file it would count as never saved, and a floor would rest on it.
+#[test]
+fn a_file_whose_newest_checkpoint_is_gone_or_damaged_is_not_outgrown() {
+    let damages: [fn(&Faulty); 2] = [
+        |disk| {
+            let mut bytes = file(disk);
+            bytes[2 * PAGE + 200] ^= 1; // generation 3
+            disk.put(FILE, &bytes);
+        },
+        |disk| disk.put(FILE, &file(&with_saves(2).0)),
+    ];
+    for damage in damages {
+        let (disk, mut store) = with_saves(3);
+        damage(&disk);
+        let before = file(&disk);
+        let bytes = long(4, 200);
+        let refused = store.save(Save { generation: 4, confirmed: 3, bytes: &bytes }).unwrap_err();
+        assert!(matches!(&refused, SaveError::NotSaved { act: "replace", .. }), "{refused}");
+        assert!(refused.to_string().contains("open the store again"), "{refused}");
+        assert_eq!(file(&disk), before);
+        drop(store);
+        let found = found_on(&disk).0;
+        assert_eq!(found, 2);
+        let mut next = opened(&disk).unwrap();
+        next.save(Save { generation: 4, confirmed: 1, bytes: &bytes }).unwrap();
+    }
 }

@@ -141,6 +141,44 @@ fn what_follows_an_envelope_is_zero_however_long_the_one_before_was() {
 }
 
 #[test]
+fn a_save_writes_whole_pages_and_no_more_than_it_or_the_one_before_it_in_the_slot_takes() {
+    let disk = Faulty::new();
+    let mut store = opened(&disk).unwrap();
+    let of_length = |generation, shards: u64| {
+        sealed(generation, &marks(&(0..shards).map(|id| (id, 7)).collect::<Vec<_>>()))
+    };
+    let written =
+        [400, 2, 2, 2, 200, 2, 2, 2, 2].into_iter().zip(1..).map(|(shards, generation)| {
+            let bytes = of_length(generation, shards);
+            disk.arm(None);
+            store.save(Save { generation, confirmed: generation - 1, bytes: &bytes }).unwrap();
+            let call = disk.calls().into_iter().find(|call| call.starts_with("write_at"))?;
+            let (_, length) = call.split_once('+')?;
+            Some((
+                bytes.len().div_ceil(PAGE),
+                length.split(' ').next()?.parse::<usize>().ok()? / PAGE,
+            ))
+        });
+    let written: Vec<_> = written.collect();
+    let (one, whole) = (Some((1, 1)), of_length(1, 400).len().div_ceil(PAGE));
+    let (half, after_whole) = (of_length(5, 200).len().div_ceil(PAGE), Some((1, whole)));
+    assert!(1 < half && half < whole);
+    // Every slot of the new file holds the first; the fifth goes to a slot that was made short.
+    let expected = [
+        None,
+        after_whole,
+        after_whole,
+        after_whole,
+        Some((half, half)),
+        one,
+        one,
+        Some((1, half)),
+        one,
+    ];
+    assert_eq!(written, expected);
+}
+
+#[test]
 fn a_short_write_goes_on_and_an_interrupted_one_is_tried_again() {
     for how in [How::Short(1), How::Short(100), How::Short(PAGE - 1), How::Errno(4)] {
         for times in [1, 5] {
