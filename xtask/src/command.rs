@@ -30,6 +30,13 @@ pub(crate) fn cargo(task: &str, arguments: &[&str]) -> Program {
     program(Command::new(cargo), "cargo", &arguments)
 }
 
+/// This program with optimization, for tasks that would take many times as long without.
+pub(crate) fn optimized(task: &str, arguments: &[String]) -> Program {
+    let mut all = vec!["--locked", "--quiet", "--release", "--package", "xtask", "--", task];
+    all.extend(arguments.iter().map(String::as_str));
+    cargo("run", &all)
+}
+
 /// A program of the nightly toolchain. What cargo has set for this process speaks of the toolchain
 /// that runs it, and is kept from that one.
 pub(crate) fn nightly(name: &str, arguments: &[&str]) -> Program {

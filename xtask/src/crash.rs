@@ -9,7 +9,7 @@ use repl_harness::crash::{
 };
 use serde_json::{Value, json};
 
-use crate::command::{Done, cargo};
+use crate::command::{Done, optimized};
 
 /// How far to look.
 #[derive(clap::Args)]
@@ -46,12 +46,7 @@ impl Args {
 /// Runs the suite, with a progress bar where there is a terminal.
 pub(crate) fn run(args: &Args) -> Done {
     if cfg!(debug_assertions) {
-        // Unoptimized it takes twenty times as long.
-        let again = args.again();
-        let mut arguments =
-            vec!["--locked", "--quiet", "--release", "--package", "xtask", "--", "crash"];
-        arguments.extend(again.iter().map(String::as_str));
-        return cargo("run", &arguments).run();
+        return optimized("crash", &args.again()).run();
     }
     if let Some(seed) = args.seed {
         return run_random(seed, args);

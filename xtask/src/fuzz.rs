@@ -152,13 +152,17 @@ fn fuzz(programs: &Path, target: String, seconds: u64) -> Result<Report, std::io
         }
     });
     bar.finish_and_clear();
-    // One that tried nothing has not passed.
-    let failed = result.is_err() || seen.executions == 0;
+    let failed = result.is_err() || seen.is_nothing();
     let failure = failed.then_some(Failure { input, output });
     Ok(Report { target, seen, elapsed: started.elapsed(), failure })
 }
 
 impl Seen {
+    /// A target that tried nothing, or told it in words that are not understood, has not passed.
+    fn is_nothing(self) -> bool {
+        self.executions == 0
+    }
+
     /// Reads `#2048 NEW    cov: 644 ft: 1788 corp: 331/116Kb lim: ...`.
     fn of(line: &str) -> Option<Self> {
         let mut words = line.strip_prefix('#')?.split_whitespace();
@@ -235,5 +239,6 @@ mod tests {
         assert_eq!((executions, coverage, features, inputs), (1_436_715, 644, 1788, 331));
         assert!(Seen::of("#7 0x55 in main").is_none());
         assert!(Seen::of("INFO: cov: 3").is_none());
+        assert!(!seen.is_nothing() && Seen::default().is_nothing());
     }
 }

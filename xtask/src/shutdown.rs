@@ -16,13 +16,13 @@ use repl_harness::crash::shutdown::{self, Follower, Kind, Wrong};
 use self::lane::{Figures, Lane};
 use self::machine::{Fallible, Fs, kernel_knows, lacking, leftovers, run as run_program};
 use self::report::Report;
-use crate::command::{Done, cargo, root};
+use crate::command::{Done, optimized, root};
 
 /// How often.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Shutdowns of each store on each filesystem
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     cycles: u64,
     /// 2000 of each
     #[arg(long)]
@@ -52,9 +52,11 @@ pub(crate) struct WriterArgs {
 /// Each wrong is to be caught within so many cycles.
 const TRIAL: u64 = 30;
 
-const TRIALS: [(Wrong, Kind, Fs); 7] = [
+const TRIALS: [(Wrong, Kind, Fs); 9] = [
     (Wrong::NoFileSync, Kind::Files, Fs::Ext4),
     (Wrong::NoFileSync, Kind::Files, Fs::Xfs),
+    (Wrong::NoFileSync, Kind::Slots, Fs::Ext4),
+    (Wrong::NoFileSync, Kind::Slots, Fs::Xfs),
     (Wrong::NoDirSync, Kind::Files, Fs::Ext4),
     (Wrong::NoDirSync, Kind::Files, Fs::Xfs),
     (Wrong::NoDataSync, Kind::Slots, Fs::Ext4),
@@ -64,13 +66,7 @@ const TRIALS: [(Wrong, Kind, Fs); 7] = [
 
 /// The step of `cargo xtask ci`: built with optimization, as the crash suite is.
 pub(crate) fn program() -> crate::command::Program {
-    again(&[])
-}
-
-fn again(arguments: &[String]) -> crate::command::Program {
-    let mut all = vec!["--locked", "--quiet", "--release", "--package", "xtask", "--", "shutdown"];
-    all.extend(arguments.iter().map(String::as_str));
-    cargo("run", &all)
+    optimized("shutdown", &[])
 }
 
 impl Args {
@@ -94,7 +90,7 @@ pub(crate) fn run(args: &Args) -> Done {
     let from_clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |d| d.as_secs());
     let seed = args.seed.unwrap_or_else(from_clock);
     if cfg!(debug_assertions) {
-        return again(&args.arguments(seed)).run();
+        return optimized("shutdown", &args.arguments(seed)).run();
     }
     let done = match &args.inside {
         Some(name) => inside(args, name, seed),

@@ -54,7 +54,8 @@ impl<D: Disk> Directory<D> {
         bytes: &[u8],
     ) -> Result<(PathBuf, D::File), SaveError> {
         let (path, mut file) = self.create_temp(name)?; // 1
-        let synced = write_all(&self.disk, &mut file, bytes) // 2
+        let written = all_written(bytes, |rest, _| self.disk.write(&mut file, rest)); // 2
+        let synced = written
             .map_err(|err| ("write", err))
             .and_then(|()| self.disk.sync_file(&file).map_err(|err| ("sync", err))); // 3
         match synced {
@@ -108,12 +109,7 @@ pub(crate) fn named_by_temp(temp: &OsString) -> Option<&str> {
 }
 
 /// A short write goes on, an interrupted one is tried again, and one that takes nothing is an
-/// error.
-fn write_all<D: Disk>(disk: &D, file: &mut D::File, bytes: &[u8]) -> io::Result<()> {
-    all_written(bytes, |rest, _| disk.write(file, rest))
-}
-
-/// The same for any way to write: `write` is given what is left, and how much was taken.
+/// error. `write` is given what is left, and how much was taken.
 pub(crate) fn all_written(
     bytes: &[u8],
     mut write: impl FnMut(&[u8], usize) -> io::Result<usize>,

@@ -37,7 +37,7 @@ use std::path::{Path, PathBuf};
 
 use crate::directory::{Directory, OpenStoreError, all_written, named_by_temp, resolved};
 use crate::disk::{Disk, Kind, OsDisk};
-use crate::envelope::{Generation, StoreId};
+use crate::envelope::StoreId;
 use crate::file_store;
 use crate::store::{Candidate, CheckpointStore, LoadError, Save, SaveError};
 
@@ -182,21 +182,20 @@ impl<D: Disk> SlotStore<D> {
     fn move_to_new_file(&mut self, save: &Save<'_>) -> Result<(), SaveError> {
         let path = self.path();
         let old = self.read().map_err(not_saved)?;
-        if old.as_ref().is_some_and(|file| file.newest().is_none()) {
+        let mut kept = old.as_ref().map(SlotFile::whole).unwrap_or_default();
+        if old.is_some() && kept.is_empty() {
             let source = io::Error::other("none of its slots is whole, and nothing is reset");
             return Err(SaveError::NotSaved { act: "replace", path, source });
         }
         // Left out of the new file, its damage would never be found, and a floor that rests on it
         // would be given out.
-        let newest = old.as_ref().and_then(|file| Some(file.whole().first()?.0));
+        let newest = kept.first().map(|(generation, _)| *generation);
         if self.open.as_ref().is_some_and(|slots| newest != Some(slots.newest_generation())) {
             let source = io::Error::other(
                 "its newest checkpoint is gone or damaged: open the store again to recover",
             );
             return Err(SaveError::NotSaved { act: "replace", path, source });
         }
-        let mut kept: Vec<(Generation, &[u8])> =
-            old.as_ref().map(SlotFile::whole).unwrap_or_default();
         kept.truncate(SLOTS - 1);
         kept.reverse();
         kept.push((save.generation, save.bytes));

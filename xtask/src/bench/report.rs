@@ -55,6 +55,7 @@ fn work_row(criterion: &Path, row: &Row) -> Result<String, Box<dyn Error>> {
     let yes_or_no = |reached| if reached { "yes" } else { "no" };
     let (bar, reached) = match row.bar {
         Bar::AtMost(bar) => (format!("at most {bar}"), yes_or_no(ratio <= bar)),
+        Bar::Faster(1.0) => ("faster".to_owned(), yes_or_no(ratio > 1.0)),
         Bar::Faster(bar) => (format!("at least {bar} times faster"), yes_or_no(ratio >= bar)),
         Bar::None => ("none: times faster".to_owned(), "-"),
     };
@@ -160,6 +161,7 @@ mod tests {
         assert!(of(Bar::AtMost(0.5)).ends_with("| yes |"));
         assert!(of(Bar::Faster(2.0)).contains("| 2.00 | 1.33 to 4.00 |"));
         assert!(of(Bar::Faster(2.5)).ends_with("| no |"));
+        assert!(of(Bar::Faster(1.0)).starts_with("| advance | faster | 2.00 |"));
         assert!(of(Bar::None).contains("| none: times faster | 2.00 |"));
         assert!(of(Bar::None).ends_with("| - |"));
     }

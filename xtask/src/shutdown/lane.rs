@@ -46,6 +46,13 @@ pub(super) struct Figures {
     pub(super) plan: Option<Plan>,
 }
 
+impl Figures {
+    /// Whether a shutdown came before a save had ended.
+    pub(super) fn was_cut_off(&self) -> bool {
+        self.attempted > self.acknowledged
+    }
+}
+
 /// No writer saves so often before its filesystem is gone.
 const STAMPS: u64 = 1 << 20;
 

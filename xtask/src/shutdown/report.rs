@@ -16,10 +16,10 @@ pub(super) struct Report {
 
 impl Report {
     pub(super) fn passed(&self) -> bool {
-        // Filesystems that are gone before anything is saved show nothing.
-        let saved = |figures: &Figures| figures.acknowledged > 0;
+        // Shutdowns that cut no save off show nothing.
+        let shows = |figures: &Figures| figures.cycles > 0 && figures.was_cut_off();
         !self.right.is_empty()
-            && self.right.iter().all(|(_, f)| f.surprise.is_none() && saved(f))
+            && self.right.iter().all(|(_, f)| f.surprise.is_none() && shows(f))
             && self.wrong.iter().all(|(lane, figures)| is_caught(*lane, figures))
     }
 
@@ -86,6 +86,9 @@ fn print(lane: Lane, figures: &Figures) {
     );
     let hit = figures.hit.iter().map(|(verb, [within, after])| format!("{verb} {within}+{after}"));
     println!("  shut down within a call + after it: {}", hit.collect::<Vec<_>>().join(", "));
+    if !figures.was_cut_off() {
+        println!("  NO SAVE WAS CUT OFF: with so few shutdowns that may be; ask for more");
+    }
     if let Some(surprise) = &figures.surprise {
         println!("  after cycle {cycles} and {:?}: {surprise}", figures.plan);
     }
@@ -112,4 +115,54 @@ fn as_json(lane: Lane, figures: &Figures) -> Value {
         "hit": figures.hit,
         "surprise": figures.surprise.as_ref().map(ToString::to_string),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use repl_harness::crash::shutdown::Kind;
+
+    use super::super::machine::Fs;
+    use super::*;
+
+    fn passes(wrong: Option<Wrong>, figures: Figures) -> bool {
+        let lane = Lane { kind: Kind::Slots, fs: Fs::Ext4, wrong, cycles: 1 };
+        let good = || Figures { cycles: 1, attempted: 2, acknowledged: 1, ..Figures::default() };
+        let right = Lane { wrong: None, ..lane };
+        match wrong {
+            None => Report { seed: 1, right: vec![(lane, figures)], wrong: Vec::new() },
+            Some(_) => {
+                Report { seed: 1, right: vec![(right, good())], wrong: vec![(lane, figures)] }
+            }
+        }
+        .passed()
+    }
+
+    #[test]
+    fn a_run_that_cut_nothing_off_does_not_pass() {
+        let figures = |cycles, attempted, acknowledged| Figures {
+            cycles,
+            attempted,
+            acknowledged,
+            ..Figures::default()
+        };
+        assert!(passes(None, figures(1, 2, 1)));
+        assert!(!passes(None, figures(0, 2, 1)));
+        assert!(!passes(None, figures(5, 24, 24)));
+        assert!(!Report { seed: 1, right: Vec::new(), wrong: Vec::new() }.passed());
+    }
+
+    #[test]
+    fn a_run_with_a_surprise_or_without_one_from_a_wrong_writer_does_not_pass() {
+        let surprised = || Figures {
+            cycles: 1,
+            attempted: 2,
+            acknowledged: 1,
+            surprise: Some(Surprise::Failed("x".to_owned())),
+            ..Figures::default()
+        };
+        assert!(!passes(None, surprised()));
+        assert!(!passes(Some(Wrong::NoFileSync), Figures::default()));
+        // It must be caught as what it is.
+        assert!(!passes(Some(Wrong::NoFileSync), surprised()));
+    }
 }

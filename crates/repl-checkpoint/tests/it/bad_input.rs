@@ -3,34 +3,13 @@
 use std::path::Path;
 
 use repl_checkpoint::{
-    Codec, Header, JsonCodec, OnCorrupt, OpenError, RecoverError, StoreId, Unusable, seal,
+    Header, JsonCodec, OnCorrupt, OpenError, RecoverError, StoreId, Unusable, seal,
 };
 
 use crate::support::{
-    STORE, contents, file, header, marks, marks_in, put, recovered, save, sealed, try_recover,
+    Other, STORE, contents, file, header, marks, marks_in, put, recovered, save, sealed,
+    try_recover,
 };
-
-/// JSON under a name of its own.
-struct Other;
-
-impl Codec for Other {
-    fn name(&self) -> &'static str {
-        "other"
-    }
-    fn encode(
-        &self,
-        checkpoint: &repl_checkpoint::Checkpoint,
-        out: &mut Vec<u8>,
-    ) -> Result<(), repl_checkpoint::CodecError> {
-        JsonCodec.encode(checkpoint, out)
-    }
-    fn decode(
-        &self,
-        bytes: &[u8],
-    ) -> Result<repl_checkpoint::Checkpoint, repl_checkpoint::CodecError> {
-        JsonCodec.decode(bytes)
-    }
-}
 
 fn whole() -> Vec<u8> {
     sealed(2, &marks(&[(1, 20)]))

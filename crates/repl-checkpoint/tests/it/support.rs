@@ -15,13 +15,28 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use repl_checkpoint::{
-    Checkpoint, CheckpointStore, Checkpointer, Codec, EpochStart, FileStore, Generation, Header,
-    JsonCodec, OnCorrupt, OpenStoreError, RecoverError, Recovered, Saved, ShardCheckpoint,
-    SlotStore, StoreId, open, recover, seal,
+    Checkpoint, CheckpointStore, Checkpointer, Codec, CodecError, EpochStart, FileStore,
+    Generation, Header, JsonCodec, OnCorrupt, OpenStoreError, RecoverError, Recovered, Saved,
+    ShardCheckpoint, SlotStore, StoreId, open, recover, seal,
 };
 use repl_core::{Incarnation, LogId, SeqNo, SeqRange, ShardId, Snapshot};
 
 pub(crate) const STORE: StoreId = StoreId(0xfeed);
+
+/// JSON under a name of its own.
+pub(crate) struct Other;
+
+impl Codec for Other {
+    fn name(&self) -> &'static str {
+        "other"
+    }
+    fn encode(&self, checkpoint: &Checkpoint, out: &mut Vec<u8>) -> Result<(), CodecError> {
+        JsonCodec.encode(checkpoint, out)
+    }
+    fn decode(&self, bytes: &[u8]) -> Result<Checkpoint, CodecError> {
+        JsonCodec.decode(bytes)
+    }
+}
 
 /// A shard that has nothing but a mark.
 pub(crate) fn shard(id: u64, mark: SeqNo) -> ShardCheckpoint {

@@ -5,15 +5,15 @@ use std::fs;
 use std::path::Path;
 
 use repl_checkpoint::{
-    BadSlots, CheckpointStore, Codec, FileStore, JsonCodec, LoadError, OnCorrupt, OpenError,
+    BadSlots, CheckpointStore, FileStore, JsonCodec, LoadError, OnCorrupt, OpenError,
     OpenStoreError, Origin, RecoverError, Recovered, Save, SaveError, SlotStore, StoreId, Unusable,
     recover, seal,
 };
 use repl_core::ShardId;
 
 use crate::support::{
-    AnyStore, CODECS, NewCodec, STORE, contents, header, marks, names, opened, recovered_from,
-    save, sealed,
+    AnyStore, CODECS, NewCodec, Other, STORE, contents, header, marks, names, opened,
+    recovered_from, save, sealed,
 };
 
 const NAME: &str = "marks.slots";
@@ -151,28 +151,6 @@ fn a_cut_off_file_is_refused_with_its_length() {
     let bytes = fs::read(&path).unwrap();
     fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
     assert_eq!(bad_slots(dir.path()), BadSlots::Length { expected: 16384, found: 16383 });
-}
-
-/// JSON under a name of its own.
-struct Other;
-
-impl Codec for Other {
-    fn name(&self) -> &'static str {
-        "other"
-    }
-    fn encode(
-        &self,
-        checkpoint: &repl_checkpoint::Checkpoint,
-        out: &mut Vec<u8>,
-    ) -> Result<(), repl_checkpoint::CodecError> {
-        JsonCodec.encode(checkpoint, out)
-    }
-    fn decode(
-        &self,
-        bytes: &[u8],
-    ) -> Result<repl_checkpoint::Checkpoint, repl_checkpoint::CodecError> {
-        JsonCodec.decode(bytes)
-    }
 }
 
 #[test]

@@ -4,8 +4,7 @@ use super::Outcome;
 use super::act::Act;
 use crate::crash::disk::Call;
 use crate::crash::fault::How;
-use crate::crash::protocol::DIR;
-use crate::crash::protocol::Store;
+use crate::crash::protocol::{DIR, Store};
 
 const EINTR: How = How::Errno(4);
 const EIO: How = How::Errno(5);
