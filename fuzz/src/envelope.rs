@@ -1,6 +1,6 @@
 //! A checkpoint file: accepted just where it is as it would be sealed.
 
-use repl_checkpoint::{BincodeCodec, Codec, JsonCodec, OpenError, StoreId, open, seal};
+use repl_checkpoint::{BincodeCodec, Codec, JsonCodec, UnsealError, StoreId, open, seal};
 
 use crate::checkpoints::is_valid;
 use crate::format::{CHECKED, HEADER, is_canonical, store_in, with_checksum, with_length};
@@ -53,7 +53,7 @@ fn is_accepted(bytes: &[u8]) -> bool {
         let again = seal(codec, header, &checkpoint).expect("what was opened can be sealed");
         assert!(again == bytes, "accepted, and not as it is sealed");
         let other = open(codec, StoreId(!store.0), bytes);
-        assert!(matches!(other, Err(OpenError::OtherStore { .. })), "{other:?}");
+        assert!(matches!(other, Err(UnsealError::OtherStore { .. })), "{other:?}");
         true
     };
     let (json, bincode) = (accepts(&JsonCodec), accepts(&BincodeCodec));

@@ -1,7 +1,7 @@
 //! What a recovery must make of what it finds, by docs/design.md and docs/format.md.
 
 use repl_checkpoint::{
-    Checkpoint, Codec, Generation, OnCorrupt, OpenError, Origin, RecoverError, Recovered, open,
+    Checkpoint, Codec, Generation, OnCorrupt, UnsealError, Source, RecoverError, Recovered, open,
 };
 
 use crate::planted::STORE;
@@ -19,9 +19,9 @@ impl Holds {
         match open(codec, STORE, bytes) {
             Ok((header, checkpoint)) => Holds::Whole(header.generation, Box::new(checkpoint)),
             Err(
-                OpenError::Version { .. }
-                | OpenError::OtherCodec { .. }
-                | OpenError::OtherStore { .. },
+                UnsealError::Version { .. }
+                | UnsealError::OtherCodec { .. }
+                | UnsealError::OtherStore { .. },
             ) => Holds::Foreign,
             Err(_) => Holds::Damage,
         }
@@ -71,9 +71,9 @@ pub(crate) fn check(expected: &Outcome, found: &Result<Recovered, RecoverError>)
         | (Outcome::Refused, Err(RecoverError::Refused { .. }))
         | (Outcome::NotLoaded, Err(RecoverError::Load(_))) => true,
         (expected, Ok(recovered)) => match (expected, &recovered.found.origin) {
-            (Outcome::Fresh, Origin::Fresh) => true,
-            (Outcome::Resumed(expected, _), Origin::Resumed { generation })
-            | (Outcome::FellBack(expected, _), Origin::FellBack { generation, .. }) => {
+            (Outcome::Fresh, Source::Fresh) => true,
+            (Outcome::Resumed(expected, _), Source::Resumed { generation })
+            | (Outcome::FellBack(expected, _), Source::FellBack { generation, .. }) => {
                 expected == generation
             }
             _ => false,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use repl_checkpoint::{
     BincodeCodec, Checkpoint, CheckpointError, CheckpointStore, Codec, FileStore, JsonCodec,
-    OnCorrupt, OpenStoreError, Origin, Recovered, Saved, SlotStore, recover,
+    OnCorrupt, OpenStoreError, Source, Recovered, Saved, SlotStore, recover,
 };
 use repl_core::ShardId;
 use repl_harness::crash::SimDisk;
@@ -92,7 +92,7 @@ impl Setup {
             let mark = recovered.state.applied_seqno(NAMED[0]).unwrap();
             recovered.state.advance(NAMED[0], mark.saturating_add(1));
             for shard in unnamed.iter().filter(|_| turn == 2) {
-                assert!(recovered.checkpointer.forget(*shard));
+                assert!(recovered.checkpointer.drop_orphan(*shard));
             }
             match recovered.checkpointer.checkpoint(|_| Ok::<(), Infallible>(())) {
                 Ok(Saved::Written { generation }) => saved.push(generation),
@@ -126,7 +126,7 @@ impl Setup {
         let again = recover(store, self.codec(), &NAMED, OnCorrupt::Fail).unwrap();
         let is_newest = |generation| saved.last() == Some(&generation);
         let origin = &again.found.origin;
-        assert!(matches!(origin, Origin::Resumed { generation } if is_newest(*generation)));
+        assert!(matches!(origin, Source::Resumed { generation } if is_newest(*generation)));
         assert_eq!(again.state.snapshot(), marks);
         assert_eq!((again.found.unnamed, again.found.missing), (Vec::new(), Vec::new()));
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use repl_checkpoint::{
-    BincodeCodec, Checkpoint, CheckpointBytes, Codec, JsonCodec, OpenError, open, seal,
+    BincodeCodec, Checkpoint, CheckpointBytes, Codec, JsonCodec, UnsealError, open, seal,
 };
 use repl_core::{ReplicationState, SeqNo, SeqRange, ShardId, Snapshot};
 
@@ -32,7 +32,7 @@ fn sealed_and_opened(checkpoint: &Checkpoint, c: &mut Choices<'_>) {
         let Ok(bytes) = sealed else { continue };
         assert_eq!(open(codec, header.store, &bytes).unwrap(), (header, checkpoint.clone()));
         let with_other = open(other, header.store, &bytes);
-        assert!(matches!(with_other, Err(OpenError::OtherCodec { .. })), "{with_other:?}");
+        assert!(matches!(with_other, Err(UnsealError::OtherCodec { .. })), "{with_other:?}");
     }
 }
 

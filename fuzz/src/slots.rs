@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use repl_checkpoint::{Codec, Disk, JsonCodec, OnCorrupt, OpenError, StoreId, open};
+use repl_checkpoint::{Codec, Disk, JsonCodec, OnCorrupt, UnsealError, StoreId, open};
 use repl_harness::crash::SimDisk;
 
 use crate::choices::Choices;
@@ -146,10 +146,10 @@ fn whole(envelope: &[u8]) -> Option<u64> {
     match open(&JsonCodec, STORE, envelope) {
         Ok(_)
         | Err(
-            OpenError::OtherCodec { .. }
-            | OpenError::OtherStore { .. }
-            | OpenError::Payload(_)
-            | OpenError::Invalid(_),
+            UnsealError::OtherCodec { .. }
+            | UnsealError::OtherStore { .. }
+            | UnsealError::Payload(_)
+            | UnsealError::Invalid(_),
         ) => generation_in(envelope),
         Err(_) => None,
     }

@@ -19,7 +19,7 @@ use crate::floors::{Floors, Health};
 /// use std::time::Duration;
 /// use repl_checkpoint::Schedule;
 ///
-/// let when = Schedule::every(Duration::from_secs(1)).or_moved(100_000);
+/// let when = Schedule::every(Duration::from_secs(1)).or_after(100_000);
 /// assert_eq!(when.interval, Duration::from_secs(1));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub struct Schedule {
     /// above one; a millisecond at least.
     pub interval: Duration,
     /// Save earlier where the marks have moved by this many seqnos, all shards together: what is
-    /// completed above a mark counts once the mark has passed it. Found by polling, as advancing
+    /// completed above a mark counts once the mark has passed it. RecoveryReport by polling, as advancing
     /// counts nothing.
     pub moved: Option<u64>,
     /// How often to poll, a millisecond at least; each time costs one load a shard.
@@ -46,13 +46,13 @@ impl Schedule {
 
     /// Saves earlier where the marks have moved by `moved` in sum.
     #[must_use]
-    pub fn or_moved(self, moved: u64) -> Self {
+    pub fn or_after(self, moved: u64) -> Self {
         Schedule { moved: Some(moved), ..self }
     }
 
     /// Looks every `poll` whether they have; 10 ms unless told.
     #[must_use]
-    pub fn polling_every(self, poll: Duration) -> Self {
+    pub fn poll_every(self, poll: Duration) -> Self {
         Schedule { poll, ..self }
     }
 }
@@ -62,7 +62,7 @@ impl Schedule {
 /// Dropping it ends the thread without a last save: as after a crash, what was applied since the
 /// last one is offered again.
 #[derive(Debug)]
-pub struct Background<E> {
+pub struct BackgroundCheckpointer<E> {
     floors: Floors,
     signal: Arc<Signal>,
     thread: Option<JoinHandle<Ended<E>>>,
@@ -136,7 +136,7 @@ impl Signal {
     }
 }
 
-impl<E> Background<E> {
+impl<E> BackgroundCheckpointer<E> {
     pub(crate) fn start(
         checkpointer: Checkpointer,
         when: Schedule,
@@ -164,7 +164,7 @@ impl<E> Background<E> {
             }
         };
         let thread = thread::Builder::new().name("checkpointer".to_owned()).spawn(run)?;
-        Ok(Background { floors, signal, thread: Some(thread) })
+        Ok(BackgroundCheckpointer { floors, signal, thread: Some(thread) })
     }
 
     /// What is saved, for others to read.
@@ -198,7 +198,7 @@ impl<E> Background<E> {
     }
 }
 
-impl<E> Drop for Background<E> {
+impl<E> Drop for BackgroundCheckpointer<E> {
     /// Waits for a save in progress, so that the store is free again afterwards.
     fn drop(&mut self) {
         self.signal.ask(|asked| asked.end = Some(asked.end.unwrap_or(End::AtOnce)));

@@ -4,7 +4,7 @@ use repl_core::{ReplicationState, ShardId};
 
 use crate::checkpoint::Checkpoint;
 use crate::codec::JsonCodec;
-use crate::envelope::{Header, OpenError, StoreId, open, seal};
+use crate::envelope::{Header, StoreId, UnsealError, open, seal};
 
 /// Turns a [`ReplicationState`] into bytes and back, sealed as JSON of an unnamed store with
 /// generation 0.
@@ -37,9 +37,9 @@ pub trait CheckpointBytes: Sized {
     /// starts at 0, and one that is not in `shards` is dropped.
     ///
     /// # Errors
-    /// [`OpenError`] where `bytes` are damaged or not such bytes: never a state that has silently
+    /// [`UnsealError`] where `bytes` are damaged or not such bytes: never a state that has silently
     /// nothing applied.
-    fn from_checkpoint_bytes(bytes: &[u8], shards: &[ShardId]) -> Result<Self, OpenError>;
+    fn from_checkpoint_bytes(bytes: &[u8], shards: &[ShardId]) -> Result<Self, UnsealError>;
 }
 
 impl CheckpointBytes for ReplicationState {
@@ -49,7 +49,7 @@ impl CheckpointBytes for ReplicationState {
             .expect("a snapshot of a state can be sealed as JSON")
     }
 
-    fn from_checkpoint_bytes(bytes: &[u8], shards: &[ShardId]) -> Result<Self, OpenError> {
+    fn from_checkpoint_bytes(bytes: &[u8], shards: &[ShardId]) -> Result<Self, UnsealError> {
         let (_, checkpoint) = open(&JsonCodec, StoreId::UNNAMED, bytes)?;
         Ok(checkpoint.state_of(shards))
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use repl_core::{ReplicationState, ShardId, Snapshot, SnapshotEntry};
 
-use crate::background::{Background, Schedule, SpawnError};
+use crate::background::{BackgroundCheckpointer, Schedule, SpawnError};
 use crate::checkpoint::{Checkpoint, ShardCheckpoint};
 use crate::codec::Codec;
 use crate::content::{Content, Extra};
@@ -159,7 +159,7 @@ impl Checkpointer {
         Ok(Saved::Written { generation })
     }
 
-    /// Saves on a thread of its own, on a schedule, until [`Background::close`].
+    /// Saves on a thread of its own, on a schedule, until [`BackgroundCheckpointer::close`].
     ///
     /// `flush` is as in [`checkpoint`](Checkpointer::checkpoint). `on_error` sees every failure.
     /// After one the thread tries again at the next turn, unless the store is poisoned: then it
@@ -172,8 +172,8 @@ impl Checkpointer {
         when: Schedule,
         flush: impl FnMut(&mut Snapshot) -> Result<(), E> + Send + 'static,
         on_error: impl FnMut(&CheckpointError<E>) + Send + 'static,
-    ) -> Result<Background<E>, SpawnError> {
-        Background::start(self, when, flush, on_error)
+    ) -> Result<BackgroundCheckpointer<E>, SpawnError> {
+        BackgroundCheckpointer::start(self, when, flush, on_error)
     }
 
     /// What is saved, for others to read.
@@ -189,7 +189,7 @@ impl Checkpointer {
     /// The shards of the recovered checkpoint that the engine did not name, which every save keeps
     /// as they are until they are forgotten, or until a save finds them tracked by the state. One
     /// that is tracked and removed again between two saves stays: its data may not be dropped
-    /// before [`Floors::is_gone`].
+    /// before [`Floors::is_unreferenced`].
     ///
     /// To go on with one, add it to the state at its mark and log, and give the new [`Shard`] its
     /// completed ranges: [`Shard::complete`].
@@ -201,8 +201,8 @@ impl Checkpointer {
     }
 
     /// Leaves an unnamed shard out of all later saves. Its data may be dropped once
-    /// [`Floors::is_gone`] says so. Returns whether it was there.
-    pub fn forget(&mut self, shard: ShardId) -> bool {
+    /// [`Floors::is_unreferenced`] says so. Returns whether it was there.
+    pub fn drop_orphan(&mut self, shard: ShardId) -> bool {
         let known = self.extra.unnamed.iter().any(|s| s.shard == shard);
         if known {
             Arc::make_mut(&mut self.extra).unnamed.retain(|s| s.shard != shard);

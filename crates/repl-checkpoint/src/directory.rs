@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::disk::{Disk, Kind};
+use crate::disk::{Disk, FileKind};
 use crate::store::SaveError;
 
 const LOCK: &str = "LOCK";
@@ -194,8 +194,8 @@ fn create_dirs(disk: &impl Disk, dir: &Path) -> Result<(), OpenStoreError> {
     let mut missing = Vec::new();
     for ancestor in dir.ancestors().filter(|a| !a.as_os_str().is_empty()) {
         match disk.kind(ancestor) {
-            Ok(Kind::Dir | Kind::Symlink) => break,
-            Ok(Kind::File | Kind::Other) => {
+            Ok(FileKind::Dir | FileKind::Symlink) => break,
+            Ok(FileKind::File | FileKind::Other) => {
                 return Err(OpenStoreError::NotADirectory { path: ancestor.to_owned() });
             }
             // Below something that is not a directory: that one is found further up.

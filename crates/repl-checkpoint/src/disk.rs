@@ -26,7 +26,7 @@ pub trait Disk: Send {
     /// The names in a directory, in any order.
     fn list(&self, dir: &Path) -> io::Result<Vec<OsString>>;
     /// What stands at `path`; a symbolic link is not followed.
-    fn kind(&self, path: &Path) -> io::Result<Kind>;
+    fn kind(&self, path: &Path) -> io::Result<FileKind>;
     /// All bytes of a file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
     /// Creates a file that did not exist, readable and writable by its owner alone.
@@ -52,7 +52,7 @@ pub trait Disk: Send {
 
 /// What stands at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum FileKind {
     /// A regular file.
     File,
     /// A directory.
@@ -102,16 +102,16 @@ impl Disk for OsDisk {
         fs::read_dir(dir)?.map(|entry| entry.map(|e| e.file_name())).collect()
     }
 
-    fn kind(&self, path: &Path) -> io::Result<Kind> {
+    fn kind(&self, path: &Path) -> io::Result<FileKind> {
         let kind = fs::symlink_metadata(path)?.file_type();
         Ok(if kind.is_file() {
-            Kind::File
+            FileKind::File
         } else if kind.is_dir() {
-            Kind::Dir
+            FileKind::Dir
         } else if kind.is_symlink() {
-            Kind::Symlink
+            FileKind::Symlink
         } else {
-            Kind::Other
+            FileKind::Other
         })
     }
 
@@ -180,8 +180,8 @@ impl Disk for OsDisk {
     }
 }
 
-fn regular_or_missing(kind: io::Result<Kind>) -> io::Result<()> {
-    if kind.is_ok_and(|kind| kind != Kind::File) { Err(not_regular()) } else { Ok(()) }
+fn regular_or_missing(kind: io::Result<FileKind>) -> io::Result<()> {
+    if kind.is_ok_and(|kind| kind != FileKind::File) { Err(not_regular()) } else { Ok(()) }
 }
 
 fn not_regular() -> io::Error {

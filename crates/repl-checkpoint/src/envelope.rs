@@ -15,7 +15,7 @@ use std::fmt;
 use crate::checkpoint::Checkpoint;
 use crate::codec::{Codec, CodecError};
 
-pub use self::error::{OpenError, SealError};
+pub use self::error::{SealError, UnsealError};
 
 /// The number of a save in one store: 1 is the first; 0 is not in a store.
 pub type Generation = u64;
@@ -107,59 +107,59 @@ pub fn seal(
 /// Opens what [`seal`] gave: checks everything, then decodes.
 ///
 /// # Errors
-/// [`OpenError`] names the first thing found wrong. Every prefix, every single-bit flip and every
+/// [`UnsealError`] names the first thing found wrong. Every prefix, every single-bit flip and every
 /// extension of sealed bytes is refused.
 pub fn open(
     codec: &dyn Codec,
     store: StoreId,
     bytes: &[u8],
-) -> Result<(Header, Checkpoint), OpenError> {
+) -> Result<(Header, Checkpoint), UnsealError> {
     let (header, found_codec, payload) = verify(bytes)?;
     if found_codec != codec.name() {
         let found = found_codec.to_owned();
-        return Err(OpenError::OtherCodec { expected: codec.name(), found });
+        return Err(UnsealError::OtherCodec { expected: codec.name(), found });
     }
     if header.store != store {
-        return Err(OpenError::OtherStore { expected: store, found: header.store });
+        return Err(UnsealError::OtherStore { expected: store, found: header.store });
     }
-    let checkpoint = codec.decode(payload).map_err(OpenError::Payload)?;
-    checkpoint.validate().map_err(OpenError::Invalid)?;
+    let checkpoint = codec.decode(payload).map_err(UnsealError::Payload)?;
+    checkpoint.validate().map_err(UnsealError::Invalid)?;
     Ok((header, checkpoint))
 }
 
 /// Checks the envelope alone: gives its header, the codec's name and the payload.
-fn verify(bytes: &[u8]) -> Result<(Header, &str, &[u8]), OpenError> {
+fn verify(bytes: &[u8]) -> Result<(Header, &str, &[u8]), UnsealError> {
     if bytes.is_empty() {
-        return Err(OpenError::Empty);
+        return Err(UnsealError::Empty);
     }
-    let after_magic = bytes.strip_prefix(MAGIC.as_bytes()).ok_or(OpenError::Magic)?;
+    let after_magic = bytes.strip_prefix(MAGIC.as_bytes()).ok_or(UnsealError::Magic)?;
     let version = after_magic.split(|b| *b == b' ').next().unwrap_or_default();
     if version != VERSION.as_bytes() {
         return Err(other_version(bytes, version));
     }
-    let parsed = Parsed::of(bytes).ok_or(OpenError::Header)?;
+    let parsed = Parsed::of(bytes).ok_or(UnsealError::Header)?;
     let payload = &bytes[HEADER_LENGTH..];
     if payload.len() as u64 != parsed.length {
         let (expected, found) = (parsed.length, payload.len() as u64);
-        return Err(OpenError::Length { expected, found });
+        return Err(UnsealError::Length { expected, found });
     }
     let found = checksum(&bytes[..CHECKED_HEADER], payload);
     if found != parsed.crc {
-        return Err(OpenError::Checksum { expected: parsed.crc, found });
+        return Err(UnsealError::Checksum { expected: parsed.crc, found });
     }
     Ok((parsed.header, parsed.codec, payload))
 }
 
 /// A version that is not read here: a newer one, or a digit that has changed under a checksum
 /// which still fits version 1.
-fn other_version(bytes: &[u8], version: &[u8]) -> OpenError {
+fn other_version(bytes: &[u8], version: &[u8]) -> UnsealError {
     let is_number = (1..=8).contains(&version.len()) && version.iter().all(u8::is_ascii_digit);
     let mut as_version_1 = bytes.to_vec();
     as_version_1.splice(MAGIC.len()..MAGIC.len() + version.len(), VERSION.bytes());
     if !is_number || (version.len() == VERSION.len() && verify(&as_version_1).is_ok()) {
-        return OpenError::Header;
+        return UnsealError::Header;
     }
-    OpenError::Version { version: String::from_utf8_lossy(version).into_owned() }
+    UnsealError::Version { version: String::from_utf8_lossy(version).into_owned() }
 }
 
 /// The header of bytes that are whole, whatever their codec and store.

@@ -31,7 +31,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::directory::{Directory, OpenStoreError, named_by_temp, resolved};
-use crate::disk::{Disk, Kind, OsDisk};
+use crate::disk::{Disk, FileKind, OsDisk};
 use crate::envelope::{Generation, StoreId};
 use crate::slot_store;
 use crate::store::{Candidate, CheckpointStore, LoadError, Save, SaveError};
@@ -129,13 +129,13 @@ impl<D: Disk> CheckpointStore for FileStore<D> {
             let path = self.path(generation);
             let found =
                 match self.directory.disk.kind(&path).map_err(|err| io("look at", &path, err))? {
-                    Kind::File => {
+                    FileKind::File => {
                         let bytes = self.directory.disk.read(&path);
                         return Ok(Candidate { path, generation: Some(generation), bytes });
                     }
-                    Kind::Dir => "a directory",
-                    Kind::Symlink => "a symbolic link",
-                    Kind::Other => "neither a file nor a directory",
+                    FileKind::Dir => "a directory",
+                    FileKind::Symlink => "a symbolic link",
+                    FileKind::Other => "neither a file nor a directory",
                 };
             Err(LoadError::NotAFile { path, found })
         };

@@ -19,7 +19,7 @@ pub struct Floors {
     /// Whether a save is under way, or was left in doubt. Set before the save takes its snapshot.
     ///
     /// A lock, as it orders two threads that each write one thing and read the other's: who removes
-    /// a shard and then asks [`Floors::is_gone`], and a save that sets this and then reads the
+    /// a shard and then asks [`Floors::is_unreferenced`], and a save that sets this and then reads the
     /// shards. Whichever takes the lock second sees what the first has done.
     saving: Arc<Mutex<bool>>,
 }
@@ -91,7 +91,7 @@ impl Floors {
     /// False until two saves of this process have left the shard out, while a save is under way
     /// (it may have begun when the shard was there), and for ever after one in doubt: ask again
     /// later. Takes a lock for a moment.
-    pub fn is_gone(&self, shard: ShardId) -> bool {
+    pub fn is_unreferenced(&self, shard: ShardId) -> bool {
         let saving = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
         if *saving {
             return false;

@@ -7,7 +7,7 @@
 //!
 //! ```
 //! use std::convert::Infallible;
-//! use repl_checkpoint::{FileStore, JsonCodec, OnCorrupt, Origin, StoreId, recover};
+//! use repl_checkpoint::{FileStore, JsonCodec, OnCorrupt, Source, StoreId, recover};
 //! use repl_core::ShardId;
 //!
 //! let dir = tempfile::tempdir()?;
@@ -24,7 +24,7 @@
 //!
 //! let store = FileStore::open(dir.path(), StoreId::UNNAMED)?;
 //! let follower = recover(store, JsonCodec, &shards, OnCorrupt::Fail)?;
-//! assert!(matches!(follower.found.origin, Origin::Resumed { generation: 1 }));
+//! assert!(matches!(follower.found.origin, Source::Resumed { generation: 1 }));
 //! assert_eq!(follower.state.applied_seqno(ShardId(1)), Some(42));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -63,7 +63,7 @@ mod recovery;
 mod slot_store;
 mod store;
 
-pub use background::{Background, CloseError, Schedule, SpawnError};
+pub use background::{BackgroundCheckpointer, CloseError, Schedule, SpawnError};
 #[cfg(feature = "json")]
 pub use bytes::CheckpointBytes;
 pub use checkpoint::{Checkpoint, EpochStart, InvalidCheckpoint, ShardCheckpoint};
@@ -74,12 +74,15 @@ pub use codec::BincodeCodec;
 pub use codec::JsonCodec;
 pub use codec::{Codec, CodecError};
 pub use directory::OpenStoreError;
-pub use disk::{Disk, Kind, OsDir, OsDisk, OsLock};
-pub use envelope::{Generation, Header, OpenError, SealError, StoreId, open, seal};
+pub use disk::{Disk, FileKind, OsDir, OsDisk, OsLock};
+pub use envelope::{Generation, Header, SealError, StoreId, UnsealError, open, seal};
 pub use file_store::FileStore;
 pub use floors::{Floors, Health};
-pub use recovery::{Damaged, Found, OnCorrupt, Origin, RecoverError, Recovered, Unusable, recover};
-pub use slot_store::{BadSlots, SlotStore};
+pub use recovery::{
+    CorruptCheckpoint, CorruptReason, OnCorrupt, RecoverError, Recovered, RecoveryReport, Source,
+    recover,
+};
+pub use slot_store::{SlotFileError, SlotStore};
 pub use store::{Candidate, CheckpointStore, LoadError, Save, SaveError};
 
 /// The README's example runs with the examples of this crate.

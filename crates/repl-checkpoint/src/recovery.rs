@@ -10,7 +10,7 @@ use repl_core::{NewShard, ReplicationState, ShardId, SnapshotEntry};
 use crate::checkpoint::{Checkpoint, ShardCheckpoint};
 use crate::checkpointer::{Checkpointer, Start};
 use crate::codec::Codec;
-use crate::envelope::{Generation, Header, OpenError, StoreId, open};
+use crate::envelope::{Generation, Header, StoreId, UnsealError, open};
 use crate::store::{Candidate, CheckpointStore, LoadError};
 
 /// What to do where the newest checkpoint is damaged. Nothing is ever removed or reset for it.
@@ -18,7 +18,7 @@ use crate::store::{Candidate, CheckpointStore, LoadError};
 pub enum OnCorrupt {
     /// Stop with an error that names the file, the reason, and the older checkpoint that could be
     /// used. What an unfinished save of a [`SlotStore`](crate::SlotStore) leaves stops nobody: it
-    /// is reported as [`Origin::FellBack`].
+    /// is reported as [`Source::FellBack`].
     #[default]
     Fail,
     /// Use the newest older checkpoint that is whole, and report it. Its marks are lower, and
@@ -39,17 +39,17 @@ pub struct Recovered {
     /// Saves the marks of `state`.
     pub checkpointer: Checkpointer,
     /// What was found.
-    pub found: Found,
+    pub found: RecoveryReport,
 }
 
 /// What was found at the start.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Found {
+pub struct RecoveryReport {
     /// Which checkpoint the marks come from.
-    pub origin: Origin,
+    pub origin: Source,
     /// Shards of the checkpoint that the engine did not name, ascending. Every save keeps them
-    /// until [`Checkpointer::forget`].
+    /// until [`Checkpointer::drop_orphan`].
     pub unnamed: Vec<ShardId>,
     /// Shards that the engine named and the checkpoint lacks, ascending: they begin at 0, with
     /// unnamed logs (reset a shard to name its log). Beside existing data that means a lost
@@ -59,7 +59,7 @@ pub struct Found {
 
 /// Where the recovered marks come from.
 #[derive(Debug)]
-pub enum Origin {
+pub enum Source {
     /// Nothing was ever saved in this store: every mark is 0.
     Fresh,
     /// The newest checkpoint.
@@ -68,45 +68,45 @@ pub enum Origin {
         generation: Generation,
     },
     /// An older checkpoint, as the caller chose [`OnCorrupt::FallBack`], or where a save may not
-    /// have been finished ([`CheckpointStore::left_by_an_unfinished_save`]).
+    /// have been finished ([`CheckpointStore::max_torn`]).
     FellBack {
         /// Its generation.
         generation: Generation,
         /// The newer ones that are damaged, the newest first. The files of a `FileStore` stay
         /// until the second save; the next save of a `SlotStore` overwrites a damaged slot.
-        damaged: Vec<Damaged>,
+        damaged: Vec<CorruptCheckpoint>,
     },
 }
 
 /// A checkpoint that could not be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {reason}", path = .path.display())]
-pub struct Damaged {
+pub struct CorruptCheckpoint {
     /// Where it is.
     pub path: PathBuf,
     /// Why not.
-    pub reason: Unusable,
+    pub reason: CorruptReason,
 }
 
 /// Why a checkpoint cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Unusable {
+pub enum CorruptReason {
     /// It could not be read.
     #[error("it cannot be read: {0}")]
     Read(#[source] io::Error),
     /// Its bytes are refused.
     #[error(transparent)]
-    Open(#[from] OpenError),
+    Open(#[from] UnsealError),
 }
 
-impl Unusable {
+impl CorruptReason {
     /// Whether it is lost, so that an older one may take its place. What this process may not read,
     /// or has no memory or descriptor for, is not lost.
     fn is_damage(&self) -> bool {
         match self {
-            Unusable::Read(err) => err.raw_os_error() == Some(MEDIA_ERROR),
-            Unusable::Open(reason) => reason.is_damage(),
+            CorruptReason::Read(err) => err.raw_os_error() == Some(MEDIA_ERROR),
+            CorruptReason::Open(reason) => reason.is_damage(),
         }
     }
 }
@@ -141,7 +141,7 @@ pub enum RecoverError {
     Corrupt {
         /// The newest, and what is wrong with it.
         #[source]
-        newest: Damaged,
+        newest: CorruptCheckpoint,
         /// The newest older one that is whole.
         older: Option<(Generation, PathBuf)>,
     },
@@ -152,13 +152,13 @@ pub enum RecoverError {
     Refused {
         /// The checkpoint, and why it cannot be used.
         #[source]
-        refused: Box<Damaged>,
+        refused: Box<CorruptCheckpoint>,
         /// Newer ones, which are damaged; the newest first.
-        newer: Vec<Damaged>,
+        newer: Vec<CorruptCheckpoint>,
     },
 }
 
-fn also_damaged(newer: &[Damaged]) -> String {
+fn also_damaged(newer: &[CorruptCheckpoint]) -> String {
     newer.iter().fold(String::new(), |said, damaged| said + &format!("; checkpoint {damaged}"))
 }
 
@@ -193,13 +193,13 @@ pub fn recover(
     let candidates = store.load()?;
     let attempted = candidates.iter().filter_map(|c| c.generation).max().unwrap_or(0);
     let passed_over = match on_corrupt {
-        OnCorrupt::Fail => store.left_by_an_unfinished_save(),
+        OnCorrupt::Fail => store.max_torn(),
         OnCorrupt::FallBack => usize::MAX,
     };
     let (origin, header, checkpoint) = choose(candidates, &codec, store.store_id(), passed_over)?;
     let restored = Restored::of(&checkpoint, shards);
     let state = Arc::new(restored.state);
-    let found = Found {
+    let found = RecoveryReport {
         origin,
         unnamed: restored.unnamed.iter().map(|s| s.shard).collect(),
         missing: restored.missing,
@@ -222,34 +222,34 @@ fn choose(
     codec: &dyn Codec,
     store: StoreId,
     passed_over: usize,
-) -> Result<(Origin, Header, Checkpoint), RecoverError> {
+) -> Result<(Source, Header, Checkpoint), RecoverError> {
     let mut damaged = Vec::new();
     for candidate in candidates {
         let path = candidate.path.clone();
         let (header, checkpoint) = match open_candidate(candidate, codec, store) {
             Ok(opened) => opened,
             Err(reason) if !reason.is_damage() => {
-                let refused = Box::new(Damaged { path, reason });
+                let refused = Box::new(CorruptCheckpoint { path, reason });
                 return Err(RecoverError::Refused { refused, newer: damaged });
             }
             Err(reason) => {
-                damaged.push(Damaged { path, reason });
+                damaged.push(CorruptCheckpoint { path, reason });
                 continue;
             }
         };
         let generation = header.generation;
         if damaged.is_empty() {
-            return Ok((Origin::Resumed { generation }, header, checkpoint));
+            return Ok((Source::Resumed { generation }, header, checkpoint));
         }
         if damaged.len() > passed_over {
             let newest = damaged.swap_remove(0);
             return Err(RecoverError::Corrupt { newest, older: Some((generation, path)) });
         }
-        return Ok((Origin::FellBack { generation, damaged }, header, checkpoint));
+        return Ok((Source::FellBack { generation, damaged }, header, checkpoint));
     }
     match damaged.into_iter().next() {
         Some(newest) => Err(RecoverError::Corrupt { newest, older: None }),
-        None => Ok((Origin::Fresh, Header::default(), Checkpoint::default())),
+        None => Ok((Source::Fresh, Header::default(), Checkpoint::default())),
     }
 }
 
@@ -257,13 +257,13 @@ fn open_candidate(
     candidate: Candidate,
     codec: &dyn Codec,
     store: StoreId,
-) -> Result<(Header, Checkpoint), Unusable> {
-    let bytes = candidate.bytes.map_err(Unusable::Read)?;
+) -> Result<(Header, Checkpoint), CorruptReason> {
+    let bytes = candidate.bytes.map_err(CorruptReason::Read)?;
     let (header, checkpoint) = open(codec, store, &bytes)?;
     match candidate.generation.filter(|expected| *expected != header.generation) {
         None => Ok((header, checkpoint)),
         Some(expected) => {
-            Err(OpenError::OtherGeneration { expected, found: header.generation }.into())
+            Err(UnsealError::OtherGeneration { expected, found: header.generation }.into())
         }
     }
 }

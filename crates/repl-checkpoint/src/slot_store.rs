@@ -36,13 +36,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::directory::{Directory, OpenStoreError, all_written, named_by_temp, resolved};
-use crate::disk::{Disk, Kind, OsDisk};
+use crate::disk::{Disk, FileKind, OsDisk};
 use crate::envelope::StoreId;
 use crate::file_store;
 use crate::store::{Candidate, CheckpointStore, LoadError, Save, SaveError};
 
 use self::found::SlotFile;
-pub use self::page::BadSlots;
+pub use self::page::SlotFileError;
 use self::page::{PAGE, first_page};
 use self::turn::{Slot, Slots};
 
@@ -60,7 +60,7 @@ const SLOTS: usize = 3;
 /// A save never touches the newest checkpoint nor the confirmed one. What a crash leaves of an
 /// unfinished one is passed over by [`recover`](crate::recover()), even with
 /// [`OnCorrupt::Fail`](crate::OnCorrupt::Fail), and reported as
-/// [`Origin::FellBack`](crate::Origin::FellBack): it cannot be told from damage to the newest
+/// [`Source::FellBack`](crate::Source::FellBack): it cannot be told from damage to the newest
 /// checkpoint, but no segment was deleted on the word of that one. Damage to more than one is an
 /// error as in a `FileStore`.
 ///
@@ -139,15 +139,15 @@ impl<D: Disk> SlotStore<D> {
     fn read(&self) -> Result<Option<SlotFile>, LoadError> {
         let path = self.path();
         let found = match self.directory.disk.kind(&path) {
-            Ok(Kind::File) => {
+            Ok(FileKind::File) => {
                 let bytes = self.directory.disk.read(&path);
                 let bytes = bytes.map_err(|source| io_error("read", &path, source))?;
                 let file = SlotFile::of(bytes, self.store_id);
                 return file.map(Some).map_err(|reason| LoadError::Slots { path, reason });
             }
-            Ok(Kind::Dir) => "a directory",
-            Ok(Kind::Symlink) => "a symbolic link",
-            Ok(Kind::Other) => "neither a file nor a directory",
+            Ok(FileKind::Dir) => "a directory",
+            Ok(FileKind::Symlink) => "a symbolic link",
+            Ok(FileKind::Other) => "neither a file nor a directory",
             Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(io_error("look at", &path, source)),
         };
@@ -243,7 +243,7 @@ impl<D: Disk> CheckpointStore for SlotStore<D> {
         }
     }
 
-    fn left_by_an_unfinished_save(&self) -> usize {
+    fn max_torn(&self) -> usize {
         1
     }
 }

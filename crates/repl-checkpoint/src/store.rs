@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::envelope::{Generation, StoreId};
-use crate::slot_store::BadSlots;
+use crate::slot_store::SlotFileError;
 
 /// Keeps sealed checkpoints: bytes with a generation number. Knows nothing of marks.
 ///
@@ -28,7 +28,7 @@ pub trait CheckpointStore: Send {
     /// All that is kept, the newest generation first. Empty where nothing was ever saved.
     ///
     /// # Errors
-    /// Where it cannot be told what is kept. Damaged bytes are no error here: whoever opens them
+    /// Where it cannot be told what is kept. CorruptCheckpoint bytes are no error here: whoever opens them
     /// finds out.
     fn load(&mut self) -> Result<Vec<Candidate>, LoadError>;
 
@@ -46,7 +46,7 @@ pub trait CheckpointStore: Send {
     /// wraps another hands its answer on.
     ///
     /// [`OnCorrupt::Fail`]: crate::OnCorrupt::Fail
-    fn left_by_an_unfinished_save(&self) -> usize {
+    fn max_torn(&self) -> usize {
         0
     }
 }
@@ -64,8 +64,8 @@ impl<T: CheckpointStore + ?Sized> CheckpointStore for Box<T> {
         (**self).save(save)
     }
 
-    fn left_by_an_unfinished_save(&self) -> usize {
-        (**self).left_by_an_unfinished_save()
+    fn max_torn(&self) -> usize {
+        (**self).max_torn()
     }
 }
 
@@ -122,7 +122,7 @@ pub enum LoadError {
         /// The file.
         path: PathBuf,
         /// Why not.
-        reason: BadSlots,
+        reason: SlotFileError,
     },
     /// A store of another kind failed in its own way.
     #[error(transparent)]
@@ -166,7 +166,7 @@ pub enum SaveError {
 
 impl SaveError {
     /// Whether the store refuses further saves until it is opened again.
-    pub fn poisons(&self) -> bool {
+    pub fn is_poisoning(&self) -> bool {
         match self {
             SaveError::NotSaved { .. } => false,
             SaveError::InDoubt { .. } | SaveError::Poisoned { .. } => true,

@@ -8,8 +8,8 @@
 use std::fs;
 
 use repl_checkpoint::{
-    Checkpoint, CheckpointStore, Codec, Header, JsonCodec, LoadError, OpenError, ShardCheckpoint,
-    SlotStore, StoreId, open, seal,
+    Checkpoint, CheckpointStore, Codec, Header, JsonCodec, LoadError, ShardCheckpoint, SlotStore,
+    StoreId, UnsealError, open, seal,
 };
 use repl_core::{Incarnation, LogId, SeqRange, ShardId};
 
@@ -125,7 +125,7 @@ fn envelopes() {
         let opened = takes_little("an envelope", bytes.len(), SMALL, || {
             open(&JsonCodec, StoreId::UNNAMED, &bytes)
         });
-        assert!(matches!(opened, Err(OpenError::Length { expected, .. }) if expected == claim));
+        assert!(matches!(opened, Err(UnsealError::Length { expected, .. }) if expected == claim));
     }
 }
 

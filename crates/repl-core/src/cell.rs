@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 use std::task::{Poll, Waker};
 
-use crate::completed::Completed;
+use crate::completed::AppliedSet;
 use crate::ids::{Incarnation, LogId, SeqNo, ShardId};
 use crate::mark::Mark;
 use crate::ranges::SeqRange;
@@ -59,16 +59,16 @@ impl Cell {
             return Advance::Removed;
         }
         if to <= at {
-            return Advance::AlreadyApplied { at };
+            return Advance::Stale { at };
         }
         let from = self.mark.raise(to);
         if from >= to {
-            return Advance::AlreadyApplied { at: from };
+            return Advance::Stale { at: from };
         }
         if self.waiters.target().concerns(to) {
             return self.settle_from_outside(from);
         }
-        Advance::Moved { from }
+        Advance::Advanced { from }
     }
 
     /// The mark never falls, so a mark of `expected` or more, once seen, holds until the raise:
@@ -88,7 +88,7 @@ impl Cell {
             return Advance::Removed;
         }
         self.follow(self.waiters.settle(&self.mark));
-        Advance::Moved { from }
+        Advance::Advanced { from }
     }
 
     /// How the wait for `seqno` stands without queueing for it.
@@ -144,10 +144,10 @@ impl Cell {
 
     /// The mark, and what is completed above it: nothing that touches the mark, which is moved on
     /// if some thread that completes has not come to it yet.
-    pub(crate) fn completed(&self) -> Completed {
+    pub(crate) fn completed(&self) -> AppliedSet {
         // The flag first: cleared, it says that the mark read after it has passed the ranges.
         if !self.has_above() {
-            return Completed::in_form(self.applied(), &[]);
+            return AppliedSet::in_form(self.applied(), &[]);
         }
         let (mut above, window) = self.waiters.completed();
         if let Some(window) = &window {
@@ -161,7 +161,7 @@ impl Cell {
             above.forget_up_to(mark);
         }
         self.follow(window.as_ref().map(Arc::downgrade));
-        Completed::in_form(mark, &above.iter().collect::<Vec<_>>())
+        AppliedSet::in_form(mark, &above.iter().collect::<Vec<_>>())
     }
 }
 

@@ -12,20 +12,20 @@ pub(crate) type Above = Vec<(ShardId, Box<[SeqRange]>)>;
 /// once a batch is completed, and after a restart gives it to
 /// [`ApplyWindow::restore`](crate::ApplyWindow::restore):
 /// ```
-/// use repl_core::{Completed, SeqRange};
+/// use repl_core::{AppliedSet, SeqRange};
 ///
-/// let before = Completed::new(10, [SeqRange::new(12, 13)]);
+/// let before = AppliedSet::new(10, [SeqRange::new(12, 13)]);
 /// let after = before.with([15, 11]);
 /// assert_eq!((after.mark(), after.above()), (13, &[SeqRange::new(15, 15)][..]));
 /// assert!(after.contains(15) && !after.contains(14));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct Completed {
+pub struct AppliedSet {
     mark: SeqNo,
     above: Box<[SeqRange]>,
 }
 
-impl Completed {
+impl AppliedSet {
     /// All up to `mark`, and what is in `above`: in any order, and overlapping if need be.
     pub fn new(mark: SeqNo, above: impl IntoIterator<Item = SeqRange>) -> Self {
         let mut ranges = Ranges::default();
@@ -37,7 +37,7 @@ impl Completed {
 
     /// For ranges that are in the form of [`above`](Self::above).
     pub(crate) fn in_form(mark: SeqNo, above: &[SeqRange]) -> Self {
-        Completed { mark, above: above.into() }
+        AppliedSet { mark, above: above.into() }
     }
 
     /// Everything up to here is completed.
@@ -110,6 +110,6 @@ impl Completed {
     fn of(ranges: &Ranges) -> Self {
         let mut ranges = ranges.iter();
         let mark = ranges.next().map_or(0, |range| range.last);
-        Completed { mark, above: ranges.collect() }
+        AppliedSet { mark, above: ranges.collect() }
     }
 }

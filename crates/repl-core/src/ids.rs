@@ -67,7 +67,7 @@ impl fmt::Display for Incarnation {
 /// ```
 /// use repl_core::{LogId, NewShard, ShardId};
 ///
-/// let copied_up_to_40 = NewShard::new(ShardId(7)).at(40).log(LogId(0xfeed));
+/// let copied_up_to_40 = NewShard::new(ShardId(7)).with_mark(40).with_log(LogId(0xfeed));
 /// assert_eq!(copied_up_to_40.mark, 40);
 /// ```
 ///
@@ -90,13 +90,13 @@ impl NewShard {
 
     /// Starts at `mark`: every segment up to and including it counts as applied.
     #[must_use]
-    pub fn at(self, mark: SeqNo) -> Self {
+    pub fn with_mark(self, mark: SeqNo) -> Self {
         NewShard { mark, ..self }
     }
 
     /// Follows the log `log`.
     #[must_use]
-    pub fn log(self, log: LogId) -> Self {
+    pub fn with_log(self, log: LogId) -> Self {
         NewShard { log, ..self }
     }
 }

@@ -27,7 +27,7 @@
 //!
 //! // A shard may begin again at a lower mark; no mark ever falls.
 //! let old = state.shard(ShardId(1)).ok_or("not tracked")?;
-//! state.reset_shard(NewShard::new(ShardId(1)).at(5));
+//! state.reset_shard(NewShard::new(ShardId(1)).with_mark(5));
 //! assert_eq!(old.advance(32), Advance::Removed);
 //! assert_eq!(old.applied(), 31);
 //! assert_eq!(state.applied_seqno(ShardId(1)), Some(5));
@@ -70,11 +70,11 @@ mod wakers;
 mod window;
 
 pub use changes::Changes;
-pub use completed::Completed;
+pub use completed::AppliedSet;
 pub use ids::{Incarnation, LogId, NewShard, SeqNo, ShardId};
 pub use ranges::SeqRange;
 pub use reached::{Reached, WaitError};
 pub use shard::{Advance, Shard};
-pub use snapshot::{Iter, Snapshot, SnapshotEntry};
+pub use snapshot::{Snapshot, SnapshotEntry, SnapshotIter};
 pub use state::{AlreadyTracked, Merged, ReplicationState};
 pub use window::{ApplyWindow, Claim, ClaimError, Completion, WindowError, WindowFull};

@@ -17,7 +17,7 @@
 //!
 //! **Why `AcqRel` and not `Release`.** The `Acquire` half orders a thread that raises the mark
 //! from `a` to `b` after the thread that raised it to `a`: who applies a segment on top of another
-//! sees that other one whole, and `Moved { from }` may be believed like a read of `from`.
+//! sees that other one whole, and `Advanced { from }` may be believed like a read of `from`.
 //!
 //! **A stale raise** writes nothing and so publishes nothing. It is found by one `Acquire` load
 //! before the `fetch_max`: that load keeps the cache line shared, where a `fetch_max` that changes

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::cell::Cell;
 use crate::changes::Changes;
-use crate::completed::Completed;
+use crate::completed::AppliedSet;
 use crate::ids::{Incarnation, LogId, SeqNo, ShardId};
 use crate::ranges::SeqRange;
 use crate::reached::{Reached, WaitError, deadline};
@@ -19,12 +19,12 @@ use crate::reached::{Reached, WaitError, deadline};
 pub enum Advance {
     /// This call moved the mark, from `from` to the seqno that was asked for, and published all
     /// that its thread wrote before.
-    Moved {
+    Advanced {
         /// The mark just before.
         from: SeqNo,
     },
     /// The mark was already there or above; nothing changed and nothing was published.
-    AlreadyApplied {
+    Stale {
         /// The mark that was seen.
         at: SeqNo,
     },
@@ -58,9 +58,9 @@ pub enum Advance {
 /// let seqno = 1;
 /// if shard.applied() < seqno {
 ///     // apply segment 1 here
-///     assert_eq!(shard.advance(seqno), Advance::Moved { from: 0 });
+///     assert_eq!(shard.advance(seqno), Advance::Advanced { from: 0 });
 /// }
-/// assert_eq!(shard.advance(seqno), Advance::AlreadyApplied { at: 1 });
+/// assert_eq!(shard.advance(seqno), Advance::Stale { at: 1 });
 /// # Ok::<(), &str>(())
 /// ```
 #[derive(Clone)]
@@ -120,7 +120,7 @@ impl Shard {
     /// Moves the mark to `to` only where it has reached `expected`, the segment before: otherwise
     /// segments are missing, and the answer is [`Advance::Gap`].
     ///
-    /// A mark at or beyond `to` is [`Advance::AlreadyApplied`], whatever was expected.
+    /// A mark at or beyond `to` is [`Advance::Stale`], whatever was expected.
     #[inline]
     pub fn advance_from(&self, expected: SeqNo, to: SeqNo) -> Advance {
         self.cell().advance_from(expected, to)
@@ -189,7 +189,7 @@ impl Shard {
     /// The mark, and what is completed above it: by an [`ApplyWindow`](crate::ApplyWindow), or as a
     /// checkpoint recorded it. Nothing is above the mark of a shard that was removed. Copies the
     /// ranges, and costs a load for each seqno of the window up to the highest completed.
-    pub fn completed(&self) -> Completed {
+    pub fn completed(&self) -> AppliedSet {
         self.cell().completed()
     }
 

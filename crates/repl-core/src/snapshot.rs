@@ -98,8 +98,8 @@ impl Snapshot {
     }
 
     /// Every shard with its mark, ascending by shard.
-    pub fn iter(&self) -> Iter<'_> {
-        Iter { keys: self.keys.iter(), marks: self.marks.iter() }
+    pub fn iter(&self) -> SnapshotIter<'_> {
+        SnapshotIter { keys: self.keys.iter(), marks: self.marks.iter() }
     }
 
     /// Every mark, ascending by shard: the quickest way to sum or compare them.
@@ -185,12 +185,12 @@ impl fmt::Debug for Entry<'_> {
 
 /// Iterates over the shards of a [`Snapshot`] with their marks, ascending by shard.
 #[derive(Debug, Clone)]
-pub struct Iter<'a> {
+pub struct SnapshotIter<'a> {
     keys: std::slice::Iter<'a, Key>,
     marks: std::slice::Iter<'a, SeqNo>,
 }
 
-impl Iterator for Iter<'_> {
+impl Iterator for SnapshotIter<'_> {
     type Item = (ShardId, SeqNo);
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -202,13 +202,13 @@ impl Iterator for Iter<'_> {
     }
 }
 
-impl ExactSizeIterator for Iter<'_> {}
+impl ExactSizeIterator for SnapshotIter<'_> {}
 
 impl<'a> IntoIterator for &'a Snapshot {
     type Item = (ShardId, SeqNo);
-    type IntoIter = Iter<'a>;
+    type IntoIter = SnapshotIter<'a>;
 
-    fn into_iter(self) -> Iter<'a> {
+    fn into_iter(self) -> SnapshotIter<'a> {
         self.iter()
     }
 }

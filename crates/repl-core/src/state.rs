@@ -159,9 +159,9 @@ impl ReplicationState {
         let mut merged = Merged::default();
         for (shard, mark) in snapshot {
             match self.advance(shard, mark) {
-                Advance::Moved { .. } => merged.moved += 1,
+                Advance::Advanced { .. } => merged.moved += 1,
                 Advance::UnknownShard => merged.unknown.push(shard),
-                Advance::AlreadyApplied { .. } | Advance::Gap { .. } | Advance::Removed => {}
+                Advance::Stale { .. } | Advance::Gap { .. } | Advance::Removed => {}
             }
         }
         self.complete(snapshot);

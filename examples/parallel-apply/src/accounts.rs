@@ -8,7 +8,7 @@ use redb::{
     Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, TableError,
     WriteTransaction,
 };
-use repl_core::{Completed, LogId, SeqNo, SeqRange};
+use repl_core::{AppliedSet, LogId, SeqNo, SeqRange};
 use thiserror::Error;
 
 use crate::log::Record;
@@ -44,7 +44,7 @@ pub struct Prepared {
 
 /// Everything in the database, for the comparison in the end.
 pub(crate) struct Contents {
-    pub(crate) applied: Completed,
+    pub(crate) applied: AppliedSet,
     pub(crate) sums: Vec<(u32, u64)>,
     pub(crate) times: Vec<(SeqNo, u64)>,
     pub(crate) out_of_order: u64,
@@ -150,8 +150,8 @@ impl Accounts {
     ///
     /// # Errors
     /// [`AccountsError`].
-    pub fn applied(&self) -> Result<Completed, AccountsError> {
-        let read = || -> Result<Completed, redb::Error> {
+    pub fn applied(&self) -> Result<AppliedSet, AccountsError> {
+        let read = || -> Result<AppliedSet, redb::Error> {
             let transaction = self.db.begin_read()?; // 1. one, so that mark and ranges fit
             let mark = transaction.open_table(NUMBERS)?.get(MARK)?.map(|mark| mark.value());
             let mut above = Vec::new();
@@ -159,7 +159,7 @@ impl Accounts {
                 let (first, last) = range?;
                 above.push(SeqRange::new(first.value(), last.value()));
             }
-            Ok(Completed::new(narrow(mark.unwrap_or(0)), above))
+            Ok(AppliedSet::new(narrow(mark.unwrap_or(0)), above))
         };
         read().map_err(failed("read", &self.path))
     }
@@ -171,7 +171,7 @@ impl Accounts {
     pub fn prepare(
         &self,
         records: &[Record],
-        after: &Completed,
+        after: &AppliedSet,
     ) -> Result<Prepared, AccountsError> {
         let write = || -> Result<WriteTransaction, redb::Error> {
             let transaction = self.db.begin_write()?;

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use repl_core::{
-    AlreadyTracked, ApplyWindow, Claim, ClaimError, Completed, NewShard, ReplicationState, SeqNo,
+    AlreadyTracked, AppliedSet, ApplyWindow, Claim, ClaimError, NewShard, ReplicationState, SeqNo,
     ShardId, WindowError,
 };
 use thiserror::Error;
@@ -38,7 +38,7 @@ pub(crate) enum ApplyError {
     #[error("{found} records were recorded as completed, and {passed_over} were passed over")]
     NotAllPassedOver { found: u64, passed_over: u64 },
     #[error("the window holds {held:?}, and the database {written:?}")]
-    Diverged { held: Completed, written: Completed },
+    Diverged { held: AppliedSet, written: AppliedSet },
     #[error("a thread panicked")]
     Panicked,
 }
@@ -49,7 +49,7 @@ struct Applier<'a> {
     accounts: &'a Accounts,
     window: ApplyWindow,
     /// What was in the database when this life began.
-    found: Completed,
+    found: AppliedSet,
     next: Mutex<Next>,
     queue: Mutex<Queue>,
     passed_over: AtomicU64,
@@ -84,7 +84,8 @@ pub(crate) fn run(args: &ApplyArgs, log: &Log, accounts: &Accounts) -> Result<()
     let (mark, above) = (found.mark(), above_mark(&found));
     tell(Event::Started { mark, above });
     let state = ReplicationState::new(&[]);
-    let shard = state.add_shard(NewShard::new(ShardId::SINGLE).at(mark).log(log.id()))?;
+    let shard =
+        state.add_shard(NewShard::new(ShardId::SINGLE).with_mark(mark).with_log(log.id()))?;
     let window = ApplyWindow::restore(shard, CAPACITY, found.above())?; // 2.
     // Where the ranges touched the mark, it has moved over them.
     let first = window.shard().applied().saturating_add(1);
@@ -202,7 +203,7 @@ impl Applier<'_> {
         let records: Vec<Record> = batch.iter().map(|finished| finished.record).collect();
         let after = self.window.shard().completed().with(records.iter().map(|r| r.seqno));
         let recorded = match self.args.sabotage {
-            Some(Sabotage::ForgetRanges) => &Completed::new(after.mark(), []),
+            Some(Sabotage::ForgetRanges) => &AppliedSet::new(after.mark(), []),
             Some(Sabotage::MarkFirst) => {
                 self.accounts.prepare(&[], &after)?.commit()?;
                 &after
@@ -260,6 +261,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// How many records are completed above the mark.
-pub(crate) fn above_mark(completed: &Completed) -> u64 {
+pub(crate) fn above_mark(completed: &AppliedSet) -> u64 {
     completed.above().iter().map(|range| range.last.saturating_sub(range.first) + 1).sum()
 }

@@ -54,7 +54,7 @@
 //! let (path, log) = (folder.path().join("accounts.redb"), LogId(7));
 //! Accounts::create(&path, log)?;
 //! let start = |found: &Completed| -> Result<_, Box<dyn std::error::Error>> {
-//!     let shard = NewShard::new(ShardId::SINGLE).at(found.mark()).log(log);
+//!     let shard = NewShard::new(ShardId::SINGLE).with_mark(found.mark()).with_log(log);
 //!     let shard = ReplicationState::new(&[]).add_shard(shard)?;
 //!     Ok(ApplyWindow::restore(shard, 256, found.above())?)
 //! };
@@ -70,7 +70,7 @@
 //!
 //! let accounts = Accounts::open(&path, log)?;
 //! let found = accounts.applied()?;
-//! assert_eq!(found, Completed::new(0, [SeqRange::new(3, 3)]));
+//! assert_eq!(found, AppliedSet::new(0, [SeqRange::new(3, 3)]));
 //! let window = start(&found)?;
 //! assert_eq!(window.claim(3).err(), Some(ClaimError::AlreadyCompleted));
 //! assert!(window.claim(1).is_ok());

@@ -97,7 +97,7 @@ impl Applier {
                         self.replica.apply(&transaction, seqno)?; // 3
                         self.positions.reached(id, next); // 4
                         let answer = self.shard.advance_from(from, seqno); // 5
-                        if !matches!(answer, Advance::Moved { .. }) {
+                        if !matches!(answer, Advance::Advanced { .. }) {
                             let (shard, to) = (id.0, seqno);
                             return Err(ApplyError::Mark { shard, from, to, answer });
                         }

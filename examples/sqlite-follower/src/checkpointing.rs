@@ -126,7 +126,7 @@ impl CheckpointStore for TimedStore {
         Ok(())
     }
 
-    fn left_by_an_unfinished_save(&self) -> usize {
-        self.store.left_by_an_unfinished_save()
+    fn max_torn(&self) -> usize {
+        self.store.max_torn()
     }
 }

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use repl_checkpoint::{
     CheckpointError, CheckpointStore, CloseError, FileStore, Floors, Health, JsonCodec, OnCorrupt,
-    OpenStoreError, Origin, RecoverError, Schedule, SlotStore, SpawnError, StoreId, recover,
+    OpenStoreError, RecoverError, Schedule, SlotStore, Source, SpawnError, StoreId, recover,
 };
 use repl_core::{AlreadyTracked, ShardId};
 use thiserror::Error;
@@ -117,7 +117,7 @@ pub(crate) fn run(options: FollowerOptions) -> Result<(), FollowerError> {
     let store = TimedStore { store, began: began.clone() };
     let shards: Vec<ShardId> = events::shards(options.databases).collect();
     let recovered = recover(store, JsonCodec, &shards, OnCorrupt::FallBack)?; // 3
-    if let Origin::FellBack { generation, damaged } = &recovered.found.origin {
+    if let Source::FellBack { generation, damaged } = &recovered.found.origin {
         for file in damaged {
             eprintln!("follower: damaged checkpoint {file}; fell back to generation {generation}");
         }
@@ -150,7 +150,7 @@ pub(crate) fn run(options: FollowerOptions) -> Result<(), FollowerError> {
         move |marks| flush.run(marks), // 5
         move |error| {
             eprintln!("follower: {}", crate::chain(error));
-            if error.poisons() || matches!(error, CheckpointError::Flush(e) if e.is_final()) {
+            if error.is_poisoning() || matches!(error, CheckpointError::Flush(e) if e.is_final()) {
                 let _ = failed.send(FollowerError::Unhealthy(error.to_string()));
             }
         },

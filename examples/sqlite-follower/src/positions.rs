@@ -201,7 +201,7 @@ mod tests {
         let mut checkpointer = checkpointer(folder.path());
         let floors = checkpointer.floors();
         positions.begin(SHARD, BASE, position(1));
-        let new = NewShard::new(SHARD).at(position(1).seqno()).log(BASE);
+        let new = NewShard::new(SHARD).with_mark(position(1).seqno()).with_log(BASE);
         let shard = checkpointer.state().add_shard(new).unwrap();
 
         let mut in_flush = Vec::new();
@@ -231,7 +231,7 @@ mod tests {
             let mut checkpointer = checkpointer(folder.path());
             let floors = checkpointer.floors();
             positions.begin(SHARD, BASE, position(1));
-            let new = NewShard::new(SHARD).at(position(1).seqno()).log(BASE);
+            let new = NewShard::new(SHARD).with_mark(position(1).seqno()).with_log(BASE);
             checkpointer.state().add_shard(new).unwrap();
             checkpointer.checkpoint(|s| positions.save(s, &floors)).unwrap();
         }
@@ -253,7 +253,7 @@ mod tests {
         let positions = Positions::load(&folder.path().join("positions")).unwrap();
         let mut checkpointer = checkpointer(folder.path());
         let floors = checkpointer.floors();
-        checkpointer.state().add_shard(NewShard::new(SHARD).at(9)).unwrap();
+        checkpointer.state().add_shard(NewShard::new(SHARD).with_mark(9)).unwrap();
         assert!(checkpointer.checkpoint(|s| positions.save(s, &floors)).is_err());
         assert_eq!(floors.checkpointed(SHARD), None);
         let flushed = checkpointer.checkpoint(|_| Ok::<(), Infallible>(()));

@@ -114,7 +114,7 @@ fn begin_at_copy(
     replicas.insert(Arc::clone(&replica));
     let base = new_base();
     positions.begin(id, base, position);
-    let shard = state.add_shard(NewShard::new(id).at(mark).log(base))?;
+    let shard = state.add_shard(NewShard::new(id).with_mark(mark).with_log(base))?;
     tell(Event::Copied { shard: id.0, mark, at: position.at });
     Ok(common.applier(shard, replica, tail, position))
 }

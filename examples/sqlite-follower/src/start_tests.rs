@@ -33,7 +33,7 @@ impl Saved {
         let saved = Saved { _folder: folder, layout, leader, position };
 
         let mut recovered = saved.recover(&[]);
-        let new = NewShard::new(SHARD).at(position.seqno()).log(BASE);
+        let new = NewShard::new(SHARD).with_mark(position.seqno()).with_log(BASE);
         recovered.state.add_shard(new).unwrap();
         let positions = Positions::load(&saved.layout.positions()).unwrap();
         positions.begin(SHARD, BASE, position);

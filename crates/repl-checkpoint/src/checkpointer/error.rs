@@ -41,7 +41,7 @@ pub enum CheckpointError<E> {
 
 impl<E> CheckpointError<E> {
     /// Whether the store refuses further saves until it is opened again.
-    pub fn poisons(&self) -> bool {
-        matches!(self, CheckpointError::Save(error) if error.poisons())
+    pub fn is_poisoning(&self) -> bool {
+        matches!(self, CheckpointError::Save(error) if error.is_poisoning())
     }
 }

@@ -38,7 +38,7 @@ pub enum SealError {
 /// Bytes are not a checkpoint of this store.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum OpenError {
+pub enum UnsealError {
     /// There is not one byte.
     #[error("it is empty")]
     Empty,
@@ -102,22 +102,22 @@ pub enum OpenError {
     Invalid(#[source] InvalidCheckpoint),
 }
 
-impl OpenError {
+impl UnsealError {
     /// Whether the bytes are damaged, so that an older checkpoint may take their place. Otherwise
     /// they are somebody else's, or of a newer version: to fall back would hide a mistake.
     pub fn is_damage(&self) -> bool {
         match self {
-            OpenError::Version { .. }
-            | OpenError::OtherCodec { .. }
-            | OpenError::OtherStore { .. } => false,
-            OpenError::Empty
-            | OpenError::Magic
-            | OpenError::Header
-            | OpenError::Length { .. }
-            | OpenError::Checksum { .. }
-            | OpenError::OtherGeneration { .. }
-            | OpenError::Payload(_)
-            | OpenError::Invalid(_) => true,
+            UnsealError::Version { .. }
+            | UnsealError::OtherCodec { .. }
+            | UnsealError::OtherStore { .. } => false,
+            UnsealError::Empty
+            | UnsealError::Magic
+            | UnsealError::Header
+            | UnsealError::Length { .. }
+            | UnsealError::Checksum { .. }
+            | UnsealError::OtherGeneration { .. }
+            | UnsealError::Payload(_)
+            | UnsealError::Invalid(_) => true,
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use super::page::{BadSlots, FirstPage, PAGE};
+use super::page::{FirstPage, PAGE, SlotFileError};
 use super::{SLOTS, offset};
 use crate::envelope::{Generation, StoreId, header_of, length_at};
 use crate::store::Candidate;
@@ -21,15 +21,15 @@ pub(super) struct SlotFile {
 }
 
 impl SlotFile {
-    pub(super) fn of(bytes: Vec<u8>, store: StoreId) -> Result<Self, BadSlots> {
+    pub(super) fn of(bytes: Vec<u8>, store: StoreId) -> Result<Self, SlotFileError> {
         let page = bytes.get(..PAGE).unwrap_or(&bytes);
         let (size, page_is_damaged) = match FirstPage::of(page) {
             Some(FirstPage { store: found, .. }) if found != store => {
-                return Err(BadSlots::OtherStore { expected: store, found });
+                return Err(SlotFileError::OtherStore { expected: store, found });
             }
             Some(FirstPage { size, .. }) => (size, false),
             None => match FirstPage::other_version(page) {
-                Some(version) => return Err(BadSlots::Version { version }),
+                Some(version) => return Err(SlotFileError::Version { version }),
                 // As long as a slot file is, it says by its length alone how long its slots are.
                 None => (bytes.len().saturating_sub(PAGE) / SLOTS, true),
             },
@@ -37,17 +37,17 @@ impl SlotFile {
         let expected = size.checked_mul(SLOTS).and_then(|slots| slots.checked_add(PAGE));
         let fits = expected == Some(bytes.len());
         if page_is_damaged && !(fits && size > 0 && size.is_multiple_of(PAGE)) {
-            return Err(BadSlots::Foreign);
+            return Err(SlotFileError::Foreign);
         }
         if !fits {
             let expected = expected.map_or(u64::MAX, |length| length as u64);
-            return Err(BadSlots::Length { expected, found: bytes.len() as u64 });
+            return Err(SlotFileError::Length { expected, found: bytes.len() as u64 });
         }
         let mut file = SlotFile { bytes, size, page_is_damaged, generations: [None; SLOTS] };
         let generation = |slot| header_of(file.envelope(slot)).map(|header| header.generation);
         file.generations = std::array::from_fn(generation);
         if page_is_damaged && file.newest().is_none() {
-            return Err(BadSlots::Foreign);
+            return Err(SlotFileError::Foreign);
         }
         Ok(file)
     }

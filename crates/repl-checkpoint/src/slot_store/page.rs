@@ -16,7 +16,7 @@ const VERSION: &str = "1";
 /// Why a file is no slot file of this store.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum BadSlots {
+pub enum SlotFileError {
     /// Neither its first page nor any slot is that of a slot file.
     #[error(
         "is no slot file, or none of it is whole: restore a copy, or find out who put it there and \

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use repl_checkpoint::{Background, CheckpointError, CloseError, Health, SaveError, Schedule};
+use repl_checkpoint::{
+    BackgroundCheckpointer, CheckpointError, CloseError, Health, SaveError, Schedule,
+};
 use repl_core::{NewShard, ReplicationState, ShardId, Snapshot};
 
 use crate::support::scripted::{Outcome, Scripted};
@@ -23,7 +25,7 @@ pub(crate) fn ignore<E>(_: &CheckpointError<E>) {}
 pub(crate) fn started(
     store: &Scripted,
     when: Schedule,
-) -> (Arc<ReplicationState>, Background<Infallible>) {
+) -> (Arc<ReplicationState>, BackgroundCheckpointer<Infallible>) {
     let follower = store.recovered(&[1]);
     (follower.state, follower.checkpointer.spawn(when, durable, ignore).unwrap())
 }
@@ -62,7 +64,7 @@ fn it_saves_earlier_where_the_marks_have_moved_by_n_in_sum() {
     let state = follower.state.clone();
     state.advance(ONE, 100);
     save(&mut follower.checkpointer);
-    let when = Schedule::every(HOUR).or_moved(10).polling_every(Duration::from_millis(2));
+    let when = Schedule::every(HOUR).or_after(10).poll_every(Duration::from_millis(2));
     let background = follower.checkpointer.spawn(when, durable, ignore).unwrap();
     state.advance(ONE, 105);
     state.advance(ShardId(2), 4);
@@ -84,7 +86,7 @@ fn marks_that_move_by_n_during_a_save_are_seen_after_it() {
         }
         Ok::<_, Infallible>(())
     };
-    let when = Schedule::every(HOUR).or_moved(10);
+    let when = Schedule::every(HOUR).or_after(10);
     let background = follower.checkpointer.spawn(when, flush, ignore).unwrap();
     background.save_now();
     eventually("a save of what moved meanwhile", || saved_up_to(&store, 10));
@@ -96,8 +98,8 @@ fn marks_that_move_by_n_are_seen_beside_a_shard_that_is_removed() {
     let store = Scripted::default();
     let follower = store.recovered(&[1]);
     let state = follower.state.clone();
-    state.add_shard(NewShard::new(ShardId(2)).at(1_000_000)).unwrap();
-    let when = Schedule::every(HOUR).or_moved(10);
+    state.add_shard(NewShard::new(ShardId(2)).with_mark(1_000_000)).unwrap();
+    let when = Schedule::every(HOUR).or_after(10);
     let background = follower.checkpointer.spawn(when, durable, ignore).unwrap();
     background.save_now();
     eventually("a first save", || store.saves() == 1);
@@ -177,7 +179,7 @@ fn the_thread_waits_to_be_closed_when_the_store_is_poisoned() {
     let told = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&told);
     store.fail_next(&[Outcome::InDoubt]);
-    let when = often().or_moved(1).polling_every(Duration::from_millis(1));
+    let when = often().or_after(1).poll_every(Duration::from_millis(1));
     let background = follower
         .checkpointer
         .spawn(when, durable, move |_| {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use repl_checkpoint::{
-    Header, JsonCodec, OnCorrupt, OpenError, RecoverError, StoreId, Unusable, seal,
+    CorruptReason, Header, JsonCodec, OnCorrupt, RecoverError, StoreId, UnsealError, seal,
 };
 
 use crate::support::{
@@ -32,13 +32,13 @@ fn refused(bytes: &[u8]) -> [Result<(), RecoverError>; 2] {
 }
 
 /// Damage: an error that names the file, the reason and the older generation, or the older one.
-fn is_damage(bytes: &[u8], expected: impl Fn(&OpenError) -> bool) {
+fn is_damage(bytes: &[u8], expected: impl Fn(&UnsealError) -> bool) {
     let [fail, fall_back] = refused(bytes);
     let error = fail.unwrap_err();
     let RecoverError::Corrupt { newest, older } = &error else {
         panic!("{error}");
     };
-    let Unusable::Open(reason) = &newest.reason else {
+    let CorruptReason::Open(reason) = &newest.reason else {
         panic!("{error}");
     };
     assert!(expected(reason), "{reason}");
@@ -54,12 +54,12 @@ fn is_damage(bytes: &[u8], expected: impl Fn(&OpenError) -> bool) {
 }
 
 /// Somebody else's: an error whatever the caller chose.
-fn is_refused(bytes: &[u8], expected: impl Fn(&OpenError) -> bool) {
+fn is_refused(bytes: &[u8], expected: impl Fn(&UnsealError) -> bool) {
     for result in refused(bytes) {
         match result.unwrap_err() {
             RecoverError::Refused { refused, .. } => {
                 assert!(refused.path.ends_with("00000000000000000002.checkpoint"));
-                assert!(matches!(&refused.reason, Unusable::Open(reason) if expected(reason)));
+                assert!(matches!(&refused.reason, CorruptReason::Open(reason) if expected(reason)));
             }
             other => panic!("{other}"),
         }
@@ -68,15 +68,15 @@ fn is_refused(bytes: &[u8], expected: impl Fn(&OpenError) -> bool) {
 
 #[test]
 fn an_empty_file_is_damage_and_not_an_empty_state() {
-    is_damage(b"", |reason| matches!(reason, OpenError::Empty));
+    is_damage(b"", |reason| matches!(reason, UnsealError::Empty));
 }
 
 #[test]
 fn a_short_file_is_damage() {
     let whole = whole();
-    is_damage(&whole[..100], |reason| matches!(reason, OpenError::Header));
+    is_damage(&whole[..100], |reason| matches!(reason, UnsealError::Header));
     let cut = &whole[..whole.len() - 1];
-    is_damage(cut, |reason| matches!(reason, OpenError::Length { .. }));
+    is_damage(cut, |reason| matches!(reason, UnsealError::Length { .. }));
 }
 
 #[test]
@@ -84,25 +84,25 @@ fn a_flipped_bit_is_damage() {
     let mut bytes = whole();
     let last = bytes.len() - 4;
     bytes[last] ^= 1;
-    is_damage(&bytes, |reason| matches!(reason, OpenError::Checksum { .. }));
+    is_damage(&bytes, |reason| matches!(reason, UnsealError::Checksum { .. }));
 }
 
 #[test]
 fn trailing_bytes_are_damage() {
     let longer = [whole(), b"\n".to_vec()].concat();
-    is_damage(&longer, |reason| matches!(reason, OpenError::Length { .. }));
+    is_damage(&longer, |reason| matches!(reason, UnsealError::Length { .. }));
 }
 
 #[test]
 fn zeros_in_place_of_a_file_are_damage() {
-    is_damage(&[0; 4096], |reason| matches!(reason, OpenError::Magic));
+    is_damage(&[0; 4096], |reason| matches!(reason, UnsealError::Magic));
 }
 
 #[test]
 fn another_generations_file_is_damage() {
     let older = sealed(1, &marks(&[(1, 10)]));
     is_damage(&older, |reason| {
-        matches!(reason, OpenError::OtherGeneration { expected: 2, found: 1 })
+        matches!(reason, UnsealError::OtherGeneration { expected: 2, found: 1 })
     });
 }
 
@@ -111,7 +111,7 @@ fn another_codecs_file_is_refused_and_never_fallen_back_from() {
     let bytes = seal(&Other, header(2), &marks(&[(1, 20)])).unwrap();
     is_refused(
         &bytes,
-        |reason| matches!(reason, OpenError::OtherCodec { expected: "json", found } if found == "other"),
+        |reason| matches!(reason, UnsealError::OtherCodec { expected: "json", found } if found == "other"),
     );
 }
 
@@ -122,21 +122,24 @@ fn another_stores_file_is_refused_and_never_fallen_back_from() {
     let bytes = seal(&JsonCodec, header, &marks(&[(1, 20)])).unwrap();
     is_refused(
         &bytes,
-        |reason| matches!(reason, OpenError::OtherStore { expected, found } if (*expected, *found) == (STORE, theirs)),
+        |reason| matches!(reason, UnsealError::OtherStore { expected, found } if (*expected, *found) == (STORE, theirs)),
     );
 }
 
 #[test]
 fn a_newer_version_is_refused_and_never_fallen_back_from() {
     let bytes = b"repl-checkpoint v2 that nobody has written yet\n";
-    is_refused(bytes, |reason| matches!(reason, OpenError::Version { version } if version == "2"));
+    is_refused(
+        bytes,
+        |reason| matches!(reason, UnsealError::Version { version } if version == "2"),
+    );
 }
 
 #[test]
 fn an_unnamed_store_and_a_named_one_are_not_each_others() {
     let header = Header { store: StoreId::UNNAMED, ..header(2) };
     let bytes = seal(&JsonCodec, header, &marks(&[(1, 20)])).unwrap();
-    is_refused(&bytes, |reason| matches!(reason, OpenError::OtherStore { .. }));
+    is_refused(&bytes, |reason| matches!(reason, UnsealError::OtherStore { .. }));
 }
 
 fn reports(dir: &Path, named: &[u64]) -> (Vec<u64>, Vec<u64>) {

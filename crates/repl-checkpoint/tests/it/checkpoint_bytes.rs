@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use repl_checkpoint::{
-    CheckpointBytes, Generation, Header, JsonCodec, OpenError, StoreId, open, seal,
+    CheckpointBytes, Generation, Header, JsonCodec, StoreId, UnsealError, open, seal,
 };
 use repl_core::{Advance, NewShard, ReplicationState, ShardId};
 
@@ -12,7 +12,7 @@ use crate::support::{header, marks};
 fn state(marks: impl IntoIterator<Item = (u64, u64)>) -> ReplicationState {
     let state = ReplicationState::new(&[]);
     for (id, mark) in marks {
-        state.add_shard(NewShard::new(ShardId(id)).at(mark)).unwrap();
+        state.add_shard(NewShard::new(ShardId(id)).with_mark(mark)).unwrap();
     }
     state
 }
@@ -54,7 +54,7 @@ fn a_shard_that_the_bytes_do_not_name_starts_at_0() {
     let back = ReplicationState::from_checkpoint_bytes(&bytes, &ids).unwrap();
     assert_eq!(back.applied_seqno(ShardId(1)), Some(42));
     assert_eq!(back.applied_seqno(ShardId(2)), Some(0));
-    assert_eq!(back.advance(ShardId(2), 1), Advance::Moved { from: 0 });
+    assert_eq!(back.advance(ShardId(2), 1), Advance::Advanced { from: 0 });
 }
 
 #[test]
@@ -72,8 +72,8 @@ fn corrupt_bytes_are_a_typed_error_and_never_nothing_applied() {
     let whole = state([(1, 42)]).to_checkpoint_bytes();
     let ids = [ShardId(1)];
     let refused = |bytes: &[u8]| ReplicationState::from_checkpoint_bytes(bytes, &ids).unwrap_err();
-    assert!(matches!(refused(b""), OpenError::Empty));
-    assert!(matches!(refused(b"{}"), OpenError::Magic));
+    assert!(matches!(refused(b""), UnsealError::Empty));
+    assert!(matches!(refused(b"{}"), UnsealError::Magic));
     for length in 0..whole.len() {
         assert!(refused(&whole[..length]).is_damage());
     }
@@ -98,7 +98,7 @@ fn they_are_json_of_an_unnamed_store_with_generation_0() {
 fn a_named_stores_bytes_are_refused() {
     let bytes = seal(&JsonCodec, header(1), &marks(&[(1, 42)])).unwrap();
     let refused = ReplicationState::from_checkpoint_bytes(&bytes, &[ShardId(1)]).unwrap_err();
-    assert!(matches!(refused, OpenError::OtherStore { .. }));
+    assert!(matches!(refused, UnsealError::OtherStore { .. }));
 }
 
 #[test]

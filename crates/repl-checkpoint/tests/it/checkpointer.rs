@@ -46,7 +46,7 @@ fn a_flush_that_fails_saves_nothing() {
     follower.state.advance(ONE, 5);
     let error = follower.checkpointer.checkpoint(|_| Err("disk gone")).unwrap_err();
     assert!(matches!(error, CheckpointError::Flush("disk gone")));
-    assert!(!error.poisons());
+    assert!(!error.is_poisoning());
     assert_eq!(store.take_events(), [""; 0]);
     assert_eq!(save(&mut follower.checkpointer), 1);
 }
@@ -155,7 +155,7 @@ fn a_shard_that_was_reset_may_be_saved_lower() {
     let mut follower = store.recovered(&[1]);
     follower.state.advance(ONE, 50);
     save(&mut follower.checkpointer);
-    follower.state.reset_shard(NewShard::new(ONE).at(10));
+    follower.state.reset_shard(NewShard::new(ONE).with_mark(10));
     save(&mut follower.checkpointer);
     assert_eq!(store.mark(1), Some(10));
 }
@@ -232,7 +232,7 @@ fn generation_numbers_that_were_tried_are_not_used_again() {
     for _ in 0..2 {
         let error = follower.checkpointer.checkpoint(durable).unwrap_err();
         assert!(matches!(&error, CheckpointError::Save(SaveError::NotSaved { .. })));
-        assert!(!error.poisons());
+        assert!(!error.is_poisoning());
     }
     assert_eq!(save(&mut follower.checkpointer), 3);
     follower.state.advance(ONE, 1);
@@ -258,9 +258,13 @@ fn a_save_in_doubt_poisons() {
     let mut follower = store.recovered(&[1]);
     store.fail_next(&[Outcome::InDoubt]);
     let error = follower.checkpointer.checkpoint(durable).unwrap_err();
-    assert!(matches!(&error, CheckpointError::Save(SaveError::InDoubt { .. })) && error.poisons());
+    assert!(
+        matches!(&error, CheckpointError::Save(SaveError::InDoubt { .. })) && error.is_poisoning()
+    );
     let error = follower.checkpointer.checkpoint(durable).unwrap_err();
-    assert!(matches!(&error, CheckpointError::Save(SaveError::Poisoned { .. })) && error.poisons());
+    assert!(
+        matches!(&error, CheckpointError::Save(SaveError::Poisoned { .. })) && error.is_poisoning()
+    );
 }
 
 #[test]
@@ -268,7 +272,7 @@ fn the_log_and_the_life_of_a_shard_are_saved_and_found_again() {
     let dir = tempfile::tempdir().unwrap();
     let log = repl_core::LogId(u128::MAX - 1);
     let mut first = recovered(dir.path(), &[1]);
-    first.state.add_shard(NewShard::new(TWO).at(7).log(log)).unwrap();
+    first.state.add_shard(NewShard::new(TWO).with_mark(7).with_log(log)).unwrap();
     let life = first.state.shard(TWO).unwrap().incarnation();
     save(&mut first.checkpointer);
     drop(first);

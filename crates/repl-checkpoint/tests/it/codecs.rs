@@ -150,7 +150,7 @@ fn a_codec_that_cannot_encode_saves_nothing_and_uses_up_no_generation() {
             recover(store.clone(), Broken(name), &[ShardId(1)], OnCorrupt::Fail).unwrap();
         for _ in 0..2 {
             let error = follower.checkpointer.checkpoint(durable).unwrap_err();
-            assert!(!error.poisons());
+            assert!(!error.is_poisoning());
             match error {
                 CheckpointError::Seal(SealError::Codec { codec: "broken", source }) => {
                     assert_eq!(source.to_string(), "too large for this format");

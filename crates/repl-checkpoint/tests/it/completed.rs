@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use repl_checkpoint::{Codec, FileStore, JsonCodec, OnCorrupt, Recovered, Saved, StoreId, recover};
-use repl_core::{ApplyWindow, ClaimError, Completed, NewShard, SeqRange, Shard, ShardId};
+use repl_core::{AppliedSet, ApplyWindow, ClaimError, NewShard, SeqRange, Shard, ShardId};
 
 use crate::support::{durable, recovered, save, saved_in};
 
@@ -42,8 +42,8 @@ fn what_is_recorded_is_not_offered_twice(codec: impl Codec + Clone + 'static) {
     drop((window, follower));
 
     let follower = with(codec, dir.path());
-    assert_eq!(shard(&follower, ONE).completed(), Completed::new(3, recorded));
-    assert_eq!(shard(&follower, TWO).completed(), Completed::default());
+    assert_eq!(shard(&follower, ONE).completed(), AppliedSet::new(3, recorded));
+    assert_eq!(shard(&follower, TWO).completed(), AppliedSet::default());
     let window = ApplyWindow::new(shard(&follower, ONE), 1 << 20).unwrap();
     assert_eq!(window.pending(), recorded);
     assert_eq!(window.highest(), u64::MAX - 1);
@@ -149,7 +149,7 @@ fn a_shard_that_begins_again_inherits_nothing_completed() {
     let dir = tempfile::tempdir().unwrap();
     let mut follower = recovered(dir.path(), &[1]);
     let window = worked_on(&follower, ONE);
-    follower.state.reset_shard(NewShard::new(ONE).at(2));
+    follower.state.reset_shard(NewShard::new(ONE).with_mark(2));
     window.complete(4).unwrap();
     drop(window);
     let generation = save(&mut follower.checkpointer);

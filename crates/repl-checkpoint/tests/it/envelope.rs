@@ -1,8 +1,8 @@
 //! Nothing is taken for a checkpoint that is not one.
 
 use repl_checkpoint::{
-    Checkpoint, Codec, CodecError, Header, InvalidCheckpoint, JsonCodec, OpenError, SealError,
-    StoreId, open, seal,
+    Checkpoint, Codec, CodecError, Header, InvalidCheckpoint, JsonCodec, SealError, StoreId,
+    UnsealError, open, seal,
 };
 
 use crate::support::{STORE, codecs, every_field, header, marks, sealed, shard};
@@ -51,14 +51,14 @@ fn every_prefix_is_refused_as_damage() {
             let refused = open(codec, STORE, &bytes[..length]).unwrap_err();
             assert!(refused.is_damage(), "{length} bytes: {refused}");
         }
-        assert!(matches!(open(codec, STORE, b""), Err(OpenError::Empty)));
+        assert!(matches!(open(codec, STORE, b""), Err(UnsealError::Empty)));
         let short = open(codec, STORE, &bytes[..HEADER - 1]);
-        assert!(matches!(short, Err(OpenError::Header)));
+        assert!(matches!(short, Err(UnsealError::Header)));
         let found = (bytes.len() - HEADER - 1) as u64;
         let cut = open(codec, STORE, &bytes[..bytes.len() - 1]).unwrap_err();
         let expected = found + 1;
         assert!(
-            matches!(cut, OpenError::Length { expected: e, found: f } if (e, f) == (expected, found)),
+            matches!(cut, UnsealError::Length { expected: e, found: f } if (e, f) == (expected, found)),
             "{cut}"
         );
     }
@@ -84,7 +84,7 @@ fn every_extension_by_one_byte_is_refused_as_damage() {
         for byte in 0..=u8::MAX {
             let extended = [whole.as_slice(), &[byte]].concat();
             let refused = open(codec, STORE, &extended).unwrap_err();
-            assert!(matches!(refused, OpenError::Length { .. }), "{refused}");
+            assert!(matches!(refused, UnsealError::Length { .. }), "{refused}");
             assert!(refused.is_damage());
         }
     }
@@ -137,7 +137,7 @@ fn a_codec_name_that_does_not_fit_the_header_is_refused() {
 fn another_codec_is_refused_by_name_and_is_no_damage() {
     let refused = open(&Named("other"), STORE, &sealed(1, &every_field())).unwrap_err();
     assert!(
-        matches!(&refused, OpenError::OtherCodec { expected: "other", found } if found == "json")
+        matches!(&refused, UnsealError::OtherCodec { expected: "other", found } if found == "json")
     );
     assert!(!refused.is_damage());
 }
@@ -147,7 +147,7 @@ fn another_store_is_refused_by_name_and_is_no_damage() {
     let mine = StoreId(STORE.0 + 1);
     let refused = open(&JsonCodec, mine, &sealed(1, &every_field())).unwrap_err();
     assert!(
-        matches!(refused, OpenError::OtherStore { expected, found } if (expected, found) == (mine, STORE))
+        matches!(refused, UnsealError::OtherStore { expected, found } if (expected, found) == (mine, STORE))
     );
     assert!(!refused.is_damage());
 }
@@ -160,7 +160,10 @@ fn a_newer_version_is_refused_by_name_and_is_no_damage() {
     let other_layout = b"repl-checkpoint v2 wholly different".to_vec();
     for bytes in [same_layout, other_layout] {
         let refused = open(&JsonCodec, STORE, &bytes).unwrap_err();
-        assert!(matches!(&refused, OpenError::Version { version } if version == "2"), "{refused}");
+        assert!(
+            matches!(&refused, UnsealError::Version { version } if version == "2"),
+            "{refused}"
+        );
         assert!(!refused.is_damage());
     }
 }
@@ -171,7 +174,7 @@ fn a_version_digit_that_changed_under_its_checksum_is_damage() {
         let mut bytes = sealed(1, &every_field());
         bytes[VERSION] = digit;
         let refused = open(&JsonCodec, STORE, &bytes).unwrap_err();
-        assert!(matches!(refused, OpenError::Header), "{refused}");
+        assert!(matches!(refused, UnsealError::Header), "{refused}");
     }
 }
 
@@ -179,7 +182,7 @@ fn a_version_digit_that_changed_under_its_checksum_is_damage() {
 fn a_foreign_file_is_refused() {
     for bytes in [&b"{}"[..], b"repl-checkpoint", b"\0\0\0\0", b"REPL-CHECKPOINT v1 "] {
         let refused = open(&JsonCodec, STORE, bytes).unwrap_err();
-        assert!(matches!(refused, OpenError::Magic) && refused.is_damage(), "{refused}");
+        assert!(matches!(refused, UnsealError::Magic) && refused.is_damage(), "{refused}");
     }
 }
 
@@ -189,7 +192,7 @@ fn a_header_in_another_spelling_is_refused_under_a_right_checksum() {
         let mut bytes = sealed(1, &every_field());
         bytes[at..at + with.len()].copy_from_slice(with.as_bytes());
         let refused = open(&JsonCodec, STORE, &with_right_checksum(bytes)).unwrap_err();
-        assert!(matches!(refused, OpenError::Header), "{with:?} at {at}: {refused}");
+        assert!(matches!(refused, UnsealError::Header), "{with:?} at {at}: {refused}");
     };
     respelled(68, "FEED"); // the store's id in capitals
     respelled(40, "+"); // a sign before a number
@@ -207,7 +210,7 @@ fn a_checksum_in_capitals_is_refused() {
         with_letter.into_iter().find(|b| b[CRC].iter().any(u8::is_ascii_lowercase)).unwrap();
     bytes[CRC].make_ascii_uppercase();
     let refused = open(&JsonCodec, STORE, &bytes).unwrap_err();
-    assert!(matches!(refused, OpenError::Header), "{refused}");
+    assert!(matches!(refused, UnsealError::Header), "{refused}");
 }
 
 #[test]
@@ -216,7 +219,7 @@ fn a_wrong_length_is_refused_under_a_right_checksum() {
         let mut bytes = sealed(1, &every_field());
         bytes[143..163].copy_from_slice(length.as_bytes());
         let refused = open(&JsonCodec, STORE, &with_right_checksum(bytes)).unwrap_err();
-        assert!(matches!(refused, OpenError::Length { .. }), "{refused}");
+        assert!(matches!(refused, UnsealError::Length { .. }), "{refused}");
     }
 }
 
@@ -225,7 +228,7 @@ fn a_payload_that_the_codec_refuses_is_damage() {
     let mut bytes = sealed(1, &every_field());
     bytes[HEADER] = b'[';
     let refused = open(&JsonCodec, STORE, &with_right_checksum(bytes)).unwrap_err();
-    assert!(matches!(refused, OpenError::Payload(_)) && refused.is_damage());
+    assert!(matches!(refused, UnsealError::Payload(_)) && refused.is_damage());
 }
 
 #[test]
@@ -241,7 +244,7 @@ fn what_open_would_refuse_is_never_sealed() {
     bytes.extend_from_slice(swapped.as_bytes());
     descending.shards[0].shard.0 = 9;
     let refused = open(&JsonCodec, STORE, &with_right_checksum(bytes)).unwrap_err();
-    assert!(matches!(refused, OpenError::Invalid(_)) && refused.is_damage());
+    assert!(matches!(refused, UnsealError::Invalid(_)) && refused.is_damage());
 }
 
 /// A codec of somebody else's that does not keep to appending.

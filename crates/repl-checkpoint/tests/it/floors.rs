@@ -174,7 +174,7 @@ fn a_shard_that_begins_again_has_no_floor_until_it_is_saved_itself() {
     save(&mut follower.checkpointer);
     assert_eq!(of(&floors, ONE), (Some(50), Some(50)));
     // Not even where the new life starts above the old one's floor.
-    follower.state.reset_shard(NewShard::new(ONE).at(60));
+    follower.state.reset_shard(NewShard::new(ONE).with_mark(60));
     assert_eq!(of(&floors, ONE), (None, None));
     save(&mut follower.checkpointer);
     assert_eq!(of(&floors, ONE), (Some(60), None));
@@ -184,7 +184,7 @@ fn a_shard_that_begins_again_has_no_floor_until_it_is_saved_itself() {
     follower.state.remove_shard(ONE);
     assert_eq!(of(&floors, ONE), (None, None));
     assert_eq!(of(&floors, TWO), (Some(0), Some(0)));
-    follower.state.add_shard(NewShard::new(ONE).at(3)).unwrap();
+    follower.state.add_shard(NewShard::new(ONE).with_mark(3)).unwrap();
     assert_eq!(of(&floors, ONE), (None, None));
     save(&mut follower.checkpointer);
     assert_eq!(of(&floors, ONE), (Some(3), None));
@@ -198,7 +198,7 @@ fn a_save_begun_before_a_shard_began_again_moves_nothing_of_its_new_life() {
     state.advance(ONE, 50);
     save(&mut follower.checkpointer);
     let reset = |_: &mut Snapshot| {
-        state.reset_shard(NewShard::new(ONE).at(10));
+        state.reset_shard(NewShard::new(ONE).with_mark(10));
         Ok::<_, Infallible>(())
     };
     follower.checkpointer.checkpoint(reset).unwrap();
@@ -213,7 +213,7 @@ fn a_removed_shards_data_may_be_dropped_once_two_saves_have_left_it_out() {
     let store = Scripted::default();
     let mut follower = store.recovered(&[1, 2]);
     let floors = follower.checkpointer.floors();
-    let gone = |shard| floors.is_gone(shard);
+    let gone = |shard| floors.is_unreferenced(shard);
     assert!(!gone(ShardId(9)), "nothing is known before two saves");
     save(&mut follower.checkpointer);
     assert!(!gone(ShardId(9)));
@@ -244,26 +244,26 @@ fn no_shard_is_gone_while_a_save_that_may_name_it_is_under_way_or_in_doubt() {
     for _ in 0..2 {
         save(&mut follower.checkpointer);
     }
-    assert!(floors.is_gone(TWO));
-    follower.state.add_shard(NewShard::new(TWO).at(7)).unwrap();
+    assert!(floors.is_unreferenced(TWO));
+    follower.state.add_shard(NewShard::new(TWO).with_mark(7)).unwrap();
     let state = follower.state.clone();
     let saved = follower.checkpointer.checkpoint(|_| {
         state.remove_shard(TWO).unwrap();
-        assert!(!floors.is_gone(TWO), "this very save names it");
+        assert!(!floors.is_unreferenced(TWO), "this very save names it");
         Ok::<_, Infallible>(())
     });
     saved.unwrap();
-    assert!(!floors.is_gone(TWO));
+    assert!(!floors.is_unreferenced(TWO));
     for _ in 0..2 {
         save(&mut follower.checkpointer);
     }
-    assert!(floors.is_gone(TWO));
+    assert!(floors.is_unreferenced(TWO));
 
-    follower.state.add_shard(NewShard::new(TWO).at(7)).unwrap();
+    follower.state.add_shard(NewShard::new(TWO).with_mark(7)).unwrap();
     store.fail_next(&[Outcome::InDoubt]);
     follower.checkpointer.checkpoint(durable).unwrap_err();
     state.remove_shard(TWO).unwrap();
-    assert!(!floors.is_gone(TWO), "the save in doubt may have named it");
+    assert!(!floors.is_unreferenced(TWO), "the save in doubt may have named it");
 }
 
 #[test]

@@ -68,12 +68,12 @@ fn check_save(disk: &Faulty, store: &mut FileStore<Faulty>, expected: &Comes, wi
         (Ok(()), Comes::Saved) => {}
         (Err(error @ SaveError::NotSaved { act, source, .. }), Comes::NotSaved(expected)) => {
             assert_eq!((act, errno(source)), (expected, with));
-            assert!(!error.poisons());
+            assert!(!error.is_poisoning());
             no_temp(disk);
         }
         (Err(error @ SaveError::InDoubt { source, .. }), Comes::InDoubt) => {
             assert_eq!(errno(source), with);
-            assert!(error.poisons());
+            assert!(error.is_poisoning());
         }
         _ => panic!("{result:?} where {expected:?} was expected"),
     }
@@ -143,7 +143,7 @@ fn a_disk_that_fails_for_good_keeps_the_older_checkpoint() {
             assert_eq!(result.is_ok(), of_a_save(call, with) == Comes::Saved);
             let again = save(&mut store, 4).unwrap_err();
             let doubted = matches!(result, Err(SaveError::InDoubt { .. }));
-            assert_eq!(again.poisons(), doubted);
+            assert_eq!(again.is_poisoning(), doubted);
             drop(store);
             let found = found_by_the_next_process(&disk);
             assert!(found.contains(&2), "{call} {with}");

@@ -3,7 +3,7 @@
 use std::fs;
 
 use repl_checkpoint::{
-    CheckpointBytes, OnCorrupt, OpenError, RecoverError, SaveError, SealError, Unusable,
+    CheckpointBytes, CorruptReason, OnCorrupt, RecoverError, SaveError, SealError, UnsealError,
 };
 use repl_core::{NewShard, ReplicationState, ShardId};
 
@@ -44,7 +44,7 @@ fn kafka_an_empty_file_is_not_an_empty_state() {
         let RecoverError::Corrupt { newest, older: None } = error else {
             panic!("{error}");
         };
-        assert!(matches!(newest.reason, Unusable::Open(OpenError::Empty)));
+        assert!(matches!(newest.reason, CorruptReason::Open(UnsealError::Empty)));
     }
     assert_eq!(contents(dir.path())["00000000000000000001.checkpoint"], b"");
 }
@@ -180,7 +180,7 @@ fn elasticsearch_no_mark_counts_as_checkpointed_before_it_is_on_the_disk() {
         follower.state.advance(ONE, 99);
         disk.arm(Fault { on, after: 0, times: 1, how: How::Errno(EIO) });
         let error = follower.checkpointer.checkpoint(durable).unwrap_err();
-        assert_eq!(error.poisons(), poisons);
+        assert_eq!(error.is_poisoning(), poisons);
         assert_eq!((floors.checkpointed(ONE), floors.retention_floor(ONE)), (Some(20), None));
     }
 }
@@ -206,7 +206,7 @@ fn libsql_a_shard_without_a_checkpoint_is_reported() {
     assert_eq!(recovered(dir.path(), &[1, 2]).found.missing, [ShardId(2)]);
     let lost = tempfile::tempdir().unwrap();
     let found = recovered(lost.path(), &[1, 2]).found;
-    assert!(matches!(found.origin, repl_checkpoint::Origin::Fresh));
+    assert!(matches!(found.origin, repl_checkpoint::Source::Fresh));
     assert_eq!(found.missing, [ONE, ShardId(2)]);
 }
 
@@ -253,5 +253,5 @@ fn a_confirmed_generation_ahead_of_its_own_loses_no_save() {
     let forged = format!("{checked}{crc:08x}\n{payload}");
     assert_ne!(forged, honest);
     let opened = repl_checkpoint::open(codec, STORE, forged.as_bytes());
-    assert!(matches!(opened, Err(OpenError::Header)), "{opened:?}");
+    assert!(matches!(opened, Err(UnsealError::Header)), "{opened:?}");
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use repl_checkpoint::{
-    CheckpointError, CheckpointStore, Codec, Generation, JsonCodec, LoadError, OnCorrupt,
-    OpenError, Origin, RecoverError, Recovered, Unusable, recover,
+    CheckpointError, CheckpointStore, Codec, CorruptReason, Generation, JsonCodec, LoadError,
+    OnCorrupt, RecoverError, Recovered, Source, UnsealError, recover,
 };
 use repl_core::{SeqNo, ShardId};
 
@@ -38,7 +38,7 @@ fn mark(recovered: &Recovered) -> SeqNo {
 /// The generation fallen back to, and the damaged ones.
 fn fell_back(recovered: &Recovered) -> (Generation, Vec<String>) {
     match &recovered.found.origin {
-        Origin::FellBack { generation, damaged } => {
+        Source::FellBack { generation, damaged } => {
             let name = |path: &Path| path.file_name().unwrap().to_string_lossy().into_owned();
             (*generation, damaged.iter().map(|d| name(&d.path)).collect())
         }
@@ -51,7 +51,7 @@ fn a_store_where_nothing_was_saved_is_fresh() {
     let dir = tempfile::tempdir().unwrap();
     for on_corrupt in [OnCorrupt::Fail, OnCorrupt::FallBack] {
         let fresh = try_recover(dir.path(), &[1], on_corrupt).unwrap();
-        assert!(matches!(fresh.found.origin, Origin::Fresh));
+        assert!(matches!(fresh.found.origin, Source::Fresh));
         assert_eq!(fresh.found.missing, [ONE]);
         assert_eq!(mark(&fresh), 0);
     }
@@ -63,7 +63,7 @@ fn a_whole_newest_checkpoint_is_resumed_from() {
     generations(dir.path(), 3, &[]);
     for on_corrupt in [OnCorrupt::Fail, OnCorrupt::FallBack] {
         let resumed = try_recover(dir.path(), &[1], on_corrupt).unwrap();
-        assert!(matches!(resumed.found.origin, Origin::Resumed { generation: 3 }));
+        assert!(matches!(resumed.found.origin, Source::Resumed { generation: 3 }));
         assert_eq!(mark(&resumed), 30);
     }
 }
@@ -89,7 +89,7 @@ fn the_error_names_the_newest_file_its_reason_and_the_newest_whole_one() {
         panic!("{error}");
     };
     assert_eq!(newest.path, file(dir.path(), 4));
-    assert!(matches!(newest.reason, Unusable::Open(OpenError::Length { .. })));
+    assert!(matches!(newest.reason, CorruptReason::Open(UnsealError::Length { .. })));
     assert_eq!(older, Some((2, file(dir.path(), 2))));
 }
 
@@ -194,7 +194,7 @@ fn the_last_generation_number_does_not_panic() {
     follower.state.advance(ONE, 6);
     let error = follower.checkpointer.checkpoint(durable).unwrap_err();
     assert!(matches!(error, CheckpointError::NoGenerationLeft), "{error}");
-    assert!(!error.poisons());
+    assert!(!error.is_poisoning());
     assert_eq!(contents(dir.path()), before);
 }
 
@@ -234,7 +234,7 @@ fn a_checkpoint_that_cannot_be_read_is_never_taken_for_none() {
     let RecoverError::Corrupt { newest, older } = &error else {
         panic!("{error}");
     };
-    assert!(matches!(&newest.reason, Unusable::Read(err) if err.raw_os_error() == Some(EIO)));
+    assert!(matches!(&newest.reason, CorruptReason::Read(err) if err.raw_os_error() == Some(EIO)));
     assert_eq!(older.as_ref().map(|(generation, _)| *generation), Some(1));
 }
 
@@ -273,12 +273,12 @@ proptest! {
         let store = crate::protocol::open(&disk).unwrap();
         if let Ok(found) = recover(store, JsonCodec, &[ONE], on_corrupt) {
             match found.found.origin {
-                Origin::Fresh => prop_assert_eq!(newest, None),
-                Origin::Resumed { generation } => {
+                Source::Fresh => prop_assert_eq!(newest, None),
+                Source::Resumed { generation } => {
                     prop_assert_eq!(Some(generation), newest);
                     prop_assert_eq!(whole.last(), Some(&(generation, found.state.applied_seqno(ONE))));
                 }
-                Origin::FellBack { generation, .. } => {
+                Source::FellBack { generation, .. } => {
                     prop_assert!(fall_back && Some(generation) < newest);
                     prop_assert_eq!(whole.last(), Some(&(generation, found.state.applied_seqno(ONE))));
                 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use repl_checkpoint::{
-    Background, CheckpointError, CloseError, FileStore, Health, SaveError, Schedule,
+    BackgroundCheckpointer, CheckpointError, CloseError, FileStore, Health, SaveError, Schedule,
 };
 use repl_core::Snapshot;
 
@@ -99,7 +99,7 @@ fn an_on_error_that_panics_stops_the_thread_and_says_so() {
 fn dropped_by_its_own_callback_it_does_not_wait_for_itself() {
     let store = Scripted::default();
     let follower = store.recovered(&[1]);
-    let own: Arc<Mutex<Option<Background<&str>>>> = Arc::default();
+    let own: Arc<Mutex<Option<BackgroundCheckpointer<&str>>>> = Arc::default();
     let (inside, ended) = (Arc::clone(&own), Arc::new(AtomicBool::new(false)));
     let told = Arc::clone(&ended);
     let on_error = move |_: &CheckpointError<&str>| {

@@ -1,7 +1,7 @@
 //! Whatever a checkpoint holds, and in a file as in a slot: no damage to its bytes goes unseen.
 
 use repl_checkpoint::{
-    Checkpoint, CheckpointStore, Codec, Generation, OnCorrupt, Origin, Save, Unusable, open,
+    Checkpoint, CheckpointStore, Codec, CorruptReason, Generation, OnCorrupt, Save, Source, open,
     recover, seal,
 };
 use repl_core::{Incarnation, SeqRange, ShardId};
@@ -96,11 +96,13 @@ fn no_damage_to_the_newest_slot_of_any_size_goes_unseen() {
                 let what = format!("{}, {shards}: {how}", codec.name());
                 let store = open_slots(&disk).unwrap();
                 let found = recover(store, new(), &named, OnCorrupt::Fail).unwrap();
-                let Origin::FellBack { generation: 3, damaged } = &found.found.origin else {
+                let Source::FellBack { generation: 3, damaged } = &found.found.origin else {
                     panic!("{what}: {:?}", found.found.origin);
                 };
                 let [newest] = damaged.as_slice() else { panic!("{what}: {damaged:?}") };
-                let Unusable::Open(reason) = &newest.reason else { panic!("{what}: {newest}") };
+                let CorruptReason::Open(reason) = &newest.reason else {
+                    panic!("{what}: {newest}")
+                };
                 assert!(reason.is_damage() && newest.path.to_str() == Some(FILE), "{what}");
                 for id in &named {
                     assert_eq!(found.state.applied_seqno(*id), Some(300 + id.0), "{what}");

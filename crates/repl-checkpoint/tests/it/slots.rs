@@ -8,7 +8,7 @@ mod protocol;
 mod refused;
 
 use repl_checkpoint::{
-    CheckpointStore, Generation, JsonCodec, OnCorrupt, Origin, RecoverError, Recovered, open,
+    CheckpointStore, Generation, JsonCodec, OnCorrupt, RecoverError, Recovered, Source, open,
     recover,
 };
 use repl_core::{SeqNo, ShardId};
@@ -77,9 +77,9 @@ fn recovered(disk: &Faulty) -> Recovered {
 /// nothing was ever saved. The mark is the one that was saved as this generation.
 fn found(recovered: &Recovered) -> (Generation, usize) {
     let found = match &recovered.found.origin {
-        Origin::Fresh => (0, 0),
-        Origin::Resumed { generation } => (*generation, 0),
-        Origin::FellBack { generation, damaged } => (*generation, damaged.len()),
+        Source::Fresh => (0, 0),
+        Source::Resumed { generation } => (*generation, 0),
+        Source::FellBack { generation, damaged } => (*generation, damaged.len()),
     };
     assert_eq!(mark(recovered), found.0 * 10);
     found

@@ -62,9 +62,9 @@ fn a_forgotten_shard_is_absent_from_the_next_save_on() {
     let mut follower = recovered(dir.path(), &[1]);
     save(&mut follower.checkpointer);
     save(&mut follower.checkpointer);
-    assert!(!follower.checkpointer.forget(ONE), "only unnamed shards are forgotten");
-    assert!(follower.checkpointer.forget(FIVE));
-    assert!(!follower.checkpointer.forget(FIVE));
+    assert!(!follower.checkpointer.drop_orphan(ONE), "only unnamed shards are forgotten");
+    assert!(follower.checkpointer.drop_orphan(FIVE));
+    assert!(!follower.checkpointer.drop_orphan(FIVE));
     assert!(follower.checkpointer.unnamed().is_empty());
     for _ in 0..2 {
         assert_eq!(saved(&mut follower.checkpointer, dir.path(), FIVE), None);
@@ -82,20 +82,20 @@ fn a_forgotten_shards_data_may_be_dropped_once_two_saves_have_left_it_out() {
     let floors = follower.checkpointer.floors();
     for _ in 0..2 {
         save(&mut follower.checkpointer);
-        assert!(!floors.is_gone(FIVE));
+        assert!(!floors.is_unreferenced(FIVE));
     }
-    follower.checkpointer.forget(FIVE);
+    follower.checkpointer.drop_orphan(FIVE);
     save(&mut follower.checkpointer);
-    assert!(!floors.is_gone(FIVE));
+    assert!(!floors.is_unreferenced(FIVE));
     save(&mut follower.checkpointer);
-    assert!(floors.is_gone(FIVE));
+    assert!(floors.is_unreferenced(FIVE));
 }
 
 #[test]
 fn a_shard_forgotten_before_the_first_save_is_absent_from_it() {
     let dir = with_detailed();
     let mut follower = recovered(dir.path(), &[1]);
-    assert!(follower.checkpointer.forget(FIVE));
+    assert!(follower.checkpointer.drop_orphan(FIVE));
     assert_eq!(saved(&mut follower.checkpointer, dir.path(), FIVE), None);
 }
 
@@ -104,7 +104,7 @@ fn an_unnamed_shard_that_the_state_comes_to_track_is_the_states() {
     let dir = with_detailed();
     let mut follower = recovered(dir.path(), &[1]);
     save(&mut follower.checkpointer);
-    let added = follower.state.add_shard(NewShard::new(FIVE).at(3)).unwrap();
+    let added = follower.state.add_shard(NewShard::new(FIVE).with_mark(3)).unwrap();
     let now = saved(&mut follower.checkpointer, dir.path(), FIVE).unwrap();
     let expected = ShardCheckpoint { incarnation: added.incarnation(), ..shard(5, 3) };
     assert_eq!(now, expected);
@@ -118,7 +118,7 @@ fn an_unnamed_shard_that_the_state_comes_to_track_is_the_states() {
 fn an_unnamed_shard_is_the_states_from_the_snapshot_on_though_the_save_fails() {
     let dir = with_detailed();
     let mut follower = recovered(dir.path(), &[1]);
-    follower.state.add_shard(NewShard::new(FIVE).at(3)).unwrap();
+    follower.state.add_shard(NewShard::new(FIVE).with_mark(3)).unwrap();
     follower.checkpointer.checkpoint(|_| Err("no")).unwrap_err();
     assert!(follower.checkpointer.unnamed().is_empty());
 }
@@ -155,7 +155,7 @@ fn epochs_and_completed_ranges_come_back_and_go_through_saves() {
 fn a_shard_that_begins_again_inherits_no_ranges_and_no_epochs() {
     let dir = with_detailed();
     let mut follower = recovered(dir.path(), &[1, 5]);
-    follower.state.reset_shard(NewShard::new(ONE).at(2));
+    follower.state.reset_shard(NewShard::new(ONE).with_mark(2));
     let now = saved(&mut follower.checkpointer, dir.path(), ONE).unwrap();
     assert!(now.completed.is_empty() && now.epochs.is_empty());
     follower.state.remove_shard(FIVE);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Snapshot, SnapshotEntry};
 use crate::cell::Key;
-use crate::completed::Completed;
+use crate::completed::AppliedSet;
 use crate::ids::{SeqNo, ShardId};
 
 impl Snapshot {
@@ -14,7 +14,7 @@ impl Snapshot {
     /// they are.
     #[must_use]
     pub fn max(&self, other: &Snapshot) -> Snapshot {
-        self.combine(other, Completed::union, |pair| match pair {
+        self.combine(other, AppliedSet::union, |pair| match pair {
             (Some(a), Some(b)) => Some(if b.mark > a.mark { b } else { a }),
             (one, other) => one.or(other),
         })
@@ -24,7 +24,7 @@ impl Snapshot {
     /// completed above it.
     #[must_use]
     pub fn min(&self, other: &Snapshot) -> Snapshot {
-        self.combine(other, Completed::intersection, |(a, b)| {
+        self.combine(other, AppliedSet::intersection, |(a, b)| {
             let (a, b) = (a?, b?);
             Some(if b.mark < a.mark { b } else { a })
         })
@@ -73,7 +73,7 @@ impl Snapshot {
     fn combine(
         &self,
         other: &Snapshot,
-        both: impl Fn(&Completed, &Completed) -> Completed,
+        both: impl Fn(&AppliedSet, &AppliedSet) -> AppliedSet,
         choose: impl Fn((Option<SnapshotEntry>, Option<SnapshotEntry>)) -> Option<SnapshotEntry>,
     ) -> Snapshot {
         let mut completed = Vec::new();
@@ -105,8 +105,8 @@ impl Snapshot {
     }
 
     /// What is applied of a shard that is here.
-    fn set(&self, shard: ShardId, mark: SeqNo) -> Completed {
-        Completed::in_form(mark, self.completed(shard))
+    fn set(&self, shard: ShardId, mark: SeqNo) -> AppliedSet {
+        AppliedSet::in_form(mark, self.completed(shard))
     }
 }
 

@@ -48,7 +48,7 @@ impl Core {
             return Err(WindowError::Removed);
         }
         if !cell.attach(&core) {
-            return Err(WindowError::HasWindow);
+            return Err(WindowError::AlreadyOpen);
         }
         if cell.is_removed() {
             cell.detach(&raw const *core);

@@ -50,7 +50,7 @@ pub enum ClaimError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WindowError {
     /// The shard has a window, or claims of an earlier one are still held.
-    HasWindow,
+    AlreadyOpen,
     /// A window of capacity 0 could never complete anything.
     NoCapacity,
     /// The shard was removed or reset: look it up again.
@@ -81,7 +81,7 @@ impl fmt::Display for ClaimError {
 impl fmt::Display for WindowError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            WindowError::HasWindow => {
+            WindowError::AlreadyOpen => {
                 "the shard has an apply window, or claims of one: drop them first"
             }
             WindowError::NoCapacity => "an apply window needs a capacity of at least 1",

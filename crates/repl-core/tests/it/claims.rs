@@ -5,7 +5,7 @@ use std::thread;
 
 use crate::{ends, single};
 use repl_core::{
-    ApplyWindow, Claim, ClaimError, Completed, Completion, NewShard, SeqRange, ShardId, WaitError,
+    AppliedSet, ApplyWindow, Claim, ClaimError, Completion, NewShard, SeqRange, ShardId, WaitError,
 };
 
 /// One that is in the ring and one that is not.
@@ -193,7 +193,7 @@ fn claims_outlive_their_window() {
     assert_eq!(two.complete(), Completion::Completed { mark: 0 });
     assert_eq!(one.complete(), Completion::Completed { mark: 2 });
     assert_eq!(far.complete(), Completion::Completed { mark: 2 });
-    assert_eq!(shard.completed(), Completed::new(2, [SeqRange::new(40_000, 40_000)]));
+    assert_eq!(shard.completed(), AppliedSet::new(2, [SeqRange::new(40_000, 40_000)]));
     drop(three);
     assert_eq!(shard.completed().mark(), 2);
     let window = ApplyWindow::new(shard, u64::MAX).unwrap();
@@ -209,7 +209,7 @@ fn a_claim_of_a_life_that_has_ended_completes_nothing() {
     for claim in claims {
         assert_eq!(claim.complete(), Completion::Removed);
     }
-    assert_eq!(new.completed(), Completed::new(0, []));
+    assert_eq!(new.completed(), AppliedSet::new(0, []));
     assert_eq!(window.claim(1).unwrap_err(), ClaimError::Ended(WaitError::Removed));
     assert!(ApplyWindow::new(new, 4).unwrap().claim(1).is_ok());
 }

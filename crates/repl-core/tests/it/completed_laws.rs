@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use repl_core::{Completed, NewShard, ReplicationState, SeqRange, ShardId, Snapshot};
+use repl_core::{AppliedSet, NewShard, ReplicationState, SeqRange, ShardId, Snapshot};
 
 /// Of each shard what is completed, of the seqnos 1 to `TOP`.
 type Sets = BTreeMap<ShardId, BTreeSet<u64>>;
@@ -81,7 +81,7 @@ proptest! {
         more in prop::collection::vec(1..=TOP, 0..4),
     ) {
         let above = ranges.iter().map(|(first, last)| SeqRange::new(*first, *last));
-        let set = Completed::new(mark, above).with(more.clone());
+        let set = AppliedSet::new(mark, above).with(more.clone());
         let mut model: BTreeSet<u64> = (1..=mark).chain(more).collect();
         model.extend(ranges.iter().flat_map(|(first, last)| (*first).max(1)..=*last));
         let held = (1..=set.mark()).chain(set.above().iter().flat_map(|r| r.first..=r.last));

@@ -25,7 +25,7 @@ fn duplicate_ids_collapse() {
     let state = ReplicationState::new(&[2, 1, 2, 2, 1].map(ShardId));
     let shards: Vec<_> = state.snapshot().iter().collect();
     assert_eq!(shards, [(ShardId(1), 0), (ShardId(2), 0)]);
-    assert_eq!(state.advance(ShardId(2), 9), Advance::Moved { from: 0 });
+    assert_eq!(state.advance(ShardId(2), 9), Advance::Advanced { from: 0 });
     assert_eq!(state.shard(ShardId(2)).unwrap().applied(), 9);
 }
 
@@ -56,7 +56,7 @@ fn an_unknown_shard_is_reported_and_not_taken_up() {
     assert_eq!(state.applied_seqno(ShardId(2)), None);
     assert!(state.shard(ShardId(2)).is_none());
     assert!(state.remove_shard(ShardId(2)).is_none());
-    assert!(state.reset_shard(NewShard::new(ShardId(2)).at(5)).is_none());
+    assert!(state.reset_shard(NewShard::new(ShardId(2)).with_mark(5)).is_none());
     assert_eq!(state.snapshot().get(ShardId(2)), None);
 }
 
@@ -64,21 +64,21 @@ fn an_unknown_shard_is_reported_and_not_taken_up() {
 fn a_smaller_or_equal_seqno_changes_nothing() {
     let state = ReplicationState::single();
     let shard = state.shard(ShardId::SINGLE).unwrap();
-    assert_eq!(shard.advance(0), Advance::AlreadyApplied { at: 0 });
-    assert_eq!(shard.advance(5), Advance::Moved { from: 0 });
+    assert_eq!(shard.advance(0), Advance::Stale { at: 0 });
+    assert_eq!(shard.advance(5), Advance::Advanced { from: 0 });
     for stale in [5, 4, 0] {
-        assert_eq!(shard.advance(stale), Advance::AlreadyApplied { at: 5 });
-        assert_eq!(state.advance(shard.id(), stale), Advance::AlreadyApplied { at: 5 });
+        assert_eq!(shard.advance(stale), Advance::Stale { at: 5 });
+        assert_eq!(state.advance(shard.id(), stale), Advance::Stale { at: 5 });
     }
     assert_eq!(state.applied_seqno(shard.id()), Some(5));
-    assert_eq!(state.advance(shard.id(), 6), Advance::Moved { from: 5 });
+    assert_eq!(state.advance(shard.id(), 6), Advance::Advanced { from: 5 });
 }
 
 #[test]
 fn a_shard_at_the_last_seqno_never_moves_again() {
     let state = ReplicationState::new(&[ShardId(1), ShardId(2)]);
-    assert_eq!(state.advance(ShardId(1), u64::MAX), Advance::Moved { from: 0 });
-    let at_the_end = Advance::AlreadyApplied { at: u64::MAX };
+    assert_eq!(state.advance(ShardId(1), u64::MAX), Advance::Advanced { from: 0 });
+    let at_the_end = Advance::Stale { at: u64::MAX };
     for seqno in [u64::MAX, u64::MAX - 1, 0] {
         assert_eq!(state.advance(ShardId(1), seqno), at_the_end);
     }
@@ -94,17 +94,17 @@ fn advance_from_moves_only_where_nothing_is_missing() {
     let shard = state.shard(ShardId::SINGLE).unwrap();
     assert_eq!(shard.advance_from(1, 2), Advance::Gap { at: 0 });
     assert_eq!(shard.applied(), 0);
-    assert_eq!(shard.advance_from(0, 1), Advance::Moved { from: 0 });
-    assert_eq!(shard.advance_from(0, 1), Advance::AlreadyApplied { at: 1 });
-    assert_eq!(shard.advance_from(1, 10), Advance::Moved { from: 1 });
-    assert_eq!(shard.advance_from(4, 12), Advance::Moved { from: 10 }, "overlapping segments");
+    assert_eq!(shard.advance_from(0, 1), Advance::Advanced { from: 0 });
+    assert_eq!(shard.advance_from(0, 1), Advance::Stale { at: 1 });
+    assert_eq!(shard.advance_from(1, 10), Advance::Advanced { from: 1 });
+    assert_eq!(shard.advance_from(4, 12), Advance::Advanced { from: 10 }, "overlapping segments");
     assert_eq!(shard.advance_from(13, 14), Advance::Gap { at: 12 });
     assert_eq!(
         shard.advance_from(40, 12),
-        Advance::AlreadyApplied { at: 12 },
+        Advance::Stale { at: 12 },
         "a mark at the target is enough, whatever was expected"
     );
-    assert_eq!(shard.advance_from(40, 11), Advance::AlreadyApplied { at: 12 });
+    assert_eq!(shard.advance_from(40, 11), Advance::Stale { at: 12 });
     assert_eq!(shard.applied(), 12);
 }
 
@@ -129,7 +129,7 @@ fn snapshot_holds_every_shard_with_its_own_mark() {
 fn a_snapshot_is_in_order_after_shards_came_and_went_in_any_order() {
     let state = ReplicationState::new(&[ShardId(5), ShardId(2)]);
     for (shard, mark) in [(9, 90), (1, 10), (4, 40)] {
-        state.add_shard(NewShard::new(ShardId(shard)).at(mark)).unwrap();
+        state.add_shard(NewShard::new(ShardId(shard)).with_mark(mark)).unwrap();
     }
     state.remove_shard(ShardId(5)).unwrap();
     state.advance(ShardId(2), 20);
@@ -144,7 +144,7 @@ fn a_snapshot_is_in_order_after_shards_came_and_went_in_any_order() {
 fn a_clone_of_the_state_shares_nothing() {
     let state = ReplicationState::new(&[ShardId(1)]);
     let log = LogId(0xfeed);
-    state.add_shard(NewShard::new(ShardId(2)).at(7).log(log)).unwrap();
+    state.add_shard(NewShard::new(ShardId(2)).with_mark(7).with_log(log)).unwrap();
     let copy = state.clone();
     let entries = |state: &ReplicationState| state.snapshot().entries().collect::<Vec<_>>();
     assert_eq!(entries(&copy), entries(&state));

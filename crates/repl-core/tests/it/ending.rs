@@ -72,8 +72,8 @@ fn marks_move_on_after_close() {
     let mut reached = shard.reached(2);
     assert!(poll(&mut reached, &waker).is_pending());
     state.close();
-    assert_eq!(shard.advance(2), Advance::Moved { from: 0 });
-    assert_eq!(state.advance(SHARD, 3), Advance::Moved { from: 2 });
+    assert_eq!(shard.advance(2), Advance::Advanced { from: 0 });
+    assert_eq!(state.advance(SHARD, 3), Advance::Advanced { from: 2 });
     assert_eq!(state.snapshot().get(SHARD), Some(3));
     assert_eq!(poll(&mut reached, &waker), Poll::Ready(Ok(3)), "reached before it looked");
     assert_eq!(state.wait_for(SHARD, 3), Ok(3));
@@ -84,15 +84,15 @@ fn marks_move_on_after_close() {
 fn shards_that_are_added_or_reset_after_close_are_closed() {
     let (state, _) = single();
     state.close();
-    let added = state.add_shard(NewShard::new(ShardId(1)).at(5)).unwrap();
+    let added = state.add_shard(NewShard::new(ShardId(1)).with_mark(5)).unwrap();
     state.add_shards(&[NewShard::new(ShardId(2)), NewShard::new(ShardId(3))]).unwrap();
-    let reset = state.reset_shard(NewShard::new(SHARD).at(7)).unwrap();
+    let reset = state.reset_shard(NewShard::new(SHARD).with_mark(7)).unwrap();
     for shard in [added.id(), ShardId(2), ShardId(3), reset.id()] {
         let at = state.applied_seqno(shard).unwrap();
         let look = |seqno| state.wait_for_timeout(shard, seqno, Duration::ZERO);
         assert_eq!(look(at), Ok(at));
         assert_eq!(look(at + 1), Err(WaitError::Closed));
-        assert_eq!(state.advance(shard, at + 1), Advance::Moved { from: at });
+        assert_eq!(state.advance(shard, at + 1), Advance::Advanced { from: at });
         assert_eq!(look(at + 1), Ok(at + 1));
     }
 }
@@ -128,7 +128,7 @@ fn dropping_the_state_ends_no_wait() {
 fn removing_or_resetting_a_shard_wakes_everybody_with_removed() {
     let ways: [fn(&ReplicationState); 2] = [
         |state| drop(state.remove_shard(SHARD)),
-        |state| drop(state.reset_shard(NewShard::new(SHARD).at(90))),
+        |state| drop(state.reset_shard(NewShard::new(SHARD).with_mark(90))),
     ];
     for end in ways {
         let (state, shard) = single();
@@ -171,7 +171,7 @@ fn threads_that_wait_return_when_the_shard_is_removed() {
 fn a_life_that_has_ended_reaches_nothing_not_even_what_it_had_reached() {
     let (state, old) = single();
     old.advance(10);
-    let new = state.reset_shard(NewShard::new(SHARD).at(4)).unwrap();
+    let new = state.reset_shard(NewShard::new(SHARD).with_mark(4)).unwrap();
     let (_, waker) = counting();
     let removed = Err(WaitError::Removed);
     for seqno in [0, 4, 10, 11, u64::MAX] {
@@ -191,7 +191,7 @@ fn a_future_by_id_stays_with_the_life_of_its_time() {
     let mut waiting = state.reached(SHARD, 3);
     let mut not_begun = state.reached(SHARD, 3);
     assert!(poll(&mut waiting, &waker).is_pending());
-    state.reset_shard(NewShard::new(SHARD).at(5)).unwrap();
+    state.reset_shard(NewShard::new(SHARD).with_mark(5)).unwrap();
     assert_eq!(counter.count(), 1);
     for reached in [&mut waiting, &mut not_begun] {
         assert_eq!(poll(reached, &waker), Poll::Ready(Err(WaitError::Removed)));

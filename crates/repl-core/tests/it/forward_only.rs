@@ -17,9 +17,9 @@ fn advance_never_moves_backward() {
     for seqno in [5, 3, 5, 9, 0, 1, 10, 9, u64::MAX, 7] {
         let outcome = shard.advance(seqno);
         let expected = if seqno > highest {
-            Advance::Moved { from: highest }
+            Advance::Advanced { from: highest }
         } else {
-            Advance::AlreadyApplied { at: highest }
+            Advance::Stale { at: highest }
         };
         assert_eq!(outcome, expected);
         highest = highest.max(seqno);
@@ -43,15 +43,15 @@ fn stride(first: u64, advance: impl Fn(u64) -> Advance, applied: impl Fn() -> u6
     let mut moved = 0;
     for seqno in (first..=THREADS * EACH).step_by(4) {
         match advance(seqno) {
-            Advance::Moved { from } => {
+            Advance::Advanced { from } => {
                 assert!(from < seqno);
                 moved += 1;
             }
-            Advance::AlreadyApplied { at } => assert!(at >= seqno),
-            other => assert!(matches!(other, Advance::Moved { .. }), "{other:?}"),
+            Advance::Stale { at } => assert!(at >= seqno),
+            other => assert!(matches!(other, Advance::Advanced { .. }), "{other:?}"),
         }
         assert!(applied() >= seqno);
-        assert!(matches!(advance(seqno / 2), Advance::AlreadyApplied { .. }));
+        assert!(matches!(advance(seqno / 2), Advance::Stale { .. }));
     }
     moved
 }
@@ -100,7 +100,7 @@ fn of_threads_that_ask_for_the_same_seqno_exactly_one_moves_the_mark() {
         let threads = [(); 4].map(|()| {
             let shard = shard.clone();
             s.spawn(move || {
-                let moves = |seqno: &u64| matches!(shard.advance(*seqno), Advance::Moved { .. });
+                let moves = |seqno: &u64| matches!(shard.advance(*seqno), Advance::Advanced { .. });
                 (1..=EACH).filter(moves).count() as u64
             })
         });

@@ -37,7 +37,8 @@ fn a_reset_begins_a_new_life_at_the_mark_that_was_asked_for() {
         let state = ReplicationState::new(&[SHARD]);
         let old = state.shard(SHARD).unwrap();
         old.advance(30);
-        let new = state.reset_shard(NewShard::new(SHARD).at(start).log(LogId(9))).unwrap();
+        let new =
+            state.reset_shard(NewShard::new(SHARD).with_mark(start).with_log(LogId(9))).unwrap();
         assert!(new.incarnation() > old.incarnation());
         assert_eq!((new.id(), new.log(), new.applied()), (SHARD, LogId(9), start));
         assert!(old.is_removed() && !new.is_removed());
@@ -57,7 +58,7 @@ fn a_shard_added_again_does_not_inherit_its_old_mark() {
     state.remove_shard(SHARD).unwrap();
     let second = state.add_shard(NewShard::new(SHARD)).unwrap();
     assert_eq!(second.applied(), 0);
-    assert_eq!(second.advance(1), Advance::Moved { from: 0 });
+    assert_eq!(second.advance(1), Advance::Advanced { from: 0 });
     assert_eq!(first.applied(), 100);
     assert_eq!(first.advance(200), Advance::Removed);
     assert_eq!(state.applied_seqno(SHARD), Some(1));
@@ -84,7 +85,7 @@ fn add_shards_is_all_or_nothing() {
     let state = ReplicationState::new(&[ShardId(5)]);
     state.advance(ShardId(5), 50);
     let before = state.snapshot();
-    let new = |id: u64| NewShard::new(ShardId(id)).at(id);
+    let new = |id: u64| NewShard::new(ShardId(id)).with_mark(id);
 
     let tracked = state.add_shards(&[new(6), new(5), new(4)]).unwrap_err();
     assert_eq!(tracked.shard, ShardId(5));
@@ -109,10 +110,10 @@ fn a_handle_outlives_its_state_and_its_neighbours() {
     let middle = state.shard(ShardId(2)).unwrap();
     state.remove_shard(ShardId(1)).unwrap();
     state.remove_shard(ShardId(3)).unwrap();
-    assert_eq!(middle.advance(2), Advance::Moved { from: 0 });
+    assert_eq!(middle.advance(2), Advance::Advanced { from: 0 });
     assert_eq!(state.applied_seqno(ShardId(2)), Some(2));
     drop(state);
-    assert_eq!(middle.advance(3), Advance::Moved { from: 2 });
+    assert_eq!(middle.advance(3), Advance::Advanced { from: 2 });
 }
 
 /// Removes and adds again 2,000 times; every thread with an old handle is told at once.
@@ -136,7 +137,7 @@ fn after_a_removal_has_returned_no_advance_on_an_old_handle_moves_anything() {
             let old = state.remove_shard(SHARD).unwrap();
             assert_eq!(old.advance(u64::MAX), Advance::Removed);
             assert!(old.applied() < u64::MAX);
-            let new = state.add_shard(NewShard::new(SHARD).at(7)).unwrap();
+            let new = state.add_shard(NewShard::new(SHARD).with_mark(7)).unwrap();
             assert_eq!(new.applied() % 1_000_000, 7, "raised through a handle of another life");
         }
     });

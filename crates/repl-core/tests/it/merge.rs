@@ -40,7 +40,7 @@ fn merge_matches_by_id_whatever_the_life() {
     let state = ReplicationState::new(&[ShardId(1)]);
     state.advance(ShardId(1), 9);
     let of_the_first_life = state.snapshot();
-    state.reset_shard(NewShard::new(ShardId(1)).at(2)).unwrap();
+    state.reset_shard(NewShard::new(ShardId(1)).with_mark(2)).unwrap();
     assert_eq!(state.merge(&of_the_first_life).moved, 1);
     assert_eq!(state.applied_seqno(ShardId(1)), Some(9));
 }

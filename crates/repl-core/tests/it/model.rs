@@ -26,8 +26,9 @@ fn call() -> impl Strategy<Value = Call> {
     let shard = || (0..5_u64).prop_map(ShardId);
     let mark = || prop_oneof![4 => 0..12_u64, 1 => Just(u64::MAX)];
     let new = || {
-        (shard(), mark(), 0..3_u128)
-            .prop_map(|(shard, mark, log)| NewShard::new(shard).at(mark).log(LogId(log)))
+        (shard(), mark(), 0..3_u128).prop_map(|(shard, mark, log)| {
+            NewShard::new(shard).with_mark(mark).with_log(LogId(log))
+        })
     };
     let index = || any::<prop::sample::Index>();
     prop_oneof![
@@ -66,10 +67,10 @@ fn raise(life: &mut Life, to: u64) -> Advance {
     }
     let from = life.mark;
     if to <= from {
-        return Advance::AlreadyApplied { at: from };
+        return Advance::Stale { at: from };
     }
     life.mark = to;
-    Advance::Moved { from }
+    Advance::Advanced { from }
 }
 
 impl Model {
@@ -175,7 +176,7 @@ impl Both {
                 let (mut moved, mut unknown) = (0, Vec::new());
                 for (shard, mark) in snapshot {
                     match self.model.advance(shard, mark) {
-                        Advance::Moved { .. } => moved += 1,
+                        Advance::Advanced { .. } => moved += 1,
                         Advance::UnknownShard => unknown.push(shard),
                         _ => {}
                     }

@@ -20,7 +20,7 @@ fn no_advance_is_lost_while_other_shards_come_and_go() {
                 while !stop.load(Ordering::Relaxed) {
                     let id = ShardId(rounds * 2 % 40 + 11 + parity * 100);
                     state.add_shard(NewShard::new(id)).unwrap();
-                    assert_eq!(state.advance(id, 5), Advance::Moved { from: 0 });
+                    assert_eq!(state.advance(id, 5), Advance::Advanced { from: 0 });
                     assert_eq!(state.remove_shard(id).unwrap().applied(), 5);
                     rounds += 1;
                 }
@@ -31,7 +31,7 @@ fn no_advance_is_lost_while_other_shards_come_and_go() {
             let state = &state;
             s.spawn(move || {
                 for seqno in 1..=30_000 {
-                    let expected = Advance::Moved { from: seqno - 1 };
+                    let expected = Advance::Advanced { from: seqno - 1 };
                     assert_eq!(state.advance(id, seqno), expected);
                     assert_eq!(state.snapshot().get(id), Some(seqno));
                 }
@@ -57,7 +57,7 @@ fn no_add_is_lost_where_four_threads_add_at_once() {
             let state = &state;
             s.spawn(move || {
                 for id in (first..400).step_by(4) {
-                    state.add_shard(NewShard::new(ShardId(id)).at(id)).unwrap();
+                    state.add_shard(NewShard::new(ShardId(id)).with_mark(id)).unwrap();
                     assert_eq!(state.applied_seqno(ShardId(id)), Some(id));
                 }
             });

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use repl_core::{ApplyWindow, Completed, ReplicationState, SeqRange, ShardId};
+use repl_core::{AppliedSet, ApplyWindow, ReplicationState, SeqRange, ShardId};
 
 /// Seqnos of one turn: one that closes the gap, then some completed one by one, then a skip.
 const COMPLETED: u64 = 10;
@@ -58,7 +58,7 @@ fn a_snapshot_holds_what_was_completed_before_it_began() {
             while !advancer.is_finished() {
                 let snapshot = state.snapshot();
                 let ranges = snapshot.completed(SHARD).iter().copied();
-                let seen = Completed::new(snapshot.get(SHARD).unwrap(), ranges);
+                let seen = AppliedSet::new(snapshot.get(SHARD).unwrap(), ranges);
                 assert!(seen.contains(turn + 2), "{seen:?}");
             }
         });

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::{complete_each, counting, ends, poll, single};
-use repl_core::{ApplyWindow, Completed, Completion, SeqRange, Shard};
+use repl_core::{AppliedSet, ApplyWindow, Completion, SeqRange, Shard};
 
 fn window(capacity: u64) -> (ApplyWindow, Shard) {
     let (_state, shard) = single();
@@ -91,7 +91,7 @@ fn blocks_in_shuffled_order_bring_the_mark_to_the_last_wherever_they_begin() {
         assert_eq!((shard.applied(), window.highest()), (last, last));
         assert_eq!((window.pending(), window.contains(last + 1)), (vec![], false));
         drop(window);
-        assert_eq!(shard.completed(), Completed::new(last, []), "nothing is left in the shard");
+        assert_eq!(shard.completed(), AppliedSet::new(last, []), "nothing is left in the shard");
     }
 }
 

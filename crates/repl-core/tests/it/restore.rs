@@ -19,8 +19,10 @@ fn whole(snapshot: &Snapshot) -> (Vec<SnapshotEntry>, Incarnation) {
 #[test]
 fn a_round_trip_keeps_every_mark_log_and_incarnation() {
     let state = ReplicationState::new(&[4, 2].map(ShardId));
-    state.add_shard(NewShard::new(ShardId(3)).at(u64::MAX).log(LogId(u128::MAX))).unwrap();
-    state.reset_shard(NewShard::new(ShardId(4)).at(17)).unwrap();
+    state
+        .add_shard(NewShard::new(ShardId(3)).with_mark(u64::MAX).with_log(LogId(u128::MAX)))
+        .unwrap();
+    state.reset_shard(NewShard::new(ShardId(4)).with_mark(17)).unwrap();
     let saved = state.snapshot();
     let back = ReplicationState::restore(saved.entries(), saved.next_incarnation());
     assert_eq!(whole(&back.snapshot()), whole(&saved));

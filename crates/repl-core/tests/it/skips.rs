@@ -4,7 +4,7 @@ use std::task::Waker;
 use std::thread;
 
 use crate::{complete_each, counting, poll, single};
-use repl_core::{Advance, ApplyWindow, Completed, Completion, SeqRange, Shard};
+use repl_core::{Advance, AppliedSet, ApplyWindow, Completion, SeqRange, Shard};
 
 fn window(capacity: u64) -> (ApplyWindow, Shard) {
     let (_state, shard) = single();
@@ -136,7 +136,7 @@ fn an_advance_from_outside_counts_as_a_skip_up_to_it() {
     let (window, shard) = window(100);
     let claims = [2, 5].map(|seqno| window.claim(seqno).unwrap());
     window.complete(3).unwrap();
-    assert_eq!(shard.advance(4), Advance::Moved { from: 0 });
+    assert_eq!(shard.advance(4), Advance::Advanced { from: 0 });
     assert_eq!((shard.applied(), window.pending()), (4, vec![]));
     assert!((0..=4).all(|seqno| window.contains(seqno)) && !window.contains(5));
     let [overtaken, next] = claims;
@@ -160,16 +160,16 @@ fn an_advance_from_outside_moves_over_what_is_completed_and_wakes() {
             assert!(poll(&mut reached, &waker).is_pending());
             (reached, counter)
         });
-        assert_eq!(shard.advance(3), Advance::Moved { from: 0 });
+        assert_eq!(shard.advance(3), Advance::Advanced { from: 0 });
         assert_eq!(shard.applied(), 3, "4 is missing");
-        assert_eq!(shard.advance(4), Advance::Moved { from: 3 });
+        assert_eq!(shard.advance(4), Advance::Advanced { from: 3 });
         assert_eq!(shard.applied(), last);
         for (mut reached, counter) in waiting {
             let woken = reached.seqno() <= last;
             assert_eq!(counter.count(), usize::from(woken));
             assert_eq!(poll(&mut reached, Waker::noop()).is_ready(), woken);
         }
-        assert_eq!(shard.advance(last), Advance::AlreadyApplied { at: last });
+        assert_eq!(shard.advance(last), Advance::Stale { at: last });
         assert_eq!(window.complete(last + 1), Ok(Completion::Completed { mark: last + 1 }));
     }
 }
@@ -193,7 +193,7 @@ fn what_the_shard_is_told_is_completed_counts_in_its_window() {
     shard.complete(SeqRange::new(90_000, 90_009));
     let above = ranges(&[(3, 7), (90_000, 90_009)]);
     assert_eq!((window.pending(), window.highest()), (above.clone(), 90_009));
-    assert_eq!(shard.completed(), Completed::new(0, above));
+    assert_eq!(shard.completed(), AppliedSet::new(0, above));
     for seqno in [3, 6, 90_000] {
         assert!(window.contains(seqno) && window.claim(seqno).is_err());
         let done = window.complete(seqno);
@@ -204,7 +204,7 @@ fn what_the_shard_is_told_is_completed_counts_in_its_window() {
     shard.complete(SeqRange::new(5, 4));
     shard.complete(SeqRange::new(0, 0));
     shard.complete(SeqRange::new(2, 7));
-    assert_eq!(shard.completed(), Completed::new(7, ranges(&[(90_000, 90_009)])));
+    assert_eq!(shard.completed(), AppliedSet::new(7, ranges(&[(90_000, 90_009)])));
 }
 
 /// What is completed lies in the ring and in ranges by turns, and the gaps close from all sides.
@@ -257,5 +257,5 @@ fn what_is_completed_lies_above_the_mark_that_comes_with_it() {
             assert!(completed.above().iter().all(|range| range.first > mark + 1), "{completed:?}");
         }
     });
-    assert_eq!(shard.completed(), Completed::new(LAST, []));
+    assert_eq!(shard.completed(), AppliedSet::new(LAST, []));
 }

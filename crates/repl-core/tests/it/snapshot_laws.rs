@@ -154,7 +154,7 @@ fn a_snapshot_of_one_life_keeps_its_incarnation_through_max_and_lower() {
     assert_eq!(max.entry(ShardId(1)).unwrap().incarnation, incarnation);
     assert_eq!(max.next_incarnation(), later.next_incarnation());
 
-    state.reset_shard(NewShard::new(ShardId(1)).at(1)).unwrap();
+    state.reset_shard(NewShard::new(ShardId(1)).with_mark(1)).unwrap();
     assert_ne!(state.snapshot().entry(ShardId(1)).unwrap().incarnation, incarnation);
     assert_eq!(later.entry(ShardId(1)).unwrap().incarnation, incarnation, "values do not move");
 }

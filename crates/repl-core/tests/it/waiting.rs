@@ -117,7 +117,7 @@ fn seqnos_up_to_the_last_can_be_awaited() {
         })
         .collect();
     for to in [3, HIGH - 3].into_iter().chain(targets) {
-        assert!(matches!(shard.advance(to), Advance::Moved { .. }));
+        assert!(matches!(shard.advance(to), Advance::Advanced { .. }));
         for (reached, counter, _) in &waiting {
             assert_eq!(counter.count(), usize::from(reached.seqno() <= to), "at {to}");
         }
@@ -171,7 +171,7 @@ fn every_way_to_move_the_mark_wakes() {
     let ways: [(&str, &dyn Fn()); 5] = [
         ("advance by handle", &|| _ = shard.advance(1)),
         ("advance by id", &|| _ = state.advance(ShardId::SINGLE, 2)),
-        ("advance_from", &|| assert_eq!(shard.advance_from(2, 3), Advance::Moved { from: 2 })),
+        ("advance_from", &|| assert_eq!(shard.advance_from(2, 3), Advance::Advanced { from: 2 })),
         ("merge", &|| drop(state.merge(&ahead.snapshot()))),
         ("complete", &|| _ = window.complete(5)),
     ];

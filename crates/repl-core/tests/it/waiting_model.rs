@@ -145,7 +145,7 @@ impl Both {
                 }
             }
             Call::Reset(mark) => {
-                let new = NewShard::new(ShardId::SINGLE).at(mark);
+                let new = NewShard::new(ShardId::SINGLE).with_mark(mark);
                 self.end();
                 self.shard = match self.state.reset_shard(new) {
                     Some(shard) => shard,
@@ -171,11 +171,11 @@ impl Both {
         let life = self.life();
         let expected = match *life {
             Life { removed: true, .. } => Advance::Removed,
-            Life { mark, .. } if mark >= to => Advance::AlreadyApplied { at: mark },
+            Life { mark, .. } if mark >= to => Advance::Stale { at: mark },
             Life { mark: from, .. } => {
                 life.mark = to;
                 self.wake(to);
-                Advance::Moved { from }
+                Advance::Advanced { from }
             }
         };
         prop_assert_eq!(self.shard.advance(to), expected);

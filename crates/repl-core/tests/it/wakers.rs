@@ -45,7 +45,7 @@ fn a_panicking_waker_stops_neither_the_others_nor_who_wakes_it() {
 fn an_advance_reports_what_it_did_though_a_waker_panics() {
     let (_state, shard) = single();
     let _waiting = waiting(&shard, 2, &calling(|| panic!("a waker's own panic")));
-    assert_eq!(shard.advance(2), Advance::Moved { from: 0 });
+    assert_eq!(shard.advance(2), Advance::Advanced { from: 0 });
     assert_eq!(shard.wait_for(2), Ok(2));
 }
 

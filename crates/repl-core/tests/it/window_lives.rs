@@ -5,7 +5,7 @@ use std::thread;
 
 use crate::{StopAtEnd, counting, poll, single};
 use repl_core::{
-    Advance, ApplyWindow, Claim, ClaimError, Completed, Completion, NewShard, ReplicationState,
+    Advance, AppliedSet, ApplyWindow, Claim, ClaimError, Completion, NewShard, ReplicationState,
     SeqRange, Shard, ShardId, WaitError, WindowError,
 };
 
@@ -35,14 +35,14 @@ fn a_shard_has_one_window_at_a_time() {
     let window = ApplyWindow::new(shard.clone(), 8).unwrap();
     for _ in 0..2 {
         let error = ApplyWindow::new(shard.clone(), 8).unwrap_err();
-        assert_eq!(error, WindowError::HasWindow);
+        assert_eq!(error, WindowError::AlreadyOpen);
         assert!(error.to_string().contains("drop them first"));
     }
     let restored = ApplyWindow::restore(shard.clone(), 8, &ranges(&[(2, 3)]));
-    assert_eq!(restored.unwrap_err(), WindowError::HasWindow);
+    assert_eq!(restored.unwrap_err(), WindowError::AlreadyOpen);
     assert_eq!(window.pending(), [], "nothing was restored");
     window.complete(2).unwrap();
-    assert_eq!(shard.advance(1), Advance::Moved { from: 0 });
+    assert_eq!(shard.advance(1), Advance::Advanced { from: 0 });
     assert_eq!(shard.applied(), 2, "the refused one did not take its place");
     drop(window);
     assert!(ApplyWindow::new(shard, 8).is_ok());
@@ -57,7 +57,7 @@ fn while_claims_are_held_there_is_no_second_window() {
         let claim = window.claim(1).unwrap();
         drop(window);
         let refused = ApplyWindow::new(shard.clone(), 8).unwrap_err();
-        assert_eq!(refused, WindowError::HasWindow);
+        assert_eq!(refused, WindowError::AlreadyOpen);
         end(claim);
         assert!(ApplyWindow::new(shard, 8).is_ok());
     }
@@ -69,9 +69,9 @@ fn a_new_window_has_what_was_completed_in_the_old_one() {
     let (window, above) = busy(&shard);
     let claim = window.claim(5).unwrap();
     drop(window);
-    assert_eq!(shard.completed(), Completed::new(4, above.clone()));
+    assert_eq!(shard.completed(), AppliedSet::new(4, above.clone()));
     drop(claim);
-    assert_eq!(shard.completed(), Completed::new(4, above.clone()), "without any window too");
+    assert_eq!(shard.completed(), AppliedSet::new(4, above.clone()), "without any window too");
 
     let window = ApplyWindow::new(shard.clone(), 8).unwrap();
     assert_eq!((window.pending(), window.highest()), (above, u64::MAX));
@@ -92,14 +92,14 @@ fn without_a_window_the_mark_moves_over_what_was_completed_in_it() {
     let (counter, waker) = counting();
     let mut reached = shard.reached(7);
     assert!(poll(&mut reached, &waker).is_pending());
-    assert_eq!(shard.advance(5), Advance::Moved { from: 4 });
+    assert_eq!(shard.advance(5), Advance::Advanced { from: 4 });
     assert_eq!((shard.applied(), counter.count()), (7, 1));
     shard.advance(150);
     assert_eq!(shard.applied(), 200);
     shard.complete(SeqRange::new(201, 16_387));
     assert_eq!(shard.applied(), 16_389);
     shard.advance(u64::MAX - 10);
-    assert_eq!(shard.completed(), Completed::new(u64::MAX, []));
+    assert_eq!(shard.completed(), AppliedSet::new(u64::MAX, []));
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn what_is_pending_survives_restoring_exactly() {
         let mark = shard.applied();
 
         let state = ReplicationState::new(&[]);
-        let other = state.add_shard(NewShard::new(SHARD).at(mark)).unwrap();
+        let other = state.add_shard(NewShard::new(SHARD).with_mark(mark)).unwrap();
         let restored = ApplyWindow::restore(other.clone(), capacity, &window.pending()).unwrap();
         assert_eq!(restored.pending(), above, "whatever the capacity is");
         assert_eq!((other.applied(), restored.highest()), (mark, window.highest()));
@@ -132,11 +132,11 @@ fn what_a_shard_was_told_before_is_in_its_window() {
     let (_state, shard) = single();
     let (window, above) = busy(&shard);
     let completed = shard.completed();
-    assert_eq!(completed, Completed::new(4, above));
+    assert_eq!(completed, AppliedSet::new(4, above));
     drop(window);
 
     let state = ReplicationState::new(&[]);
-    let other = state.add_shard(NewShard::new(SHARD).at(completed.mark())).unwrap();
+    let other = state.add_shard(NewShard::new(SHARD).with_mark(completed.mark())).unwrap();
     completed.above().iter().for_each(|range| other.complete(*range));
     assert_eq!(other.completed(), completed);
     let window = ApplyWindow::new(other, 8).unwrap();
@@ -160,7 +160,7 @@ fn a_copy_of_the_state_has_what_is_completed_and_no_window() {
     let (state, shard) = single();
     let (_window, above) = busy(&shard);
     let copy = state.clone().shard(SHARD).unwrap();
-    assert_eq!(copy.completed(), Completed::new(4, above));
+    assert_eq!(copy.completed(), AppliedSet::new(4, above));
     assert!(ApplyWindow::new(copy, 8).is_ok());
 }
 
@@ -169,7 +169,7 @@ fn a_window_of_a_life_that_has_ended_changes_nothing_of_the_new_one() {
     let (state, shard) = single();
     let (window, above) = busy(&shard);
     let claim = window.claim(5).unwrap();
-    let new = state.reset_shard(NewShard::new(SHARD).at(2)).unwrap();
+    let new = state.reset_shard(NewShard::new(SHARD).with_mark(2)).unwrap();
     assert_eq!(claim.complete(), Completion::Removed);
     assert_eq!(window.claim(5).unwrap_err(), ClaimError::Ended(WaitError::Removed));
     for seqno in [0, 4, 5, 6, 8, 90_000] {
@@ -179,13 +179,13 @@ fn a_window_of_a_life_that_has_ended_changes_nothing_of_the_new_one() {
     assert_eq!(window.skip(5..=5_000), Ok(Completion::Removed));
     shard.complete(SeqRange::new(5, 5));
     assert_eq!((shard.applied(), shard.advance(9)), (4, Advance::Removed));
-    assert_eq!(new.completed(), Completed::new(2, []), "and none of {above:?}");
+    assert_eq!(new.completed(), AppliedSet::new(2, []), "and none of {above:?}");
 
     let second = ApplyWindow::new(new.clone(), 8).unwrap();
     assert_eq!(second.complete(3), Ok(Completion::Completed { mark: 3 }));
     drop(window);
     assert_eq!(second.complete(4), Ok(Completion::Completed { mark: 4 }));
-    assert_eq!(new.completed(), Completed::new(4, []));
+    assert_eq!(new.completed(), AppliedSet::new(4, []));
 }
 
 #[test]

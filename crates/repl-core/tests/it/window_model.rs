@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use self::plain::Model;
 use crate::single;
 use repl_core::{
-    ApplyWindow, Claim, Completed, Completion, NewShard, ReplicationState, SeqRange, Shard,
+    AppliedSet, ApplyWindow, Claim, Completion, NewShard, ReplicationState, SeqRange, Shard,
     ShardId, WindowError,
 };
 
@@ -196,11 +196,11 @@ impl Both {
 
     fn renew(&mut self, capacity: u64) -> Result<(), TestCaseError> {
         self.window = None;
-        let expected = Completed::new(self.model.mark, self.model.pending());
+        let expected = AppliedSet::new(self.model.mark, self.model.pending());
         prop_assert_eq!(self.shard.completed(), expected);
         if !self.claims.is_empty() {
             let refused = ApplyWindow::new(self.shard.clone(), capacity).unwrap_err();
-            prop_assert_eq!(refused, WindowError::HasWindow);
+            prop_assert_eq!(refused, WindowError::AlreadyOpen);
             let first = self.claims.swap_remove(0);
             self.complete_claim(first)?;
             self.claims.clear();
@@ -214,7 +214,7 @@ impl Both {
     fn restore(&mut self, capacity: u64) -> Result<(), TestCaseError> {
         let pending = self.window().pending();
         let state = ReplicationState::default();
-        let new = NewShard::new(ShardId::SINGLE).at(self.shard.applied());
+        let new = NewShard::new(ShardId::SINGLE).with_mark(self.shard.applied());
         self.shard = state.add_shard(new).unwrap();
         let window = ApplyWindow::restore(self.shard.clone(), capacity, &pending).unwrap();
         prop_assert_eq!(window.pending(), pending);

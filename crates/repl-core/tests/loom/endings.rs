@@ -32,7 +32,7 @@ fn a_wait_ends_reached_or_closed() {
         state.close();
         let result = waiter.join().unwrap();
         assert!(result == (Ok(1), 1) || result.0 == Err(WaitError::Closed), "{result:?}");
-        assert_eq!(applier.join().unwrap(), Advance::Moved { from: 0 });
+        assert_eq!(applier.join().unwrap(), Advance::Advanced { from: 0 });
         assert_eq!(shard.wait_for(1), Ok(1));
         assert_eq!(shard.wait_for(2), Err(WaitError::Closed));
     });
@@ -113,7 +113,7 @@ fn who_is_told_removed_while_waiting_finds_the_new_life() {
         let changer = thread::spawn({
             let state = Arc::clone(&state);
             move || {
-                step(|| state.reset_shard(NewShard::new(SHARD).at(1))).unwrap();
+                step(|| state.reset_shard(NewShard::new(SHARD).with_mark(1))).unwrap();
             }
         });
         assert_eq!(old.wait_for(1), Err(WaitError::Removed));
@@ -135,7 +135,7 @@ fn a_wait_by_id_ends_while_its_shard_is_removed_and_added_again() {
                 state.remove_shard(SHARD).unwrap();
                 let new = state.add_shard(NewShard::new(SHARD)).unwrap();
                 written.store(1, Ordering::Relaxed);
-                assert_eq!(new.advance(1), Advance::Moved { from: 0 });
+                assert_eq!(new.advance(1), Advance::Advanced { from: 0 });
             }
         });
         match state.wait_for(SHARD, 1) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use repl_core::{ClaimError, Completed, Completion};
+use repl_core::{AppliedSet, ClaimError, Completion};
 
 use crate::window::{complete, window};
 use crate::{Ordering, apply, check, data, step, thread};
@@ -45,7 +45,7 @@ fn a_far_claim_completed_as_it_comes_near_is_given_to_nobody_else() {
         other.join().unwrap();
         applier.join().unwrap();
         window.shard().advance(4);
-        assert_eq!(window.shard().completed(), Completed::new(5, []));
+        assert_eq!(window.shard().completed(), AppliedSet::new(5, []));
     });
 }
 
@@ -74,7 +74,7 @@ fn a_far_completion_is_passed_by_the_raise_that_comes_to_it() {
         }
         applier.join().unwrap();
         completer.join().unwrap();
-        assert_eq!(window.shard().completed(), Completed::new(6, []));
+        assert_eq!(window.shard().completed(), AppliedSet::new(6, []));
     });
 }
 
@@ -87,7 +87,7 @@ fn the_mark_goes_from_the_ring_over_a_range_into_the_ring() {
         for completer in completers {
             completer.join().unwrap();
         }
-        assert_eq!(window.shard().completed(), Completed::new(4, []));
+        assert_eq!(window.shard().completed(), AppliedSet::new(4, []));
     });
 }
 
@@ -99,7 +99,7 @@ fn a_skip_is_joined_by_completions_on_both_sides() {
         let completer = complete(&data(), &window, 1);
         window.skip(2..=3).unwrap();
         completer.join().unwrap();
-        assert_eq!(window.shard().completed(), Completed::new(4, []));
+        assert_eq!(window.shard().completed(), AppliedSet::new(4, []));
     });
 }
 
@@ -125,7 +125,7 @@ fn a_listing_shows_what_is_completed_wherever_it_is_kept() {
             window.complete(seqno).unwrap();
             let applier = apply(&data(), window.shard(), seqno - 1);
             let completed = step(|| window.shard().completed());
-            let both = [Completed::new(seqno, []), Completed::new(0, []).with([seqno])];
+            let both = [AppliedSet::new(seqno, []), AppliedSet::new(0, []).with([seqno])];
             assert!(both.contains(&completed), "{completed:?}");
             applier.join().unwrap();
         });

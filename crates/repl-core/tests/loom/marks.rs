@@ -11,7 +11,7 @@ fn a_mark_publishes_what_was_written_before_the_advance() {
         if step(|| shard.applied()) == 1 {
             assert_eq!(written.load(Ordering::Relaxed), 1);
         }
-        assert_eq!(applier.join().unwrap(), Advance::Moved { from: 0 });
+        assert_eq!(applier.join().unwrap(), Advance::Advanced { from: 0 });
     });
 }
 
@@ -28,8 +28,8 @@ fn a_later_advance_continues_what_an_earlier_one_published() {
         let (to_1, to_2) = (to_1.join().unwrap(), to_2.join().unwrap());
         assert!(mark < 2 || saw_second, "a mark of 2 without its data");
         assert!(mark != 1 || saw_first, "a mark of 1 without its data");
-        if mark == 2 && to_2 == (Advance::Moved { from: 1 }) {
-            assert_eq!(to_1, Advance::Moved { from: 0 });
+        if mark == 2 && to_2 == (Advance::Advanced { from: 1 }) {
+            assert_eq!(to_1, Advance::Advanced { from: 0 });
             assert!(saw_first, "a mark of 2 without the data of the advance to 1 under it");
         }
     });
@@ -41,7 +41,7 @@ fn who_moves_the_mark_on_sees_what_is_under_it() {
         let (_state, shard) = one_shard();
         let first = data();
         let to_1 = apply(&first, &shard, 1);
-        if step(|| shard.advance(2)) == (Advance::Moved { from: 1 }) {
+        if step(|| shard.advance(2)) == (Advance::Advanced { from: 1 }) {
             assert_eq!(first.load(Ordering::Relaxed), 1);
         }
         to_1.join().unwrap();
@@ -68,8 +68,8 @@ fn the_mark_never_falls_and_ends_at_the_maximum() {
         let outcomes = advancers.map(|a| a.join().unwrap());
         assert_eq!(step(|| shard.applied()), 2);
         let possible = [
-            [Advance::Moved { from: 0 }, Advance::Moved { from: 1 }],
-            [Advance::AlreadyApplied { at: 2 }, Advance::Moved { from: 0 }],
+            [Advance::Advanced { from: 0 }, Advance::Advanced { from: 1 }],
+            [Advance::Stale { at: 2 }, Advance::Advanced { from: 0 }],
         ];
         assert!(possible.contains(&outcomes), "{outcomes:?}");
     });
@@ -84,7 +84,7 @@ fn one_of_two_advances_to_the_same_seqno_moves_the_mark() {
             thread::spawn(move || step(|| shard.advance(1)))
         });
         let mut outcomes = advancers.map(|a| a.join().unwrap());
-        outcomes.sort_by_key(|outcome| *outcome == Advance::AlreadyApplied { at: 1 });
-        assert_eq!(outcomes, [Advance::Moved { from: 0 }, Advance::AlreadyApplied { at: 1 }]);
+        outcomes.sort_by_key(|outcome| *outcome == Advance::Stale { at: 1 });
+        assert_eq!(outcomes, [Advance::Advanced { from: 0 }, Advance::Stale { at: 1 }]);
     });
 }

@@ -24,13 +24,13 @@ fn after_a_removal_every_advance_on_an_old_handle_says_removed() {
         assert_eq!(state.advance(SHARD, 9), Advance::UnknownShard);
         let by_handle = by_handle.join().unwrap();
         assert!(
-            matches!(by_handle, Advance::Removed | Advance::Moved { .. })
-                || by_handle == (Advance::AlreadyApplied { at: 6 }),
+            matches!(by_handle, Advance::Removed | Advance::Advanced { .. })
+                || by_handle == (Advance::Stale { at: 6 }),
             "{by_handle:?}"
         );
         let by_id = by_id.join().unwrap();
         assert!(
-            matches!(by_id, Advance::Removed | Advance::UnknownShard | Advance::Moved { .. }),
+            matches!(by_id, Advance::Removed | Advance::UnknownShard | Advance::Advanced { .. }),
             "{by_id:?}"
         );
         assert!(old.applied() < 9);
@@ -49,12 +49,12 @@ fn an_old_handle_never_raises_the_new_cell() {
             let state = Arc::clone(&state);
             move || step(|| state.advance(SHARD, 7))
         });
-        let new = step(|| state.reset_shard(NewShard::new(SHARD).at(5))).unwrap();
+        let new = step(|| state.reset_shard(NewShard::new(SHARD).with_mark(5))).unwrap();
         assert!(new.incarnation() > old.incarnation());
         assert_eq!(old.advance(60), Advance::Removed);
         racing.join().unwrap();
         let by_id = by_id.join().unwrap();
-        let expected = if by_id == (Advance::Moved { from: 5 }) { 7 } else { 5 };
+        let expected = if by_id == (Advance::Advanced { from: 5 }) { 7 } else { 5 };
         assert_eq!(new.applied(), expected, "by id: {by_id:?}");
         assert_eq!(state.applied_seqno(SHARD), Some(expected));
     });
@@ -70,11 +70,11 @@ fn who_is_told_removed_finds_the_new_life() {
                 if step(|| old.advance(3)) == Advance::Removed {
                     let new = state.shard(SHARD).unwrap();
                     assert!(new.incarnation() > old.incarnation());
-                    assert_eq!(new.advance(3), Advance::Moved { from: 1 });
+                    assert_eq!(new.advance(3), Advance::Advanced { from: 1 });
                 }
             }
         });
-        step(|| state.reset_shard(NewShard::new(SHARD).at(1))).unwrap();
+        step(|| state.reset_shard(NewShard::new(SHARD).with_mark(1))).unwrap();
         applier.join().unwrap();
     });
 }
@@ -103,7 +103,7 @@ fn whom_a_reader_of_the_new_table_tells_finds_it_too() {
                 }
             }
         });
-        state.reset_shard(NewShard::new(SHARD).at(1)).unwrap();
+        state.reset_shard(NewShard::new(SHARD).with_mark(1)).unwrap();
         reader.join().unwrap();
         teller.join().unwrap();
     });
@@ -153,7 +153,9 @@ fn one_of_two_adds_of_the_same_shard_wins() {
         let (state, _) = one_shard();
         let adders = [10, 20].map(|mark| {
             let state = Arc::clone(&state);
-            thread::spawn(move || step(|| state.add_shard(NewShard::new(OTHER).at(mark))).is_ok())
+            thread::spawn(move || {
+                step(|| state.add_shard(NewShard::new(OTHER).with_mark(mark))).is_ok()
+            })
         });
         let [ten, twenty] = adders.map(|a| a.join().unwrap());
         assert!(ten ^ twenty);
@@ -172,8 +174,8 @@ fn adding_and_removing_lose_no_advance() {
                 step(|| state.remove_shard(OTHER)).unwrap();
             }
         });
-        assert_eq!(step(|| shard.advance(1)), Advance::Moved { from: 0 });
-        assert_eq!(step(|| state.advance(SHARD, 2)), Advance::Moved { from: 1 });
+        assert_eq!(step(|| shard.advance(1)), Advance::Advanced { from: 0 });
+        assert_eq!(step(|| state.advance(SHARD, 2)), Advance::Advanced { from: 1 });
         changer.join().unwrap();
         assert_eq!(state.applied_seqno(SHARD), Some(2));
     });
@@ -190,7 +192,7 @@ fn a_snapshot_never_pairs_an_old_incarnation_with_a_new_mark() {
         let changer = thread::spawn({
             let state = Arc::clone(&state);
             move || {
-                let new = step(|| state.reset_shard(NewShard::new(SHARD).at(10))).unwrap();
+                let new = step(|| state.reset_shard(NewShard::new(SHARD).with_mark(10))).unwrap();
                 step(|| new.advance(11));
             }
         });
@@ -205,7 +207,7 @@ fn a_snapshot_never_pairs_an_old_incarnation_with_a_new_mark() {
         assert!(entry.incarnation < snapshot.next_incarnation());
         let hit_by_id = advancer.join().unwrap();
         if entry.incarnation != Incarnation(0) && entry.mark == 100 {
-            assert!(matches!(hit_by_id, Advance::Moved { from: 10 | 11 }), "{hit_by_id:?}");
+            assert!(matches!(hit_by_id, Advance::Advanced { from: 10 | 11 }), "{hit_by_id:?}");
         }
         changer.join().unwrap();
     });

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::Poll;
 
-use repl_core::{Completed, SeqRange};
+use repl_core::{AppliedSet, SeqRange};
 
 use crate::{Advance, Bell, Ordering, apply, check, data, one_shard, step, thread, wait};
 
@@ -14,7 +14,7 @@ fn an_advance_wakes_who_waits_for_it() {
         let written = data();
         let waiter = wait(&written, &shard, 1);
         written.store(1, Ordering::Relaxed);
-        assert_eq!(shard.advance(1), Advance::Moved { from: 0 });
+        assert_eq!(shard.advance(1), Advance::Advanced { from: 0 });
         assert_eq!(waiter.join().unwrap(), (Ok(1), 1));
     });
 }
@@ -180,7 +180,7 @@ fn a_range_is_passed_by_the_advance_that_comes_to_it() {
         }
         applier.join().unwrap();
         restorer.join().unwrap();
-        assert_eq!(shard.completed(), Completed::new(3, []));
+        assert_eq!(shard.completed(), AppliedSet::new(3, []));
     });
 }
 
@@ -206,8 +206,8 @@ fn what_is_completed_is_found_in_the_mark_or_above_it() {
         shard.complete(SeqRange::new(2, 3));
         let applier = apply(&data(), &shard, 1);
         let completed = step(|| shard.completed());
-        let before = Completed::new(0, [SeqRange::new(2, 3)]);
-        assert!([before, Completed::new(3, [])].contains(&completed), "{completed:?}");
+        let before = AppliedSet::new(0, [SeqRange::new(2, 3)]);
+        assert!([before, AppliedSet::new(3, [])].contains(&completed), "{completed:?}");
         applier.join().unwrap();
     });
 }

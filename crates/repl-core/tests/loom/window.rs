@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use repl_core::{ApplyWindow, Claim, ClaimError, Completed, Completion, SeqRange};
+use repl_core::{AppliedSet, ApplyWindow, Claim, ClaimError, Completion, SeqRange};
 
 use crate::{AtomicU64, Ordering, apply, check, data, one_shard, step, thread};
 
@@ -41,7 +41,7 @@ fn two_who_close_one_gap_bring_the_mark_over_it() {
         for completer in completers {
             assert!(is_completed(completer.join().unwrap()));
         }
-        assert_eq!(window.shard().completed(), Completed::new(2, []));
+        assert_eq!(window.shard().completed(), AppliedSet::new(2, []));
     });
 }
 
@@ -60,7 +60,7 @@ fn three_who_complete_in_any_order_bring_the_mark_over_all() {
         for completer in completers {
             assert!(is_completed(completer.join().unwrap()));
         }
-        assert_eq!(window.shard().completed(), Completed::new(3, []));
+        assert_eq!(window.shard().completed(), AppliedSet::new(3, []));
     });
 }
 
@@ -100,7 +100,7 @@ fn an_advance_from_outside_brings_the_mark_over_what_is_completed() {
         for completer in completers {
             completer.join().unwrap();
         }
-        assert_eq!(window.shard().completed(), Completed::new(3, []));
+        assert_eq!(window.shard().completed(), AppliedSet::new(3, []));
     });
 }
 
@@ -114,7 +114,7 @@ fn a_completion_and_an_advance_to_the_same_seqno_lose_nothing_above_it() {
             window.complete(seqno).unwrap();
         }
         applier.join().unwrap();
-        assert_eq!(window.shard().completed(), Completed::new(3, []));
+        assert_eq!(window.shard().completed(), AppliedSet::new(3, []));
     });
 }
 
@@ -127,7 +127,7 @@ fn what_a_window_completed_outlives_it() {
         let applier = apply(&data(), &shard, 1);
         drop(window);
         applier.join().unwrap();
-        assert_eq!(shard.completed(), Completed::new(2, []));
+        assert_eq!(shard.completed(), AppliedSet::new(2, []));
     });
 }
 
@@ -139,7 +139,7 @@ fn a_window_begun_during_an_advance_follows_it() {
         let window = ApplyWindow::new(shard, 4).unwrap();
         window.complete(2).unwrap();
         applier.join().unwrap();
-        assert_eq!(window.shard().completed(), Completed::new(2, []));
+        assert_eq!(window.shard().completed(), AppliedSet::new(2, []));
     });
 }
 
@@ -156,7 +156,7 @@ fn a_window_begun_while_a_range_is_brought_back_knows_of_it() {
         restorer.join().unwrap();
         assert_eq!(window.claim(2).unwrap_err(), ClaimError::AlreadyCompleted);
         window.complete(1).unwrap();
-        assert_eq!(window.shard().completed(), Completed::new(3, []));
+        assert_eq!(window.shard().completed(), AppliedSet::new(3, []));
     });
 }
 
@@ -167,7 +167,7 @@ fn a_range_brought_back_closes_a_gap_of_the_window() {
         let completer = complete(&data(), &window, 2);
         window.shard().complete(SeqRange::new(1, 1));
         completer.join().unwrap();
-        assert_eq!(window.shard().completed(), Completed::new(2, []));
+        assert_eq!(window.shard().completed(), AppliedSet::new(2, []));
     });
 }
 
@@ -247,7 +247,7 @@ fn a_skip_and_a_claim_of_one_seqno_end_with_it_completed() {
             }
             skipper.join().unwrap();
             window.complete(1).unwrap();
-            assert_eq!(window.shard().completed(), Completed::new(seqno, []));
+            assert_eq!(window.shard().completed(), AppliedSet::new(seqno, []));
         });
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use repl_checkpoint::{CheckpointError, OpenStoreError, Saved};
-use repl_checkpoint::{OnCorrupt, Origin, Recovered, SaveError};
+use repl_checkpoint::{OnCorrupt, Recovered, SaveError, Source};
 use repl_core::{SeqRange, ShardId};
 
 use super::disk::{Call, SimDisk, State, is_temp};
@@ -141,10 +141,10 @@ impl Run<'_> {
     }
 
     /// A crash leaves no more damage than one unfinished save does.
-    fn unfinished(&self, origin: &Origin) -> Result<(), Broken> {
+    fn unfinished(&self, origin: &Source) -> Result<(), Broken> {
         let damaged = match origin {
-            Origin::FellBack { damaged, .. } => damaged.len(),
-            Origin::Fresh | Origin::Resumed { .. } => 0,
+            Source::FellBack { damaged, .. } => damaged.len(),
+            Source::Fresh | Source::Resumed { .. } => 0,
         };
         if damaged <= self.protocol.left_by_a_crash() {
             return Ok(());
@@ -249,8 +249,8 @@ pub(crate) fn found(
     shards: &[ShardId],
 ) -> Result<Value, Broken> {
     let generation = match &follower.found.origin {
-        Origin::Fresh => 0,
-        Origin::Resumed { generation } | Origin::FellBack { generation, .. } => *generation,
+        Source::Fresh => 0,
+        Source::Resumed { generation } | Source::FellBack { generation, .. } => *generation,
     };
     let mark = |shard: &ShardId| follower.state.applied_seqno(*shard).unwrap_or(u64::MAX);
     let marks = shards.iter().map(mark).collect();

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use repl_checkpoint::{OnCorrupt, Origin, RecoverError, Recovered};
+use repl_checkpoint::{OnCorrupt, RecoverError, Recovered, Source};
 
 use super::disk::{SimDisk, State};
 use super::explore::Config;
@@ -189,5 +189,5 @@ impl Sweep {
 
 /// Whether an older checkpoint than this is gone on from without a word.
 fn is_older(follower: &Recovered, newest: u64) -> bool {
-    matches!(follower.found.origin, Origin::Resumed { generation } if generation != newest)
+    matches!(follower.found.origin, Source::Resumed { generation } if generation != newest)
 }

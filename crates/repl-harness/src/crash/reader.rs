@@ -6,7 +6,7 @@ use std::mem::discriminant;
 use std::path::Path;
 
 use repl_checkpoint::{
-    CheckpointStore, Disk, JsonCodec, Kind, LoadError, OpenError, SlotStore, open,
+    CheckpointStore, Disk, FileKind, JsonCodec, LoadError, SlotStore, UnsealError, open,
 };
 
 use super::disk::{hash_bytes, hash128};
@@ -52,14 +52,14 @@ pub(crate) fn of_slots(wrong: Option<Sabotage>, file: &[u8]) -> u128 {
 }
 
 /// Whether the envelope is sound and what is refused is what it holds.
-fn is_whole(reason: &OpenError) -> bool {
+fn is_whole(reason: &UnsealError) -> bool {
     match reason {
-        OpenError::Empty
-        | OpenError::Magic
-        | OpenError::Version { .. }
-        | OpenError::Header
-        | OpenError::Length { .. }
-        | OpenError::Checksum { .. } => false,
+        UnsealError::Empty
+        | UnsealError::Magic
+        | UnsealError::Version { .. }
+        | UnsealError::Header
+        | UnsealError::Length { .. }
+        | UnsealError::Checksum { .. } => false,
         // And whatever is added: to tell too much apart is only slow.
         _ => true,
     }
@@ -85,8 +85,8 @@ impl Disk for OneFile {
         Ok(Vec::new())
     }
 
-    fn kind(&self, path: &Path) -> io::Result<Kind> {
-        Ok(if path == Path::new(DIR) { Kind::Dir } else { Kind::File })
+    fn kind(&self, path: &Path) -> io::Result<FileKind> {
+        Ok(if path == Path::new(DIR) { FileKind::Dir } else { FileKind::File })
     }
 
     fn read(&self, _: &Path) -> io::Result<Vec<u8>> {

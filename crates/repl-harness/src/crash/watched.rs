@@ -76,8 +76,8 @@ impl CheckpointStore for Watched {
         self.store.save(save)
     }
 
-    fn left_by_an_unfinished_save(&self) -> usize {
-        self.store.left_by_an_unfinished_save()
+    fn max_torn(&self) -> usize {
+        self.store.max_torn()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::SeqCst;
 
-use repl_core::{Completed, NewShard, SeqNo};
+use repl_core::{AppliedSet, NewShard, SeqNo};
 
 use super::checker::Checked;
 use super::ledger::{Changes, Kind, ShardLedger};
@@ -33,7 +33,7 @@ impl<S: Subject> Worker<'_, S> {
             (1, _) => seqnos::start(seen + self.rng.below(4), ledger.shard, changes.count),
             _ => seqnos::start(self.rng.below(seen + 1), ledger.shard, changes.count),
         };
-        let new = NewShard::new(ledger.shard).at(start);
+        let new = NewShard::new(ledger.shard).with_mark(start);
         let subject = self.checker.subject;
         let Some(ending) = ending else {
             ledger.change_begins();
@@ -76,7 +76,7 @@ impl<S: Subject> Worker<'_, S> {
             return Err(self.checker.violation(risen, who, newest, Some(incarnation.0)));
         };
         changes.newest = Some(incarnation);
-        life.begins(&Completed::new(start, []));
+        life.begins(&AppliedSet::new(start, []));
         ledger.change_ends(Some(incarnation));
         self.checker.saw(&life, start, handle.applied())
     }

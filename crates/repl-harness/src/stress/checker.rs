@@ -119,11 +119,11 @@ impl<S: Subject> Checker<'_, S> {
         outcome: Advance,
     ) -> Checked {
         match outcome {
-            Advance::Moved { from } => {
+            Advance::Advanced { from } => {
                 self.at_most(Invariant::NeverFalls, life, before, from)?;
                 self.at_most(Invariant::OutcomeIsTrue, life, from + 1, asked)?;
             }
-            Advance::AlreadyApplied { at } => {
+            Advance::Stale { at } => {
                 self.at_most(Invariant::NeverFalls, life, before, at)?;
                 self.at_most(Invariant::OutcomeIsTrue, life, asked, at)?;
             }

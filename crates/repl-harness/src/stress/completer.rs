@@ -163,7 +163,7 @@ impl<S: Subject> Worker<'_, S> {
         life.asks(seqno);
         let outcome = open.held.handle.advance(seqno);
         self.done.advances_by_handle += 1;
-        let moved = matches!(outcome, Advance::Moved { .. });
+        let moved = matches!(outcome, Advance::Advanced { .. });
         work.completed(call, moved && !life.ending.load(SeqCst));
         match outcome {
             Advance::Removed => self.removed(life),

@@ -10,7 +10,7 @@ use repl_checkpoint::{
     StoreId, recover,
 };
 use repl_core::{
-    Advance, ApplyWindow, ClaimError, Completed, Completion, Incarnation, NewShard,
+    Advance, AppliedSet, ApplyWindow, ClaimError, Completion, Incarnation, NewShard,
     ReplicationState, SeqNo, SeqRange, Shard, ShardId, Snapshot, WindowError, WindowFull,
 };
 
@@ -58,7 +58,7 @@ impl Handle for Shard {
         self.changes()
     }
 
-    fn completed(&self) -> Completed {
+    fn completed(&self) -> AppliedSet {
         self.completed()
     }
 

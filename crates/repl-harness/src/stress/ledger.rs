@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use repl_core::{Completed, Incarnation, SeqNo, ShardId};
+use repl_core::{AppliedSet, Incarnation, SeqNo, ShardId};
 
 use super::work::Work;
 
@@ -85,7 +85,7 @@ impl Life {
     }
 
     /// The life is known to begin with these completed.
-    pub(crate) fn begins(&self, found: &Completed) {
+    pub(crate) fn begins(&self, found: &AppliedSet) {
         if let Some(work) = &self.work {
             work.begins(found);
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::{fs, io};
 
 use repl_checkpoint::{Checkpoint, Generation, JsonCodec, Saved, ShardCheckpoint, StoreId, open};
-use repl_core::{Completed, Incarnation, SeqNo, ShardId, Snapshot, SnapshotEntry};
+use repl_core::{AppliedSet, Incarnation, SeqNo, ShardId, Snapshot, SnapshotEntry};
 
 use super::StressError;
 use super::checker::{Before, Checked, Checker};
@@ -15,7 +15,7 @@ use super::violation::{Invariant, Violation};
 use crate::rng::Rng;
 
 /// What one checkpoint holds: what is completed of each shard, with the life that it speaks of.
-pub(crate) type Marks = BTreeMap<ShardId, (Incarnation, Completed)>;
+pub(crate) type Marks = BTreeMap<ShardId, (Incarnation, AppliedSet)>;
 
 /// What a round leaves to the next one.
 #[derive(Debug, Clone)]
@@ -38,7 +38,7 @@ pub(crate) struct Saves {
 pub(crate) fn marks(snapshot: &Snapshot) -> Marks {
     let of = |e: SnapshotEntry| {
         let above = snapshot.completed(e.shard).iter().copied();
-        (e.shard, (e.incarnation, Completed::new(e.mark, above)))
+        (e.shard, (e.incarnation, AppliedSet::new(e.mark, above)))
     };
     snapshot.entries().map(of).collect()
 }
@@ -46,7 +46,7 @@ pub(crate) fn marks(snapshot: &Snapshot) -> Marks {
 fn of_checkpoint(checkpoint: &Checkpoint) -> Marks {
     let of = |s: &ShardCheckpoint| {
         let above = s.completed.iter().copied();
-        (s.shard, (s.incarnation, Completed::new(s.mark, above)))
+        (s.shard, (s.incarnation, AppliedSet::new(s.mark, above)))
     };
     checkpoint.shards.iter().map(of).collect()
 }
@@ -171,7 +171,7 @@ pub(crate) fn between<S: Subject>(
     last: &LastRound,
     found: &Marks,
 ) -> Checked {
-    let of = |marks: &Marks, shard, life| -> Option<Completed> {
+    let of = |marks: &Marks, shard, life| -> Option<AppliedSet> {
         let (of, set) = marks.get(&shard)?;
         (*of == life).then(|| set.clone())
     };
@@ -180,7 +180,7 @@ pub(crate) fn between<S: Subject>(
     };
     for (&shard, &(life, ref acknowledged)) in &last.acknowledged {
         let recovered = of(found, shard, life);
-        let mark = recovered.as_ref().map(Completed::mark);
+        let mark = recovered.as_ref().map(AppliedSet::mark);
         if mark < Some(acknowledged.mark()) {
             let invariant = Invariant::AcknowledgedWithinRecovered;
             return Err(broken(invariant, shard, life, Some(acknowledged.mark()), mark));
@@ -192,7 +192,7 @@ pub(crate) fn between<S: Subject>(
     }
     for (&shard, &(life, ref recovered)) in found {
         let attempted = of(&last.attempted, shard, life);
-        let mark = attempted.as_ref().map(Completed::mark);
+        let mark = attempted.as_ref().map(AppliedSet::mark);
         // A shard that is named and was not saved begins at 0.
         let begins = attempted.is_none() && recovered.mark() == 0;
         if mark < Some(recovered.mark()) && !begins {
@@ -208,7 +208,7 @@ pub(crate) fn between<S: Subject>(
 }
 
 /// The lowest seqno of `set` that is not in `other`.
-pub(crate) fn first_outside(set: &Completed, other: &Completed) -> Option<SeqNo> {
+pub(crate) fn first_outside(set: &AppliedSet, other: &AppliedSet) -> Option<SeqNo> {
     let begin = set.above().iter().map(|range| range.first);
     let ends = other.above().iter().map(|range| range.last).chain([other.mark()]);
     let after = ends.filter_map(|last| last.checked_add(1));
@@ -264,12 +264,12 @@ fn flush<S: Subject>(
 
 #[cfg(test)]
 mod tests {
-    use repl_core::{Completed, SeqRange};
+    use repl_core::{AppliedSet, SeqRange};
 
     use super::first_outside;
 
-    fn set(mark: u64, above: &[(u64, u64)]) -> Completed {
-        Completed::new(mark, above.iter().map(|(first, last)| SeqRange::new(*first, *last)))
+    fn set(mark: u64, above: &[(u64, u64)]) -> AppliedSet {
+        AppliedSet::new(mark, above.iter().map(|(first, last)| SeqRange::new(*first, *last)))
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use repl_checkpoint::Saved;
 use repl_core::{
-    Advance, ClaimError, Completed, Completion, Incarnation, NewShard, SeqNo, SeqRange, ShardId,
+    Advance, AppliedSet, ClaimError, Completion, Incarnation, NewShard, SeqNo, SeqRange, ShardId,
     Snapshot, WaitError, WindowError, WindowFull,
 };
 
@@ -46,7 +46,7 @@ pub trait Handle: Clone + Send + Sync + 'static {
     /// The mark as it is, and then every change of it.
     fn changes(&self) -> Self::Changes;
     /// The mark, and what is completed above it.
-    fn completed(&self) -> Completed;
+    fn completed(&self) -> AppliedSet;
     /// The window of the shard, where it has none.
     ///
     /// # Errors

@@ -218,7 +218,7 @@ impl<'a, S: Subject> Worker<'a, S> {
         let outcome = self.checker.subject.advance(ledger.shard, asked);
         self.done.advances_by_id += 1;
         if !view.held_until(&ledger.view()) {
-            if let Advance::Moved { .. } = outcome {
+            if let Advance::Advanced { .. } = outcome {
                 locked(&ledger.strays).push(asked);
             }
             return Ok(());

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::sync::atomic::Ordering::SeqCst;
 
 use repl_core::{
-    ClaimError, Completed, Completion, Incarnation, SeqNo, SeqRange, WaitError, WindowError,
+    AppliedSet, ClaimError, Completion, Incarnation, SeqNo, SeqRange, WaitError, WindowError,
 };
 
 use super::checker::{Checked, Checker};
@@ -36,7 +36,7 @@ impl<S: Subject> Checker<'_, S> {
         let Some((handle, life)) = self.look_up(ledger)? else { return Ok(None) };
         match handle.window(capacity) {
             Ok(window) => Ok(Some(Open { capacity, held: Held { handle, life }, window })),
-            Err(WindowError::HasWindow) => Ok(None),
+            Err(WindowError::AlreadyOpen) => Ok(None),
             Err(WindowError::Removed) if life.ending.load(SeqCst) => Ok(None),
             Err(_) => self.at_most(Invariant::WindowIsTrue, &life, capacity, None).map(|()| None),
         }
@@ -169,7 +169,7 @@ impl<S: Subject> Checker<'_, S> {
         &self,
         ledger: &ShardLedger,
         incarnation: Incarnation,
-        found: &Completed,
+        found: &AppliedSet,
     ) -> Checked {
         let Some(life) = ledger.life(incarnation) else { return Ok(()) };
         life.begins(found);
@@ -179,7 +179,7 @@ impl<S: Subject> Checker<'_, S> {
         let Some((handle, _)) = self.look_up(ledger)? else { return Ok(()) };
         self.is_same(&life, found, &handle.completed())?;
         let Some(open) = self.window(ledger)? else { return Ok(()) };
-        self.is_same(&life, found, &Completed::new(handle.applied(), open.window.pending()))?;
+        self.is_same(&life, found, &AppliedSet::new(handle.applied(), open.window.pending()))?;
         for seqno in found.above().iter().flat_map(|range| [range.first, range.last]) {
             if open.window.claim(seqno).is_ok() {
                 return self.at_most(Invariant::NoClaimAfterCompletion, &life, seqno, None);
@@ -189,7 +189,7 @@ impl<S: Subject> Checker<'_, S> {
     }
 
     /// What a recovered life says is completed is what was found.
-    fn is_same(&self, life: &Life, found: &Completed, said: &Completed) -> Checked {
+    fn is_same(&self, life: &Life, found: &AppliedSet, said: &AppliedSet) -> Checked {
         let lost = first_outside(found, said);
         self.at_most(Invariant::RecordedWithinCompleted, life, lost, None)?;
         let added = first_outside(said, found);

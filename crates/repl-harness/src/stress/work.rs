@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
 
-use repl_core::{Completed, SeqNo, SeqRange};
+use repl_core::{AppliedSet, SeqNo, SeqRange};
 
 use super::ledger::locked;
 use super::spans::Spans;
@@ -24,7 +24,7 @@ pub(crate) struct Work {
     /// What appliers wrote: each seqno at its place, with nothing but the subject to publish it.
     writes: Box<[AtomicU64]>,
     /// Completed before the life was met here: nobody writes these any more.
-    found: OnceLock<Completed>,
+    found: OnceLock<AppliedSet>,
 }
 
 /// A call that completes or skips.
@@ -55,7 +55,7 @@ impl Work {
     }
 
     /// The life begins with these completed.
-    pub(crate) fn begins(&self, found: &Completed) {
+    pub(crate) fn begins(&self, found: &AppliedSet) {
         let _ = self.found.set(found.clone());
         let mut sets = locked(&self.sets);
         let above = found.above().iter().map(|range| range.first..=range.last);

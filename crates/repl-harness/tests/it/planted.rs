@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use repl_checkpoint::Saved;
 use repl_core::{
-    Advance, ApplyWindow, Completed, Incarnation, NewShard, ReplicationState, SeqNo, SeqRange,
+    Advance, AppliedSet, ApplyWindow, Incarnation, NewShard, ReplicationState, SeqNo, SeqRange,
     Shard, ShardId, Snapshot, SnapshotEntry, WaitError, WindowError,
 };
 use repl_harness::stress::{
@@ -110,7 +110,7 @@ impl<B: Bug> Handle for PlantedHandle<B> {
         } else {
             self.life.wake::<B>();
         }
-        if from < seqno { Advance::Moved { from } } else { Advance::AlreadyApplied { at: from } }
+        if from < seqno { Advance::Advanced { from } } else { Advance::Stale { at: from } }
     }
 
     fn wait_for(&self, seqno: SeqNo) -> Waited {
@@ -129,7 +129,7 @@ impl<B: Bug> Handle for PlantedHandle<B> {
         PlantedChanges { life: Arc::clone(&self.life), next: 0, bug: PhantomData }
     }
 
-    fn completed(&self) -> Completed {
+    fn completed(&self) -> AppliedSet {
         self.real.completed()
     }
 
@@ -209,7 +209,7 @@ impl<B: Bug> Subject for Planted<B> {
         // A shard with a window has small marks: how far it is goes by what was completed.
         let inherits = |last: &SeqNo| B::INHERITS_OLD_MARK && *last >= 1 << 28;
         let inherited = last.filter(inherits).unwrap_or(0);
-        self.honest.add(new.at(new.mark.max(inherited))).map(|real| self.planted(real))
+        self.honest.add(new.with_mark(new.mark.max(inherited))).map(|real| self.planted(real))
     }
 
     fn reset(&self, new: NewShard) -> Option<PlantedHandle<B>> {

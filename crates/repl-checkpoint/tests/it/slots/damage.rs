@@ -1,6 +1,6 @@
 //! Damage to a slot file: reported, and never wrong marks.
 
-use repl_checkpoint::{OnCorrupt, OpenError, Origin, RecoverError, Unusable};
+use repl_checkpoint::{CorruptReason, OnCorrupt, RecoverError, Source, UnsealError};
 
 use super::{
     FILE, PAGE, after_saves, file, found, found_on, mark, opened, recovered, save, try_recovered,
@@ -127,7 +127,7 @@ fn two_damaged_slots_above_the_newest_whole_one_are_the_callers_choice() {
         panic!("{error}");
     };
     assert_eq!(path.to_str(), Some(FILE));
-    assert!(matches!(newest.reason, Unusable::Open(OpenError::Empty)), "{error}");
+    assert!(matches!(newest.reason, CorruptReason::Open(UnsealError::Empty)), "{error}");
     let fallen_back = try_recovered(&disk, OnCorrupt::FallBack).unwrap();
     assert_eq!(found(&fallen_back), (4, 2));
 }
@@ -137,11 +137,11 @@ fn falling_back_reports_the_file_and_the_reason_and_changes_nothing() {
     let mut bytes = full();
     bytes[slot(1)][200] ^= 1;
     let disk = with_file(&bytes);
-    let Origin::FellBack { generation: 5, damaged } = recovered(&disk).found.origin else {
+    let Source::FellBack { generation: 5, damaged } = recovered(&disk).found.origin else {
         panic!("not fallen back");
     };
     assert_eq!(damaged[0].path.to_str(), Some(FILE));
-    assert!(matches!(damaged[0].reason, Unusable::Open(OpenError::Checksum { .. })));
+    assert!(matches!(damaged[0].reason, CorruptReason::Open(UnsealError::Checksum { .. })));
     assert_eq!(file(&disk), bytes);
 }
 

@@ -155,7 +155,7 @@ fn a_save_that_failed_may_be_followed_by_another_of_the_same_process() {
             let result = (case.save)(&mut store, case.acknowledged + 1);
             disk.arm(None);
             let next = save(&mut store, case.acknowledged + 2);
-            assert_eq!(next.is_ok(), !result.unwrap_err().poisons(), "{}: {call}", case.name);
+            assert_eq!(next.is_ok(), !result.unwrap_err().is_poisoning(), "{}: {call}", case.name);
         }
     });
 }
@@ -168,7 +168,7 @@ fn a_disk_that_fails_for_good_keeps_the_older_checkpoint() {
             disk.arm(nth(i, with, usize::MAX));
             let first = (case.save)(&mut store, case.acknowledged + 1).unwrap_err();
             let again = (case.save)(&mut store, case.acknowledged + 2).unwrap_err();
-            assert_eq!(again.poisons(), first.poisons(), "{}: {call} {with}", case.name);
+            assert_eq!(again.is_poisoning(), first.is_poisoning(), "{}: {call} {with}", case.name);
             drop(store);
             let (found, _) = found_on(&disk);
             assert!((case.acknowledged..=case.acknowledged + 1).contains(&found), "{}", case.name);
@@ -185,7 +185,7 @@ fn a_call_that_was_done_and_failed_never_loses_what_was_saved() {
         let failed = (case.save)(&mut store, case.acknowledged + 1).unwrap_err();
         drop(store);
         let (found, _) = found_on(&disk);
-        let new = u64::from(failed.poisons() && !call.starts_with("create"));
+        let new = u64::from(failed.is_poisoning() && !call.starts_with("create"));
         assert_eq!(found, case.acknowledged + new, "{}: {call}", case.name);
     });
 }

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use repl_checkpoint::{
-    BadSlots, CheckpointStore, FileStore, JsonCodec, LoadError, OnCorrupt, OpenError,
-    OpenStoreError, Origin, RecoverError, Recovered, Save, SaveError, SlotStore, StoreId, Unusable,
-    recover, seal,
+    CheckpointStore, CorruptReason, FileStore, JsonCodec, LoadError, OnCorrupt, OpenStoreError,
+    RecoverError, Recovered, Save, SaveError, SlotFileError, SlotStore, Source, StoreId,
+    UnsealError, recover, seal,
 };
 use repl_core::ShardId;
 
@@ -32,7 +32,7 @@ fn refused(dir: &Path) -> RecoverError {
     error
 }
 
-fn bad_slots(dir: &Path) -> BadSlots {
+fn bad_slots(dir: &Path) -> SlotFileError {
     match refused(dir) {
         RecoverError::Load(LoadError::Slots { path, reason }) => {
             assert_eq!(path, dir.join(NAME));
@@ -113,7 +113,7 @@ fn a_strangers_file_is_refused_and_left_alone() {
         [b"".to_vec(), b"mine".to_vec(), vec![7; 4 * 4096], sealed(1, &marks(&[(1, 1)]))]
     {
         fs::write(dir.path().join(NAME), &stranger).unwrap();
-        assert_eq!(bad_slots(dir.path()), BadSlots::Foreign);
+        assert_eq!(bad_slots(dir.path()), SlotFileError::Foreign);
     }
 }
 
@@ -125,7 +125,7 @@ fn another_stores_file_is_refused_whether_or_not_its_slots_are_whole() {
     let bytes = sealed(1, &marks(&[(1, 1)]));
     store.save(Save { generation: 1, confirmed: 0, bytes: &bytes }).unwrap();
     drop(store);
-    let other = BadSlots::OtherStore { expected: STORE, found: theirs };
+    let other = SlotFileError::OtherStore { expected: STORE, found: theirs };
     assert_eq!(bad_slots(dir.path()), other);
     assert!(other.to_string().contains("open it by its own id"));
     let mut store: SlotStore = opened(dir.path());
@@ -141,7 +141,7 @@ fn a_newer_version_is_refused_by_its_number() {
     let line = "repl-checkpoint slots v2 of a newer program\n";
     bytes[..line.len()].copy_from_slice(line.as_bytes());
     fs::write(&path, &bytes).unwrap();
-    assert_eq!(bad_slots(dir.path()), BadSlots::Version { version: "2".to_owned() });
+    assert_eq!(bad_slots(dir.path()), SlotFileError::Version { version: "2".to_owned() });
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn a_cut_off_file_is_refused_with_its_length() {
     let path = dir.path().join(NAME);
     let bytes = fs::read(&path).unwrap();
     fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
-    assert_eq!(bad_slots(dir.path()), BadSlots::Length { expected: 16384, found: 16383 });
+    assert_eq!(bad_slots(dir.path()), SlotFileError::Length { expected: 16384, found: 16383 });
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn another_codecs_checkpoint_is_refused_and_never_fallen_back_from() {
     match refused(dir.path()) {
         RecoverError::Refused { refused, .. } => assert!(matches!(
             refused.reason,
-            Unusable::Open(OpenError::OtherCodec { expected: "json", .. })
+            CorruptReason::Open(UnsealError::OtherCodec { expected: "json", .. })
         )),
         other => panic!("{other}"),
     }
@@ -219,7 +219,7 @@ fn a_floor_given_out_is_never_above_what_a_later_recovery_returns() {
         }
         assert_eq!(floor, Some(23));
         let last = recovered_with(dir.path(), codec);
-        assert!(matches!(last.found.origin, Origin::Resumed { generation: 12 }));
+        assert!(matches!(last.found.origin, Source::Resumed { generation: 12 }));
         assert_eq!(last.state.applied_seqno(ShardId(1)), Some(24));
     }
 }

@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use repl_checkpoint::{Disk, Kind};
+use repl_checkpoint::{Disk, FileKind};
 
 pub(crate) use super::fault::{Fault, How};
 
@@ -211,12 +211,12 @@ impl Disk for Faulty {
         })
     }
 
-    fn kind(&self, path: &Path) -> io::Result<Kind> {
+    fn kind(&self, path: &Path) -> io::Result<FileKind> {
         self.call("kind", &[path], |disk| {
             if disk.dirs.contains(path) {
-                Ok(Kind::Dir)
+                Ok(FileKind::Dir)
             } else if disk.files.contains_key(path) {
-                Ok(Kind::File)
+                Ok(FileKind::File)
             } else {
                 Err(not_found())
             }

@@ -5,8 +5,8 @@ use std::io;
 use std::path::Path;
 
 use repl_checkpoint::{
-    CheckpointError, JsonCodec, LoadError, OnCorrupt, OpenStoreError, Origin, RecoverError,
-    Recovered, SaveError, Saved, recover,
+    CheckpointError, JsonCodec, LoadError, OnCorrupt, OpenStoreError, RecoverError, Recovered,
+    SaveError, Saved, Source, recover,
 };
 use repl_core::{NewShard, SeqNo, ShardId};
 
@@ -46,9 +46,9 @@ impl Follower {
     /// Where its marks come from.
     pub(crate) fn origin(&self) -> String {
         match &self.0.found.origin {
-            Origin::Fresh => "fresh".to_owned(),
-            Origin::Resumed { generation } => format!("resumed at {generation}"),
-            Origin::FellBack { generation, damaged } => {
+            Source::Fresh => "fresh".to_owned(),
+            Source::Resumed { generation } => format!("resumed at {generation}"),
+            Source::FellBack { generation, damaged } => {
                 format!("fell back to {generation} from {}", damaged.len())
             }
         }

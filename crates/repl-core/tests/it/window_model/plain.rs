@@ -61,12 +61,12 @@ impl Model {
     pub(super) fn advance(&mut self, to: u64) -> Advance {
         let from = self.mark;
         if to <= from {
-            return Advance::AlreadyApplied { at: from };
+            return Advance::Stale { at: from };
         }
         self.mark = to;
         self.completed.retain(|seqno| *seqno > to);
         self.settle();
-        Advance::Moved { from }
+        Advance::Advanced { from }
     }
 
     pub(super) fn pending(&self) -> Vec<SeqRange> {

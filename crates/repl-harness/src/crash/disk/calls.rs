@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
-use repl_checkpoint::{Disk, Kind};
+use repl_checkpoint::{Disk, FileKind};
 
 use super::{How, SimDir, SimDisk, SimFile, SimLock};
 
@@ -29,10 +29,10 @@ impl Disk for SimDisk {
         self.call("list", dir, |disk, _| Ok(disk.state.names(dir)?.keys().cloned().collect()))
     }
 
-    fn kind(&self, path: &Path) -> io::Result<Kind> {
+    fn kind(&self, path: &Path) -> io::Result<FileKind> {
         self.call("kind", path, |disk, _| {
             let ino = disk.state.find(path)?;
-            Ok(if disk.state.dir(ino).is_ok() { Kind::Dir } else { Kind::File })
+            Ok(if disk.state.dir(ino).is_ok() { FileKind::Dir } else { FileKind::File })
         })
     }
 

@@ -4,8 +4,8 @@ use std::io;
 use std::path::Path;
 
 use repl_checkpoint::{
-    Checkpoint, Generation, Header, JsonCodec, LoadError, OnCorrupt, OpenStoreError, Origin,
-    RecoverError, Save, SaveError, ShardCheckpoint, Unusable, recover, seal,
+    Checkpoint, CorruptReason, Generation, Header, JsonCodec, LoadError, OnCorrupt, OpenStoreError,
+    RecoverError, Save, SaveError, ShardCheckpoint, Source, recover, seal,
 };
 use repl_core::{Incarnation, LogId, ShardId, SnapshotEntry};
 
@@ -181,7 +181,7 @@ impl Act {
             Err(other) => return Err(other.to_string()),
         };
         let (outcome, expected) = match &follower.found.origin {
-            Origin::FellBack { damaged, .. } => {
+            Source::FellBack { damaged, .. } => {
                 damaged.iter().try_for_each(|damaged| unread(how, &damaged.reason))?;
                 (Outcome::FellBack, self.acknowledged() - 1)
             }
@@ -219,9 +219,9 @@ fn says(how: Option<How>, source: &io::Error) -> Result<(), String> {
     if same { Ok(()) } else { Err(format!("the error's cause is another one: {source}")) }
 }
 
-fn unread(how: Option<How>, reason: &Unusable) -> Result<(), String> {
+fn unread(how: Option<How>, reason: &CorruptReason) -> Result<(), String> {
     match reason {
-        Unusable::Read(source) => says(how, source),
+        CorruptReason::Read(source) => says(how, source),
         other => Err(other.to_string()),
     }
 }

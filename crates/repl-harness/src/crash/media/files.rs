@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use repl_checkpoint::{OnCorrupt, Origin, Recovered};
+use repl_checkpoint::{OnCorrupt, Recovered, Source};
 
 use super::case::{Case, Hit, flips, lengths, of_another_store};
 use super::{Sweep, is_older};
@@ -60,8 +60,8 @@ pub(super) fn is_silent(follower: &Recovered, state: &State, on_corrupt: OnCorru
     let named = |path: &PathBuf| path.file_stem()?.to_str()?.parse::<u64>().ok();
     let newest = state.files().keys().filter_map(named).max();
     match follower.found.origin {
-        Origin::Fresh => newest.is_some(),
-        Origin::Resumed { .. } => newest.is_none_or(|newest| is_older(follower, newest)),
-        Origin::FellBack { .. } => on_corrupt == OnCorrupt::Fail,
+        Source::Fresh => newest.is_some(),
+        Source::Resumed { .. } => newest.is_none_or(|newest| is_older(follower, newest)),
+        Source::FellBack { .. } => on_corrupt == OnCorrupt::Fail,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use repl_checkpoint::{JsonCodec, OnCorrupt, Origin, Recovered, open};
+use repl_checkpoint::{JsonCodec, OnCorrupt, Recovered, Source, open};
 
 use super::case::{Case, Hit, flips, lengths, of_another_store};
 use super::{Base, Sweep, is_older};
@@ -210,14 +210,14 @@ pub(super) fn is_silent(
 ) -> bool {
     let found = &follower.found;
     match (&found.origin, case.hit) {
-        (Origin::Fresh, Hit::Gone) => found.missing.is_empty(),
-        (Origin::Resumed { .. }, Hit::Whole) => false,
-        (Origin::Resumed { .. }, Hit::Older | Hit::Foreign | Hit::Two) => {
+        (Source::Fresh, Hit::Gone) => found.missing.is_empty(),
+        (Source::Resumed { .. }, Hit::Whole) => false,
+        (Source::Resumed { .. }, Hit::Older | Hit::Foreign | Hit::Two) => {
             is_older(follower, base.newest)
         }
-        (Origin::Fresh, _)
-        | (Origin::Resumed { .. }, Hit::File | Hit::Page | Hit::Newest | Hit::Gone) => true,
-        (Origin::FellBack { damaged, .. }, _) => {
+        (Source::Fresh, _)
+        | (Source::Resumed { .. }, Hit::File | Hit::Page | Hit::Newest | Hit::Gone) => true,
+        (Source::FellBack { damaged, .. }, _) => {
             on_corrupt == OnCorrupt::Fail && damaged.len() > 1 && case.hit != Hit::Two
         }
     }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use repl_checkpoint::{Disk, Kind};
+use repl_checkpoint::{Disk, FileKind};
 
 use super::Sabotage;
 use super::slots::{InSlots, read_wrong_slots};
@@ -126,7 +126,7 @@ impl Disk for WrongDisk {
         self.disk.list(dir)
     }
 
-    fn kind(&self, path: &Path) -> io::Result<Kind> {
+    fn kind(&self, path: &Path) -> io::Result<FileKind> {
         self.disk.kind(path)
     }
 

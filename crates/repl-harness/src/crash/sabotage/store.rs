@@ -88,11 +88,11 @@ impl CheckpointStore for WrongStore {
         }
     }
 
-    fn left_by_an_unfinished_save(&self) -> usize {
+    fn max_torn(&self) -> usize {
         match self.wrong {
             Sabotage::NonePassedOver => 0,
             Sabotage::TwoPassedOver => 2,
-            _ => self.store.left_by_an_unfinished_save(),
+            _ => self.store.max_torn(),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use repl_checkpoint::{Disk, Kind, OsDir, OsDisk, OsLock};
+use repl_checkpoint::{Disk, FileKind, OsDir, OsDisk, OsLock};
 
 use super::event::{Act, Event, Made, Pipe, now};
 
@@ -125,7 +125,7 @@ impl Disk for Logged {
         self.look("list", || OsDisk.list(dir))
     }
 
-    fn kind(&self, path: &Path) -> io::Result<Kind> {
+    fn kind(&self, path: &Path) -> io::Result<FileKind> {
         self.look("kind", || OsDisk.kind(path))
     }
 

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use repl_checkpoint::{
-    Candidate, CheckpointError, CheckpointStore, Generation, LoadError, Origin, Recovered, Save,
-    SaveError, Saved, StoreId,
+    Candidate, CheckpointError, CheckpointStore, Generation, LoadError, Recovered, Save, SaveError,
+    Saved, Source, StoreId,
 };
 
 use super::super::disk::hash_bytes;
@@ -65,9 +65,9 @@ fn found(
     dir: &Path,
 ) -> Result<Event, String> {
     let (generation, passed_over) = match &recovered.found.origin {
-        Origin::Fresh => (0, 0),
-        Origin::Resumed { generation } => (*generation, 0),
-        Origin::FellBack { generation, damaged } => (*generation, damaged.len()),
+        Source::Fresh => (0, 0),
+        Source::Resumed { generation } => (*generation, 0),
+        Source::FellBack { generation, damaged } => (*generation, damaged.len()),
     };
     let ids = follower.ids().into_iter();
     let stamp = stamp(ids.map(|id| recovered.state.applied_seqno(id).unwrap_or(u64::MAX)))?;
@@ -155,7 +155,7 @@ impl CheckpointStore for Watched {
         self.0.save(save)
     }
 
-    fn left_by_an_unfinished_save(&self) -> usize {
-        self.0.left_by_an_unfinished_save()
+    fn max_torn(&self) -> usize {
+        self.0.max_torn()
     }
 }

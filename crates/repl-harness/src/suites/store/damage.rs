@@ -36,13 +36,13 @@ impl Run<'_> {
             let others = tree.iter().filter(|(other, _)| *other != path);
             for (how, damaged) in damaged(bytes, others.map(|(_, bytes)| bytes.as_slice())) {
                 let mut image = tree.clone();
-                let is_gone = damaged.is_none();
+                let is_unreferenced = damaged.is_none();
                 match damaged {
                     Some(bytes) => image.insert(path.clone(), bytes),
                     None => image.remove(path),
                 };
                 self.report.damaged += 1;
-                self.after_damage(&image, &ledger, is_gone)
+                self.after_damage(&image, &ledger, is_unreferenced)
                     .map_err(|broken| broken.after(format!("{}: {how}", path.display())))?;
             }
         }
@@ -53,7 +53,7 @@ impl Run<'_> {
         &mut self,
         image: &Tree,
         ledger: &Ledger,
-        is_gone: bool,
+        is_unreferenced: bool,
     ) -> Result<(), StoreViolation> {
         let dir = directory()?;
         write(dir.path(), image).map_err(|err| failed(&err))?;
@@ -76,7 +76,7 @@ impl Run<'_> {
         };
         match older {
             // A file that is gone leaves nothing to tell by.
-            Some(generation) if !is_gone => {
+            Some(generation) if !is_unreferenced => {
                 let what = format!("{generation} is found, and {} was saved", ledger.newest());
                 Err(StoreViolation::new(StorePromise::DamageIsReported, what))
             }
