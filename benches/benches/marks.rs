@@ -1,4 +1,4 @@
-//! Reading, advancing and snapshotting marks: ours, the seed's design, and raw atomics.
+//! Reading, advancing and snapshotting marks: ours, the baseline, and raw atomics.
 #![expect(clippy::unwrap_used, reason = "a bench may stop")]
 
 use std::hint::black_box;
@@ -7,12 +7,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use benches::rounds::{contender, criterion, rounds};
-use benches::{dense_ids, mark, seed, state_of, wide_ids};
+use benches::{baseline, dense_ids, mark, state_of, wide_ids};
 use criterion::{Bencher, Criterion, criterion_group, criterion_main};
 use crossbeam_utils::CachePadded;
 use repl_core::{NewShard, ReplicationState, ShardId};
 
-/// Operations in one iteration, so that the loop of the harness weighs nothing.
+/// The number of operations in one iteration, so that the loop of the harness costs nothing.
 const BATCH: u64 = 256;
 
 fn read_handle(c: &mut Criterion) {
@@ -81,14 +81,33 @@ fn stale_advance(c: &mut Criterion) {
     );
 }
 
-/// By id, in a state whose shards were added in several calls and some of which were removed,
-/// while another thread adds and removes one a thousand times a second.
+fn reached_wait(c: &mut Criterion) {
+    let state = ReplicationState::single();
+    let shard = state.shard(ShardId::SINGLE).unwrap();
+    shard.advance(BATCH);
+    let raw = CachePadded::new(AtomicU64::new(0));
+    rounds(
+        c,
+        "reached_wait",
+        vec![
+            contender("ours", |b| {
+                b.iter(|| batch(|i| black_box(&shard).reached(i).wait()));
+            }),
+            contender("raw_load", |b| {
+                b.iter(|| batch(|_| black_box(&raw).load(Ordering::Acquire)));
+            }),
+        ],
+    );
+}
+
+/// Reads and advances by id, in a state whose shards were added in several calls, while another
+/// thread adds and removes a shard about a thousand times a second.
 fn by_id(c: &mut Criterion) {
     let ids = wide_ids(1024);
     let state = state_of(&ids[..900]);
     let rest: Vec<NewShard> = ids[900..].iter().copied().map(NewShard::new).collect();
     state.add_shards(&rest).unwrap();
-    let theirs = seed::Marks::new(&ids);
+    let theirs = baseline::Marks::new(&ids);
     let stop = AtomicBool::new(false);
     let id = |i: u64| ids[usize::try_from(i * 37 % 1024).unwrap()];
     let mut seqno = mark(1024);
@@ -106,7 +125,7 @@ fn by_id(c: &mut Criterion) {
             "read_by_id",
             vec![
                 contender("ours", |b| b.iter(|| batch(|i| state.applied_seqno(id(i))))),
-                contender("seed", |b| b.iter(|| batch(|i| theirs.applied(id(i))))),
+                contender("baseline", |b| b.iter(|| batch(|i| theirs.applied(id(i))))),
             ],
         );
         let (seqno, other) = (&mut seqno, &mut 0);
@@ -120,7 +139,7 @@ fn by_id(c: &mut Criterion) {
                         batch(|i| state.advance(id(i), *seqno));
                     });
                 }),
-                contender("seed", |b| {
+                contender("baseline", |b| {
                     b.iter(|| {
                         *other += 1;
                         batch(|i| theirs.advance(id(i), *other));
@@ -132,7 +151,7 @@ fn by_id(c: &mut Criterion) {
     });
 }
 
-/// Two threads, each advancing its own of two shards that were added next to each other.
+/// Two threads that each advance one of two shards added in the same call.
 fn neighbours(c: &mut Criterion) {
     let state = ReplicationState::new(&dense_ids(2));
     let shards = &[state.shard(ShardId(0)).unwrap(), state.shard(ShardId(1)).unwrap()];
@@ -161,13 +180,13 @@ fn snapshot(c: &mut Criterion) {
     for shards in [1024, 65_536] {
         let ids = dense_ids(shards);
         let ours = state_of(&ids);
-        let theirs = seed::Marks::new(&ids);
+        let theirs = baseline::Marks::new(&ids);
         rounds(
             c,
             &format!("snapshot_{shards}"),
             vec![
                 contender("ours", |b| b.iter(|| ours.snapshot())),
-                contender("seed", |b| b.iter(|| theirs.snapshot())),
+                contender("baseline", |b| b.iter(|| theirs.snapshot())),
             ],
         );
     }
@@ -179,7 +198,7 @@ fn batch<T>(mut f: impl FnMut(u64) -> T) {
     }
 }
 
-/// Runs what `of` gives for each of two threads, on 1, 2, 3, ...
+/// Runs the closures that `of` returns for two threads, with 1, 2, 3, ...
 fn two_threads<T, F: FnMut(u64) -> T>(b: &mut Bencher<'_>, of: impl Fn(usize) -> F + Sync) {
     b.iter_custom(|iters| {
         let start = Instant::now();
@@ -201,6 +220,6 @@ fn two_threads<T, F: FnMut(u64) -> T>(b: &mut Bencher<'_>, of: impl Fn(usize) ->
 criterion_group! {
     name = benches;
     config = criterion();
-    targets = read_handle, advance_handle, stale_advance, by_id, neighbours, snapshot
+    targets = read_handle, advance_handle, stale_advance, reached_wait, by_id, neighbours, snapshot
 }
 criterion_main!(benches);

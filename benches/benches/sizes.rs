@@ -1,4 +1,4 @@
-//! What grows with the number of shards: snapshots, encoding and saves.
+//! Snapshots, encoding and saves over the number of shards.
 #![expect(clippy::unwrap_used, reason = "a bench may stop")]
 
 use std::collections::HashMap;
@@ -6,10 +6,10 @@ use std::hint::black_box;
 use std::path::Path;
 
 use benches::rounds::{contender, criterion_over_sizes, rounds_at};
-use benches::{bare, dense_ids, seed, state_of};
+use benches::{bare, baseline, dense_ids, state_of};
 use criterion::{Bencher, Criterion, criterion_group, criterion_main};
 use repl_checkpoint::{
-    BincodeCodec, Checkpoint, CheckpointStore, FileStore, Header, JsonCodec, Save, StoreId, seal,
+    BincodeCodec, Checkpoint, CheckpointStore, FileStore, Header, JsonCodec, Save, StoreId,
 };
 
 /// The powers of 16 up to a million.
@@ -19,41 +19,41 @@ fn snapshot(c: &mut Criterion) {
     for shards in SHARDS {
         let ids = dense_ids(shards);
         let ours = state_of(&ids);
-        let theirs = seed::Marks::new(&ids);
+        let theirs = baseline::Marks::new(&ids);
         rounds_at(
             c,
             "snapshot_over_shards",
             shards,
             vec![
                 contender("ours", |b| b.iter(|| ours.snapshot())),
-                contender("seed", |b| b.iter(|| theirs.snapshot())),
+                contender("baseline", |b| b.iter(|| theirs.snapshot())),
             ],
         );
     }
 }
 
-/// Encoding and sealing, against `serde_json` of the seed's map, which has no checksum, and against
-/// copying and checksumming the bytes of bincode.
+/// Encoding and sealing, vs `serde_json` of the baseline's map, without a checksum, and vs copying
+/// and checksumming the bytes of bincode.
 fn encode(c: &mut Criterion) {
     for shards in SHARDS {
         let snapshot = state_of(&dense_ids(shards)).snapshot();
         let checkpoint = Checkpoint::of(&snapshot);
         let map: HashMap<u64, u64> = snapshot.iter().map(|(id, mark)| (id.0, mark)).collect();
         let header = Header { generation: 1, ..Header::default() };
-        let sealed = seal(&BincodeCodec, header, &checkpoint).unwrap();
+        let sealed = checkpoint.seal(&BincodeCodec, header).unwrap();
         rounds_at(
             c,
             "encode_over_shards",
             shards,
             vec![
                 contender("json", |b| {
-                    b.iter(|| seal(&JsonCodec, header, black_box(&checkpoint)).unwrap());
+                    b.iter(|| black_box(&checkpoint).seal(&JsonCodec, header).unwrap());
                 }),
                 contender("bincode", |b| {
-                    b.iter(|| seal(&BincodeCodec, header, black_box(&checkpoint)).unwrap());
+                    b.iter(|| black_box(&checkpoint).seal(&BincodeCodec, header).unwrap());
                 }),
-                contender("seed", |b| {
-                    b.iter(|| seed::Marks::encode(black_box(&map)).unwrap());
+                contender("baseline", |b| {
+                    b.iter(|| baseline::Marks::encode(black_box(&map)).unwrap());
                 }),
                 contender("memcpy_crc32c", |b| {
                     b.iter(|| bare::copy_and_checksum(black_box(&sealed)));
@@ -63,13 +63,13 @@ fn encode(c: &mut Criterion) {
     }
 }
 
-/// Saving sealed checkpoints, against the bare system calls that it takes.
+/// Saving sealed checkpoints, vs the bare system calls.
 fn save(c: &mut Criterion) {
     for shards in SHARDS {
         let checkpoint = Checkpoint::of(&state_of(&dense_ids(shards)).snapshot());
-        let json = seal(&JsonCodec, Header::default(), &checkpoint).unwrap();
-        let bincode = seal(&BincodeCodec, Header::default(), &checkpoint).unwrap();
-        // In the build folder: the folder for temporary files may lie in memory.
+        let json = checkpoint.seal(&JsonCodec, Header::default()).unwrap();
+        let bincode = checkpoint.seal(&BincodeCodec, Header::default()).unwrap();
+        // In the build folder, as the folder for temporary files may be in memory.
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let at = |name: &str| dir.path().join(name);
         rounds_at(

@@ -1,5 +1,5 @@
-//! Saves: a slot in place beside the bare calls and beside a `FileStore`, and a whole checkpoint
-//! beside one durable commit of the same marks in embedded databases.
+//! Saves to a `SlotStore`, vs the bare calls and a `FileStore`; and whole checkpoints, vs durable
+//! commits of the same marks in embedded databases.
 #![expect(clippy::unwrap_used, reason = "a bench may stop")]
 
 use std::convert::Infallible;
@@ -11,23 +11,23 @@ use benches::{bare, dense_ids, state_of};
 use criterion::{Criterion, criterion_group, criterion_main};
 use repl_checkpoint::{
     Checkpoint, CheckpointStore, FileStore, Header, JsonCodec, OnCorrupt, Recovered, Save,
-    SlotStore, StoreId, recover, seal,
+    SlotStore, StoreId, recover,
 };
 use repl_core::{ReplicationState, ShardId, Snapshot};
 use tempfile::TempDir;
 
 const SIZES: [u64; 3] = [16, 1024, 65_536];
 
-/// In the build folder: the folder for temporary files may lie in memory.
+/// In the build folder, as the folder for temporary files may be in memory.
 fn folder() -> TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
-/// The same sealed bytes.
+/// Saves of the same sealed bytes.
 fn save(c: &mut Criterion) {
     for shards in SIZES {
         let checkpoint = Checkpoint::of(&state_of(&dense_ids(shards)).snapshot());
-        let bytes = seal(&JsonCodec, Header::default(), &checkpoint).unwrap();
+        let bytes = checkpoint.seal(&JsonCodec, Header::default()).unwrap();
         let dir = folder();
         let mut slots = SlotStore::open(dir.path().join("slots"), StoreId::UNNAMED).unwrap();
         let mut files = FileStore::open(dir.path().join("files"), StoreId::UNNAMED).unwrap();
@@ -57,8 +57,7 @@ fn save_next(store: &mut impl CheckpointStore, generation: &mut u64, bytes: &[u8
     store.save(save).unwrap();
 }
 
-/// Every mark moves, and is durable when the commit returns. Ours is the whole of it: snapshot,
-/// encode, seal, save.
+/// Moves every mark and makes it durable. Ours includes snapshot, encode, seal and save.
 fn commit(c: &mut Criterion) {
     for shards in SIZES {
         let dir = folder();
@@ -88,7 +87,7 @@ fn checkpoint(follower: &mut Recovered, ids: &[ShardId], at: &mut u64) {
     follower.checkpointer.checkpoint(|_| Ok::<(), Infallible>(())).unwrap();
 }
 
-/// A database that commits a snapshot, as ours does.
+/// A database that commits a snapshot of all marks.
 fn database<'a>(
     name: &'a str,
     ids: &'a [ShardId],
@@ -111,12 +110,12 @@ fn move_all(state: &ReplicationState, ids: &[ShardId], at: &mut u64) {
     }
 }
 
-/// Syncs take milliseconds and vary: longer turns.
+/// Longer measurements, as syncs take milliseconds and vary.
 fn slow() -> Criterion {
     criterion().measurement_time(Duration::from_secs(1))
 }
 
-/// A commit of a database may take a good part of a second.
+/// Fewer samples, as a commit may take a large part of a second.
 fn slower() -> Criterion {
     slow().sample_size(10)
 }

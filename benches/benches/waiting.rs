@@ -1,9 +1,8 @@
-//! Advancing while others wait, and waking them: ours, and the peers that one would take instead.
+//! Advancing with waiters, and waking them: ours, and alternatives from other crates.
 //!
-//! The waiters are tasks of one small executor, the same for every contender. Each awaits a seqno
-//! of its own, and then the one that lies as many further as there are waiters. What is counted is
-//! the advance, the wakers that it calls, and every poll of a task that was woken: it looks, and
-//! waits again.
+//! The waiters are tasks of a small executor, the same for every contender. Each awaits a different
+//! seqno, then that seqno plus the number of waiters, and so on. The time includes the advance, the
+//! wakers that it calls, and each poll of a woken task, which checks and waits again.
 #![expect(clippy::unwrap_used, reason = "a bench may stop")]
 
 use std::convert::Infallible;
@@ -26,17 +25,17 @@ const WAITERS: u64 = 10_000;
 /// The powers of 10 up to a hundred thousand.
 const OVER_WAITERS: [u64; 6] = [1, 10, 100, 1000, 10_000, 100_000];
 
-/// No bench comes here.
+/// A seqno that no bench reaches.
 const FAR: u64 = 1 << 60;
 
-/// A blocked thread is woken late now and then: many short turns.
+/// Many short measurements, as a blocked thread is sometimes woken late.
 const ROUND_TRIP_ROUNDS: u32 = 31;
 
 fn single() -> Shard {
     ReplicationState::single().shard(ShardId::SINGLE).unwrap()
 }
 
-/// Advances that reach nobody: beside `waiters` who wait for later ones, and with nobody there.
+/// Advances that reach no waiter, with `waiters` that await later seqnos.
 fn advance_below(name: &str, waiters: u64) -> Contender<'_> {
     let (shard, mut at) = (single(), 0);
     let tasks = Tasks::new((FAR..FAR + waiters).map(|first| ours(shard.clone(), first, waiters)));
@@ -56,14 +55,14 @@ async fn ours(shard: Shard, mut next: u64, step: u64) -> Infallible {
     }
 }
 
-/// Advances of which each reaches one of the waiters.
+/// Advances that each reach one waiter.
 fn wake_one_of(name: &str, waiters: u64) -> Contender<'_> {
     let shard = single();
     let tasks = (1..=waiters).map(|next| ours(shard.clone(), next, waiters));
     waking(name, 1, Tasks::new(tasks), move |at| _ = shard.advance(at))
 }
 
-/// Sends to tokio's watch, where the waiters await `first`, `first + 1`, ...: every one is woken.
+/// Sends to a tokio watch, which wakes every waiter. The waiters await `first`, `first + 1`, ...
 fn watch_tasks(first: u64, waiters: u64) -> Contender<'static> {
     async fn task(mut mark: watch::Receiver<u64>, mut next: u64, step: u64) -> Infallible {
         loop {
@@ -76,7 +75,7 @@ fn watch_tasks(first: u64, waiters: u64) -> Contender<'static> {
     waking("tokio_watch", waiters, Tasks::new(tasks), move |at| _ = mark.send_replace(at))
 }
 
-/// The same with event-listener.
+/// The same with an event-listener event.
 fn event_tasks(first: u64, waiters: u64) -> Contender<'static> {
     async fn task(mark: Arc<EventMark>, mut next: u64, step: u64) -> Infallible {
         loop {
@@ -89,7 +88,7 @@ fn event_tasks(first: u64, waiters: u64) -> Contender<'static> {
     waking("event_listener", waiters, Tasks::new(tasks), move |at| mark.advance(at))
 }
 
-/// Advances to 1, 2, 3, ..., each of which wakes so many.
+/// Advances to 1, 2, 3, ..., each of which wakes `woken` waiters.
 fn waking<'a>(
     name: &'a str,
     woken: u64,
@@ -109,7 +108,7 @@ fn waking<'a>(
 fn below_the_target(c: &mut Criterion) {
     let contenders = vec![
         advance_below("ours", WAITERS),
-        advance_below("nobody", 0),
+        advance_below("no_waiters", 0),
         watch_tasks(FAR, WAITERS),
         event_tasks(FAR, WAITERS),
     ];
@@ -134,7 +133,7 @@ fn over_waiters(c: &mut Criterion) {
     }
 }
 
-/// What a round trip needs.
+/// A mark to advance and wait on.
 trait Mark: Sync {
     fn advance(&self, to: u64);
     fn wait_for(&self, seqno: u64);
@@ -146,7 +145,7 @@ impl Mark for Shard {
     }
 
     fn wait_for(&self, seqno: u64) {
-        Shard::wait_for(self, seqno).unwrap();
+        self.reached(seqno).wait().unwrap();
     }
 }
 
@@ -160,7 +159,7 @@ impl Mark for CondvarMark {
     }
 }
 
-/// Two threads in turn: each advances one mark and blocks until the other mark follows.
+/// Two threads that each advance a mark, and block until the other thread has advanced its mark.
 fn round_trip(c: &mut Criterion) {
     for (work, cores) in [("round_trip_one_core", Cores::One), ("round_trip_two_cores", Cores::Two)]
     {
@@ -185,7 +184,7 @@ fn round_trips<M: Mark>(cores: Cores, marks: [M; 2]) -> impl FnMut(&mut Bencher<
                 back.wait_for(seqno);
             };
             let trips = || {
-                trip(first); // by then the other thread runs
+                trip(first); // after this the other thread runs
                 let start = Instant::now();
                 (first + 1..=last).for_each(trip);
                 start.elapsed()

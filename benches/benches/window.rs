@@ -10,19 +10,19 @@ use benches::threads::{Cores, Meeting, pair};
 use criterion::{Bencher, Criterion, criterion_group, criterion_main};
 use repl_core::{ApplyWindow, ReplicationState, Shard, ShardId};
 
-/// Operations in one iteration, so that the loop of the harness weighs nothing.
+/// The number of operations in one iteration, so that the loop of the harness costs nothing.
 const BATCH: u64 = 256;
 
 const WINDOW: u64 = 4096;
 
-/// The powers of 4.
+/// The powers of 4 from 16 to 65,536.
 const OVER_WINDOW: [u64; 7] = [16, 64, 256, 1024, 4096, 16_384, 65_536];
 
 fn single() -> Shard {
     ReplicationState::single().shard(ShardId::SINGLE).unwrap()
 }
 
-/// One thread, and nothing ever missing; against a handle's advance.
+/// One thread that completes in order, vs a handle's advance.
 fn in_order(c: &mut Criterion) {
     let window = ApplyWindow::new(single(), WINDOW).unwrap();
     let shard = single();
@@ -36,7 +36,7 @@ fn in_order(c: &mut Criterion) {
     );
 }
 
-/// Runs `f` on 1, 2, 3, ...
+/// Runs `f` with 1, 2, 3, ...
 fn batches<T>(f: impl Fn(u64) -> T) -> impl FnMut(&mut Bencher<'_>) {
     let mut seqno = 0;
     move |b| {
@@ -75,10 +75,10 @@ fn shuffled(size: u64) -> Vec<Contender<'static>> {
     ]
 }
 
-/// Window after window of seqnos, each in the same shuffled order, of which either thread takes
-/// every other one; they meet at the end of a window. `complete` returns the mark.
+/// Two threads complete windows of seqnos in the same shuffled order, each every other seqno. They
+/// wait for each other at the end of a window. `complete` returns the mark.
 ///
-/// What is told to criterion is the time of one completion of each thread.
+/// The measured time is that of one completion of each thread.
 fn two_threads(size: u64, complete: impl Fn(u64) -> u64 + Sync) -> impl FnMut(&mut Bencher<'_>) {
     let order = shuffled_up_to(size);
     let half = |first: usize| order.iter().copied().skip(first).step_by(2).collect::<Vec<_>>();
@@ -108,7 +108,7 @@ fn two_threads(size: u64, complete: impl Fn(u64) -> u64 + Sync) -> impl FnMut(&m
     }
 }
 
-/// 1 to `size`, always in the same order (splitmix64, Fisher and Yates).
+/// 1 to `size`, shuffled, always in the same order (Fisher-Yates with splitmix64).
 fn shuffled_up_to(size: u64) -> Vec<u64> {
     let mut state = 0_u64;
     let mut random = move || {

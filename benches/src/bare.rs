@@ -1,18 +1,18 @@
-//! The bare work below a checkpoint: what no design can do without.
+//! The bare work of a checkpoint, which every design needs.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Result, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// A copy of the bytes, and its checksum.
+/// Copies the bytes, and computes the checksum of the copy.
 pub fn copy_and_checksum(bytes: &[u8]) -> (Vec<u8>, u32) {
     let copy = bytes.to_vec();
     let crc = crc32c::crc32c(&copy);
     (copy, crc)
 }
 
-/// The system calls of a save, without a check between them.
+/// The system calls of a save to a new file, without any checks.
 #[derive(Debug)]
 pub struct Saves {
     dir: PathBuf,
@@ -21,19 +21,20 @@ pub struct Saves {
 }
 
 impl Saves {
-    /// Into a new directory.
+    /// Creates the directory `dir`.
     ///
     /// # Errors
-    /// Where the directory cannot be created.
+    /// If the directory cannot be created.
     pub fn new(dir: &Path) -> Result<Self> {
         std::fs::create_dir(dir)?;
         Ok(Saves { dir: dir.to_owned(), open_dir: File::open(dir)?, number: 0 })
     }
 
-    /// Create, write, sync, rename, sync the directory, remove the one before the last.
+    /// Creates a file, writes, syncs and renames it, syncs the directory, and removes the file
+    /// before the last.
     ///
     /// # Errors
-    /// Where one of the calls fails.
+    /// If a call fails.
     pub fn save(&mut self, bytes: &[u8]) -> Result<()> {
         self.number += 1;
         let temp = self.dir.join(format!("{}.temp", self.number));
@@ -50,7 +51,7 @@ impl Saves {
     }
 }
 
-/// A write in place and a sync of the data, in three places of one file by turns.
+/// A write in place and a sync of the data, in three slots of one file in turn.
 #[derive(Debug)]
 pub struct InPlace {
     file: File,
@@ -59,10 +60,10 @@ pub struct InPlace {
 }
 
 impl InPlace {
-    /// Into a new file, with room for so many bytes three times.
+    /// Creates a file with three slots for `length` bytes.
     ///
     /// # Errors
-    /// Where the file cannot be created.
+    /// If the file cannot be created.
     pub fn new(path: &Path, length: usize) -> Result<Self> {
         let slot = length.next_multiple_of(4096);
         let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
@@ -71,10 +72,10 @@ impl InPlace {
         Ok(InPlace { file, slot: slot as u64, number: 0 })
     }
 
-    /// Write and sync.
+    /// Writes and syncs.
     ///
     /// # Errors
-    /// Where one of the calls fails.
+    /// If a call fails.
     pub fn save(&mut self, bytes: &[u8]) -> Result<()> {
         self.number += 1;
         self.file.write_all_at(bytes, self.number % 3 * self.slot)?;

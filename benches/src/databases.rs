@@ -1,5 +1,4 @@
-//! One durable commit of every shard's mark in an embedded database, the way that each database
-//! documents for it.
+//! Durable commits of every shard's mark in embedded databases, as each database documents them.
 
 use std::error::Error;
 use std::path::Path;
@@ -8,18 +7,18 @@ use fjall::{KeyspaceCreateOptions, PersistMode};
 use redb::{ReadableDatabase, TableDefinition};
 use repl_core::Snapshot;
 
-/// What comes of a call of a database.
+/// The result of a call to a database.
 pub type Done<T = ()> = Result<T, Box<dyn Error>>;
 
-/// SQLite: one row a shard, WAL, `synchronous=FULL`.
+/// SQLite: one row per shard, WAL, `synchronous=FULL`.
 #[derive(Debug)]
 pub struct Sqlite(rusqlite::Connection);
 
 impl Sqlite {
-    /// A new database in the folder `dir`, with a row for each shard.
+    /// Creates a database in the folder `dir`, with a row for each shard.
     ///
     /// # Errors
-    /// What the database says.
+    /// If the database fails.
     pub fn new(dir: &Path, marks: &Snapshot) -> Done<Self> {
         let mut database = rusqlite::Connection::open(dir.join("sqlite"))?;
         database.pragma_update(None, "journal_mode", "WAL")?;
@@ -38,7 +37,7 @@ impl Sqlite {
     /// Commits the marks.
     ///
     /// # Errors
-    /// What the database says.
+    /// If the database fails.
     pub fn commit(&mut self, marks: &Snapshot) -> Done {
         let transaction = self.0.transaction()?;
         {
@@ -51,10 +50,10 @@ impl Sqlite {
         Ok(transaction.commit()?)
     }
 
-    /// The marks that it holds.
+    /// Reads the marks.
     ///
     /// # Errors
-    /// What the database says.
+    /// If the database fails.
     pub fn marks(&self) -> Done<Vec<(u64, u64)>> {
         let mut select = self.0.prepare("SELECT shard, mark FROM marks ORDER BY shard")?;
         let rows =
@@ -69,15 +68,15 @@ impl Sqlite {
 
 const MARKS: TableDefinition<'_, u64, u64> = TableDefinition::new("marks");
 
-/// redb: one entry a shard, `Durability::Immediate`, which is its default.
+/// redb: one entry per shard, with the default `Durability::Immediate`.
 #[derive(Debug)]
 pub struct Redb(redb::Database);
 
 impl Redb {
-    /// A new database in the folder `dir`.
+    /// Creates a database in the folder `dir`.
     ///
     /// # Errors
-    /// What the database says.
+    /// If the database fails.
     pub fn new(dir: &Path) -> Done<Self> {
         Ok(Redb(redb::Database::create(dir.join("redb"))?))
     }
@@ -85,7 +84,7 @@ impl Redb {
     /// Commits the marks.
     ///
     /// # Errors
-    /// What the database says.
+    /// If the database fails.
     pub fn commit(&mut self, marks: &Snapshot) -> Done {
         let transaction = self.0.begin_write()?;
         {
@@ -97,10 +96,10 @@ impl Redb {
         Ok(transaction.commit()?)
     }
 
-    /// The marks that it holds.
+    /// Reads the marks.
     ///
     /// # Errors
-    /// What the database says.
+    /// If the database fails.
     pub fn marks(&self) -> Done<Vec<(u64, u64)>> {
         let table = self.0.begin_read()?.open_table(MARKS)?;
         table
@@ -111,17 +110,17 @@ impl Redb {
     }
 }
 
-/// fjall: one entry a shard in a batch with `PersistMode::SyncData`.
+/// fjall: one entry per shard, in a batch with `PersistMode::SyncData`.
 pub struct Fjall {
     database: fjall::Database,
     keyspace: fjall::Keyspace,
 }
 
 impl Fjall {
-    /// A new database in the folder `dir`.
+    /// Creates a database in the folder `dir`.
     ///
     /// # Errors
-    /// What the database says.
+    /// If the database fails.
     pub fn new(dir: &Path) -> Done<Self> {
         let database = fjall::Database::builder(dir.join("fjall")).open()?;
         let keyspace = database.keyspace("marks", KeyspaceCreateOptions::default)?;
@@ -131,7 +130,7 @@ impl Fjall {
     /// Commits the marks.
     ///
     /// # Errors
-    /// What the database says.
+    /// If the database fails.
     pub fn commit(&mut self, marks: &Snapshot) -> Done {
         let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));
         for (shard, mark) in marks {
@@ -140,10 +139,10 @@ impl Fjall {
         Ok(batch.commit()?)
     }
 
-    /// The marks that it holds.
+    /// Reads the marks.
     ///
     /// # Errors
-    /// What the database says.
+    /// If the database fails.
     pub fn marks(&self) -> Done<Vec<(u64, u64)>> {
         let number = |bytes: &[u8]| Ok::<_, Box<dyn Error>>(u64::from_be_bytes(bytes.try_into()?));
         self.keyspace
@@ -162,7 +161,7 @@ mod tests {
     use crate::{dense_ids, state_of};
 
     #[test]
-    fn every_database_holds_the_marks_that_were_committed() {
+    fn every_database_holds_the_committed_marks() {
         let dir = tempfile::tempdir().unwrap();
         let ids = dense_ids(100);
         let state = state_of(&ids);

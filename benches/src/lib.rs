@@ -1,17 +1,17 @@
-//! What the benches share: the bare work, the design that this project grew from, peers made of
-//! other crates, embedded databases, tasks, pairs of threads, shard ids, and rounds.
+//! Code shared by the benches: the bare work, the baseline, peers built from other crates, embedded
+//! databases, tasks, pairs of threads, shard ids, and rounds.
 //!
 //! ```
-//! let marks = benches::seed::Marks::new(&benches::dense_ids(4));
+//! let marks = benches::baseline::Marks::new(&benches::dense_ids(4));
 //! marks.advance(repl_core::ShardId(3), 7);
 //! assert_eq!(marks.applied(repl_core::ShardId(3)), Some(7));
 //! ```
 
 pub mod bare;
+pub mod baseline;
 pub mod databases;
 pub mod peers;
 pub mod rounds;
-pub mod seed;
 pub mod tasks;
 pub mod threads;
 
@@ -27,7 +27,7 @@ pub fn wide_ids(shards: u64) -> Vec<ShardId> {
     (0..shards).map(|i| ShardId(i.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect()
 }
 
-/// A state of these shards, each at a mark of its own.
+/// A state of these shards, each with a different mark.
 pub fn state_of(ids: &[ShardId]) -> ReplicationState {
     let state = ReplicationState::new(ids);
     for (i, id) in (0..).zip(ids) {
@@ -36,7 +36,7 @@ pub fn state_of(ids: &[ShardId]) -> ReplicationState {
     state
 }
 
-/// The mark of the shard number `i`: six to seven digits, like a log that has run for a while.
+/// The mark of shard number `i`, with six or seven digits, as in a log that has run for a while.
 pub fn mark(i: u64) -> u64 {
     100_000 + i * 37
 }

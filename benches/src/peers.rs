@@ -1,4 +1,4 @@
-//! Marks to wait on, and sets of completed seqnos, as one would make them of other crates.
+//! Peers built from other crates: marks to wait on, and sets of completed seqnos.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +7,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use event_listener::{Event, listener};
 use rangemap::RangeInclusiveSet;
 
-/// A mark behind a lock, and a condition variable.
+/// A mark behind a lock, with a condition variable.
 #[derive(Debug, Default)]
 pub struct CondvarMark {
     mark: Mutex<u64>,
@@ -15,13 +15,13 @@ pub struct CondvarMark {
 }
 
 impl CondvarMark {
-    /// Moves the mark, and wakes the one thread that may wait.
+    /// Moves the mark, and wakes one waiting thread.
     pub fn advance(&self, to: u64) {
         *self.mark.lock().unwrap_or_else(PoisonError::into_inner) = to;
         self.moved.notify_one();
     }
 
-    /// Blocks until the mark is there.
+    /// Blocks until the mark reaches `seqno`.
     pub fn wait_for(&self, seqno: u64) {
         let mut mark = self.mark.lock().unwrap_or_else(PoisonError::into_inner);
         while *mark < seqno {
@@ -30,7 +30,7 @@ impl CondvarMark {
     }
 }
 
-/// An atomic mark, and an event of its moving. The event knows nothing of seqnos: all are notified.
+/// An atomic mark with an event. The event does not know the seqnos, so it wakes all waiters.
 #[derive(Debug, Default)]
 pub struct EventMark {
     mark: AtomicU64,
@@ -38,13 +38,13 @@ pub struct EventMark {
 }
 
 impl EventMark {
-    /// Moves the mark, and wakes all who wait.
+    /// Moves the mark, and wakes all waiters.
     pub fn advance(&self, to: u64) {
         self.mark.fetch_max(to, Ordering::AcqRel);
         self.moved.notify(usize::MAX);
     }
 
-    /// Waits until the mark is there.
+    /// Waits until the mark reaches `seqno`.
     pub async fn reached(&self, seqno: u64) {
         while self.mark.load(Ordering::Acquire) < seqno {
             listener!(self.moved => listener);
@@ -55,7 +55,7 @@ impl EventMark {
     }
 }
 
-/// A mark that is read without a lock, and what moves it over the contiguous prefix behind one.
+/// A mark that is read without a lock, and completed seqnos behind a lock.
 #[derive(Debug)]
 struct Prefix<T> {
     mark: AtomicU64,
@@ -71,7 +71,7 @@ impl<T> Prefix<T> {
         self.mark.load(Ordering::Acquire)
     }
 
-    /// `complete` gets the mark and returns it as it is then.
+    /// Runs `complete` under the lock. It gets the old mark and returns the new one.
     fn complete(&self, complete: impl FnOnce(&mut T, u64) -> u64) -> u64 {
         let mut completed = self.completed.lock().unwrap_or_else(PoisonError::into_inner);
         let was = self.mark.load(Ordering::Relaxed);
@@ -83,7 +83,7 @@ impl<T> Prefix<T> {
     }
 }
 
-/// Completed seqnos as ranges; the first of them begins at 0, and its end is the mark.
+/// Completed seqnos as ranges. The first one starts at 0, and its end is the mark.
 #[derive(Debug)]
 pub struct RangeWindow(Prefix<RangeInclusiveSet<u64>>);
 
@@ -94,12 +94,12 @@ impl Default for RangeWindow {
 }
 
 impl RangeWindow {
-    /// The mark.
+    /// Returns the mark.
     pub fn applied(&self) -> u64 {
         self.0.applied()
     }
 
-    /// Returns the mark right after.
+    /// Completes `seqno`, and returns the mark.
     pub fn complete(&self, seqno: u64) -> u64 {
         self.0.complete(|ranges, mark| {
             ranges.insert(seqno..=seqno);
@@ -108,7 +108,7 @@ impl RangeWindow {
     }
 }
 
-/// The seqnos completed above the mark, one by one.
+/// A set of the seqnos completed above the mark.
 #[derive(Debug)]
 pub struct SeqnoWindow(Prefix<BTreeSet<u64>>);
 
@@ -119,12 +119,12 @@ impl Default for SeqnoWindow {
 }
 
 impl SeqnoWindow {
-    /// The mark.
+    /// Returns the mark.
     pub fn applied(&self) -> u64 {
         self.0.applied()
     }
 
-    /// Returns the mark right after.
+    /// Completes `seqno`, and returns the mark.
     pub fn complete(&self, seqno: u64) -> u64 {
         self.0.complete(|seqnos, mut mark| {
             if seqno > mark + 1 {
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_peers_move_their_marks_over_the_contiguous_prefix() {
+    fn the_peers_advance_their_marks_over_the_contiguous_prefix() {
         let (ranges, seqnos) = (RangeWindow::default(), SeqnoWindow::default());
         for (seqno, mark) in [(3, 0), (1, 1), (5, 1), (2, 3), (2, 3), (4, 5)] {
             assert_eq!((ranges.complete(seqno), seqnos.complete(seqno)), (mark, mark));

@@ -1,18 +1,16 @@
-//! Contenders in turn: A B A B, so that a machine whose speed drifts slows all of them alike.
+//! Contenders that alternate (A B A B), so that a drift in machine speed affects all alike.
 
 use std::time::Duration;
 
 use criterion::{Bencher, Criterion};
 
-/// How often each contender has its turn. `cargo xtask bench` takes the median over the rounds of
-/// each round's ratio.
+/// The number of rounds. `cargo xtask bench` takes the median of the ratios of all rounds.
 pub const ROUNDS: u32 = 9;
 
-/// How often where the same work is measured over many sizes: the neighbouring sizes show which
-/// figure is an outlier.
+/// The number of rounds of work measured over many sizes, where neighbouring sizes reveal outliers.
 pub const ROUNDS_OVER_SIZES: u32 = 5;
 
-/// A contender: its name, and what it does.
+/// A contender: its name and its bench.
 pub type Contender<'a> = (&'a str, Box<dyn FnMut(&mut Bencher<'_>) + 'a>);
 
 /// Boxes a contender.
@@ -20,18 +18,18 @@ pub fn contender<'a>(name: &'a str, bench: impl FnMut(&mut Bencher<'_>) + 'a) ->
     (name, Box::new(bench))
 }
 
-/// Measures the contenders of one kind of work in [`ROUNDS`] turns, as `work/contender/round`.
+/// Measures contenders in [`ROUNDS`] rounds, as `work/contender/round`.
 pub fn rounds(c: &mut Criterion, work: &str, contenders: Vec<Contender<'_>>) {
     rounds_of(c, ROUNDS, work, contenders);
 }
 
-/// Measures the contenders of one kind of work at one of several sizes in [`ROUNDS_OVER_SIZES`]
-/// turns, as `work_size/contender/round`: `cargo xtask bench` draws them over the sizes.
+/// Measures contenders at one size in [`ROUNDS_OVER_SIZES`] rounds, as `work_size/contender/round`.
+/// `cargo xtask bench` draws them over the sizes.
 pub fn rounds_at(c: &mut Criterion, work: &str, size: u64, contenders: Vec<Contender<'_>>) {
     rounds_of(c, ROUNDS_OVER_SIZES, &format!("{work}_{size}"), contenders);
 }
 
-/// Measures the contenders of one kind of work in so many turns, as `work/contender/round`.
+/// Measures contenders in a number of rounds, as `work/contender/round`.
 pub fn rounds_of(c: &mut Criterion, rounds: u32, work: &str, mut contenders: Vec<Contender<'_>>) {
     for round in 0..rounds {
         for (name, bench) in &mut contenders {
@@ -42,7 +40,7 @@ pub fn rounds_of(c: &mut Criterion, rounds: u32, work: &str, mut contenders: Vec
     }
 }
 
-/// Short turns: the rounds make up for it.
+/// Short measurements, as there are many rounds.
 pub fn criterion() -> Criterion {
     Criterion::default()
         .sample_size(20)
@@ -52,7 +50,8 @@ pub fn criterion() -> Criterion {
         .configure_from_args()
 }
 
-/// Shorter turns and as few samples as criterion takes: for work that is measured over many sizes.
+/// Shorter measurements and the fewest samples that criterion accepts, for work measured over many
+/// sizes.
 pub fn criterion_over_sizes() -> Criterion {
     Criterion::default()
         .sample_size(10)

@@ -1,4 +1,4 @@
-//! Many tasks on one thread: the least that an executor does, the same for every contender.
+//! A minimal executor of many tasks on one thread, the same for every contender.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -8,19 +8,19 @@ use std::task::{Context, Poll, Wake, Waker};
 /// The numbers of the tasks to poll.
 type Queue = Mutex<Vec<usize>>;
 
-/// Never ends.
+/// A future that never ends.
 type Task = Pin<Box<dyn Future<Output = Infallible>>>;
 
 /// Tasks that never end, each with a waker of its own.
 pub struct Tasks {
     all: Vec<(Task, Waker)>,
     queue: Arc<Queue>,
-    /// Those of the present turn: kept for its memory.
-    turn: Vec<usize>,
+    /// The tasks being polled. A field to reuse its memory.
+    polling: Vec<usize>,
 }
 
 impl Tasks {
-    /// Polls each of them once.
+    /// Creates a task for each future, and polls each once.
     pub fn new<F>(futures: impl IntoIterator<Item = F>) -> Self
     where
         F: Future<Output = Infallible> + 'static,
@@ -32,22 +32,22 @@ impl Tasks {
         };
         let all: Vec<_> = futures.into_iter().enumerate().map(task).collect();
         queue.lock().unwrap_or_else(PoisonError::into_inner).extend(0..all.len());
-        let mut tasks = Tasks { all, queue, turn: Vec::new() };
+        let mut tasks = Tasks { all, queue, polling: Vec::new() };
         tasks.run();
         tasks
     }
 
-    /// Polls those that were woken, until none is; how often it polled.
+    /// Polls woken tasks until none is left. Returns the number of polls.
     pub fn run(&mut self) -> usize {
         let mut polled = 0;
         loop {
             let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::swap(&mut *queue, &mut self.turn);
+            std::mem::swap(&mut *queue, &mut self.polling);
             drop(queue);
-            if self.turn.is_empty() {
+            if self.polling.is_empty() {
                 return polled;
             }
-            for number in self.turn.drain(..) {
+            for number in self.polling.drain(..) {
                 let (future, waker) = &mut self.all[number];
                 match future.as_mut().poll(&mut Context::from_waker(waker)) {
                     Poll::Pending => polled += 1,

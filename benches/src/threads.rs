@@ -1,5 +1,7 @@
-//! Two threads on cores of their choice: where the system puts them otherwise changes from run to
-//! run, and a wake-up of another core takes many times as long as one of the same.
+//! Two threads pinned to cores.
+//!
+//! Otherwise their placement changes from run to run, and waking a thread on another core takes
+//! many times as long as on the same one.
 
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,20 +9,19 @@ use std::thread;
 
 use crossbeam_utils::CachePadded;
 
-/// Where two threads run; elsewhere than on Linux, and with a single core, where the system puts
-/// them.
+/// The cores of two threads. Ignored on systems other than Linux, and with a single core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cores {
-    /// Both on one.
+    /// Both on the same core.
     One,
-    /// Each on its own.
+    /// Each on its own core.
     Two,
 }
 
-/// Runs both, and returns what the first gives.
+/// Runs both at once, and returns the result of the first.
 ///
 /// # Panics
-/// Where one of them panics.
+/// If either panics.
 pub fn pair<T: Send>(
     cores: Cores,
     first: impl FnOnce() -> T + Send,
@@ -40,7 +41,7 @@ pub fn pair<T: Send>(
     result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// Keeps the calling thread on one of the cores that it may use.
+/// Pins the calling thread to one of the cores that it may use.
 #[cfg(target_os = "linux")]
 fn pin(number: usize) {
     use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -49,7 +50,7 @@ fn pin(number: usize) {
     if let Some(core) = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).nth(number) {
         let mut only = CpuSet::new();
         only.set(core);
-        // Where it is refused, the figures vary more.
+        // If this fails, the times vary more.
         let _ = sched_setaffinity(None, &only);
     }
 }
@@ -57,23 +58,23 @@ fn pin(number: usize) {
 #[cfg(not(target_os = "linux"))]
 fn pin(_: usize) {}
 
-/// Where two threads meet, again and again.
+/// A reusable barrier for two threads.
 #[derive(Debug, Default)]
 pub struct Meeting(CachePadded<AtomicU64>);
 
 impl Meeting {
-    /// Waits for the other thread; `number` counts from 1 on.
+    /// Waits for the other thread. `number` is 1 at the first meeting, then 2, and so on.
     pub fn meet(&self, number: u64) {
         const SPINS: u32 = 10_000;
         self.0.fetch_add(1, Ordering::AcqRel);
-        for turn in 0_u32.. {
+        for spin in 0_u32.. {
             if self.0.load(Ordering::Acquire) >= 2 * number {
                 return;
             }
-            if turn < SPINS {
+            if spin < SPINS {
                 spin_loop();
             } else {
-                thread::yield_now(); // the other one may need this core
+                thread::yield_now(); // the other thread may need this core
             }
         }
     }

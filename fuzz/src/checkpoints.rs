@@ -1,11 +1,11 @@
-//! Checkpoints of the fuzzer's choice, and what makes one valid.
+//! Checkpoints chosen by the fuzzer, and their validity.
 
 use repl_checkpoint::{Checkpoint, EpochStart, Header, ShardCheckpoint, StoreId};
 use repl_core::{Incarnation, LogId, SeqRange, ShardId};
 
 use crate::choices::Choices;
 
-/// Mostly valid ones.
+/// A checkpoint, mostly a valid one.
 pub(crate) fn checkpoint(c: &mut Choices<'_>) -> Checkpoint {
     let mut next = 0_u64;
     let shards: Vec<_> = (0..c.below(6)).map(|_| shard(c, &mut next)).collect();
@@ -29,7 +29,7 @@ fn shard(c: &mut Choices<'_>, next: &mut u64) -> ShardCheckpoint {
         let first = after(c, above.saturating_add(1));
         let last = after(c, first);
         above = last;
-        SeqRange { first, last }
+        SeqRange::new(first, last)
     });
     let completed = completed.collect();
     let mut least = (0, 0);
@@ -42,7 +42,7 @@ fn shard(c: &mut Choices<'_>, next: &mut u64) -> ShardCheckpoint {
     ShardCheckpoint { shard, log: LogId(log), incarnation, mark, completed, epochs }
 }
 
-/// `least`, or a little more; now and then any number.
+/// `least` or a little more, sometimes any number.
 fn after(c: &mut Choices<'_>, least: u64) -> u64 {
     match c.byte() {
         255 => c.number(),
@@ -58,22 +58,22 @@ pub(crate) fn header(c: &mut Choices<'_>) -> Header {
     Header { store, generation, confirmed }
 }
 
-/// What the docs of `Checkpoint` say, put the plain way.
+/// The rules in the docs of `Checkpoint`, written independently of its code.
 pub(crate) fn is_valid(checkpoint: &Checkpoint) -> bool {
     let next = checkpoint.next_incarnation.0;
     let ids: Vec<u64> = checkpoint.shards.iter().map(|s| s.shard.0).collect();
     let shard = |s: &ShardCheckpoint| {
-        let bounds = s.completed.iter().flat_map(|r| [r.first, r.last]);
+        let bounds = s.completed.iter().flat_map(|r| [r.first(), r.last()]);
         let bounds: Vec<u64> = std::iter::once(s.mark).chain(bounds).collect();
-        // A range may be one number long; all else rises.
+        // The first and last seqno of a range may be equal. All other bounds rise.
         let ranges = bounds
             .windows(2)
             .enumerate()
             .all(|(i, w)| if i.is_multiple_of(2) { w[0] < w[1] } else { w[0] <= w[1] });
         let epochs: Vec<u64> = s.epochs.iter().map(|e| e.epoch).collect();
         let firsts: Vec<u64> = s.epochs.iter().map(|e| e.first).collect();
-        let lives = s.incarnation.0 < next || next == u64::MAX;
-        ranges && rises(&epochs) && rises(&firsts) && lives
+        let incarnation = s.incarnation.0 < next || next == u64::MAX;
+        ranges && rises(&epochs) && rises(&firsts) && incarnation
     };
     rises(&ids) && checkpoint.shards.iter().all(shard)
 }

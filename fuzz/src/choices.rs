@@ -1,6 +1,6 @@
-//! What the fuzzer decides, read from its bytes.
+//! Choices derived from the fuzzer's bytes.
 
-/// Bytes that are used up as choices are made; zeros once they have run out.
+/// Bytes consumed by choices, followed by endless zeros.
 pub(crate) struct Choices<'a> {
     rest: &'a [u8],
 }
@@ -16,23 +16,23 @@ impl<'a> Choices<'a> {
         *byte
     }
 
-    /// Below `end`, which is above 0 and at most 256.
+    /// A number below `end`, which is from 1 to 256.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         usize::from(self.byte()) % end
     }
 
-    /// Once in `of` times, and never when the bytes have run out.
+    /// True once in `of` times, and never after the end of the bytes.
     pub(crate) fn rarely(&mut self, of: usize) -> bool {
         self.below(of) == of - 1
     }
 
-    /// A place in what is `length` long; 0 where that is nothing.
+    /// An index below `length`, or 0 if `length` is 0.
     pub(crate) fn place(&mut self, length: usize) -> usize {
         let place = usize::from(self.byte()) << 8 | usize::from(self.byte());
         place.checked_rem(length).unwrap_or(0)
     }
 
-    /// Small and large numbers, and those at the edges of 2^53 and 2^64.
+    /// A small or large number, or one close to 2^53 or 2^64.
     pub(crate) fn number(&mut self) -> u64 {
         match self.below(8) {
             0..=3 => u64::from(self.byte()),
@@ -43,7 +43,7 @@ impl<'a> Choices<'a> {
         }
     }
 
-    /// At most 255 bytes, as many as a first one says.
+    /// Up to 255 bytes, as many as the byte before them states.
     pub(crate) fn bytes(&mut self) -> &'a [u8] {
         let length = usize::from(self.byte()).min(self.rest.len());
         let (bytes, rest) = self.rest.split_at(length);

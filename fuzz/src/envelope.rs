@@ -1,25 +1,26 @@
-//! A checkpoint file: accepted just where it is as it would be sealed.
+//! A checkpoint file: accepted if and only if sealing its contents gives the same bytes.
 
-use repl_checkpoint::{BincodeCodec, Codec, JsonCodec, UnsealError, StoreId, open, seal};
+use repl_checkpoint::{BincodeCodec, Checkpoint, Codec, JsonCodec, StoreId, UnsealError};
 
 use crate::checkpoints::is_valid;
 use crate::format::{CHECKED, HEADER, is_canonical, store_in, with_checksum, with_length};
 
-/// The file as it is, then with its checksum put right, and its length, so that what is behind them
-/// is reached; then that one damaged. What stood in place of the checksum chooses the damage.
+/// Opens the file as it is, then with its checksum and length corrected, so that the checks behind
+/// them are reached. Then corrupts the corrected file, as chosen by the bytes of its old checksum.
 pub fn envelope(data: &[u8]) {
     is_accepted(data);
     let Some(digits) = data.get(CHECKED..HEADER - 1) else { return };
     is_accepted(&with_checksum(data));
     let whole = with_checksum(&with_length(data, 0));
     if is_accepted(&whole) {
-        assert!(data == whole || !is_accepted(data), "a wrong length or checksum passes");
-        assert!(!is_accepted(&damaged(&whole, digits)), "damage is not seen");
+        assert!(data == whole || !is_accepted(data), "accepted with a wrong length or checksum");
+        assert!(!is_accepted(&corrupted(&whole, digits)), "a corrupt file is accepted");
     }
 }
 
-/// Never equal to `whole`. Four bytes that are changed are a burst, which a 32-bit checksum finds.
-fn damaged(whole: &[u8], choice: &[u8]) -> Vec<u8> {
+/// A corrupted copy, never equal to `whole`. It changes up to four adjacent bytes, a burst that a
+/// 32-bit checksum detects.
+fn corrupted(whole: &[u8], choice: &[u8]) -> Vec<u8> {
     let at = usize::from(choice[1]) << 8 | usize::from(choice[2]);
     let change = &choice[4..8];
     let mut bytes = whole.to_vec();
@@ -32,27 +33,27 @@ fn damaged(whole: &[u8], choice: &[u8]) -> Vec<u8> {
             for (byte, change) in bytes[at..].iter_mut().zip(change) {
                 *byte ^= change;
             }
-            // Nothing was changed where all of `change` is zero.
+            // If `change` is all zero, nothing has changed yet.
             bytes[at] ^= u8::from(change == [0; 4]);
         }
     }
     bytes
 }
 
-/// Whether a codec accepts `bytes`, having checked that it should, and that sealing what was read
-/// gives them again.
+/// Whether a codec accepts `bytes`. Asserts that it should, and that sealing the result gives the
+/// same bytes.
 fn is_accepted(bytes: &[u8]) -> bool {
     let store = store_in(bytes);
     let accepts = |codec: &dyn Codec| {
-        let opened = open(codec, store, bytes);
+        let opened = Checkpoint::unseal(codec, store, bytes);
         let should = is_canonical(bytes, codec.name())
             && codec.decode(&bytes[HEADER..]).is_ok_and(|checkpoint| is_valid(&checkpoint));
         assert_eq!(opened.is_ok(), should, "{opened:?}");
         let Ok((header, checkpoint)) = opened else { return false };
         assert_eq!(header.store, store);
-        let again = seal(codec, header, &checkpoint).expect("what was opened can be sealed");
-        assert!(again == bytes, "accepted, and not as it is sealed");
-        let other = open(codec, StoreId(!store.0), bytes);
+        let again = checkpoint.seal(codec, header).expect("what was opened can be sealed");
+        assert!(again == bytes, "accepted, but sealed differently");
+        let other = Checkpoint::unseal(codec, StoreId(!store.0), bytes);
         assert!(matches!(other, Err(UnsealError::OtherStore { .. })), "{other:?}");
         true
     };

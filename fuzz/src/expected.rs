@@ -1,34 +1,35 @@
-//! What a recovery must make of what it finds, by docs/design.md and docs/format.md.
+//! The expected result of a recovery, according to docs/design.md and docs/format.md.
 
 use repl_checkpoint::{
-    Checkpoint, Codec, Generation, OnCorrupt, UnsealError, Source, RecoverError, Recovered, open,
+    Checkpoint, Codec, Generation, OnCorrupt, RecoverError, RecoverErrorKind, Recovered, Source,
+    UnsealError,
 };
 
 use crate::planted::STORE;
 
-/// What one place holds.
+/// The contents of one file or slot.
 pub(crate) enum Holds {
     Whole(Generation, Box<Checkpoint>),
-    Damage,
-    /// Not damaged, and not to be used.
+    Corrupt,
+    /// Valid, but of another version, codec or store.
     Foreign,
 }
 
 impl Holds {
     pub(crate) fn of(bytes: &[u8], codec: &dyn Codec) -> Self {
-        match open(codec, STORE, bytes) {
+        match Checkpoint::unseal(codec, STORE, bytes) {
             Ok((header, checkpoint)) => Holds::Whole(header.generation, Box::new(checkpoint)),
             Err(
                 UnsealError::Version { .. }
                 | UnsealError::OtherCodec { .. }
                 | UnsealError::OtherStore { .. },
             ) => Holds::Foreign,
-            Err(_) => Holds::Damage,
+            Err(_) => Holds::Corrupt,
         }
     }
 }
 
-/// What a recovery comes to.
+/// The result of a recovery.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Outcome {
     Fresh,
@@ -36,24 +37,24 @@ pub(crate) enum Outcome {
     FellBack(Generation, Box<Checkpoint>),
     Corrupt,
     Refused,
-    /// The store cannot say what it keeps.
+    /// Loading the checkpoints failed.
     NotLoaded,
 }
 
-/// The newest whole one, above which no more than `passed_over` are damaged.
+/// The newest valid checkpoint, if at most `max_torn` newer ones are corrupt.
 pub(crate) fn expected(
     newest_first: impl IntoIterator<Item = Holds>,
     on_corrupt: OnCorrupt,
-    passed_over: usize,
+    max_torn: usize,
 ) -> Outcome {
-    let mut damaged = 0;
+    let mut corrupt = 0;
     for holds in newest_first {
         match holds {
-            Holds::Damage => damaged += 1,
+            Holds::Corrupt => corrupt += 1,
             Holds::Foreign => return Outcome::Refused,
             Holds::Whole(generation, checkpoint) => {
-                let may = on_corrupt == OnCorrupt::FallBack || damaged <= passed_over;
-                return match damaged {
+                let may = on_corrupt == OnCorrupt::FallBack || corrupt <= max_torn;
+                return match corrupt {
                     0 => Outcome::Resumed(generation, checkpoint),
                     _ if may => Outcome::FellBack(generation, checkpoint),
                     _ => Outcome::Corrupt,
@@ -61,16 +62,19 @@ pub(crate) fn expected(
             }
         }
     }
-    if damaged == 0 { Outcome::Fresh } else { Outcome::Corrupt }
+    if corrupt == 0 { Outcome::Fresh } else { Outcome::Corrupt }
 }
 
-/// Whether a recovery came to what was expected.
+/// Asserts that a recovery had the expected result.
 pub(crate) fn check(expected: &Outcome, found: &Result<Recovered, RecoverError>) {
     let is = match (expected, found) {
-        (Outcome::Corrupt, Err(RecoverError::Corrupt { .. }))
-        | (Outcome::Refused, Err(RecoverError::Refused { .. }))
-        | (Outcome::NotLoaded, Err(RecoverError::Load(_))) => true,
-        (expected, Ok(recovered)) => match (expected, &recovered.found.origin) {
+        (expected, Err(error)) => matches!(
+            (expected, error.kind()),
+            (Outcome::Corrupt, RecoverErrorKind::Corrupt { .. })
+                | (Outcome::Refused, RecoverErrorKind::Refused { .. })
+                | (Outcome::NotLoaded, RecoverErrorKind::Load(_))
+        ),
+        (expected, Ok(recovered)) => match (expected, &recovered.report.source) {
             (Outcome::Fresh, Source::Fresh) => true,
             (Outcome::Resumed(expected, _), Source::Resumed { generation })
             | (Outcome::FellBack(expected, _), Source::FellBack { generation, .. }) => {
@@ -78,8 +82,7 @@ pub(crate) fn check(expected: &Outcome, found: &Result<Recovered, RecoverError>)
             }
             _ => false,
         },
-        _ => false,
     };
-    let found = found.as_ref().map(|recovered| &recovered.found.origin);
+    let found = found.as_ref().map(|recovered| &recovered.report.source);
     assert!(is, "expected {expected:?}, found {found:?}");
 }

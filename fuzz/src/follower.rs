@@ -1,4 +1,4 @@
-//! A process that recovers from a directory, goes on and is followed by another.
+//! A follower that recovers from a directory, saves, and is recovered again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -6,19 +6,19 @@ use std::path::{Path, PathBuf};
 
 use repl_checkpoint::{
     BincodeCodec, Checkpoint, CheckpointError, CheckpointStore, Codec, FileStore, JsonCodec,
-    OnCorrupt, OpenStoreError, Source, Recovered, Saved, SlotStore, recover,
+    OnCorrupt, OpenStoreError, Recovered, Saved, SlotStore, Source, recover,
 };
-use repl_core::ShardId;
+use repl_core::{AppliedSet, ShardId};
 use repl_harness::crash::SimDisk;
 
 use crate::expected::{Holds, Outcome, check};
 use crate::planted::STORE;
 
 pub(crate) const DIR: &str = "/marks";
-/// The last one is in hardly any checkpoint.
+/// The shards passed to `recover`. Hardly any checkpoint holds the last one.
 const NAMED: [ShardId; 3] = [ShardId(1), ShardId(2), ShardId(0xabcd_ef01)];
 
-/// Which store, and how it is opened.
+/// The store of a follower, and how it is opened.
 pub(crate) struct Setup {
     pub(crate) in_slots: bool,
     pub(crate) codec: Box<dyn Codec>,
@@ -39,7 +39,7 @@ impl Setup {
         if self.codec.name() == "json" { Box::new(JsonCodec) } else { Box::new(BincodeCodec) }
     }
 
-    /// Whether a file may be one that an unfinished save of this store left.
+    /// Whether the path is that of a temporary file of an unfinished save of this store.
     fn is_temp(&self, path: &Path) -> bool {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let Some((of, unique)) = name.split_once(".temp-") else { return false };
@@ -49,12 +49,12 @@ impl Setup {
         is_ours && is_number(process) && is_number(n)
     }
 
-    /// Recovers, and checks what comes of it; then saves three times, and recovers again.
+    /// Recovers and checks the result, then saves three times, and recovers again.
     ///
-    /// `highest` is the highest generation that the directory names.
+    /// `highest` is the highest generation in the directory.
     pub(crate) fn run(&self, disk: &SimDisk, expected: &Outcome, highest: u64) {
         let before = disk.files();
-        let store = self.open(disk).expect("a directory of this store's files can be opened");
+        let store = self.open(disk).expect("the directory can be opened");
         let temps: BTreeSet<&PathBuf> = before.keys().filter(|path| self.is_temp(path)).collect();
         let kept = |files: BTreeMap<PathBuf, Vec<u8>>| {
             let kept = files.into_iter().filter(|(path, _)| !temps.contains(path));
@@ -64,45 +64,45 @@ impl Setup {
         let found = recover(store, self.codec(), &NAMED, self.on_corrupt);
         check(expected, &found);
         let now = disk.files();
-        assert!(temps.iter().all(|temp| !now.contains_key(*temp)), "a temporary file is left");
-        assert!(kept(now) == planted, "a recovery changes something");
+        assert!(temps.iter().all(|temp| !now.contains_key(*temp)), "a temporary file remains");
+        assert!(kept(now) == planted, "the recovery changed a file");
         let Ok(recovered) = found else { return };
         match expected {
             Outcome::Resumed(_, checkpoint) | Outcome::FellBack(_, checkpoint) => {
-                holds(&recovered, checkpoint);
+                assert_state(&recovered, checkpoint);
             }
-            _ => holds(&recovered, &Checkpoint::default()),
+            _ => assert_state(&recovered, &Checkpoint::default()),
         }
-        self.goes_on(disk, recovered, highest);
+        self.save_and_recover(disk, recovered, highest);
         let ours = |path: &Path| {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             name == "marks.slots" || generation(name).is_some()
         };
         let now = disk.files();
-        let strangers = planted.iter().filter(|(path, _)| !ours(path));
-        assert!(strangers.into_iter().all(|(path, bytes)| now.get(path) == Some(bytes)));
-        assert!(now.keys().all(|path| !self.is_temp(path)), "a save leaves a temporary file");
+        let foreign = planted.iter().filter(|(path, _)| !ours(path));
+        assert!(foreign.into_iter().all(|(path, bytes)| now.get(path) == Some(bytes)));
+        assert!(now.keys().all(|path| !self.is_temp(path)), "a save left a temporary file");
     }
 
-    /// Three saves, the last of which has forgotten the shards that were not named.
-    fn goes_on(&self, disk: &SimDisk, mut recovered: Recovered, highest: u64) {
+    /// Saves three times, the last time without the orphaned shards. Then recovers.
+    fn save_and_recover(&self, disk: &SimDisk, mut recovered: Recovered, highest: u64) {
         let mut saved = vec![highest];
-        let unnamed = recovered.found.unnamed.clone();
-        for turn in 0..3 {
+        let orphaned = recovered.report.orphaned.clone();
+        for save in 0..3 {
             let mark = recovered.state.applied_seqno(NAMED[0]).unwrap();
             recovered.state.advance(NAMED[0], mark.saturating_add(1));
-            for shard in unnamed.iter().filter(|_| turn == 2) {
+            for shard in orphaned.iter().filter(|_| save == 2) {
                 assert!(recovered.checkpointer.drop_orphan(*shard));
             }
             match recovered.checkpointer.checkpoint(|_| Ok::<(), Infallible>(())) {
-                Ok(Saved::Written { generation }) => saved.push(generation),
-                // A mark at its end does not move.
+                Ok(Saved::Written { generation, .. }) => saved.push(generation),
+                // A mark of `u64::MAX` does not move.
                 Ok(Saved::Unchanged) => assert_eq!(mark, u64::MAX),
                 Err(CheckpointError::NoGenerationLeft) => {
                     assert_eq!(saved.last(), Some(&u64::MAX));
                     return;
                 }
-                Err(error) => panic!("a save fails: {error}"),
+                Err(error) => panic!("a save failed: {error:?}"),
             }
         }
         assert!(saved.windows(2).all(|pair| pair[0] < pair[1]), "{saved:?}");
@@ -112,23 +112,23 @@ impl Setup {
             let all = checkpoint.shards.iter().map(|s| s.shard);
             all.filter(|shard| !NAMED.contains(shard)).collect()
         };
-        let mut store = self.open(disk).expect("a directory is free again");
+        let mut store = self.open(disk).expect("the directory is unlocked");
         let kept = store.load().unwrap();
         let newest_two = saved.iter().rev().zip(&kept).take(2).enumerate();
         for (before, (generation, candidate)) in newest_two {
             let bytes = candidate.bytes.as_ref().unwrap();
             let Holds::Whole(found, checkpoint) = Holds::of(bytes, &*self.codec) else {
-                panic!("one of the two newest checkpoints is not whole");
+                panic!("one of the two newest checkpoints is not valid");
             };
             assert_eq!(found, *generation);
-            assert!(before == 0 || saved.len() < 4 || of(&checkpoint) == unnamed);
+            assert!(before == 0 || saved.len() < 4 || of(&checkpoint) == orphaned);
         }
         let again = recover(store, self.codec(), &NAMED, OnCorrupt::Fail).unwrap();
         let is_newest = |generation| saved.last() == Some(&generation);
-        let origin = &again.found.origin;
+        let origin = &again.report.source;
         assert!(matches!(origin, Source::Resumed { generation } if is_newest(*generation)));
         assert_eq!(again.state.snapshot(), marks);
-        assert_eq!((again.found.unnamed, again.found.missing), (Vec::new(), Vec::new()));
+        assert_eq!((again.report.orphaned, again.report.missing), (Vec::new(), Vec::new()));
     }
 }
 
@@ -139,24 +139,24 @@ pub(crate) fn generation(name: &str) -> Option<u64> {
     digits.parse().ok().filter(|_| is_number)
 }
 
-/// Whether a follower is just where a checkpoint says.
-fn holds(recovered: &Recovered, checkpoint: &Checkpoint) {
+/// Asserts that a follower has the state of a checkpoint.
+fn assert_state(recovered: &Recovered, checkpoint: &Checkpoint) {
     let is_named = |shard: &ShardId| NAMED.contains(shard);
     let saved: Vec<ShardId> = checkpoint.shards.iter().map(|s| s.shard).collect();
-    let unnamed: Vec<ShardId> = saved.iter().copied().filter(|s| !is_named(s)).collect();
+    let orphaned: Vec<ShardId> = saved.iter().copied().filter(|s| !is_named(s)).collect();
     let missing: Vec<ShardId> = NAMED.into_iter().filter(|s| !saved.contains(s)).collect();
-    assert_eq!((&recovered.found.unnamed, &recovered.found.missing), (&unnamed, &missing));
+    assert_eq!((&recovered.report.orphaned, &recovered.report.missing), (&orphaned, &missing));
     for shard in NAMED {
-        let applied = recovered.state.shard(shard).unwrap().completed();
+        let applied = recovered.state.shard(shard).unwrap().applied_set();
         let Some(saved) = checkpoint.shard(shard) else {
-            assert_eq!((applied.mark(), applied.above()), (0, &[][..]));
+            assert_eq!(applied, AppliedSet::default());
             continue;
         };
         for range in &saved.completed {
-            assert!(applied.contains(range.first) && applied.contains(range.last));
+            assert!(applied.contains(range.first()) && applied.contains(range.last()));
         }
-        // Where nothing touches the mark it stands where it was saved.
-        let touches = saved.completed.first().is_some_and(|range| range.first == saved.mark + 1);
+        // The mark is higher than saved only if a completed range touches it.
+        let touches = saved.completed.first().is_some_and(|range| range.first() == saved.mark + 1);
         assert!(touches || applied.mark() == saved.mark);
         assert!(applied.mark() >= saved.mark);
     }

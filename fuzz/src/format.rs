@@ -1,32 +1,32 @@
-//! The file format by docs/format.md, written a second time.
+//! The file format of docs/format.md, implemented independently.
 
 use repl_checkpoint::StoreId;
 
-/// The bytes of a header, with the line feed.
+/// The length of a header in bytes, with the line feed.
 pub(crate) const HEADER: usize = 180;
-/// Where the digits of its checksum begin.
+/// The offset of the digits of the checksum.
 pub(crate) const CHECKED: usize = 171;
-/// A page of a slot file.
+/// The size of a page of a slot file.
 pub(crate) const PAGE: usize = 4096;
 
-/// What the header names as the store; 0 where it names none.
+/// The store id in the header, or 0 if there is none.
 pub(crate) fn store_in(bytes: &[u8]) -> StoreId {
     let digits = bytes.get(40..72).and_then(|digits| std::str::from_utf8(digits).ok());
     StoreId(digits.and_then(|digits| u128::from_str_radix(digits, 16).ok()).unwrap_or(0))
 }
 
-/// What the header names as the generation.
+/// The generation in the header.
 pub(crate) fn generation_in(bytes: &[u8]) -> Option<u64> {
     std::str::from_utf8(bytes.get(84..104)?).ok()?.parse().ok()
 }
 
-/// How long the header says that all of it is.
+/// The length of the whole file according to the header.
 pub(crate) fn length_in(bytes: &[u8]) -> Option<usize> {
     let digits = std::str::from_utf8(bytes.get(143..163)?).ok()?;
     digits.parse::<usize>().ok()?.checked_add(HEADER)
 }
 
-/// Whether the header is what its fields give, and its length and checksum are right.
+/// Whether the header is exactly as its fields are formatted, with correct length and checksum.
 pub(crate) fn is_canonical(bytes: &[u8], codec: &str) -> bool {
     let number = |digits| std::str::from_utf8(bytes.get(digits)?).ok()?.parse::<u64>().ok();
     let (Some(generation), Some(confirmed)) = (number(84..104), number(115..135)) else {
@@ -43,8 +43,7 @@ pub(crate) fn is_canonical(bytes: &[u8], codec: &str) -> bool {
     starts && bytes.len() >= HEADER && with_checksum(&with_length(bytes, 0)) == bytes
 }
 
-/// The same with the digits of the length put right, or `more` than right, where a whole header is
-/// there.
+/// The bytes with the length corrected, and changed by `more`, if there is a whole header.
 pub(crate) fn with_length(bytes: &[u8], more: isize) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     if let Some(payload) = bytes.len().checked_sub(HEADER) {
@@ -54,7 +53,7 @@ pub(crate) fn with_length(bytes: &[u8], more: isize) -> Vec<u8> {
     bytes
 }
 
-/// The same with the digits of the checksum and the line feed put right.
+/// The bytes with the checksum and the line feed corrected, if there is a whole header.
 pub(crate) fn with_checksum(bytes: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     if bytes.len() >= HEADER {

@@ -1,12 +1,13 @@
-//! Fuzz targets for all that reads bytes from outside: checkpoint files, payloads, directories.
+//! Fuzz targets for all code that reads untrusted bytes: checkpoint files, payloads, directories.
 //!
-//! Each target is a function of the fuzzer's bytes that panics where a promise does not hold. Where
-//! what is right is not plain, it is worked out a second time, by the docs and not by the code. The
-//! programs in `fuzz_targets` hand libFuzzer's bytes to them; `cargo xtask fuzz` runs them.
+//! Each target is a function of the fuzzer's bytes that panics if a guarantee does not hold. Where
+//! the expected result is not obvious, the target computes it independently, from the docs instead
+//! of the code. The programs in `fuzz_targets` pass libFuzzer's bytes to the targets.
+//! `cargo xtask fuzz` runs them.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
-#![expect(clippy::missing_panics_doc, reason = "to panic is how a target fails")]
+#![expect(clippy::missing_panics_doc, reason = "a target fails by a panic")]
 
 mod checkpoints;
 mod choices;

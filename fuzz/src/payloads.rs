@@ -1,12 +1,12 @@
-//! Payloads: each is read as another reader reads it, or refused.
+//! Payloads: each is decoded as an independent decoder does, or refused.
 
 use repl_checkpoint::{BincodeCodec, Checkpoint, Codec, EpochStart, JsonCodec, ShardCheckpoint};
 use repl_core::{Incarnation, LogId, SeqRange, ShardId};
 use serde::Deserialize;
 use wincode::{SchemaRead, SchemaWrite};
 
-/// JSON as `serde_json` reads it; and of a short document that is accepted, all that say the same or
-/// nearly.
+/// Decodes JSON as `serde_json` does. For a short document that is accepted, also tries variants of
+/// equal or similar meaning.
 pub fn json(data: &[u8]) {
     let agree = |data: &[u8]| {
         let theirs = serde_json::from_slice::<Document>(data).ok().and_then(Document::checkpoint);
@@ -19,7 +19,7 @@ pub fn json(data: &[u8]) {
     }
 }
 
-/// What another writer may put between two characters.
+/// Bytes that another encoder may insert.
 const PIECES: [&[u8]; 8] = [
     b" ",
     b"\n",
@@ -31,14 +31,14 @@ const PIECES: [&[u8]; 8] = [
     b",\"epochs\":[]",
 ];
 
-/// bincode as the crate wincode reads it.
+/// Decodes bincode as the crate wincode does.
 pub fn bincode(data: &[u8]) {
     let theirs = wincode::deserialize::<Plain>(data).ok().map(Plain::checkpoint);
     agree(&BincodeCodec, data, theirs.as_ref());
 }
 
-/// What is accepted is encoded to the same bytes, and `theirs`; and it is accepted where `theirs` is
-/// encoded to these bytes. Gives whether it is accepted.
+/// Returns whether `data` is accepted. Asserts that it then equals `theirs` and is encoded to the
+/// same bytes, and that `data` is accepted if `theirs` is encoded to it.
 fn agree(codec: &dyn Codec, data: &[u8], theirs: Option<&Checkpoint>) -> bool {
     let encoded = |checkpoint: &Checkpoint| {
         let mut bytes = Vec::new();
@@ -47,13 +47,13 @@ fn agree(codec: &dyn Codec, data: &[u8], theirs: Option<&Checkpoint>) -> bool {
     };
     match codec.decode(data) {
         Ok(ours) => {
-            assert!(encoded(&ours) == data, "accepted, and not as it is encoded");
-            assert_eq!(Some(&ours), theirs, "read otherwise by another reader");
+            assert!(encoded(&ours) == data, "accepted, but encoded differently");
+            assert_eq!(Some(&ours), theirs, "decoded differently by the other decoder");
             true
         }
         Err(reason) => {
             let theirs = theirs.filter(|theirs| encoded(theirs) == data);
-            assert!(theirs.is_none(), "refused what is encoded: {reason}");
+            assert!(theirs.is_none(), "the encoder's own bytes are refused: {reason}");
             false
         }
     }
@@ -117,7 +117,7 @@ struct PlainShard {
 
 impl Plain {
     fn checkpoint(self) -> Checkpoint {
-        let range = |(first, last)| SeqRange { first, last };
+        let range = |(first, last)| SeqRange::new(first, last);
         let epoch = |(epoch, first)| EpochStart { epoch, first };
         let shard = |s: PlainShard| ShardCheckpoint {
             shard: ShardId(s.shard),

@@ -1,58 +1,58 @@
-//! Bytes that stand where a checkpoint may be.
+//! Contents of checkpoint files and slots, chosen by the fuzzer.
 
-use repl_checkpoint::{BincodeCodec, Checkpoint, Codec, Header, JsonCodec, StoreId, seal};
+use repl_checkpoint::{BincodeCodec, Checkpoint, Codec, Header, JsonCodec, StoreId};
 use repl_core::{Incarnation, LogId, ShardId};
 
 use crate::checkpoints::{checkpoint, is_valid};
 use crate::choices::Choices;
 use crate::format::{HEADER, with_checksum, with_length};
 
-/// The store that is opened.
+/// The id of the store that is opened.
 pub(crate) const STORE: StoreId = StoreId(0x00c0_ffee);
 
-/// Either codec; JSON more often.
+/// A codec, more often JSON.
 pub(crate) fn codec(c: &mut Choices<'_>) -> Box<dyn Codec> {
     if c.rarely(4) { Box::new(BincodeCodec) } else { Box::new(JsonCodec) }
 }
 
-/// Bytes of the fuzzer's choice.
+/// Contents of a file or slot.
 pub(crate) struct Planted {
     pub(crate) bytes: Vec<u8>,
-    /// Sealed, and then damaged in a way that no checksum misses.
-    pub(crate) is_damaged: bool,
+    /// Whether the bytes were sealed and then corrupted in a way that the checksum always detects.
+    pub(crate) is_corrupted: bool,
 }
 
-/// Mostly a checkpoint of `generation`, whole.
+/// Mostly a valid checkpoint of `generation`.
 pub(crate) fn planted(c: &mut Choices<'_>, codec: &dyn Codec, generation: u64) -> Planted {
-    let is_whole = |bytes| Planted { bytes, is_damaged: false };
+    let unchecked = |bytes| Planted { bytes, is_corrupted: false };
     let sealed = sealed(c, codec, generation);
     match c.below(12) {
-        0 => is_whole(c.bytes().to_vec()),
+        0 => unchecked(c.bytes().to_vec()),
         1 => {
-            // Another payload, or another header, under a checksum that fits.
+            // Another payload or header with a correct checksum.
             let at = c.place(sealed.len());
             let bytes = [&sealed[..at], c.bytes()].concat();
-            is_whole(with_checksum(&with_length(&bytes, 0)))
+            unchecked(with_checksum(&with_length(&bytes, 0)))
         }
         2 => {
             let (mut bytes, at) = (sealed, c.place(HEADER));
             bytes[at] ^= c.byte();
-            is_whole(with_checksum(&bytes))
+            unchecked(with_checksum(&bytes))
         }
-        3 => Planted { bytes: sealed[..c.place(sealed.len())].to_vec(), is_damaged: true },
-        4 => Planted { bytes: [&sealed, &[c.byte()][..]].concat(), is_damaged: true },
+        3 => Planted { bytes: sealed[..c.place(sealed.len())].to_vec(), is_corrupted: true },
+        4 => Planted { bytes: [&sealed, &[c.byte()][..]].concat(), is_corrupted: true },
         5 => {
             let mut bytes = sealed;
             let at = c.place(bytes.len() - 3);
             bytes[at] ^= c.byte().max(1);
             (1..4).for_each(|i| bytes[at + i] ^= c.byte());
-            Planted { bytes, is_damaged: true }
+            Planted { bytes, is_corrupted: true }
         }
-        _ => is_whole(sealed),
+        _ => unchecked(sealed),
     }
 }
 
-/// Now and then of another store, codec or generation.
+/// A sealed checkpoint, sometimes of another store, codec or generation.
 fn sealed(c: &mut Choices<'_>, codec: &dyn Codec, generation: u64) -> Vec<u8> {
     let other: &dyn Codec = if codec.name() == "json" { &BincodeCodec } else { &JsonCodec };
     let (store, codec, generation) = match c.below(16) {
@@ -66,13 +66,13 @@ fn sealed(c: &mut Choices<'_>, codec: &dyn Codec, generation: u64) -> Vec<u8> {
     let header =
         Header { store, generation, confirmed: confirmed.min(generation.saturating_sub(1)) };
     let checkpoint = match checkpoint(c) {
-        rich if c.rarely(2) && is_valid(&rich) => rich,
+        chosen if c.rarely(2) && is_valid(&chosen) => chosen,
         _ => plain(c),
     };
-    seal(codec, header, &checkpoint).expect("a valid checkpoint can be sealed")
+    checkpoint.seal(codec, header).expect("a valid checkpoint can be sealed")
 }
 
-/// Shards 1 and 2, and marks.
+/// A checkpoint of shards 1 and 2 with marks only.
 fn plain(c: &mut Choices<'_>) -> Checkpoint {
     let shard = |shard, mark| repl_checkpoint::ShardCheckpoint {
         shard: ShardId(shard),

@@ -1,4 +1,4 @@
-//! A directory of a `FileStore`, with files of the fuzzer's choice in it.
+//! A directory of a `FileStore`, with files chosen by the fuzzer.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::expected::{Holds, expected};
 use crate::follower::{DIR, Setup, generation};
 use crate::planted::{Planted, STORE, codec, planted};
 
-/// Plants up to seven files, recovers, saves, and recovers again.
+/// Creates up to seven files, recovers, saves, and recovers again.
 pub fn recovery(data: &[u8]) {
     let c = &mut Choices::of(data);
     let on_corrupt = if c.rarely(2) { OnCorrupt::FallBack } else { OnCorrupt::Fail };
@@ -34,8 +34,8 @@ pub fn recovery(data: &[u8]) {
     ours.sort_by_key(|(generation, _)| std::cmp::Reverse(*generation));
     let highest = ours.first().map_or(0, |(generation, _)| *generation);
     let holds = |(generation, file): (u64, &Planted)| match Holds::of(&file.bytes, &*setup.codec) {
-        Holds::Whole(found, _) if found != generation => Holds::Damage,
-        Holds::Whole(..) if file.is_damaged => panic!("damage passes for a checkpoint"),
+        Holds::Whole(found, _) if found != generation => Holds::Corrupt,
+        Holds::Whole(..) if file.is_corrupted => panic!("a corrupt checkpoint is accepted"),
         holds => holds,
     };
     let expected = expected(ours.into_iter().map(holds), on_corrupt, 0);
@@ -48,15 +48,15 @@ fn named(c: &mut Choices<'_>, codec: &dyn Codec) -> (String, Planted) {
         12 => format!("{generation:020}.checkpoint.temp-{}-{}", c.byte(), c.byte()),
         11 => format!("{generation:0width$}.checkpoint", width = 18 + c.below(5)),
         13 => format!("{generation:020}.checkpoint.temp-{}-x", c.byte()),
-        14 => strange(c),
+        14 => any_name(c),
         15 => ["LOCK", "marks.slots", "marks.slots.temp-1-1"][c.below(3)].to_owned(),
         _ => format!("{generation:020}.checkpoint"),
     };
     (name, planted(c, codec, generation))
 }
 
-/// A name of letters that matter here.
-fn strange(c: &mut Choices<'_>) -> String {
+/// A name made of the characters of valid names.
+fn any_name(c: &mut Choices<'_>) -> String {
     const LETTERS: &[u8] = b"0123456789.checkpoint-temp-slotsmark_~";
     let letter = |b: &u8| char::from(LETTERS[usize::from(*b) % LETTERS.len()]);
     let name: String = c.bytes().iter().map(letter).collect();

@@ -1,17 +1,15 @@
-//! What is saved comes back, and snapshots are the sets that they stand for.
+//! Round trips of checkpoints, and laws of snapshots as sets of seqnos.
 
 use std::collections::BTreeSet;
 
-use repl_checkpoint::{
-    BincodeCodec, Checkpoint, CheckpointBytes, Codec, JsonCodec, UnsealError, open, seal,
-};
-use repl_core::{ReplicationState, SeqNo, SeqRange, ShardId, Snapshot};
+use repl_checkpoint::{BincodeCodec, Checkpoint, CheckpointBytes, Codec, JsonCodec, UnsealError};
+use repl_core::{AppliedSet, ReplicationState, SeqNo, SeqRange, ShardId, Snapshot};
 
 use crate::checkpoints::{checkpoint, header, is_valid};
 use crate::choices::Choices;
 
-/// A checkpoint of the fuzzer's choice, sealed and opened by both codecs, and turned into a state
-/// and back; then laws of the snapshots of two of them.
+/// Seals and opens two checkpoints with both codecs, restores a state from each and saves it again,
+/// then checks laws of their snapshots.
 pub fn round_trip(data: &[u8]) {
     let c = &mut Choices::of(data);
     let (first, second) = (checkpoint(c), checkpoint(c));
@@ -27,16 +25,19 @@ fn sealed_and_opened(checkpoint: &Checkpoint, c: &mut Choices<'_>) {
     let in_order = header.confirmed == 0 || header.confirmed < header.generation;
     let codecs: [&dyn Codec; 2] = [&JsonCodec, &BincodeCodec];
     for (codec, other) in [(codecs[0], codecs[1]), (codecs[1], codecs[0])] {
-        let sealed = seal(codec, header, checkpoint);
+        let sealed = checkpoint.seal(codec, header);
         assert_eq!(sealed.is_ok(), in_order && is_valid(checkpoint), "{sealed:?}");
         let Ok(bytes) = sealed else { continue };
-        assert_eq!(open(codec, header.store, &bytes).unwrap(), (header, checkpoint.clone()));
-        let with_other = open(other, header.store, &bytes);
+        assert_eq!(
+            Checkpoint::unseal(codec, header.store, &bytes).unwrap(),
+            (header, checkpoint.clone())
+        );
+        let with_other = Checkpoint::unseal(other, header.store, &bytes);
         assert!(matches!(with_other, Err(UnsealError::OtherCodec { .. })), "{with_other:?}");
     }
 }
 
-/// The snapshot of the state that a checkpoint is turned into, which holds what that says.
+/// Restores a state from a checkpoint. Returns its snapshot, which must hold the same.
 fn restored(checkpoint: &Checkpoint) -> Snapshot {
     let ids: Vec<ShardId> = checkpoint.shards.iter().map(|s| s.shard).collect();
     let snapshot = checkpoint.state_of(&ids).snapshot();
@@ -45,7 +46,7 @@ fn restored(checkpoint: &Checkpoint) -> Snapshot {
         let entry = snapshot.entry(shard.shard).unwrap();
         assert_eq!((entry.log, entry.incarnation), (shard.log, shard.incarnation));
         let (mark, above) = joined(shard.mark, &shard.completed);
-        assert_eq!((entry.mark, snapshot.completed(shard.shard)), (mark, &above[..]));
+        assert_eq!((entry.mark(), entry.applied.above().collect()), (mark, above));
     }
     let again = Checkpoint::of(&snapshot);
     assert_eq!(again.next_incarnation, checkpoint.next_incarnation);
@@ -57,13 +58,15 @@ fn restored(checkpoint: &Checkpoint) -> Snapshot {
     snapshot
 }
 
-/// Ascending ranges, joined where they touch the mark or each other.
+/// Joins ascending ranges that touch the mark or each other.
 fn joined(mut mark: SeqNo, ranges: &[SeqRange]) -> (SeqNo, Vec<SeqRange>) {
     let mut above: Vec<SeqRange> = Vec::new();
     for range in ranges {
         match above.last_mut() {
-            Some(before) if before.last + 1 == range.first => before.last = range.last,
-            None if mark + 1 == range.first => mark = range.last,
+            Some(before) if before.last() + 1 == range.first() => {
+                *before = SeqRange::new(before.first(), range.last());
+            }
+            None if mark + 1 == range.first() => mark = range.last(),
             _ => above.push(*range),
         }
     }
@@ -75,14 +78,15 @@ fn laws(a: &Snapshot, b: &Snapshot) {
     assert_eq!(max, b.max(a));
     assert_eq!(min, b.min(a));
     assert_eq!(a.max(a), *a);
-    assert_eq!(a.min(&max), *a);
-    assert_eq!(a.max(&min), *a);
+    assert_eq!(a.min(a), *a);
+    assert_eq!(sets(&a.min(&max)), sets(a));
+    assert_eq!(sets(&a.max(&min)), sets(a));
     assert!(max.dominates(a) && max.dominates(b) && a.dominates(&min) && b.dominates(&min));
-    assert_eq!(a.dominates(b), max == *a);
-    assert_eq!(a.dominates(b) && b.dominates(a), a == b);
+    assert_eq!(a.dominates(b), sets(&max) == sets(a));
+    assert_eq!(a.dominates(b) && b.dominates(a), sets(a) == sets(b));
     let ids: BTreeSet<ShardId> = a.iter().chain(b).map(|(shard, _)| shard).collect();
     assert!(max.iter().map(|(shard, _)| shard).eq(ids.iter().copied()));
-    let (a_ids, b_ids) = (|s: &ShardId| a.get(*s).is_some(), |s: &ShardId| b.get(*s).is_some());
+    let (a_ids, b_ids) = (|s: &ShardId| a.mark(*s).is_some(), |s: &ShardId| b.mark(*s).is_some());
     assert!(min.iter().map(|(s, _)| s).eq(ids.iter().copied().filter(|s| a_ids(s) && b_ids(s))));
     for shard in ids {
         for seqno in edges(a, shard).chain(edges(b, shard)) {
@@ -94,14 +98,21 @@ fn laws(a: &Snapshot, b: &Snapshot) {
     }
 }
 
-/// Where membership may change.
-fn edges(snapshot: &Snapshot, shard: ShardId) -> impl Iterator<Item = SeqNo> + '_ {
-    let ranges = snapshot.completed(shard).iter().flat_map(|range| [range.first, range.last]);
-    let ends = snapshot.get(shard).into_iter().chain(ranges);
+/// The applied seqnos of each shard.
+fn sets(snapshot: &Snapshot) -> Vec<(ShardId, AppliedSet)> {
+    snapshot.entries().map(|entry| (entry.shard, entry.applied)).collect()
+}
+
+/// The seqnos at which membership may change.
+fn edges(snapshot: &Snapshot, shard: ShardId) -> impl Iterator<Item = SeqNo> {
+    let set = snapshot.applied_set(shard);
+    let ends = set.into_iter().flat_map(|set| {
+        let ranges = set.above().flat_map(|range| [range.first(), range.last()]);
+        std::iter::once(set.mark()).chain(ranges).collect::<Vec<_>>()
+    });
     ends.flat_map(|end| [end.saturating_sub(1), end, end.saturating_add(1)])
 }
 
 fn holds(snapshot: &Snapshot, shard: ShardId, seqno: SeqNo) -> bool {
-    let below = snapshot.get(shard).is_some_and(|mark| seqno <= mark);
-    below || snapshot.completed(shard).iter().any(|r| r.first <= seqno && seqno <= r.last)
+    snapshot.applied_set(shard).is_some_and(|set| set.contains(seqno))
 }

@@ -1,8 +1,8 @@
-//! The file of a `SlotStore`, whole or damaged as the fuzzer chooses.
+//! The file of a `SlotStore`, valid or corrupt as the fuzzer chooses.
 
 use std::path::Path;
 
-use repl_checkpoint::{Codec, Disk, JsonCodec, OnCorrupt, UnsealError, StoreId, open};
+use repl_checkpoint::{Checkpoint, Codec, Disk, JsonCodec, OnCorrupt, StoreId, UnsealError};
 use repl_harness::crash::SimDisk;
 
 use crate::choices::Choices;
@@ -13,7 +13,7 @@ use crate::planted::{STORE, codec, planted};
 
 const SLOTS: usize = 3;
 
-/// Puts a slot file into a directory, recovers, saves, and recovers again.
+/// Creates a slot file, recovers, saves, and recovers again.
 pub fn slots(data: &[u8]) {
     let c = &mut Choices::of(data);
     let on_corrupt = if c.rarely(2) { OnCorrupt::FallBack } else { OnCorrupt::Fail };
@@ -31,7 +31,7 @@ pub fn slots(data: &[u8]) {
     setup.run(&disk, &expected, highest);
 }
 
-/// Mostly a first page and three slots that hold rising generations.
+/// Mostly a first page and three slots with rising generations.
 fn file(c: &mut Choices<'_>, codec: &dyn Codec) -> Vec<u8> {
     let size = (1 + c.below(2)) * PAGE;
     let mut file = match c.below(12) {
@@ -41,9 +41,9 @@ fn file(c: &mut Choices<'_>, codec: &dyn Codec) -> Vec<u8> {
         _ => first_page(1, STORE, size),
     };
     let newest = if c.rarely(16) { c.number() } else { 9 };
-    let turn = c.below(SLOTS);
+    let rotation = c.below(SLOTS);
     for slot in 0..SLOTS {
-        let age = (turn + SLOTS - slot) % SLOTS;
+        let age = (rotation + SLOTS - slot) % SLOTS;
         let generation = newest.saturating_sub(if c.rarely(8) { 0 } else { age as u64 });
         let mut bytes = planted(c, codec, generation).bytes;
         bytes.resize(size, 0);
@@ -66,13 +66,13 @@ fn file(c: &mut Choices<'_>, codec: &dyn Codec) -> Vec<u8> {
     file
 }
 
-/// What recovery must make of a file, and the highest generation in it.
+/// The expected result of a recovery, and the highest generation in the file.
 fn found_in(file: &[u8], codec: &dyn Codec, on_corrupt: OnCorrupt) -> (Outcome, u64) {
     let not_loaded = (Outcome::NotLoaded, 0);
     let (size, page_is_whole) = match page(file) {
         Page::Whole(size) => (size, true),
         Page::Foreign => return not_loaded,
-        Page::Damaged => (file.len().saturating_sub(PAGE) / SLOTS, false),
+        Page::Corrupt => (file.len().saturating_sub(PAGE) / SLOTS, false),
     };
     let fits = size > 0 && size.is_multiple_of(PAGE) && file.len() == PAGE + SLOTS * size;
     if !fits {
@@ -97,7 +97,7 @@ fn found_in(file: &[u8], codec: &dyn Codec, on_corrupt: OnCorrupt) -> (Outcome, 
     rest.dedup_by_key(|i| whole[*i]);
     let below = (0..SLOTS).filter(|i| whole[*i].is_none() && !newer.contains(i));
     let order = newer.iter().rev().copied().chain(rest.iter().copied()).chain(below);
-    let page = (!page_is_whole).then_some(Holds::Damage);
+    let page = (!page_is_whole).then_some(Holds::Corrupt);
     let all = page.into_iter().chain(order.map(|i| Holds::of(slots[i], codec)));
     let highest = whole[newest].unwrap_or(0).saturating_add(newer.len() as u64);
     (expected(all, on_corrupt, 1), highest)
@@ -105,8 +105,8 @@ fn found_in(file: &[u8], codec: &dyn Codec, on_corrupt: OnCorrupt) -> (Outcome, 
 
 enum Page {
     Whole(usize),
-    Damaged,
-    /// Another version's or another store's.
+    Corrupt,
+    /// Of another version or store.
     Foreign,
 }
 
@@ -121,29 +121,29 @@ fn page(file: &[u8]) -> Page {
         Some(store) if is(page, store) && size.is_multiple_of(PAGE) => return Page::Foreign,
         _ => {}
     }
-    // Another digit of the version, and not one that has changed alone.
+    // A number other than 1 is another version, unless it is a single digit changed from 1.
     let version = page.strip_prefix(b"repl-checkpoint slots v");
     let version = version.and_then(|rest| rest.split(|b| *b == b' ').next()).unwrap_or_default();
     let is_number = (1..=8).contains(&version.len()) && version.iter().all(u8::is_ascii_digit);
     if !is_number || version == b"1" {
-        return Page::Damaged;
+        return Page::Corrupt;
     }
     let mut as_version_1 = page.to_vec();
     as_version_1[23] = b'1';
     let changed = version.len() == 1 && store.is_some_and(|s| is(&as_version_1, StoreId(s)));
-    if changed { Page::Damaged } else { Page::Foreign }
+    if changed { Page::Corrupt } else { Page::Foreign }
 }
 
-/// An envelope that zeros follow; all of the slot where there is none.
+/// The envelope in a slot that only zeros follow, or else the whole slot.
 fn envelope(slot: &[u8]) -> &[u8] {
     let length = if slot[0] == 0 { Some(0) } else { length_in(slot) };
     let parts = length.and_then(|length| slot.split_at_checked(length));
     parts.filter(|(_, rest)| rest.iter().all(|b| *b == 0)).map_or(slot, |(envelope, _)| envelope)
 }
 
-/// The generation of an envelope that is whole, whatever its codec, store and payload.
+/// The generation of an envelope that is not corrupt, whatever its codec, store and payload.
 fn whole(envelope: &[u8]) -> Option<u64> {
-    match open(&JsonCodec, STORE, envelope) {
+    match Checkpoint::unseal(&JsonCodec, STORE, envelope) {
         Ok(_)
         | Err(
             UnsealError::OtherCodec { .. }

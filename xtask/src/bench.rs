@@ -17,12 +17,12 @@ use crate::command::{Done, cargo, root};
 /// What to measure.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Do not measure: write the report from the last run
+    /// Write the report of the last run without measuring
     #[arg(long)]
     report_only: bool,
 }
 
-/// Measures, unless told not to, and writes the report.
+/// Measures, unless `report_only` is set, and writes the report.
 pub(crate) fn run(args: &Args) -> Done {
     let target = std::env::var_os("CARGO_TARGET_DIR");
     let target = target.map_or_else(|| root().join("target"), |dir| root().join(dir));

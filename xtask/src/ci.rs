@@ -1,15 +1,17 @@
-//! Every check, in order.
+//! Runs every check, in order.
 
 use std::time::{Duration, Instant};
 
+use crate::api;
 use crate::command::{Done, Program, cargo};
 use crate::crash;
 use crate::fuzz;
+use crate::layers;
 use crate::links;
 use crate::shutdown;
 use crate::stress;
 
-/// What to check.
+/// The steps to run.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Print the steps and end
@@ -20,7 +22,7 @@ pub(crate) struct Args {
     steps: Vec<String>,
 }
 
-/// Lines of tests that could not run on this machine.
+/// Messages of tests that could not run on this machine.
 type Skipped = Vec<String>;
 
 struct Step {
@@ -36,14 +38,16 @@ const fn step(name: &'static str, about: &'static str, check: fn(&mut Skipped) -
 const STEPS: &[Step] = &[
     step("fmt", "every file is formatted", fmt),
     step("links", "what the docs link to is there, tests by their names", links),
+    step("layers", "no two files of a crate import each other in a circle", layers),
+    step("api", "the listings of what is public are those of the sources", api),
     step("clippy", "no warning, with all features and with the default", clippy),
     step("test", "unit and integration tests, all features", test),
     step("features", "repl-checkpoint with each set of its features", features),
     step("doctest", "the examples in the docs", doctest),
     step("doc", "the docs build without a warning", doc),
-    step("loom", "models of the lock-free parts, and twins that must fail", loom),
+    step("loom", "models of the lock-free parts, and mutants that must fail", loom),
     step("stress", "the four-thread stress suite", stress),
-    step("crash", "every crash of a store, and wrong protocols that must be caught", crash),
+    step("crash", "every crash of a store, and mutants that must be caught", crash),
     step("fuzz", "every fuzz target for a while, from the committed corpus", fuzz),
     step("shutdown", "real filesystems, shut down under running stores", shut_down),
     step("benches", "the benches build", benches),
@@ -93,7 +97,7 @@ fn report(times: &[(&str, Duration)], skipped: &Skipped) -> Done {
     Ok(())
 }
 
-/// Runs tests, and notes those that say that they were skipped.
+/// Runs tests, and collects those that report that they were skipped.
 fn tests(program: Program, skipped: &mut Skipped) -> Done {
     program.run_watching(|line| {
         println!("{line}");
@@ -110,6 +114,14 @@ fn fmt(_: &mut Skipped) -> Done {
 
 fn links(_: &mut Skipped) -> Done {
     links::check()
+}
+
+fn layers(_: &mut Skipped) -> Done {
+    layers::check()
+}
+
+fn api(_: &mut Skipped) -> Done {
+    api::check()
 }
 
 fn clippy(_: &mut Skipped) -> Done {

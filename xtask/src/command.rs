@@ -1,4 +1,4 @@
-//! Runs a program of the toolchain, in the workspace's folder, and watches what it prints.
+//! Runs programs in the workspace's folder.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
-/// What comes of a task.
+/// The result of a task.
 pub(crate) type Done = Result<(), Box<dyn Error>>;
 
 /// The folder of the workspace.
@@ -15,30 +15,30 @@ pub(crate) fn root() -> PathBuf {
     xtask.parent().map_or(xtask.clone(), PathBuf::from)
 }
 
-/// A program, its arguments and environment.
+/// A program with its arguments and environment.
 pub(crate) struct Program {
     command: Command,
     shown: String,
 }
 
-/// `cargo TASK ARGUMENTS`.
+/// Prepares `cargo TASK ARGUMENTS`.
 pub(crate) fn cargo(task: &str, arguments: &[&str]) -> Program {
-    // The cargo that runs this, whatever toolchain was asked for.
+    // The cargo that runs this process, so that its toolchain is used.
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut arguments = arguments.to_vec();
     arguments.insert(0, task);
     program(Command::new(cargo), "cargo", &arguments)
 }
 
-/// This program with optimization, for tasks that would take many times as long without.
+/// Prepares this program with optimization: some tasks take many times as long without.
 pub(crate) fn optimized(task: &str, arguments: &[String]) -> Program {
     let mut all = vec!["--locked", "--quiet", "--release", "--package", "xtask", "--", task];
     all.extend(arguments.iter().map(String::as_str));
     cargo("run", &all)
 }
 
-/// A program of the nightly toolchain. What cargo has set for this process speaks of the toolchain
-/// that runs it, and is kept from that one.
+/// Prepares a program of the nightly toolchain. Variables that cargo set for this process name
+/// another toolchain, so they are removed.
 pub(crate) fn nightly(name: &str, arguments: &[&str]) -> Program {
     let mut command = Command::new("rustup");
     for variable in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN", "RUSTFLAGS"] {
@@ -48,7 +48,7 @@ pub(crate) fn nightly(name: &str, arguments: &[&str]) -> Program {
     program(command, &format!("rustup run nightly {name}"), arguments)
 }
 
-/// A program by its path.
+/// Prepares a program by its path.
 pub(crate) fn at(path: &Path, arguments: &[&str]) -> Program {
     program(Command::new(path), &path.display().to_string(), arguments)
 }
@@ -70,24 +70,24 @@ impl Program {
         self
     }
 
-    /// Runs it to its end; an error unless it succeeds.
+    /// Runs it. Returns an error unless it succeeds.
     pub(crate) fn run(mut self) -> Done {
         let status = self.command.status().map_err(|err| format!("{}: {err}", self.shown))?;
         succeeded(&self.shown, status)
     }
 
-    /// Whether it runs and succeeds; prints nothing.
+    /// Returns whether it runs and succeeds. Prints nothing.
     pub(crate) fn succeeds(mut self) -> bool {
         let status = self.command.stdout(Stdio::null()).stderr(Stdio::null()).status();
         status.is_ok_and(|status| status.success())
     }
 
-    /// Runs it to its end, giving each line that it prints, to whichever stream, to `on_line`.
+    /// Runs it, and calls `on_line` with each line of both of its output streams.
     pub(crate) fn run_watching(mut self, mut on_line: impl FnMut(&str)) -> Done {
         let (lines, stdout) = std::io::pipe()?;
         self.command.stdout(stdout.try_clone()?).stderr(stdout);
         let mut child = self.command.spawn().map_err(|err| format!("{}: {err}", self.shown))?;
-        // The ends of the pipe that this process still has would keep it open.
+        // The command's ends of the pipe would keep it open.
         drop(self.command);
         for line in BufReader::new(lines).split(b'\n') {
             on_line(&String::from_utf8_lossy(&line?));
@@ -95,7 +95,7 @@ impl Program {
         succeeded(&self.shown, child.wait()?)
     }
 
-    /// Runs it to its end and gives what it printed to its standard output.
+    /// Runs it, and returns its standard output.
     pub(crate) fn output(mut self) -> Result<String, Box<dyn Error>> {
         let output = self.command.stderr(Stdio::inherit()).output();
         let output = output.map_err(|err| format!("{}: {err}", self.shown))?;

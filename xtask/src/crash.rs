@@ -1,26 +1,26 @@
-//! The crash suite from the command line.
+//! Runs the crash suite from the command line.
 
 use std::thread::available_parallelism;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use repl_harness::crash::{
-    Config, MatrixReport, RandomReport, Stage, Store, StoreReport, SuiteReport, Trial, matrix,
+    Config, MatrixReport, RandomReport, Stage, StoreKind, StoreReport, SuiteReport, Trial, matrix,
     random, suite,
 };
 use serde_json::{Value, json};
 
 use crate::command::{Done, optimized};
 
-/// How far to look.
+/// The bounds of the enumeration.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Wider bounds: one crash and one failing call more, five sectors; takes hours
     #[arg(long)]
     soak: bool,
-    /// Random chains of crashes with many shards instead, which this decides
+    /// Run random chains of crashes with many shards instead, from this seed
     #[arg(long)]
     seed: Option<u64>,
-    /// How many chains a seed gives
+    /// Number of random chains
     #[arg(long, default_value_t = 2000)]
     chains: u64,
     /// Print JSON
@@ -34,7 +34,8 @@ impl Args {
         Args { soak: false, seed: None, chains: 2000, json: false }
     }
 
-    fn again(&self) -> Vec<String> {
+    /// Returns the arguments that repeat the run.
+    fn arguments(&self) -> Vec<String> {
         let Args { soak, seed, chains, json } = self;
         let flag = |name: &str, on: bool| on.then(|| name.to_owned());
         let flags = [flag("--soak", *soak), flag("--json", *json)].into_iter().flatten();
@@ -46,7 +47,7 @@ impl Args {
 /// Runs the suite, with a progress bar where there is a terminal.
 pub(crate) fn run(args: &Args) -> Done {
     if cfg!(debug_assertions) {
-        return optimized("crash", &args.again()).run();
+        return optimized("crash", &args.arguments()).run();
     }
     if let Some(seed) = args.seed {
         return run_random(seed, args);
@@ -74,20 +75,20 @@ pub(crate) fn run(args: &Args) -> Done {
     if report.passed() && faults.failing.is_empty() {
         Ok(())
     } else {
-        Err("a promise is broken, or a sabotage not caught".into())
+        Err("a promise is broken, or a mutant not caught".into())
     }
 }
 
 fn run_random(seed: u64, args: &Args) -> Done {
     let reports: Vec<_> =
-        Store::ALL.iter().map(|store| random(*store, seed, args.chains, None)).collect();
+        StoreKind::ALL.iter().map(|store| random(*store, seed, args.chains, None)).collect();
     if args.json {
         let of = |report: &RandomReport| {
             json!({
                 "store": report.store.to_string(),
                 "seed": seed,
                 "chains": report.chains,
-                "processes": report.lives,
+                "processes": report.processes,
                 "seconds": report.elapsed.as_secs_f64(),
                 "violation": report.violation.as_ref().map(ToString::to_string),
             })
@@ -108,20 +109,20 @@ fn print(bounds: &Config, report: &SuiteReport) {
         "crash: saves: {saves}, shards: {shards}, crashes: {crashes}, failing calls: {faults}, \
          threads: {threads}"
     );
-    for StoreReport { store, crashes, media } in &report.stores {
+    for StoreReport { store, crashes, damage } in &report.stores {
         println!("{store}: crashes: {crashes}");
-        println!("{store}: media: {media}");
+        println!("{store}: damage: {damage}");
     }
-    for trial in &report.sabotages {
+    for trial in &report.mutants {
         let caught = match &trial.caught {
             Some((stage, violation)) => format!("{} ({})", violation.invariant, at(*stage)),
             None => "NOT CAUGHT".to_owned(),
         };
-        println!("{}: sabotage: {}: {caught}", trial.store, trial.sabotage.about());
+        println!("{}: mutant: {}: {caught}", trial.store, trial.mutant.about());
     }
-    let caught = report.sabotages.iter().filter(|trial| trial.caught.is_some()).count();
-    let (of, seconds) = (report.sabotages.len(), report.elapsed.as_secs_f64());
-    println!("{caught} of {of} sabotages caught; {seconds:.1} s in all");
+    let caught = report.mutants.iter().filter(|trial| trial.caught.is_some()).count();
+    let (of, seconds) = (report.mutants.len(), report.elapsed.as_secs_f64());
+    println!("{caught} of {of} mutants caught; {seconds:.1} s in all");
 }
 
 fn at(stage: Stage) -> String {
@@ -129,7 +130,7 @@ fn at(stage: Stage) -> String {
         Stage::Crashes { crashes, faults } => {
             format!("crashes: {crashes}, failing calls: {faults}")
         }
-        Stage::Media => "damage".to_owned(),
+        Stage::Damage => "damage".to_owned(),
     }
 }
 
@@ -148,26 +149,26 @@ fn as_json(bounds: &Config, report: &SuiteReport, faults: &MatrixReport) -> Valu
         "failing_calls": faults.cases,
         "failing_calls_images": faults.images,
         "failing_calls_that_broke": failing,
-        "sabotages": report.sabotages.iter().map(trial_as_json).collect::<Vec<_>>(),
+        "mutants": report.mutants.iter().map(trial_as_json).collect::<Vec<_>>(),
         "seconds": report.elapsed.as_secs_f64(),
         "passed": report.passed() && faults.failing.is_empty(),
     })
 }
 
 fn store_as_json(report: &StoreReport) -> Value {
-    let StoreReport { store, crashes, media } = report;
-    let violations = [&crashes.violation, &media.violation];
+    let StoreReport { store, crashes, damage } = report;
+    let violations = [&crashes.violation, &damage.violation];
     let violations: Vec<_> = violations.into_iter().flatten().map(ToString::to_string).collect();
     json!({
         "store": store.to_string(),
         "images": crashes.images,
         "distinct_images": crashes.distinct,
         "crash_points": crashes.crash_points,
-        "processes": crashes.lives,
+        "processes": crashes.processes,
         "not_enumerated": crashes.not_enumerated,
         "seconds": crashes.elapsed.as_secs_f64(),
-        "damaged_disks": media.images,
-        "damage_seconds": media.elapsed.as_secs_f64(),
+        "damaged_disks": damage.images,
+        "damage_seconds": damage.elapsed.as_secs_f64(),
         "violations": violations,
     })
 }
@@ -176,8 +177,8 @@ fn trial_as_json(trial: &Trial) -> Value {
     let caught = trial.caught.as_ref();
     json!({
         "store": trial.store.to_string(),
-        "sabotage": format!("{:?}", trial.sabotage),
-        "about": trial.sabotage.about(),
+        "mutant": format!("{:?}", trial.mutant),
+        "about": trial.mutant.about(),
         "caught_by": caught.map(|(_, violation)| violation.invariant.to_string()),
         "within": caught.map(|(stage, _)| at(*stage)),
         "seconds": trial.elapsed.as_secs_f64(),

@@ -1,4 +1,4 @@
-//! The fuzz targets, one after another.
+//! Runs the fuzz targets, one after another.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::command::{Done, at, nightly, root};
 
-/// How long, and which.
+/// The targets, and how long each runs.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// How long each target runs
@@ -31,7 +31,7 @@ impl Args {
     }
 }
 
-/// Why fuzzing is not possible here, and what to do about it.
+/// Returns what is missing for fuzzing, and how to install it.
 pub(crate) fn missing() -> Option<&'static str> {
     if !nightly("rustc", &["--version"]).succeeds() {
         return Some("no nightly toolchain: rustup toolchain install nightly --profile minimal");
@@ -40,8 +40,7 @@ pub(crate) fn missing() -> Option<&'static str> {
     (!found).then_some("no cargo-fuzz: cargo install --locked cargo-fuzz")
 }
 
-/// Where it is built, and what goes with it: new inputs, and those that fail. The committed corpus
-/// is only read.
+/// The folder of builds, new inputs and failing inputs. The committed corpus is only read.
 const FOLDER: &str = "target/fuzz";
 
 /// Builds the targets and runs them, with a progress bar where there is a terminal.
@@ -57,7 +56,7 @@ pub(crate) fn run(args: &Args) -> Done {
         return Err("there are no targets in fuzz/fuzz_targets".into());
     }
     targets.retain(|name| args.targets.is_empty() || args.targets.contains(name));
-    // No unsafe code in what is fuzzed: a sanitizer would find nothing, and take twice the time.
+    // No unsafe code is fuzzed: a sanitizer would find nothing, and take twice the time.
     let build = ["fuzz", "build", "--sanitizer", "none", "--target-dir", FOLDER];
     nightly("cargo", &build).run()?;
     let programs = PathBuf::from(FOLDER).join(host()?).join("release");
@@ -78,7 +77,7 @@ pub(crate) fn run(args: &Args) -> Done {
     }
 }
 
-/// The names of all targets.
+/// Lists the names of all targets.
 fn all() -> Result<Vec<String>, std::io::Error> {
     let files = fs::read_dir(root().join("fuzz/fuzz_targets"))?;
     let paths = files.map(|file| file.map(|file| file.path())).collect::<Result<Vec<_>, _>>()?;
@@ -88,14 +87,14 @@ fn all() -> Result<Vec<String>, std::io::Error> {
     Ok(names)
 }
 
-/// The platform that the nightly toolchain builds for.
+/// Returns the platform that the nightly toolchain builds for.
 fn host() -> Result<String, Box<dyn std::error::Error>> {
     let version = nightly("rustc", &["--version", "--verbose"]).output()?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
     Ok(host.ok_or("rustc does not name its host")?.to_owned())
 }
 
-/// What came of one target.
+/// The result of one target.
 struct Report {
     target: String,
     seen: Seen,
@@ -115,7 +114,7 @@ struct Seen {
 struct Failure {
     /// The input that fails, if it was kept.
     input: Option<String>,
-    /// The end of what was printed.
+    /// The last lines of the output.
     output: VecDeque<String>,
 }
 
@@ -158,7 +157,7 @@ fn fuzz(programs: &Path, target: String, seconds: u64) -> Result<Report, std::io
 }
 
 impl Seen {
-    /// A target that tried nothing, or told it in words that are not understood, has not passed.
+    /// Whether nothing was tried, or no status line was understood: the target has not passed.
     fn is_nothing(self) -> bool {
         self.executions == 0
     }
@@ -200,11 +199,12 @@ impl Report {
         }
         if let Some(input) = &failure.input {
             println!("input: {input}");
-            println!("again: {}", self.again(input));
+            println!("reproduce: {}", self.reproduce(input));
         }
     }
 
-    fn again(&self, input: &str) -> String {
+    /// Returns the command that runs the target on one input.
+    fn reproduce(&self, input: &str) -> String {
         let target = &self.target;
         format!("cargo +nightly fuzz run --sanitizer none --target-dir {FOLDER} {target} {input}")
     }
@@ -222,7 +222,7 @@ impl Report {
             "seconds": self.elapsed.as_secs_f64(),
             "passed": self.failure.is_none(),
             "input": input,
-            "again": input.map(|input| self.again(input)),
+            "reproduce": input.map(|input| self.reproduce(input)),
         })
     }
 }
@@ -232,7 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_status_line_is_told_from_other_lines() {
+    fn a_status_line_is_parsed_and_another_line_is_not() {
         let line = "#1436715\tDONE   cov: 644 ft: 1788 corp: 331/116Kb lim: 4096 exec/s: 110516";
         let seen = Seen::of(line).unwrap();
         let Seen { executions, coverage, features, inputs } = seen;

@@ -1,4 +1,4 @@
-//! What the docs link to: files that are there, and tests by the names that they have.
+//! Checks the links of the docs: to files, headings and tests.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ struct Link {
     target: String,
 }
 
-/// Every `[text](target)` that is not to the web.
+/// Finds every `[text](target)` that does not lead to the web.
 fn links(page: &str) -> Vec<Link> {
     let before_target = page.match_indices("](");
     let link = |(end, _): (usize, &str)| {
@@ -64,7 +64,7 @@ fn is_broken(page: &Path, link: &Link) -> Option<String> {
     (names_a_test && !has_test(&contents, test)).then(|| format!("the file has no test {test}"))
 }
 
-/// Whether a function of this name is marked as a test, and runs.
+/// Whether a function of this name is a test that is not ignored.
 fn has_test(source: &str, name: &str) -> bool {
     let Some(at) = source.find(&format!("fn {name}(")) else { return false };
     let is_attribute = |line: &&str| line.trim_start().starts_with(['#', '/']);
@@ -74,7 +74,7 @@ fn has_test(source: &str, name: &str) -> bool {
     attributes.contains(&"#[test]") && !attributes.iter().any(|a| a.starts_with("#[ignore"))
 }
 
-/// The headings of a page, as links name them.
+/// Lists the headings of a page, as links name them.
 fn headings(page: &str) -> impl Iterator<Item = String> + '_ {
     let heading = |line: &str| line.trim_start_matches('#').trim().to_lowercase();
     page.lines().filter(|line| line.starts_with('#')).map(heading).map(|h| h.replace(' ', "-"))

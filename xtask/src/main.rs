@@ -1,13 +1,16 @@
-//! `cargo xtask`: the door to every check, and to the benches.
+//! `cargo xtask`: runs every check and the benches.
 #![expect(clippy::print_stdout, reason = "a command line tool")]
 
+mod api;
 mod bench;
 mod ci;
 mod command;
 mod crash;
 mod fuzz;
+mod layers;
 mod links;
 mod shutdown;
+mod source;
 mod stress;
 
 use std::process::ExitCode;
@@ -38,6 +41,10 @@ enum Task {
     ShutdownWriter(shutdown::WriterArgs),
     /// The benches; writes docs/benchmarks.md and docs/plots
     Bench(bench::Args),
+    /// The layers of each library crate: fails if files import each other in a circle
+    Layers(layers::Args),
+    /// The public surface of each library crate: fails if it differs from docs/api
+    Api(api::Args),
     /// Licences, sources and banned crates of all dependencies; needs cargo-deny
     Deny,
 }
@@ -51,6 +58,8 @@ fn main() -> ExitCode {
         Task::Shutdown(args) => shutdown::run(&args),
         Task::ShutdownWriter(args) => shutdown::write(&args),
         Task::Bench(args) => bench::run(&args),
+        Task::Layers(args) => layers::run(&args),
+        Task::Api(args) => api::run(&args),
         Task::Deny => command::cargo("deny", &["check", "bans", "licenses", "sources"]).run(),
     };
     match result {

@@ -1,4 +1,4 @@
-//! Real filesystems that are shut down under running stores.
+//! Shuts real filesystems down under running stores.
 
 mod lane;
 mod machine;
@@ -11,34 +11,35 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use repl_harness::crash::shutdown::{self, Follower, Kind, Wrong};
+use repl_harness::crash::StoreKind;
+use repl_harness::crash::shutdown::{self, Follower, WriterMutant};
 
 use self::lane::{Figures, Lane};
 use self::machine::{Fallible, Fs, kernel_knows, lacking, leftovers, run as run_program};
 use self::report::Report;
 use crate::command::{Done, optimized, root};
 
-/// How often.
+/// The number of shutdowns, and what decides them.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Shutdowns of each store on each filesystem
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     cycles: u64,
-    /// 2000 of each
+    /// 2000 shutdowns of each store on each filesystem
     #[arg(long)]
     soak: bool,
-    /// Decides who saves and when the shutdown comes; from the clock unless given
+    /// Decides what is saved and when the shutdown comes; taken from the clock by default
     #[arg(long)]
     seed: Option<u64>,
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Run in a mount namespace of its own: the name of this run
+    /// The name of a run inside its own mount namespace
     #[arg(long, hide = true)]
     inside: Option<String>,
 }
 
-/// What a writer process is to do.
+/// The work of a writer process.
 #[derive(clap::Args)]
 pub(crate) struct WriterArgs {
     root: PathBuf,
@@ -49,19 +50,19 @@ pub(crate) struct WriterArgs {
     wrong: Option<String>,
 }
 
-/// Each wrong is to be caught within so many cycles.
+/// Each mutant must be caught within this many cycles.
 const TRIAL: u64 = 30;
 
-const TRIALS: [(Wrong, Kind, Fs); 9] = [
-    (Wrong::NoFileSync, Kind::Files, Fs::Ext4),
-    (Wrong::NoFileSync, Kind::Files, Fs::Xfs),
-    (Wrong::NoFileSync, Kind::Slots, Fs::Ext4),
-    (Wrong::NoFileSync, Kind::Slots, Fs::Xfs),
-    (Wrong::NoDirSync, Kind::Files, Fs::Ext4),
-    (Wrong::NoDirSync, Kind::Files, Fs::Xfs),
-    (Wrong::NoDataSync, Kind::Slots, Fs::Ext4),
-    (Wrong::NoDataSync, Kind::Slots, Fs::Xfs),
-    (Wrong::Liar, Kind::Slots, Fs::Ext4),
+const TRIALS: [(WriterMutant, StoreKind, Fs); 9] = [
+    (WriterMutant::NoFileSync, StoreKind::Files, Fs::Ext4),
+    (WriterMutant::NoFileSync, StoreKind::Files, Fs::Xfs),
+    (WriterMutant::NoFileSync, StoreKind::Slots, Fs::Ext4),
+    (WriterMutant::NoFileSync, StoreKind::Slots, Fs::Xfs),
+    (WriterMutant::NoDirSync, StoreKind::Files, Fs::Ext4),
+    (WriterMutant::NoDirSync, StoreKind::Files, Fs::Xfs),
+    (WriterMutant::NoDataSync, StoreKind::Slots, Fs::Ext4),
+    (WriterMutant::NoDataSync, StoreKind::Slots, Fs::Xfs),
+    (WriterMutant::SkipsSyncs, StoreKind::Slots, Fs::Ext4),
 ];
 
 /// The step of `cargo xtask ci`: built with optimization, as the crash suite is.
@@ -81,7 +82,7 @@ impl Args {
     }
 }
 
-/// Runs it where this machine can.
+/// Runs the shutdowns, unless this machine cannot.
 pub(crate) fn run(args: &Args) -> Done {
     if let Some(why) = lacking() {
         println!("skipped: shutdown: {why}");
@@ -99,8 +100,8 @@ pub(crate) fn run(args: &Args) -> Done {
     done.map_err(|err| -> Box<dyn Error> { err })
 }
 
-/// Runs it in a mount namespace of its own: the kernel unmounts all that is mounted there when the
-/// last process in it ends, however that ends. The images are in memory and go with it.
+/// Runs it in its own mount namespace. When the last process in that ends, the kernel unmounts all
+/// that is mounted there. The images are in memory, and are gone then too.
 fn outside(arguments: &[String]) -> Fallible<()> {
     let name = format!("repl-shutdown-{}", std::process::id());
     let mut command = Command::new("unshare");
@@ -121,7 +122,7 @@ fn outside(arguments: &[String]) -> Fallible<()> {
 /// The process that saves.
 pub(crate) fn write(args: &WriterArgs) -> Done {
     let follower = Follower::named(&args.follower).ok_or("no such follower")?;
-    let wrong = args.wrong.as_deref().and_then(Wrong::named);
+    let wrong = args.wrong.as_deref().and_then(WriterMutant::named);
     let out = std::io::stdout();
     Ok(shutdown::write(&args.root, follower, wrong, args.first..args.end, out)?)
 }
@@ -150,7 +151,7 @@ fn run_all(args: &Args, folder: &Path, name: &str, seed: u64) -> Fallible<Report
     for fs in Fs::ALL.into_iter().filter(|fs| !known.contains(fs)) {
         println!("skipped: shutdown: this kernel has no {}", fs.name());
     }
-    let stores = |fs: &Fs| [Kind::Files, Kind::Slots].map(|kind| (*fs, kind));
+    let stores = |fs: &Fs| [StoreKind::Files, StoreKind::Slots].map(|kind| (*fs, kind));
     let cycles = args.cycles;
     let lane = |(fs, kind)| Lane { fs, kind, wrong: None, cycles };
     let lanes: Vec<Lane> = known.iter().flat_map(stores).map(lane).collect();

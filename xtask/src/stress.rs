@@ -1,25 +1,26 @@
-//! The stress suite from the command line.
+//! Runs the stress suite from the command line.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::command::Done;
 use indicatif::{ProgressBar, ProgressStyle};
 use repl_harness::stress::{Config, run as run_suite};
 
-/// How long and how hard.
+use crate::command::Done;
+
+/// The size of a run.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How many threads work at once
+    /// Number of threads
     #[arg(long, default_value_t = 4)]
     threads: usize,
-    /// For how long
+    /// Seconds that the run takes
     #[arg(long, default_value_t = 10)]
     seconds: u64,
-    /// Decides what each thread does; from the clock unless given
+    /// Decides what each thread does; taken from the clock by default
     #[arg(long)]
     seed: Option<u64>,
-    /// Keep the checkpoints here, and go on from those that are there
+    /// Keep the checkpoints in this directory, and start from those in it
     #[arg(long)]
     dir: Option<PathBuf>,
 }

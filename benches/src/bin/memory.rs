@@ -1,5 +1,4 @@
-//! How much memory a `ReplicationState` takes: prints one JSON line, from dhat's count of what is
-//! allocated.
+//! Measures the memory of a `ReplicationState` with dhat. Prints one JSON line.
 #![expect(clippy::print_stdout, reason = "its output")]
 
 use benches::dense_ids;

@@ -1,5 +1,5 @@
-//! How much memory a million waiters take on one shard, and how much is left once they are gone:
-//! prints one JSON line, from dhat's count of what is allocated.
+//! Measures with dhat the memory of a million waiters on one shard, and what remains after they are
+//! dropped. Prints one JSON line.
 #![expect(clippy::print_stdout, reason = "its output")]
 
 use std::error::Error;
@@ -19,13 +19,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let profiler = dhat::Profiler::builder().testing().build();
     let allocated = || dhat::HeapStats::get().curr_bytes;
     let before = allocated();
-    // Exactly as long as there are futures, and in ascending order, which fills a queue that is a
-    // B-tree the least.
+    // A boxed slice has no spare capacity. Ascending order leaves the nodes of a B-tree least full.
     let mut waiting: Box<[_]> =
         (1..=WAITERS).map(|seqno| shard.reached(u64::from(seqno))).collect();
     for reached in &mut waiting {
         if Pin::new(reached).poll(&mut context).is_ready() {
-            return Err("it did not wait".into());
+            return Err("a future is ready without an advance".into());
         }
     }
     let bytes = allocated() - before;

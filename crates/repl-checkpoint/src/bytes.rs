@@ -1,17 +1,17 @@
-//! The marks as bytes, for engines that keep them in their own transaction.
+//! Marks as bytes, for engines that keep them in their own transaction.
 
 use repl_core::{ReplicationState, ShardId};
 
 use crate::checkpoint::Checkpoint;
 use crate::codec::JsonCodec;
-use crate::envelope::{Header, StoreId, UnsealError, open, seal};
+use crate::envelope::{Header, UnsealError};
+use crate::ids::StoreId;
 
-/// Turns a [`ReplicationState`] into bytes and back, sealed as JSON of an unnamed store with
-/// generation 0.
+/// Turns a [`ReplicationState`] into sealed bytes and back.
 ///
-/// An engine that commits these bytes with the data they speak of applies exactly once: there is no
-/// instant at which one is durable and the other is not. With another codec or a store's name, use
-/// [`seal`] and [`open`] with a [`Checkpoint`], and
+/// An engine that commits these bytes in the transaction of the data applies exactly once: data and
+/// marks become durable together. The bytes are JSON, of an unnamed store with generation 0. For
+/// another codec or a store id use [`Checkpoint::seal`], [`Checkpoint::unseal`] and
 /// [`Checkpoint::state_of`].
 ///
 /// ```
@@ -23,34 +23,37 @@ use crate::envelope::{Header, StoreId, UnsealError, open, seal};
 /// let bytes = state.to_checkpoint_bytes();
 /// let back = ReplicationState::from_checkpoint_bytes(&bytes, &[ShardId(1), ShardId(3)])?;
 /// assert_eq!(back.applied_seqno(ShardId(1)), Some(7));
-/// assert_eq!(back.applied_seqno(ShardId(2)), None); // not named
+/// assert_eq!(back.applied_seqno(ShardId(2)), None); // not asked for
 /// assert_eq!(back.applied_seqno(ShardId(3)), Some(0)); // not in the bytes
 /// assert!(ReplicationState::from_checkpoint_bytes(&bytes[1..], &[]).is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait CheckpointBytes: Sized {
-    /// The sealed marks of all tracked shards. The same marks of the same lives of shards give the
-    /// same bytes.
+    /// Returns the marks of all tracked shards, with what is completed above them, as sealed bytes.
+    ///
+    /// Equal marks of the same incarnations give equal bytes.
     fn to_checkpoint_bytes(&self) -> Vec<u8>;
 
-    /// A state of exactly `shards`, at the marks that `bytes` hold: a shard that they do not name
-    /// starts at 0, and one that is not in `shards` is dropped.
+    /// Returns a state that tracks exactly `shards`, at the marks in `bytes`.
+    ///
+    /// A shard that `bytes` lack begins at 0; a shard that is not in `shards` is dropped.
     ///
     /// # Errors
-    /// [`UnsealError`] where `bytes` are damaged or not such bytes: never a state that has silently
-    /// nothing applied.
+    /// [`UnsealError`] if `bytes` are damaged or are no checkpoint. Corrupt bytes never become a
+    /// state with nothing applied.
     fn from_checkpoint_bytes(bytes: &[u8], shards: &[ShardId]) -> Result<Self, UnsealError>;
 }
 
 impl CheckpointBytes for ReplicationState {
     #[expect(clippy::expect_used, reason = "a state's snapshot is valid; a Vec takes any JSON")]
     fn to_checkpoint_bytes(&self) -> Vec<u8> {
-        seal(&JsonCodec, Header::default(), &Checkpoint::of(&self.snapshot()))
+        Checkpoint::of(&self.snapshot())
+            .seal(&JsonCodec, Header::default())
             .expect("a snapshot of a state can be sealed as JSON")
     }
 
     fn from_checkpoint_bytes(bytes: &[u8], shards: &[ShardId]) -> Result<Self, UnsealError> {
-        let (_, checkpoint) = open(&JsonCodec, StoreId::UNNAMED, bytes)?;
+        let (_, checkpoint) = Checkpoint::unseal(&JsonCodec, StoreId::UNNAMED, bytes)?;
         Ok(checkpoint.state_of(shards))
     }
 }

@@ -1,25 +1,32 @@
-//! What is saved: the marks of all shards, as plain data.
+//! The marks of all shards as plain data, and its validation.
+
+mod restore;
+mod track;
 
 use repl_core::{
-    Incarnation, LogId, ReplicationState, SeqNo, SeqRange, ShardId, Snapshot, SnapshotEntry,
+    AppliedSet, Incarnation, LogId, ReplicationState, SeqNo, SeqRange, ShardId, Snapshot,
+    SnapshotEntry,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::recovery::Restored;
+pub(crate) use self::restore::Restored;
+pub use self::track::Track;
 
-/// The saved progress of all shards: what a [`Codec`](crate::Codec) turns into bytes and back.
+/// The saved progress of all shards, as plain data.
 ///
-/// Valid where the shards ascend without duplicates, every incarnation is below
-/// `next_incarnation`, and each shard's ranges and epochs are as their types say:
-/// [`seal`](crate::seal()) and [`open`](crate::open()) both check it.
+/// A [`Codec`](crate::Codec) turns it into bytes and back. It is valid if the shards ascend without
+/// duplicates, every incarnation is below `next_incarnation`, and the ranges and epochs of each
+/// shard are as documented there. [`seal`](Checkpoint::seal) and [`unseal`](Checkpoint::unseal)
+/// both check that.
 ///
-/// `Serialize` and `Deserialize` carry every field in the order given here, for codecs of other
+/// `Serialize` and `Deserialize` carry every field in the order given here, for codecs in other
 /// crates.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Checkpoint {
-    /// The incarnation that the next added or reset shard gets: none that a save has held is used
-    /// again, across restarts too.
+    /// The incarnation of the next shard that is added or reset.
+    ///
+    /// No incarnation that was ever saved is used again, not even after a restart.
     pub next_incarnation: Incarnation,
     /// The shards, ascending by id.
     pub shards: Vec<ShardCheckpoint>,
@@ -33,7 +40,7 @@ pub struct ShardCheckpoint {
     pub shard: ShardId,
     /// The log that it follows.
     pub log: LogId,
-    /// Which life of the shard this is.
+    /// The incarnation of the shard that the mark belongs to.
     pub incarnation: Incarnation,
     /// The last segment fully applied and durable; 0 for none.
     pub mark: SeqNo,
@@ -43,7 +50,7 @@ pub struct ShardCheckpoint {
     pub epochs: Box<[EpochStart]>,
 }
 
-/// The segment with which a leader term begins.
+/// A leader term and its first segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EpochStart {
@@ -53,7 +60,7 @@ pub struct EpochStart {
     pub first: SeqNo,
 }
 
-/// Why a [`Checkpoint`] is not valid.
+/// The first rule that a [`Checkpoint`] breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidCheckpoint {
@@ -63,7 +70,7 @@ pub enum InvalidCheckpoint {
         /// The shard out of order.
         shard: ShardId,
     },
-    /// An incarnation that would be given a second time.
+    /// An incarnation is not below the next one, which would use it again.
     #[error("shard {shard} has incarnation {incarnation}, but the next new one would be {next}")]
     Incarnation {
         /// The shard.
@@ -92,20 +99,15 @@ pub enum InvalidCheckpoint {
 }
 
 impl Checkpoint {
-    /// The checkpoint that `snapshot` stands for, with no epochs.
+    /// Returns the checkpoint of a snapshot, without epochs.
     pub fn of(snapshot: &Snapshot) -> Self {
-        let shards = snapshot.entries().map(ShardCheckpoint::from).collect();
-        let next_incarnation = snapshot.next_incarnation();
-        let mut checkpoint = Checkpoint { next_incarnation, shards };
-        for (shard, ranges) in snapshot.all_completed() {
-            if let Some(shard) = checkpoint.shard_mut(shard) {
-                shard.completed = ranges.into();
-            }
+        Checkpoint {
+            next_incarnation: snapshot.next_incarnation(),
+            shards: snapshot.entries().map(ShardCheckpoint::from).collect(),
         }
-        checkpoint
     }
 
-    /// One shard; `None` for a shard that the checkpoint does not name.
+    /// Returns one shard, or `None` if the checkpoint does not hold it. O(log shards).
     pub fn shard(&self, shard: ShardId) -> Option<&ShardCheckpoint> {
         let i = self.shards.binary_search_by_key(&shard, |s| s.shard).ok()?;
         Some(&self.shards[i])
@@ -116,17 +118,19 @@ impl Checkpoint {
         Some(&mut self.shards[i])
     }
 
-    /// A state of exactly `shards`, at the marks of this checkpoint and with what it records as
-    /// completed above them: a shard that it lacks starts at 0, and one that is not in `shards` is
-    /// dropped.
-    pub fn state_of(&self, shards: &[ShardId]) -> ReplicationState {
-        Restored::of(self, shards).state
+    /// Returns a state at the marks of this checkpoint, with what is completed above them.
+    ///
+    /// `track` says which shards it tracks; a slice of shard ids tracks exactly those. A shard that
+    /// the checkpoint lacks begins at mark 0, unless `track` gives another start. Shards that are
+    /// not tracked are dropped.
+    pub fn state_of(&self, track: impl Into<Track>) -> ReplicationState {
+        Restored::of(self, &track.into()).state
     }
 
-    /// Checks what the type promises.
+    /// Checks that the checkpoint is valid.
     ///
     /// # Errors
-    /// The first thing found wrong.
+    /// [`InvalidCheckpoint`] names the first rule that it breaks.
     pub fn validate(&self) -> Result<(), InvalidCheckpoint> {
         // One pass: large checkpoints do not fit the cache.
         let mut before = None;
@@ -159,10 +163,10 @@ impl ShardCheckpoint {
         let shard = self.shard;
         let mut below = self.mark;
         for &range in &self.completed {
-            if range.first <= below || range.last < range.first {
+            if range.is_empty() || range.first() <= below {
                 return Err(InvalidCheckpoint::Range { shard, range });
             }
-            below = range.last;
+            below = range.last();
         }
         let ascends = |w: &[EpochStart]| w[0].epoch < w[1].epoch && w[0].first < w[1].first;
         match self.epochs.windows(2).find(|w| !ascends(w)) {
@@ -173,21 +177,23 @@ impl ShardCheckpoint {
 }
 
 impl From<&ShardCheckpoint> for SnapshotEntry {
-    fn from(shard: &ShardCheckpoint) -> Self {
-        let ShardCheckpoint { shard, log, incarnation, mark, .. } = *shard;
-        SnapshotEntry { shard, log, incarnation, mark }
+    fn from(saved: &ShardCheckpoint) -> Self {
+        let applied = AppliedSet::new(saved.mark, saved.completed.iter().copied());
+        SnapshotEntry::new(saved.shard, applied)
+            .with_log(saved.log)
+            .with_incarnation(saved.incarnation)
     }
 }
 
+/// The epochs are empty: a snapshot has none.
 impl From<SnapshotEntry> for ShardCheckpoint {
     fn from(entry: SnapshotEntry) -> Self {
-        let SnapshotEntry { shard, log, incarnation, mark } = entry;
         ShardCheckpoint {
-            shard,
-            log,
-            incarnation,
-            mark,
-            completed: Box::default(),
+            shard: entry.shard,
+            log: entry.log,
+            incarnation: entry.incarnation,
+            mark: entry.mark(),
+            completed: entry.applied.above().collect(),
             epochs: Box::default(),
         }
     }

@@ -1,41 +1,45 @@
-//! Saves the marks behind the data that they speak of.
+//! Saves the marks after the data that they cover is durable.
 
 mod error;
 
+use std::error::Error;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use repl_core::{ReplicationState, ShardId, Snapshot, SnapshotEntry};
 
-use crate::background::{BackgroundCheckpointer, Schedule, SpawnError};
+use crate::causes::with_causes;
 use crate::checkpoint::{Checkpoint, ShardCheckpoint};
 use crate::codec::Codec;
-use crate::content::{Content, Extra};
-use crate::envelope::{Generation, Header, seal};
+use crate::content::{Carried, Content};
+use crate::envelope::Header;
 use crate::floors::{Floors, Health};
-use crate::store::{CheckpointStore, Save, SaveError};
+use crate::ids::Generation;
+use crate::store::{CheckpointStore, Save, SaveError, Unshared};
 
 pub use self::error::CheckpointError;
 
-/// Saves the marks of a [`ReplicationState`], each time in this order:
+/// Saves the marks of a [`ReplicationState`] after the engine has flushed its data.
+///
+/// [`recover`](crate::recover()) returns it. Each checkpoint takes these steps:
 /// 1. take a snapshot of the marks,
 /// 2. have the engine make its data durable up to them (`flush`),
 /// 3. encode, seal and save the marks,
 /// 4. move the checkpointed marks and the retention floors.
 ///
 /// So `floor <= checkpointed <= durable <= applied` holds for every shard at every instant, and a
-/// crash between any two steps loses nothing. It comes from [`recover`](crate::recover()).
+/// crash between any two steps loses nothing.
 pub struct Checkpointer {
     state: Arc<ReplicationState>,
-    store: Box<dyn CheckpointStore>,
+    store: Unshared,
     codec: Box<dyn Codec>,
     floors: Floors,
-    /// What no cell of the state holds, and what must not be lost all the same.
-    extra: Arc<Extra>,
-    /// The marks found at the start: no save of the same life of a shard goes below them.
+    /// What the state does not hold and no save may lose.
+    carried: Arc<Carried>,
+    /// The recovered marks. No save goes below them within one incarnation of a shard.
     recovered: Arc<Snapshot>,
-    /// What this process has saved: the newest, and the one before it.
+    /// The newest save of this process, and the one before it.
     newest: Option<Content>,
     previous: Option<Content>,
     /// The newest generation known to survive a crash.
@@ -43,45 +47,47 @@ pub struct Checkpointer {
     /// The highest generation ever attempted.
     attempted: Generation,
     failures: u64,
-    /// The place that a save in doubt spoke of: no more are tried.
+    /// The path of a save in doubt, after which none is tried.
     poisoned: Option<PathBuf>,
 }
 
-/// What came of [`Checkpointer::checkpoint`].
+/// The result of a successful [`Checkpointer::checkpoint`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Saved {
     /// The marks were saved.
+    #[non_exhaustive]
     Written {
-        /// As this generation.
+        /// The generation of the save.
         generation: Generation,
     },
-    /// The last two checkpoints of this process already hold exactly these marks: nothing was
-    /// written, and both [`Floors`] stand at them.
+    /// Nothing was written: the last two saves of this process hold exactly these marks.
+    ///
+    /// So both marks of [`Floors`] are at the current ones.
     Unchanged,
 }
 
-/// What recovery hands to a new checkpointer.
+/// What recovery passes to a new checkpointer.
 pub(crate) struct Start {
     pub(crate) state: Arc<ReplicationState>,
     pub(crate) store: Box<dyn CheckpointStore>,
     pub(crate) codec: Box<dyn Codec>,
     pub(crate) found: Checkpoint,
-    pub(crate) unnamed: Vec<ShardCheckpoint>,
+    pub(crate) orphaned: Vec<ShardCheckpoint>,
     pub(crate) confirmed: Generation,
     pub(crate) attempted: Generation,
 }
 
 impl Checkpointer {
     pub(crate) fn new(start: Start) -> Self {
-        let Start { state, store, codec, found, unnamed, confirmed, attempted } = start;
+        let Start { state, store, codec, found, orphaned, confirmed, attempted } = start;
         let recovered: Snapshot = found.shards.iter().map(SnapshotEntry::from).collect();
         let with_epochs = found.shards.into_iter().filter(|s| !s.epochs.is_empty()).collect();
         Checkpointer {
             floors: Floors::new(Arc::clone(&state)),
             state,
-            store,
+            store: Unshared::new(store),
             codec,
-            extra: Arc::new(Extra { unnamed, with_epochs }),
+            carried: Arc::new(Carried { orphaned, with_epochs }),
             recovered: Arc::new(recovered),
             newest: None,
             previous: None,
@@ -92,26 +98,24 @@ impl Checkpointer {
         }
     }
 
-    /// Saves the current marks.
+    /// Flushes the engine, then saves its marks.
     ///
-    /// `flush` makes the engine durable up to the snapshot that it is given, with what is completed
-    /// above its marks, and lowers any mark that is not durable yet ([`Snapshot::lower`]); where
-    /// only what is completed above a mark is not durable, it [forgets] that. What is forgotten,
-    /// lowered marks forget it too, is offered again, though an earlier save may have held it.
-    /// Raising a mark is ignored. It is not called where the last two saves of this process hold
-    /// exactly the current marks: then nothing is written either.
+    /// `flush` gets a snapshot and must make the engine's data durable up to its marks, and the
+    /// ranges that are completed above them. What is not durable it takes out of the snapshot: it
+    /// lowers the mark ([`Snapshot::lower`]), or drops only the ranges above it
+    /// ([`Snapshot::drop_above`]). Ranges dropped either way are replayed after a crash even
+    /// if an earlier checkpoint held them. Raising a mark has no effect.
     ///
-    /// [forgets]: Snapshot::forget_completed
-    ///
-    /// Costs the flush, one pass over the marks and one save.
+    /// If the last two saves of this process hold exactly the current marks, neither `flush` nor
+    /// the store is called. Costs the flush, one pass over the marks and one save.
     ///
     /// # Errors
-    /// [`CheckpointError`]; the floors stand still, [`Floors::health`] says so, and only after
-    /// [`SaveError::InDoubt`] may the new marks be found after a crash.
-    pub fn checkpoint<E: fmt::Display>(
+    /// [`CheckpointError`]. The floors do not move, and [`Floors::health`] says why. Only after
+    /// [`SaveError::InDoubt`] may a crash leave the new marks.
+    pub fn checkpoint<E: Into<Box<dyn Error + Send + Sync>>>(
         &mut self,
         flush: impl FnOnce(&mut Snapshot) -> Result<(), E>,
-    ) -> Result<Saved, CheckpointError<E>> {
+    ) -> Result<Saved, CheckpointError> {
         if let Some(path) = &self.poisoned {
             return Err(SaveError::Poisoned { path: path.clone() }.into());
         }
@@ -126,127 +130,113 @@ impl Checkpointer {
             }
             Err(error) => self.failed(error),
         }
-        // What was left in doubt may be found by a recovery.
+        // A recovery may find the save that is in doubt.
         self.floors.set_saving(self.poisoned.is_some());
         result
     }
 
-    fn try_checkpoint<E>(
+    fn try_checkpoint<E: Into<Box<dyn Error + Send + Sync>>>(
         &mut self,
         flush: impl FnOnce(&mut Snapshot) -> Result<(), E>,
-    ) -> Result<Saved, CheckpointError<E>> {
+    ) -> Result<Saved, CheckpointError> {
         let mut marks = self.state.snapshot(); // 1
-        self.forget_named(&marks);
+        self.drop_tracked_orphans(&marks);
         if self.holds(&marks) {
             return Ok(Saved::Unchanged);
         }
         let taken = marks.clone();
-        flush(&mut marks).map_err(CheckpointError::Flush)?; // 2
+        flush(&mut marks).map_err(|error| CheckpointError::Flush(error.into()))?; // 2
         let marks = self.durable(taken, &marks)?;
         if self.holds(&marks) {
             return Ok(Saved::Unchanged);
         }
         let generation = self.attempted.checked_add(1).ok_or(CheckpointError::NoGenerationLeft)?;
         let confirmed = self.confirmed;
-        let header = Header { store: self.store.store_id(), generation, confirmed };
-        let content = Content { marks: Arc::new(marks), extra: Arc::clone(&self.extra) };
-        let bytes = seal(&*self.codec, header, &content.checkpoint())?;
+        let store = self.store.get_mut();
+        let header = Header { store: store.store_id(), generation, confirmed };
+        let content = Content { marks: Arc::new(marks), carried: Arc::clone(&self.carried) };
+        let bytes = content.checkpoint().seal(&*self.codec, header)?;
         self.attempted = generation;
-        self.store.save(Save { generation, confirmed, bytes: &bytes })?; // 3
+        store.save(Save { generation, confirmed, bytes: &bytes })?; // 3
         self.confirmed = generation;
         self.previous = self.newest.replace(content.clone());
         self.floors.saved(content, self.previous.clone()); // 4
         Ok(Saved::Written { generation })
     }
 
-    /// Saves on a thread of its own, on a schedule, until [`BackgroundCheckpointer::close`].
-    ///
-    /// `flush` is as in [`checkpoint`](Checkpointer::checkpoint). `on_error` sees every failure.
-    /// After one the thread tries again at the next turn, unless the store is poisoned: then it
-    /// waits to be closed, with the floors frozen, and the engine goes on.
-    ///
-    /// # Errors
-    /// [`SpawnError`] where the operating system has no thread left.
-    pub fn spawn<E: fmt::Display + Send + 'static>(
-        self,
-        when: Schedule,
-        flush: impl FnMut(&mut Snapshot) -> Result<(), E> + Send + 'static,
-        on_error: impl FnMut(&CheckpointError<E>) + Send + 'static,
-    ) -> Result<BackgroundCheckpointer<E>, SpawnError> {
-        BackgroundCheckpointer::start(self, when, flush, on_error)
-    }
-
-    /// What is saved, for others to read.
+    /// Returns a view of what is saved, for other parts of the engine.
     pub fn floors(&self) -> Floors {
         self.floors.clone()
     }
 
-    /// The marks that this saves.
+    /// Returns the state whose marks it saves.
     pub fn state(&self) -> &Arc<ReplicationState> {
         &self.state
     }
 
-    /// The shards of the recovered checkpoint that the engine did not name, which every save keeps
-    /// as they are until they are forgotten, or until a save finds them tracked by the state. One
-    /// that is tracked and removed again between two saves stays: its data may not be dropped
-    /// before [`Floors::is_unreferenced`].
+    /// Returns the shards of the recovered checkpoint that the state does not track.
     ///
-    /// To go on with one, add it to the state at its mark and log, and give the new [`Shard`] its
-    /// completed ranges: [`Shard::complete`].
+    /// Every save keeps them as they are until [`drop_orphan`](Checkpointer::drop_orphan), or until
+    /// a save finds them tracked. A shard that is added and removed again between two saves stays
+    /// an orphan; do not drop its data before [`Floors::is_unreferenced`].
     ///
-    /// [`Shard`]: repl_core::Shard
+    /// To continue with one, add it to the state at its mark and log, and pass its completed ranges
+    /// to [`Shard::complete`].
+    ///
     /// [`Shard::complete`]: repl_core::Shard::complete
-    pub fn unnamed(&self) -> &[ShardCheckpoint] {
-        &self.extra.unnamed
+    pub fn orphaned_shards(&self) -> &[ShardCheckpoint] {
+        &self.carried.orphaned
     }
 
-    /// Leaves an unnamed shard out of all later saves. Its data may be dropped once
-    /// [`Floors::is_unreferenced`] says so. Returns whether it was there.
+    /// Leaves an orphaned shard out of all later saves; returns whether it was one.
+    ///
+    /// Drop its data once [`Floors::is_unreferenced`] returns true.
     pub fn drop_orphan(&mut self, shard: ShardId) -> bool {
-        let known = self.extra.unnamed.iter().any(|s| s.shard == shard);
+        let known = self.carried.orphaned.iter().any(|s| s.shard == shard);
         if known {
-            Arc::make_mut(&mut self.extra).unnamed.retain(|s| s.shard != shard);
+            Arc::make_mut(&mut self.carried).orphaned.retain(|s| s.shard != shard);
         }
         known
     }
 
-    /// An unnamed shard that the state has come to track is the state's from then on.
-    fn forget_named(&mut self, marks: &Snapshot) {
-        let named = |s: &ShardCheckpoint| marks.get(s.shard).is_some();
-        if self.extra.unnamed.iter().any(named) {
-            Arc::make_mut(&mut self.extra).unnamed.retain(|s| !named(s));
+    /// A shard that the state tracks is no orphan from then on.
+    fn drop_tracked_orphans(&mut self, marks: &Snapshot) {
+        let tracked = |s: &ShardCheckpoint| marks.mark(s.shard).is_some();
+        if self.carried.orphaned.iter().any(tracked) {
+            Arc::make_mut(&mut self.carried).orphaned.retain(|s| !tracked(s));
         }
     }
 
-    /// The marks of the last save of this process, or those found at the start.
+    /// The marks of the last save of this process, or the recovered ones.
     pub(crate) fn last_marks(&self) -> Snapshot {
         let newest = self.newest.as_ref().map_or(&self.recovered, |content| &content.marks);
         Snapshot::clone(newest)
     }
 
-    /// Whether both the newest save of this process and the one before it hold just this.
+    /// Whether the last two saves of this process hold exactly these marks.
     fn holds(&self, marks: &Snapshot) -> bool {
         let is = |content: &Option<Content>| {
-            content.as_ref().is_some_and(|content| content.is(marks, &self.extra))
+            content.as_ref().is_some_and(|content| content.is(marks, &self.carried))
         };
         is(&self.newest) && is(&self.previous)
     }
 
-    /// The marks that were taken, lowered as the flush lowered them.
-    fn durable<E>(
+    /// The snapshot that was taken, lowered as the flush lowered it.
+    fn durable(
         &self,
         mut taken: Snapshot,
         flushed: &Snapshot,
-    ) -> Result<Snapshot, CheckpointError<E>> {
+    ) -> Result<Snapshot, CheckpointError> {
         let newest = self.newest.as_ref().map_or(&self.recovered, |content| &content.marks);
         if taken != *flushed {
-            let lower = |(shard, _)| (shard, flushed.get(shard).unwrap_or(0));
-            for (shard, to) in taken.iter().map(lower).collect::<Vec<_>>() {
-                taken.lower(shard, to);
-            }
-            let changed = |(shard, ranges)| (flushed.completed(shard) != ranges).then_some(shard);
-            for shard in taken.all_completed().filter_map(changed).collect::<Vec<_>>() {
-                taken.forget_completed(shard);
+            for entry in taken.clone().entries() {
+                let shard = entry.shard;
+                taken.lower(shard, flushed.mark(shard).unwrap_or(0));
+                if entry.applied.range_count() > 0
+                    && flushed.applied_set(shard) != Some(entry.applied)
+                {
+                    taken.drop_above(shard);
+                }
             }
         }
         let mut before = newest.entries().peekable();
@@ -255,17 +245,17 @@ impl Checkpointer {
             let Some(old) = before.next_if(|old| old.shard == entry.shard) else {
                 continue;
             };
-            if old.incarnation == entry.incarnation && entry.mark < old.mark {
-                let (shard, saved, lowered) = (entry.shard, old.mark, entry.mark);
+            if old.incarnation == entry.incarnation && entry.mark() < old.mark() {
+                let (shard, saved, lowered) = (entry.shard, old.mark(), entry.mark());
                 return Err(CheckpointError::BelowLastSave { shard, saved, lowered });
             }
         }
         Ok(taken)
     }
 
-    fn failed<E: fmt::Display>(&mut self, error: &CheckpointError<E>) {
+    fn failed(&mut self, error: &CheckpointError) {
         self.failures += 1;
-        let error_text = error.to_string();
+        let error_text = with_causes(error);
         self.floors.set_health(match error {
             CheckpointError::Save(
                 SaveError::InDoubt { path, .. } | SaveError::Poisoned { path },

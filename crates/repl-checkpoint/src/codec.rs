@@ -1,4 +1,4 @@
-//! How a [`Checkpoint`] becomes bytes and back.
+//! Codecs turn a [`Checkpoint`] into bytes and back.
 
 use std::error::Error;
 
@@ -14,27 +14,30 @@ pub use self::bincode::BincodeCodec;
 #[cfg(feature = "json")]
 pub use self::json::JsonCodec;
 
-/// Turns a [`Checkpoint`] into bytes and back. Knows no path, no generation and no checksum: the
-/// envelope around its bytes does.
+/// Turns a [`Checkpoint`] into bytes and back.
 ///
-/// An implementation must be exact (what `decode` gives equals what was encoded), deterministic
-/// (equal checkpoints give equal bytes) and strict: `decode` refuses unknown fields and trailing
-/// bytes, never panics on any bytes, and never allocates in proportion to a length that it has only
-/// read. It need not check the order of shards: whoever calls it does.
+/// A codec knows no path, no generation and no checksum; these are in the envelope around its
+/// bytes. An implementation must be
+/// - exact: `decode` returns what was encoded,
+/// - deterministic: equal checkpoints are encoded to equal bytes,
+/// - strict: `decode` refuses unknown fields and trailing bytes, never panics, and allocates in
+///   proportion to the bytes that it was given, not to a length that these claim.
+///
+/// It need not check that a checkpoint is valid: its callers do.
 pub trait Codec: Send + Sync {
-    /// Stands in the header of every file: 1 to 8 characters of `a-z`, `0-9` and `-`.
+    /// The name in the header of every checkpoint: 1 to 8 characters of `a-z`, `0-9` and `-`.
     fn name(&self) -> &'static str;
 
     /// Appends the bytes of `checkpoint` to `out`.
     ///
     /// # Errors
-    /// Where this format cannot hold it.
+    /// [`CodecError`] if this format cannot hold the checkpoint.
     fn encode(&self, checkpoint: &Checkpoint, out: &mut Vec<u8>) -> Result<(), CodecError>;
 
-    /// Reads a checkpoint back from exactly `bytes`.
+    /// Decodes the checkpoint that `bytes` hold.
     ///
     /// # Errors
-    /// Where `bytes` are not one checkpoint in this format.
+    /// [`CodecError`] if `bytes` are not exactly one checkpoint in this format.
     fn decode(&self, bytes: &[u8]) -> Result<Checkpoint, CodecError>;
 }
 
@@ -52,13 +55,13 @@ impl<T: Codec + ?Sized> Codec for Box<T> {
     }
 }
 
-/// A codec could not encode, or refused to decode.
+/// A codec could not encode a checkpoint, or refused to decode one.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct CodecError(Box<dyn Error + Send + Sync>);
 
 impl CodecError {
-    /// Wraps the format's own error, or a message.
+    /// Wraps the error of a format library, or a message.
     pub fn new(reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         CodecError(reason.into())
     }

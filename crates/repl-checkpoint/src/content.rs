@@ -1,4 +1,4 @@
-//! What one checkpoint holds: the marks of the state, and what no cell of it holds.
+//! The content of a checkpoint: the marks of the state, and what is carried beside them.
 
 use std::sync::Arc;
 
@@ -6,39 +6,36 @@ use repl_core::{ShardId, Snapshot};
 
 use crate::checkpoint::{Checkpoint, ShardCheckpoint};
 
-/// What one save holds. Cheap to clone.
+/// The content of one save. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Content {
     pub(crate) marks: Arc<Snapshot>,
-    pub(crate) extra: Arc<Extra>,
+    pub(crate) carried: Arc<Carried>,
 }
 
-/// What a checkpoint holds beside the marks of the state, and must not lose.
+/// What every save carries on from the recovered checkpoint, as the state does not hold it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Extra {
-    /// Shards of the recovered checkpoint that the engine did not name, ascending.
-    pub(crate) unnamed: Vec<ShardCheckpoint>,
-    /// Shards with epochs.
+pub(crate) struct Carried {
+    /// Shards that the state does not track, ascending.
+    pub(crate) orphaned: Vec<ShardCheckpoint>,
+    /// Shards that have epochs, tracked or not.
     pub(crate) with_epochs: Vec<ShardCheckpoint>,
 }
 
 impl Content {
-    /// Whether it holds just this. Compares `extra` by address: it is replaced when it changes.
-    pub(crate) fn is(&self, marks: &Snapshot, extra: &Arc<Extra>) -> bool {
-        Arc::ptr_eq(&self.extra, extra)
-            && self.marks.next_incarnation() == marks.next_incarnation()
-            && self.marks.entries().eq(marks.entries())
-            && self.marks.all_completed().eq(marks.all_completed())
+    /// Whether it is exactly this. Compares `carried` by address, as a change replaces it.
+    pub(crate) fn is(&self, marks: &Snapshot, carried: &Arc<Carried>) -> bool {
+        Arc::ptr_eq(&self.carried, carried) && *self.marks == *marks
     }
 
-    /// Whether it names a shard, in whatever life.
+    /// Whether it holds a shard, in any incarnation.
     pub(crate) fn names(&self, shard: ShardId) -> bool {
-        self.marks.get(shard).is_some() || self.extra.unnamed.iter().any(|s| s.shard == shard)
+        self.marks.mark(shard).is_some() || self.carried.orphaned.iter().any(|s| s.shard == shard)
     }
 
     pub(crate) fn checkpoint(&self) -> Checkpoint {
         let mut checkpoint = Checkpoint::of(&self.marks);
-        for old in &self.extra.with_epochs {
+        for old in &self.carried.with_epochs {
             match checkpoint.shard_mut(old.shard) {
                 Some(shard) if shard.incarnation == old.incarnation => {
                     shard.epochs.clone_from(&old.epochs);
@@ -46,8 +43,8 @@ impl Content {
                 _ => {}
             }
         }
-        if !self.extra.unnamed.is_empty() {
-            checkpoint.shards.extend_from_slice(&self.extra.unnamed);
+        if !self.carried.orphaned.is_empty() {
+            checkpoint.shards.extend_from_slice(&self.carried.orphaned);
             checkpoint.shards.sort_by_key(|s| s.shard);
         }
         checkpoint

@@ -1,22 +1,24 @@
-//! What every store does with its directory: find it, lock it, and replace a file in it whole.
+//! The directory of a store: find it, lock it, and replace whole files in it.
+
+pub(crate) mod names;
 
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::disk::{Disk, FileKind};
-use crate::store::SaveError;
+use crate::store::{OpenStoreError, SaveError};
 
-const LOCK: &str = "LOCK";
-/// How many names a save tries. The next save tries others, so files that nobody can remove stop
-/// none for good; but a disk that calls every name taken must not keep a save for ever.
+/// The number of names that a save tries. The next save tries others, so leftover files that cannot
+/// be removed never block saves for good. The bound ends a save on a disk where every name is
+/// taken.
 const TEMP_NAMES: u64 = 1000;
 
-/// A directory that one store holds.
+/// A directory, locked by one store.
 pub(crate) struct Directory<D: Disk> {
     pub(crate) disk: D,
-    /// Absolute and without symbolic links, so that it stays the directory that is locked whatever
-    /// becomes of the working directory or of a link.
+    /// Absolute and without symbolic links: it stays the locked directory even if the working
+    /// directory or a link changes.
     pub(crate) path: PathBuf,
     open_dir: D::Dir,
     _lock: D::Lock,
@@ -24,10 +26,10 @@ pub(crate) struct Directory<D: Disk> {
 }
 
 impl<D: Disk> Directory<D> {
-    /// Open steps 1 to 3; gives the names in the directory too.
+    /// Open steps 1 to 3. Returns the names in the directory too.
     pub(crate) fn open(disk: D, path: &Path) -> Result<(Self, Vec<OsString>), OpenStoreError> {
         create_dirs(&disk, path)?; // 1
-        let lock_path = path.join(LOCK);
+        let lock_path = path.join(names::LOCK);
         let lock = disk.try_lock(&lock_path).map_err(|err| match err.kind() {
             io::ErrorKind::NotADirectory => OpenStoreError::NotADirectory { path: path.to_owned() },
             _ => failed("lock", &lock_path)(err),
@@ -39,15 +41,14 @@ impl<D: Disk> Directory<D> {
         Ok((Directory { disk, path, open_dir, _lock: lock, temp_names: 0 }, names))
     }
 
-    /// Open step 4: one that cannot be removed is in nobody's way, as every save takes a name of
-    /// its own.
+    /// Open step 4. A file that cannot be removed is harmless: every save takes a new name.
     pub(crate) fn remove_temps<'a>(&self, names: impl Iterator<Item = &'a OsString>) {
         for temp in names {
             let _ = self.disk.remove(&self.path.join(temp));
         }
     }
 
-    /// Save steps 1 to 3: a temporary file for `name`, whole and durable but for its own name.
+    /// Save steps 1 to 3: writes a temporary file for `name`. All but its name is durable then.
     pub(crate) fn write_temp(
         &mut self,
         name: &str,
@@ -62,7 +63,7 @@ impl<D: Disk> Directory<D> {
             Ok(()) => Ok((path, file)),
             Err((act, source)) => {
                 drop(file);
-                // Whatever is left of it has a name that no other save uses and no load reads.
+                // What stays of it has a name that no other save uses and no load reads.
                 let _ = self.disk.remove(&path);
                 Err(SaveError::NotSaved { act, path, source })
             }
@@ -86,7 +87,7 @@ impl<D: Disk> Directory<D> {
         }
     }
 
-    /// Save steps 4 and 5: the name, durable too. Where it fails, the store is poisoned.
+    /// Save steps 4 and 5: makes the final name durable. A failure poisons the store.
     pub(crate) fn publish(&self, temp: &Path, path: &Path) -> Result<(), SaveError> {
         if let Err(source) = self.disk.rename(temp, path) {
             let path = path.to_owned();
@@ -100,16 +101,8 @@ impl<D: Disk> Directory<D> {
     }
 }
 
-/// What `temp` is the temporary name of: all before `.temp-<digits>-<digits>`.
-pub(crate) fn named_by_temp(temp: &OsString) -> Option<&str> {
-    let number = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
-    let (name, unique) = temp.to_str()?.split_once(".temp-")?;
-    let (process, n) = unique.split_once('-')?;
-    (number(process) && number(n)).then_some(name)
-}
-
-/// A short write goes on, an interrupted one is tried again, and one that takes nothing is an
-/// error. `write` is given what is left, and how much was taken.
+/// Writes all of `bytes`: continues after a short write, retries an interrupted one, and fails if a
+/// write takes nothing. `write` gets the rest, and the number of bytes before it.
 pub(crate) fn all_written(
     bytes: &[u8],
     mut write: impl FnMut(&[u8], usize) -> io::Result<usize>,
@@ -126,58 +119,14 @@ pub(crate) fn all_written(
     Ok(())
 }
 
-/// A store could not be opened. No checkpoint was changed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenStoreError {
-    /// Another store, in this or another process, holds the directory.
-    #[error(
-        "checkpoint directory {dir} is in use: one follower owns a directory; stop the other one \
-         or give each its own", dir = .dir.display()
-    )]
-    Locked {
-        /// The directory.
-        dir: PathBuf,
-    },
-    /// Something else stands where the directory should be.
-    #[error("{path} is not a directory: move it away or name another", path = .path.display())]
-    NotADirectory {
-        /// The place.
-        path: PathBuf,
-    },
-    /// The directory is that of a store of another kind.
-    #[error(
-        "{dir} holds {file} and is a {expected}'s: open it as that, or give this store a directory \
-         of its own", dir = .dir.display()
-    )]
-    OtherKind {
-        /// The directory.
-        dir: PathBuf,
-        /// The file in it that says so.
-        file: String,
-        /// What it should be opened as.
-        expected: &'static str,
-    },
-    /// The operating system refused.
-    #[error("failed to {act} {path}: {source}", path = .path.display())]
-    Io {
-        /// What was tried.
-        act: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-}
-
-/// The absolute path of a directory that may not exist yet, with every symbolic link followed.
+/// Returns the absolute path of a directory that may not exist yet, with symbolic links resolved.
 pub(crate) fn resolved(dir: &Path) -> Result<PathBuf, OpenStoreError> {
     let find = "find the absolute path of";
     let absolute = std::path::absolute(dir).map_err(failed(find, dir))?;
     for ancestor in absolute.ancestors() {
         match std::fs::canonicalize(ancestor) {
             Ok(mut real) => {
-                // Joined with nothing it would end with a slash.
+                // An empty rest, joined, would add a slash.
                 real.extend(absolute.strip_prefix(ancestor).unwrap_or(dir));
                 return Ok(real);
             }
@@ -188,8 +137,8 @@ pub(crate) fn resolved(dir: &Path) -> Result<PathBuf, OpenStoreError> {
     Ok(absolute)
 }
 
-/// Open step 1. The parents of directories that were there are synced as well, as far as this
-/// process may: whoever made them may have died before that.
+/// Open step 1: creates missing directories and syncs the parents of all. The process that made
+/// the existing ones may have died before its sync. Parents that may not be synced are skipped.
 fn create_dirs(disk: &impl Disk, dir: &Path) -> Result<(), OpenStoreError> {
     let mut missing = Vec::new();
     for ancestor in dir.ancestors().filter(|a| !a.as_os_str().is_empty()) {
@@ -198,7 +147,7 @@ fn create_dirs(disk: &impl Disk, dir: &Path) -> Result<(), OpenStoreError> {
             Ok(FileKind::File | FileKind::Other) => {
                 return Err(OpenStoreError::NotADirectory { path: ancestor.to_owned() });
             }
-            // Below something that is not a directory: that one is found further up.
+            // An ancestor that is not a directory is found in a later turn.
             Err(err) if is_missing(&err) => missing.push(ancestor),
             Err(err) => return Err(failed("look at", ancestor)(err)),
         }
@@ -227,7 +176,7 @@ fn is_missing(err: &io::Error) -> bool {
     matches!(err.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// Whether a directory belongs to others, who have made it durable themselves.
+/// Whether a directory belongs to others, who made it durable themselves.
 fn may_not_sync(err: &io::Error) -> bool {
     use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
     matches!(err.kind(), PermissionDenied | ReadOnlyFilesystem | InvalidInput | Unsupported)

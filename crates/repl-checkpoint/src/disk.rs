@@ -1,15 +1,19 @@
-//! The calls by which a store reaches the disk, and no others.
+//! The calls that a store makes to the disk.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::Path;
 
-/// The durability verbs. A store makes no other call, so that a simulated disk can stand in for
-/// the real one and see them all.
+/// A seam for tests: a simulated or faulty disk implements it in place of the real one.
 ///
-/// Each call may fail with any [`io::Error`]. A short or interrupted write is not tried again: that
-/// is the store's own part of the protocol.
+/// It is not meant for production: [`FileStore::open`](crate::FileStore::open) and
+/// [`SlotStore::open`](crate::SlotStore::open) use [`OsDisk`]. To keep checkpoints elsewhere than
+/// in a local directory, implement [`CheckpointStore`](crate::CheckpointStore) instead.
+///
+/// A store reaches the disk by these calls alone, so a test sees every one of them. Each may fail
+/// with any [`io::Error`]. An implementation does not retry a short or interrupted write; the store
+/// does.
 #[expect(clippy::missing_errors_doc, reason = "every call: whatever the operating system says")]
 pub trait Disk: Send {
     /// A file open for writing.
@@ -19,38 +23,40 @@ pub trait Disk: Send {
     /// Holds a lock until it is dropped or the process dies.
     type Lock: Send;
 
-    /// Creates one directory, whose parent exists.
+    /// Creates one directory; its parent exists.
     fn create_dir(&self, path: &Path) -> io::Result<()>;
     /// Opens a directory, to sync it later.
     fn open_dir(&self, path: &Path) -> io::Result<Self::Dir>;
-    /// The names in a directory, in any order.
+    /// Returns the names in a directory, in any order.
     fn list(&self, dir: &Path) -> io::Result<Vec<OsString>>;
-    /// What stands at `path`; a symbolic link is not followed.
+    /// Returns what is at `path`, without following a symbolic link.
     fn kind(&self, path: &Path) -> io::Result<FileKind>;
-    /// All bytes of a file.
+    /// Returns all bytes of a file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
-    /// Creates a file that did not exist, readable and writable by its owner alone.
+    /// Creates a file, readable and writable by its owner alone; fails if the path exists.
     fn create_new(&self, path: &Path) -> io::Result<Self::File>;
-    /// Appends some of `bytes`; returns how many.
+    /// Appends some of `bytes` and returns how many.
     fn write(&self, file: &mut Self::File, bytes: &[u8]) -> io::Result<usize>;
-    /// Makes the contents, the length and all other metadata of the file durable, not its name.
+    /// Makes the contents and all metadata of a file durable, but not its name.
     fn sync_file(&self, file: &Self::File) -> io::Result<()>;
-    /// Writes some of `bytes` at `offset`; returns how many. What is there is overwritten.
+    /// Overwrites the file at `offset` with some of `bytes` and returns how many.
     fn write_at(&self, file: &Self::File, offset: u64, bytes: &[u8]) -> io::Result<usize>;
-    /// Makes the contents of the file durable, and of its metadata what is needed to read them.
+    /// Makes the contents of a file durable, and the metadata that is needed to read them.
     fn sync_data(&self, file: &Self::File) -> io::Result<()>;
-    /// Renames within one directory, replacing what stood at `to`, in one step.
+    /// Renames a file within its directory, atomically replacing a file at `to`.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Makes the names in a directory durable.
     fn sync_dir(&self, dir: &Self::Dir) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
-    /// Locks the regular file at `path`, creating it where it is missing; `None` where somebody
-    /// else holds the lock. The lock is on the file that is at `path` when the call returns.
+    /// Locks the regular file at `path`, or returns `None` if another store holds the lock.
+    ///
+    /// Creates the file if it is missing. The lock is on the file that is at `path` when the call
+    /// returns.
     fn try_lock(&self, path: &Path) -> io::Result<Option<Self::Lock>>;
 }
 
-/// What stands at a path.
+/// The kind of file at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FileKind {
     /// A regular file.
@@ -59,23 +65,23 @@ pub enum FileKind {
     Dir,
     /// A symbolic link.
     Symlink,
-    /// A device, a socket, a pipe.
+    /// A device, a socket or a pipe.
     Other,
 }
 
 /// The disk of the operating system.
 ///
-/// Syncs reach the device (`fsync` and `fdatasync`; `F_FULLFSYNC` for both on macOS). Outside Unix a
-/// directory cannot be synced: there [`sync_dir`](Disk::sync_dir) does nothing, and a save that was
-/// acknowledged may be undone by a power cut, whole, until the system writes its metadata.
+/// Syncs reach the device: `fsync` and `fdatasync`, or `F_FULLFSYNC` for both on macOS. Outside
+/// Unix a directory cannot be synced, and [`sync_dir`](Disk::sync_dir) does nothing: until the
+/// system writes its metadata, a power cut may undo an acknowledged save as a whole.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OsDisk;
 
-/// A directory of [`OsDisk`], kept open.
+/// A directory of an [`OsDisk`], kept open.
 #[derive(Debug)]
 pub struct OsDir(#[cfg(unix)] File);
 
-/// A lock of [`OsDisk`]: the kernel frees it when the process dies.
+/// A lock of an [`OsDisk`]; the kernel frees it when the process dies.
 #[derive(Debug)]
 pub struct OsLock(#[expect(dead_code, reason = "held for its lock")] File);
 
@@ -153,8 +159,8 @@ impl Disk for OsDisk {
     #[cfg(unix)]
     fn sync_dir(&self, dir: &OsDir) -> io::Result<()> {
         dir.0.sync_all()?;
-        // XFS says that all is well where it has shut itself down and written nothing (seen with
-        // Linux 6.18). It refuses to look at the directory then.
+        // After a shutdown XFS writes nothing and still returns success from a sync of a directory
+        // (Linux 6.18). Its metadata calls fail then.
         dir.0.metadata().map(|_| ())
     }
 
@@ -168,12 +174,12 @@ impl Disk for OsDisk {
     }
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<OsLock>> {
-        // Whoever put a symbolic link there would choose which file is locked.
+        // Through a symbolic link another file would be locked.
         regular_or_missing(self.kind(path))?;
         let file = owned().create(true).truncate(false).open(path)?;
         match file.try_lock() {
             Ok(()) if is_at(&file, path)? => Ok(Some(OsLock(file))),
-            // Somebody removed or replaced the file in between: whoever did holds the new one.
+            // The file was removed or replaced in between, so the lock is on another file.
             Ok(()) | Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(err)) => Err(err),
         }
@@ -185,7 +191,7 @@ fn regular_or_missing(kind: io::Result<FileKind>) -> io::Result<()> {
 }
 
 fn not_regular() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")
+    io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")
 }
 
 fn owned() -> OpenOptions {
@@ -196,7 +202,7 @@ fn owned() -> OpenOptions {
     options
 }
 
-/// Whether `file` is the very file at `path`.
+/// Whether `file` is the file at `path`.
 #[cfg(unix)]
 fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt;

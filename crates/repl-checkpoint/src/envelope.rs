@@ -1,49 +1,30 @@
-//! Seals a codec's bytes so that damage, another store's file and an unfinished write are told
-//! from a checkpoint: one fixed-width ASCII header line, then the payload.
+//! The envelope around a codec's bytes: one ASCII header line of fixed width, then the payload.
+//!
+//! It detects damage, torn writes and checkpoints of another store.
 //!
 //! ```text
 //! repl-checkpoint v1 codec=json     store=<32 hex digits> generation=<20 digits>
 //!     confirmed=<20 digits> length=<20 digits> crc32c=<8 hex digits>
 //! ```
-//! The checksum covers the header up to its own digits, and the payload; the digits and the line
-//! break must be byte for byte what rendering the fields gives. docs/format.md has every offset.
+//! The checksum covers the header up to its own digits, and the payload. The rest of the header
+//! must be byte for byte what rendering its fields gives. docs/format.md has every offset.
 
 mod error;
 
-use std::fmt;
-
 use crate::checkpoint::Checkpoint;
 use crate::codec::{Codec, CodecError};
+use crate::ids::{Generation, StoreId};
 
 pub use self::error::{SealError, UnsealError};
 
-/// The number of a save in one store: 1 is the first; 0 is not in a store.
-pub type Generation = u64;
-
-/// Tells the checkpoints of one store from those of another, so that a file that was copied or
-/// misdirected is refused. Chosen by the engine; [`StoreId::UNNAMED`] where there is only one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct StoreId(pub u128);
-
-impl StoreId {
-    /// A store without a name.
-    pub const UNNAMED: StoreId = StoreId(0);
-}
-
-impl fmt::Display for StoreId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
-    }
-}
-
-/// What the header says besides the length, the checksum and the codec.
+/// The identity of a saved checkpoint: its store and generations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Header {
     /// The store that the checkpoint belongs to.
     pub store: StoreId,
     /// The number of this save.
     pub generation: Generation,
-    /// The newest generation that a completed sync had confirmed when this save began; 0 for none.
+    /// The newest generation that was known to be durable when this save began; 0 for none.
     pub confirmed: Generation,
 }
 
@@ -56,7 +37,7 @@ impl Header {
 
 const MAGIC: &str = "repl-checkpoint v";
 const VERSION: &str = "1";
-/// Where the digits of the length stand.
+/// The digits of the length.
 const LENGTH_DIGITS: std::ops::Range<usize> = 143..163;
 const CRC_DIGITS: usize = 8;
 /// Up to the digits of the checksum.
@@ -64,70 +45,69 @@ const CHECKED_HEADER: usize = 171;
 /// With the digits of the checksum and the line break.
 const HEADER_LENGTH: usize = CHECKED_HEADER + CRC_DIGITS + 1;
 
-/// Encodes `checkpoint` with `codec` and seals it: the bytes that a store saves, or that an engine
-/// puts into its own transaction.
-///
-/// Equal arguments give equal bytes. Costs one pass to encode and one to checksum.
-///
-/// # Errors
-/// [`SealError`]; nothing that [`open`] would refuse is ever sealed.
-pub fn seal(
-    codec: &dyn Codec,
-    header: Header,
-    checkpoint: &Checkpoint,
-) -> Result<Vec<u8>, SealError> {
-    let codec_name = codec.name();
-    let of_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    if !(1..=8).contains(&codec_name.len()) || !codec_name.bytes().all(of_name) {
-        return Err(SealError::CodecName { codec: codec_name });
+impl Checkpoint {
+    /// Encodes the checkpoint with `codec` and seals it in an envelope.
+    ///
+    /// The bytes are what a store saves, or what an engine puts into its own transaction. Equal
+    /// arguments give equal bytes. Costs one pass to encode and one to checksum.
+    ///
+    /// # Errors
+    /// [`SealError`]: nothing is sealed that [`unseal`](Checkpoint::unseal) would refuse.
+    pub fn seal(&self, codec: &dyn Codec, header: Header) -> Result<Vec<u8>, SealError> {
+        let codec_name = codec.name();
+        let of_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if !(1..=8).contains(&codec_name.len()) || !codec_name.bytes().all(of_name) {
+            return Err(SealError::CodecName { codec: codec_name });
+        }
+        if !header.is_in_order() {
+            let Header { generation, confirmed, .. } = header;
+            return Err(SealError::Confirmed { generation, confirmed });
+        }
+        self.validate()?;
+        // A bincode shard has about this size: a guess that spares growing, not a limit.
+        let mut bytes = Vec::with_capacity(HEADER_LENGTH + 64 * self.shards.len() + 64);
+        bytes.resize(HEADER_LENGTH, b' ');
+        codec
+            .encode(self, &mut bytes)
+            .map_err(|source| SealError::Codec { codec: codec_name, source })?;
+        let Some(payload) = bytes.get(HEADER_LENGTH..) else {
+            let source = CodecError::new("it removed bytes that it had not written");
+            return Err(SealError::Codec { codec: codec_name, source });
+        };
+        let length = payload.len() as u64;
+        let checked = render(codec_name, &header, length);
+        let crc = checksum(checked.as_bytes(), payload);
+        bytes[..CHECKED_HEADER].copy_from_slice(checked.as_bytes());
+        bytes[CHECKED_HEADER..HEADER_LENGTH].copy_from_slice(format!("{crc:08x}\n").as_bytes());
+        Ok(bytes)
     }
-    if !header.is_in_order() {
-        let Header { generation, confirmed, .. } = header;
-        return Err(SealError::Confirmed { generation, confirmed });
+
+    /// Checks and decodes the bytes that [`seal`](Checkpoint::seal) returned.
+    ///
+    /// Every prefix, every single-bit flip and every extension of sealed bytes is refused.
+    ///
+    /// # Errors
+    /// [`UnsealError`] names the first check that failed.
+    pub fn unseal(
+        codec: &dyn Codec,
+        store: StoreId,
+        bytes: &[u8],
+    ) -> Result<(Header, Checkpoint), UnsealError> {
+        let (header, found_codec, payload) = verify(bytes)?;
+        if found_codec != codec.name() {
+            let found = found_codec.to_owned();
+            return Err(UnsealError::OtherCodec { expected: codec.name(), found });
+        }
+        if header.store != store {
+            return Err(UnsealError::OtherStore { expected: store, found: header.store });
+        }
+        let checkpoint = codec.decode(payload).map_err(UnsealError::Payload)?;
+        checkpoint.validate().map_err(UnsealError::Invalid)?;
+        Ok((header, checkpoint))
     }
-    checkpoint.validate()?;
-    // About a bincode shard each: a guess that spares growing, not a limit.
-    let mut bytes = Vec::with_capacity(HEADER_LENGTH + 64 * checkpoint.shards.len() + 64);
-    bytes.resize(HEADER_LENGTH, b' ');
-    codec
-        .encode(checkpoint, &mut bytes)
-        .map_err(|source| SealError::Codec { codec: codec_name, source })?;
-    let Some(payload) = bytes.get(HEADER_LENGTH..) else {
-        let source = CodecError::new("it removed bytes that it had not written");
-        return Err(SealError::Codec { codec: codec_name, source });
-    };
-    let length = payload.len() as u64;
-    let checked = render(codec_name, &header, length);
-    let crc = checksum(checked.as_bytes(), payload);
-    bytes[..CHECKED_HEADER].copy_from_slice(checked.as_bytes());
-    bytes[CHECKED_HEADER..HEADER_LENGTH].copy_from_slice(format!("{crc:08x}\n").as_bytes());
-    Ok(bytes)
 }
 
-/// Opens what [`seal`] gave: checks everything, then decodes.
-///
-/// # Errors
-/// [`UnsealError`] names the first thing found wrong. Every prefix, every single-bit flip and every
-/// extension of sealed bytes is refused.
-pub fn open(
-    codec: &dyn Codec,
-    store: StoreId,
-    bytes: &[u8],
-) -> Result<(Header, Checkpoint), UnsealError> {
-    let (header, found_codec, payload) = verify(bytes)?;
-    if found_codec != codec.name() {
-        let found = found_codec.to_owned();
-        return Err(UnsealError::OtherCodec { expected: codec.name(), found });
-    }
-    if header.store != store {
-        return Err(UnsealError::OtherStore { expected: store, found: header.store });
-    }
-    let checkpoint = codec.decode(payload).map_err(UnsealError::Payload)?;
-    checkpoint.validate().map_err(UnsealError::Invalid)?;
-    Ok((header, checkpoint))
-}
-
-/// Checks the envelope alone: gives its header, the codec's name and the payload.
+/// Checks the envelope alone; returns its header, the name of the codec and the payload.
 fn verify(bytes: &[u8]) -> Result<(Header, &str, &[u8]), UnsealError> {
     if bytes.is_empty() {
         return Err(UnsealError::Empty);
@@ -150,8 +130,7 @@ fn verify(bytes: &[u8]) -> Result<(Header, &str, &[u8]), UnsealError> {
     Ok((parsed.header, parsed.codec, payload))
 }
 
-/// A version that is not read here: a newer one, or a digit that has changed under a checksum
-/// which still fits version 1.
+/// Tells a newer version from a damaged digit, with which the checksum still fits version 1.
 fn other_version(bytes: &[u8], version: &[u8]) -> UnsealError {
     let is_number = (1..=8).contains(&version.len()) && version.iter().all(u8::is_ascii_digit);
     let mut as_version_1 = bytes.to_vec();
@@ -162,13 +141,13 @@ fn other_version(bytes: &[u8], version: &[u8]) -> UnsealError {
     UnsealError::Version { version: String::from_utf8_lossy(version).into_owned() }
 }
 
-/// The header of bytes that are whole, whatever their codec and store.
+/// The header of bytes that are whole, with any codec and of any store.
 pub(crate) fn header_of(bytes: &[u8]) -> Option<Header> {
     verify(bytes).ok().map(|(header, _, _)| header)
 }
 
-/// How long an envelope at the beginning of `bytes` says that it is, with its header, which may be
-/// damaged elsewhere.
+/// The length that an envelope at the beginning of `bytes` claims, header included. The rest of the
+/// header may be damaged.
 pub(crate) fn length_at(bytes: &[u8]) -> Option<usize> {
     let digits = std::str::from_utf8(bytes.get(LENGTH_DIGITS)?).ok()?;
     digits.parse::<usize>().ok()?.checked_add(HEADER_LENGTH)
@@ -208,7 +187,7 @@ impl<'a> Parsed<'a> {
     }
 }
 
-/// The header up to the digits of the checksum.
+/// Renders the header up to the digits of the checksum.
 fn render(codec: &str, header: &Header, length: u64) -> String {
     let Header { store, generation, confirmed } = header;
     format!(

@@ -1,16 +1,15 @@
-//! A directory of checkpoint files, one a generation, each replaced by nothing and renamed into
-//! place whole.
+//! One file per generation, never overwritten, renamed into place once it is complete.
 //!
 //! # Opening
-//! 1. Create missing directories, and sync every parent up to the root: whoever made those that
-//!    were there may have died before that. Parents that this process may not sync are left to
-//!    their owners.
+//! 1. Create missing directories, and sync every parent up to the root: the process that made the
+//!    existing ones may have died before its sync. Parents that this process may not sync are left
+//!    to their owners.
 //! 2. Lock `LOCK`, which is never renamed and never removed.
 //! 3. Keep the directory open.
-//! 4. Under the lock, remove temporary files of this store's own name pattern.
+//! 4. Under the lock, remove temporary files with the name pattern of this store.
 //!
 //! Opening writes no checkpoint and promises nothing about those that it finds. Loading reads them,
-//! and refuses anything but a regular file in the place of one.
+//! and refuses a checkpoint's path that is not a regular file.
 //!
 //! # Saving
 //! 1. Create a new file under a unique temporary name.
@@ -22,30 +21,25 @@
 //! 7. Remove generations older than the confirmed one.
 //!
 //! Up to step 3 a failure leaves nothing behind ([`SaveError::NotSaved`]). A file whose sync failed
-//! is never synced again: the kernel marks its pages clean, so a second sync may say that all is
-//! well when it is not. From step 4 on a failure is [`SaveError::InDoubt`].
+//! is never synced again: the kernel has marked its pages clean, so a second sync may succeed
+//! though they were never written. From step 4 on a failure is [`SaveError::InDoubt`].
 
-use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::directory::{Directory, OpenStoreError, named_by_temp, resolved};
+use crate::directory::names::{checkpoint_file, generations_in, is_checkpoint_temp, slot_file_in};
+use crate::directory::{Directory, resolved};
 use crate::disk::{Disk, FileKind, OsDisk};
-use crate::envelope::{Generation, StoreId};
-use crate::slot_store;
-use crate::store::{Candidate, CheckpointStore, LoadError, Save, SaveError};
+use crate::ids::{Generation, StoreId};
+use crate::store::{Candidate, CheckpointStore, LoadError, OpenStoreError, Save, SaveError};
 
-const EXTENSION: &str = "checkpoint";
-
-/// Keeps checkpoints as files in a directory of its own: the newest and the one before it.
+/// Keeps each checkpoint in a file of its own: the newest, and the one before it.
 ///
-/// Files are named by generation, `00000000000000000042.checkpoint`, and are plain bytes: copy,
-/// read and archive them as you like. Only one `FileStore` at a time holds a directory, in this or
-/// any other process.
-///
-/// A save costs one file created, written, synced and renamed, and one sync of the directory.
-/// Other files in the directory are left alone.
+/// A save creates, writes, syncs and renames one file, and syncs the directory. A file is named by
+/// its generation, such as `00000000000000000042.checkpoint`, and is complete: copy, read and
+/// archive it as you like. One store at a time holds a directory, across all processes; other files
+/// in it are left alone.
 ///
 /// ```
 /// use repl_checkpoint::{CheckpointStore, FileStore, OpenStoreError, StoreId};
@@ -60,46 +54,46 @@ const EXTENSION: &str = "checkpoint";
 pub struct FileStore<D: Disk = OsDisk> {
     directory: Directory<D>,
     store_id: StoreId,
-    /// The generations in the directory: under the lock nobody else adds any.
+    /// The generations in the directory. The lock keeps others from adding any.
     kept: Vec<Generation>,
     poisoned: bool,
 }
 
 impl FileStore {
-    /// Opens the directory `dir`, creating it and its parents where they are missing, and locks it.
+    /// Opens and locks the directory `dir`, creating it and its parents if they are missing.
     ///
     /// # Errors
-    /// [`OpenStoreError`]: it is locked by another, is no directory, or cannot be used.
+    /// [`OpenStoreError`] if another store holds it, or it is not a usable directory.
     pub fn open(dir: impl AsRef<Path>, store_id: StoreId) -> Result<Self, OpenStoreError> {
         Self::open_on(OsDisk, &resolved(dir.as_ref())?, store_id)
     }
 }
 
 impl<D: Disk> FileStore<D> {
-    /// The same on another disk, for instance a simulated one. `dir` is used as it is.
+    /// Opens a store on another disk, for tests. `dir` is used as given.
     ///
     /// # Errors
     /// As [`FileStore::open`].
     pub fn open_on(disk: D, dir: &Path, store_id: StoreId) -> Result<Self, OpenStoreError> {
         let (directory, names) = Directory::open(disk, dir)?; // 1 to 3
-        if let Some(file) = slot_store::slot_file_in(&names) {
+        if let Some(file) = slot_file_in(&names) {
             let dir = dir.to_owned();
             return Err(OpenStoreError::OtherKind { dir, file, expected: "SlotStore" });
         }
-        directory.remove_temps(names.iter().filter(|name| is_temp_name(name))); // 4
+        directory.remove_temps(names.iter().filter(|name| is_checkpoint_temp(name))); // 4
         Ok(FileStore { directory, store_id, kept: generations_in(&names), poisoned: false })
     }
 
-    /// The directory.
+    /// Returns the directory of the store.
     pub fn dir(&self) -> &Path {
         &self.directory.path
     }
 
     fn path(&self, generation: Generation) -> PathBuf {
-        self.directory.path.join(name_of(generation))
+        self.directory.path.join(checkpoint_file(generation))
     }
 
-    /// Save step 7. What cannot be removed now is removed by a later save.
+    /// Save step 7. A later save removes what cannot be removed now.
     fn remove_before(&mut self, confirmed: Generation) {
         let mut kept = std::mem::take(&mut self.kept);
         kept.retain(|generation| {
@@ -146,7 +140,7 @@ impl<D: Disk> CheckpointStore for FileStore<D> {
         if self.poisoned {
             return Err(SaveError::Poisoned { path: self.directory.path.clone() });
         }
-        let name = name_of(save.generation);
+        let name = checkpoint_file(save.generation);
         let (temp, _) = self.directory.write_temp(&name, save.bytes)?; // 1 to 3
         self.poisoned = true;
         self.directory.publish(&temp, &self.path(save.generation))?; // 4 and 5
@@ -165,30 +159,4 @@ impl<D: Disk> fmt::Debug for FileStore<D> {
             .field("poisoned", &self.poisoned)
             .finish_non_exhaustive()
     }
-}
-
-fn name_of(generation: Generation) -> String {
-    format!("{generation:020}.{EXTENSION}")
-}
-
-/// The name of a checkpoint file among `names`, if there is one.
-pub(crate) fn checkpoint_file_in(names: &[OsString]) -> Option<String> {
-    let newest = names.iter().filter_map(|name| generation_of(name.to_str()?)).max()?;
-    Some(name_of(newest))
-}
-
-fn generations_in(names: &[OsString]) -> Vec<Generation> {
-    names.iter().filter_map(|name| generation_of(name.to_str()?)).collect()
-}
-
-/// The generation of a checkpoint file's name; `None` for every other name.
-fn generation_of(name: &str) -> Option<Generation> {
-    let digits = name.strip_suffix(EXTENSION)?.strip_suffix('.')?;
-    let of_twenty_digits = digits.len() == 20 && digits.bytes().all(|b| b.is_ascii_digit());
-    if of_twenty_digits { digits.parse().ok() } else { None }
-}
-
-/// Whether `name` is `<20 digits>.checkpoint.temp-<digits>-<digits>`.
-fn is_temp_name(name: &OsString) -> bool {
-    named_by_temp(name).is_some_and(|checkpoint| generation_of(checkpoint).is_some())
 }

@@ -1,4 +1,4 @@
-//! What others may rely on: which marks are saved, and which segments may be deleted.
+//! The saved marks, and the segments that may be deleted.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,55 +7,55 @@ use repl_core::{ReplicationState, SeqNo, ShardId};
 
 use crate::content::Content;
 
-/// What a [`Checkpointer`](crate::Checkpointer) has saved, read-only: give clones of it to whoever
-/// deletes segments. Reading marks takes no lock.
+/// A read-only view of what a [`Checkpointer`](crate::Checkpointer) has saved.
 ///
-/// Both marks follow the life of a shard: after a shard was reset or removed and added again they
-/// are `None` until the new one has been saved often enough itself.
+/// Clone it into the part of the engine that deletes segments. Reading a mark takes no lock. After
+/// a shard was reset, or removed and added again, its marks are `None` until the new incarnation
+/// has been saved often enough.
 #[derive(Debug, Clone)]
 pub struct Floors {
     state: Arc<ReplicationState>,
     view: Arc<ArcSwap<View>>,
-    /// Whether a save is under way, or was left in doubt. Set before the save takes its snapshot.
+    /// Whether a save is in progress or was left in doubt. Set before the save takes its snapshot.
     ///
-    /// A lock, as it orders two threads that each write one thing and read the other's: who removes
-    /// a shard and then asks [`Floors::is_unreferenced`], and a save that sets this and then reads the
-    /// shards. Whichever takes the lock second sees what the first has done.
+    /// Two threads each write one thing and read the other's: one removes a shard and then asks
+    /// [`Floors::is_unreferenced`], the other sets this and then reads the shards. The lock orders
+    /// them: the second to take it sees what the first did.
     saving: Arc<Mutex<bool>>,
 }
 
-/// What is known of the saves of this process.
+/// The saves of this process.
 #[derive(Debug, Clone, Default)]
 struct View {
-    /// What the newest acknowledged generation holds.
+    /// The content of the newest acknowledged generation.
     newest: Option<Content>,
-    /// What the one before it holds.
+    /// The content of the one before it.
     previous: Option<Content>,
     health: Health,
 }
 
-/// How the checkpointer fares. Unless it is [`Health::Good`], its floors stand still.
+/// The state of a checkpointer. Its floors move only while it is [`Health::Good`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Health {
-    /// The last checkpoint succeeded, or none was tried yet.
+    /// The last checkpoint succeeded, or none has been tried.
     #[default]
     Good,
     /// The last checkpoints failed; the next one may succeed.
     Failing {
-        /// How many failed, one after the other.
+        /// The number of failures in a row.
         failures: u64,
-        /// What the last one said.
+        /// The last error and its causes.
         error: String,
     },
-    /// A save was in doubt: none is tried again until the store is opened again.
+    /// A save is in doubt. No more are tried until the store is opened again.
     Poisoned {
-        /// What the save said.
+        /// The error and its causes.
         error: String,
     },
-    /// The background thread has ended by a panic in a function that it was given.
+    /// The background thread ended: a function given to it panicked.
     Stopped {
-        /// What the panic said.
+        /// The message of the panic.
         error: String,
     },
 }
@@ -65,32 +65,31 @@ impl Floors {
         Floors { state, view: Arc::default(), saving: Arc::default() }
     }
 
-    /// The newest saved mark of a shard: no crash from now on takes the shard below it. `None`
-    /// until the first save of this process that holds the shard.
+    /// Returns the newest saved mark of a shard; no later crash loses it.
+    ///
+    /// `None` until this process has saved the shard once.
     pub fn checkpointed(&self, shard: ShardId) -> Option<SeqNo> {
         self.mark_in(self.view.load().newest.as_ref()?, shard)
     }
 
-    /// Segments up to and including this one may be deleted: it is the mark in the checkpoint
-    /// *before* the newest, so that falling back to that one never needs a deleted segment.
+    /// Returns the last segment of a shard that may be deleted, with all before it.
     ///
-    /// `None` until the second save of this process that holds the shard: delete nothing then. It
-    /// is at most [`checkpointed`](Floors::checkpointed), and rises with the next save only: to
-    /// bring it up to a mark that does not move, save twice.
+    /// `None` until this process has saved the shard twice; delete nothing then. It is the mark in
+    /// the checkpoint *before* the newest, so that falling back to that one never needs a deleted
+    /// segment. It is at most [`checkpointed`](Floors::checkpointed). To raise it to a mark that no
+    /// longer moves, save twice.
     pub fn retention_floor(&self, shard: ShardId) -> Option<SeqNo> {
         let view = self.view.load();
-        // A shard that the newest checkpoint no longer names has no floor either.
+        // A shard that is missing in the newest checkpoint has no floor either.
         self.mark_in(view.newest.as_ref()?, shard)?;
         self.mark_in(view.previous.as_ref()?, shard)
     }
 
-    /// Whether no checkpoint that a recovery could use names the shard, in any of its lives: only
-    /// then may the data of a removed or forgotten shard be dropped or replaced. Otherwise a crash
-    /// would bring back a mark that speaks of data which is no longer there.
+    /// Whether no checkpoint that a recovery could use holds the shard, in any incarnation.
     ///
-    /// False until two saves of this process have left the shard out, while a save is under way
-    /// (it may have begun when the shard was there), and for ever after one in doubt: ask again
-    /// later. Takes a lock for a moment.
+    /// Only then drop or replace the data of a removed or orphaned shard: otherwise a crash could
+    /// restore a mark for data that is gone. Returns false until two saves of this process have
+    /// left the shard out, while a save is in progress, and after one in doubt. Takes a short lock.
     pub fn is_unreferenced(&self, shard: ShardId) -> bool {
         let saving = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
         if *saving {
@@ -101,16 +100,16 @@ impl Floors {
         without(&view.newest) && without(&view.previous)
     }
 
-    /// How the checkpointer fares.
+    /// Returns the state of the checkpointer.
     pub fn health(&self) -> Health {
         self.view.load().health.clone()
     }
 
-    /// The mark of the shard as it lives now.
+    /// The saved mark of the current incarnation of a shard.
     fn mark_in(&self, saved: &Content, shard: ShardId) -> Option<SeqNo> {
         let entry = saved.marks.entry(shard)?;
         let now = self.state.shard(shard)?.incarnation();
-        (entry.incarnation == now).then_some(entry.mark)
+        (entry.incarnation == now).then_some(entry.mark())
     }
 
     pub(crate) fn set_saving(&self, saving: bool) {

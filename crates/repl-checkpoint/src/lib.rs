@@ -1,9 +1,8 @@
-//! Saves the marks of a [`ReplicationState`] so that a crash at any instant loses nothing: behind
-//! the data that they speak of, checksummed, and by atomic rename.
+//! Crash-safe checkpoints of the marks of a [`ReplicationState`].
 //!
-//! [`recover`] opens a [`CheckpointStore`] and gives the state and its [`Checkpointer`];
-//! [`Checkpointer::checkpoint`] flushes the engine, then saves; [`Floors`] says which segments may
-//! be deleted.
+//! [`recover`] loads the newest checkpoint of a [`CheckpointStore`] and returns the state and its
+//! [`Checkpointer`]. [`Checkpointer::checkpoint`] flushes the engine, then saves the marks.
+//! [`Floors`] says which segments of the log may be deleted.
 //!
 //! ```
 //! use std::convert::Infallible;
@@ -24,7 +23,7 @@
 //!
 //! let store = FileStore::open(dir.path(), StoreId::UNNAMED)?;
 //! let follower = recover(store, JsonCodec, &shards, OnCorrupt::Fail)?;
-//! assert!(matches!(follower.found.origin, Source::Resumed { generation: 1 }));
+//! assert!(matches!(follower.report.source, Source::Resumed { generation: 1 }));
 //! assert_eq!(follower.state.applied_seqno(ShardId(1)), Some(42));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -32,14 +31,16 @@
 //! # Guarantees
 //! For every shard, at every instant: `floor <= checkpointed <= durable <= applied`.
 //!
-//! - **Nothing is lost.** After a crash the recovered checkpoint is at least the newest
-//!   acknowledged one, and at most the newest attempted one.
-//! - **Nothing is taken for what it is not.** Every prefix, bit flip and extension of a checkpoint
-//!   is refused; an empty file is damage, not an empty state.
-//! - **Nothing falls back in silence.** What to do about damage is the caller's choice.
-//! - **Apply must be idempotent**, as what was applied after the last checkpoint is offered again;
-//!   or put the marks into the engine's own transaction ([`CheckpointBytes`], [`seal()`],
-//!   [`open()`]), and then it is exactly once.
+//! - **Nothing is lost.** After a crash, recovery finds the newest acknowledged checkpoint or a
+//!   newer attempted one.
+//! - **Damage is detected.** Every prefix, bit flip and extension of a checkpoint is refused; an
+//!   empty file is damage, not an empty state.
+//! - **Nothing falls back silently.** The caller chooses what to do about damage, and the report
+//!   says what was done.
+//!
+//! Segments applied after the last checkpoint are replayed, so apply must be idempotent. For
+//! exactly once, put the marks into the engine's own transaction: [`CheckpointBytes`], or
+//! [`Checkpoint::seal`] and [`Checkpoint::unseal`].
 //!
 //! # Features
 //! - `json` (default): [`JsonCodec`] and [`CheckpointBytes`].
@@ -50,6 +51,7 @@
 mod background;
 #[cfg(feature = "json")]
 mod bytes;
+mod causes;
 mod checkpoint;
 mod checkpointer;
 mod codec;
@@ -59,6 +61,8 @@ mod disk;
 mod envelope;
 mod file_store;
 mod floors;
+mod ids;
+mod io_error;
 mod recovery;
 mod slot_store;
 mod store;
@@ -66,24 +70,26 @@ mod store;
 pub use background::{BackgroundCheckpointer, CloseError, Schedule, SpawnError};
 #[cfg(feature = "json")]
 pub use bytes::CheckpointBytes;
-pub use checkpoint::{Checkpoint, EpochStart, InvalidCheckpoint, ShardCheckpoint};
+pub use checkpoint::{Checkpoint, EpochStart, InvalidCheckpoint, ShardCheckpoint, Track};
 pub use checkpointer::{CheckpointError, Checkpointer, Saved};
 #[cfg(feature = "bincode")]
 pub use codec::BincodeCodec;
 #[cfg(feature = "json")]
 pub use codec::JsonCodec;
 pub use codec::{Codec, CodecError};
-pub use directory::OpenStoreError;
 pub use disk::{Disk, FileKind, OsDir, OsDisk, OsLock};
-pub use envelope::{Generation, Header, SealError, StoreId, UnsealError, open, seal};
+pub use envelope::{Header, SealError, UnsealError};
 pub use file_store::FileStore;
 pub use floors::{Floors, Health};
+pub use ids::{Generation, StoreId};
 pub use recovery::{
-    CorruptCheckpoint, CorruptReason, OnCorrupt, RecoverError, Recovered, RecoveryReport, Source,
-    recover,
+    CorruptCheckpoint, CorruptReason, OnCorrupt, RecoverError, RecoverErrorKind, Recovered,
+    RecoveryReport, Source, recover,
 };
-pub use slot_store::{SlotFileError, SlotStore};
-pub use store::{Candidate, CheckpointStore, LoadError, Save, SaveError};
+pub use slot_store::SlotStore;
+pub use store::{
+    Candidate, CheckpointStore, LoadError, OpenStoreError, Save, SaveError, SlotFileError,
+};
 
 /// The README's example runs with the examples of this crate.
 #[cfg(doctest)]

@@ -1,177 +1,110 @@
-//! What is found at the start, and what becomes of it.
+//! Recovery: from the newest usable checkpoint to a running state.
 
-use std::collections::BTreeSet;
-use std::io;
-use std::path::PathBuf;
+mod error;
+
 use std::sync::Arc;
 
-use repl_core::{NewShard, ReplicationState, ShardId, SnapshotEntry};
+use repl_core::{ReplicationState, ShardId};
 
-use crate::checkpoint::{Checkpoint, ShardCheckpoint};
+use crate::checkpoint::{Checkpoint, Restored, Track};
 use crate::checkpointer::{Checkpointer, Start};
 use crate::codec::Codec;
-use crate::envelope::{Generation, Header, StoreId, UnsealError, open};
-use crate::store::{Candidate, CheckpointStore, LoadError};
+use crate::envelope::{Header, UnsealError};
+use crate::ids::{Generation, StoreId};
+use crate::store::{Candidate, CheckpointStore};
 
-/// What to do where the newest checkpoint is damaged. Nothing is ever removed or reset for it.
+pub use self::error::{CorruptCheckpoint, CorruptReason, RecoverError, RecoverErrorKind};
+
+/// What recovery does if the newest checkpoint is damaged.
+///
+/// Neither choice removes or resets anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum OnCorrupt {
-    /// Stop with an error that names the file, the reason, and the older checkpoint that could be
-    /// used. What an unfinished save of a [`SlotStore`](crate::SlotStore) leaves stops nobody: it
-    /// is reported as [`Source::FellBack`].
+    /// Fails with an error that names the file, the reason and the newest whole checkpoint.
+    ///
+    /// One torn slot of a [`SlotStore`](crate::SlotStore) is no failure: recovery passes over it
+    /// and reports [`Source::FellBack`].
     #[default]
     Fail,
-    /// Use the newest older checkpoint that is whole, and report it. Its marks are lower, and
-    /// segments above them are offered again. [`Floors::retention_floor`] never passed them where
-    /// one checkpoint is damaged; where two or more are, look whether the log still holds all that
-    /// is offered again.
+    /// Uses the newest whole checkpoint, and reports the damaged ones above it.
+    ///
+    /// Its marks are lower, and the segments above them are replayed. If one checkpoint is damaged,
+    /// [`Floors::retention_floor`] never passed these marks; if more are, check that the log still
+    /// holds every segment above them.
     ///
     /// [`Floors::retention_floor`]: crate::Floors::retention_floor
     FallBack,
 }
 
-/// A follower's marks as they were saved last, and the checkpointer that goes on from there.
+/// A recovered state and its checkpointer.
 #[derive(Debug)]
 pub struct Recovered {
-    /// The shards that the engine named, at their saved marks, with what was completed above them:
-    /// neither is offered again, with an [`ApplyWindow`](repl_core::ApplyWindow) or without.
+    /// The tracked shards at their saved marks, with what was completed above them.
     pub state: Arc<ReplicationState>,
     /// Saves the marks of `state`.
     pub checkpointer: Checkpointer,
-    /// What was found.
-    pub found: RecoveryReport,
+    /// What recovery found and did.
+    pub report: RecoveryReport,
 }
 
-/// What was found at the start.
+/// What recovery found in the store.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct RecoveryReport {
-    /// Which checkpoint the marks come from.
-    pub origin: Source,
-    /// Shards of the checkpoint that the engine did not name, ascending. Every save keeps them
-    /// until [`Checkpointer::drop_orphan`].
-    pub unnamed: Vec<ShardId>,
-    /// Shards that the engine named and the checkpoint lacks, ascending: they begin at 0, with
-    /// unnamed logs (reset a shard to name its log). Beside existing data that means a lost
-    /// checkpoint; the engine must decide.
+    /// The checkpoint that the marks come from.
+    pub source: Source,
+    /// Shards of the checkpoint that the state does not track, ascending.
+    ///
+    /// Every save keeps them until [`Checkpointer::drop_orphan`].
+    pub orphaned: Vec<ShardId>,
+    /// Shards that were given by id and that the checkpoint lacks, ascending.
+    ///
+    /// They begin at mark 0 of an unnamed log, or as [`Track::or_start`] says. If the engine has
+    /// data of such a shard, a checkpoint was lost.
     pub missing: Vec<ShardId>,
 }
 
-/// Where the recovered marks come from.
+/// The checkpoint that the recovered marks come from.
 #[derive(Debug)]
 pub enum Source {
-    /// Nothing was ever saved in this store: every mark is 0.
+    /// None: nothing was ever saved in this store.
     Fresh,
     /// The newest checkpoint.
     Resumed {
         /// Its generation.
         generation: Generation,
     },
-    /// An older checkpoint, as the caller chose [`OnCorrupt::FallBack`], or where a save may not
-    /// have been finished ([`CheckpointStore::max_torn`]).
+    /// An older checkpoint, as newer ones are damaged.
+    ///
+    /// The caller chose [`OnCorrupt::FallBack`], or the damage may be a torn write
+    /// ([`CheckpointStore::max_torn`]).
     FellBack {
         /// Its generation.
         generation: Generation,
-        /// The newer ones that are damaged, the newest first. The files of a `FileStore` stay
-        /// until the second save; the next save of a `SlotStore` overwrites a damaged slot.
+        /// The damaged ones above it, the newest first. The files of a `FileStore` stay until the
+        /// second save; the next save of a `SlotStore` overwrites a damaged slot.
         damaged: Vec<CorruptCheckpoint>,
     },
 }
 
-/// A checkpoint that could not be used.
-#[derive(Debug, thiserror::Error)]
-#[error("{path}: {reason}", path = .path.display())]
-pub struct CorruptCheckpoint {
-    /// Where it is.
-    pub path: PathBuf,
-    /// Why not.
-    pub reason: CorruptReason,
-}
-
-/// Why a checkpoint cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum CorruptReason {
-    /// It could not be read.
-    #[error("it cannot be read: {0}")]
-    Read(#[source] io::Error),
-    /// Its bytes are refused.
-    #[error(transparent)]
-    Open(#[from] UnsealError),
-}
-
-impl CorruptReason {
-    /// Whether it is lost, so that an older one may take its place. What this process may not read,
-    /// or has no memory or descriptor for, is not lost.
-    fn is_damage(&self) -> bool {
-        match self {
-            CorruptReason::Read(err) => err.raw_os_error() == Some(MEDIA_ERROR),
-            CorruptReason::Open(reason) => reason.is_damage(),
-        }
-    }
-}
-
-/// `EIO`.
-#[cfg(unix)]
-const MEDIA_ERROR: i32 = 5;
-/// `ERROR_CRC`.
-#[cfg(not(unix))]
-const MEDIA_ERROR: i32 = 23;
-
-/// Recovery found no marks to go on from. Nothing was changed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RecoverError {
-    /// The store could not say what it keeps.
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    /// The newest checkpoint is damaged, and the caller chose [`OnCorrupt::Fail`], or no older one
-    /// is whole.
-    #[error(
-        "checkpoint {newest}; {advice}", newest = .newest,
-        advice = .older.as_ref().map_or_else(
-            || "no older one is whole: restore a copy, or move it away to apply all from the \
-                beginning".to_owned(),
-            |(generation, path)| format!(
-                "generation {generation} in {} is whole: to go on from it, choose to fall back",
-                path.display()
-            ),
-        )
-    )]
-    Corrupt {
-        /// The newest, and what is wrong with it.
-        #[source]
-        newest: CorruptCheckpoint,
-        /// The newest older one that is whole.
-        older: Option<(Generation, PathBuf)>,
-    },
-    /// A checkpoint is not damaged but cannot be used: it is another codec's, another store's, or
-    /// of a newer version, or this process may not read it. Falling back would hide the mistake, so
-    /// it is never done.
-    #[error("checkpoint {refused}; nothing was read from it{}", also_damaged(.newer))]
-    Refused {
-        /// The checkpoint, and why it cannot be used.
-        #[source]
-        refused: Box<CorruptCheckpoint>,
-        /// Newer ones, which are damaged; the newest first.
-        newer: Vec<CorruptCheckpoint>,
-    },
-}
-
-fn also_damaged(newer: &[CorruptCheckpoint]) -> String {
-    newer.iter().fold(String::new(), |said, damaged| said + &format!("; checkpoint {damaged}"))
-}
-
-/// Opens what `store` keeps, and gives the marks of `shards` and the checkpointer for them.
+/// Loads the newest checkpoint of `store` and returns the state and its checkpointer.
 ///
-/// A shard that is not found begins at 0. The engine may start from the marks at once, but they may
-/// not be on the disk yet (the process that saved them may have died before its sync), so the
-/// [`Floors`](crate::Floors) are unset until this process has saved itself.
+/// `track` says which shards the state tracks: a slice of shard ids for exactly those, or a
+/// [`Track`].
+/// - A tracked shard begins at its saved mark and log.
+/// - A shard given by id that the checkpoint lacks is [missing](RecoveryReport::missing): it begins
+///   at mark 0 of an unnamed log, or as [`Track::or_start`] says.
+/// - A shard of the checkpoint that is not tracked is
+///   [orphaned](Checkpointer::orphaned_shards): every save keeps it as it is until the state tracks
+///   it or [`Checkpointer::drop_orphan`] drops it. [`Track::all`] leaves no orphans.
 ///
-/// An empty or short file is never taken for an empty state, and nothing is reset or removed.
+/// Recovery writes, resets and removes nothing, and an empty or short file is never taken for an
+/// empty state. The engine may start from the marks at once. They are provisional, as the process
+/// that saved them may have died before its sync: so the [`Floors`](crate::Floors) are `None` until
+/// this process has saved.
 ///
 /// # Errors
-/// [`RecoverError`].
+/// [`RecoverError`], which holds the store.
 ///
 /// ```
 /// use repl_checkpoint::{FileStore, JsonCodec, OnCorrupt, StoreId, recover};
@@ -181,27 +114,25 @@ fn also_damaged(newer: &[CorruptCheckpoint]) -> String {
 /// let store = FileStore::open(dir.path(), StoreId::UNNAMED)?;
 /// let recovered = recover(store, JsonCodec, &[ShardId(1)], OnCorrupt::Fail)?;
 /// assert_eq!(recovered.state.applied_seqno(ShardId(1)), Some(0));
-/// assert_eq!(recovered.found.missing, [ShardId(1)]);
+/// assert_eq!(recovered.report.missing, [ShardId(1)]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn recover(
     mut store: impl CheckpointStore + 'static,
     codec: impl Codec + 'static,
-    shards: &[ShardId],
+    track: impl Into<Track>,
     on_corrupt: OnCorrupt,
 ) -> Result<Recovered, RecoverError> {
-    let candidates = store.load()?;
-    let attempted = candidates.iter().filter_map(|c| c.generation).max().unwrap_or(0);
-    let passed_over = match on_corrupt {
-        OnCorrupt::Fail => store.max_torn(),
-        OnCorrupt::FallBack => usize::MAX,
+    let found = match find(&mut store, &codec, on_corrupt) {
+        Ok(found) => found,
+        Err(kind) => return Err(RecoverError::new(kind, Box::new(store))),
     };
-    let (origin, header, checkpoint) = choose(candidates, &codec, store.store_id(), passed_over)?;
-    let restored = Restored::of(&checkpoint, shards);
+    let Found { source, header, checkpoint, attempted } = found;
+    let restored = Restored::of(&checkpoint, &track.into());
     let state = Arc::new(restored.state);
-    let found = RecoveryReport {
-        origin,
-        unnamed: restored.unnamed.iter().map(|s| s.shard).collect(),
+    let report = RecoveryReport {
+        source,
+        orphaned: restored.orphaned.iter().map(|s| s.shard).collect(),
         missing: restored.missing,
     };
     let checkpointer = Checkpointer::new(Start {
@@ -209,28 +140,52 @@ pub fn recover(
         store: Box::new(store),
         codec: Box::new(codec),
         found: checkpoint,
-        unnamed: restored.unnamed,
+        orphaned: restored.orphaned,
         confirmed: header.confirmed,
         attempted: attempted.max(header.generation),
     });
-    Ok(Recovered { state, checkpointer, found })
+    Ok(Recovered { state, checkpointer, report })
 }
 
-/// The newest candidate that is whole, above which at most `passed_over` are damaged.
+/// The checkpoint to go on from.
+struct Found {
+    source: Source,
+    header: Header,
+    checkpoint: Checkpoint,
+    /// The highest generation that the store names, whole or not.
+    attempted: Generation,
+}
+
+fn find(
+    store: &mut impl CheckpointStore,
+    codec: &dyn Codec,
+    on_corrupt: OnCorrupt,
+) -> Result<Found, RecoverErrorKind> {
+    let candidates = store.load().map_err(RecoverErrorKind::Load)?;
+    let attempted = candidates.iter().filter_map(|c| c.generation).max().unwrap_or(0);
+    let passed_over = match on_corrupt {
+        OnCorrupt::Fail => store.max_torn(),
+        OnCorrupt::FallBack => usize::MAX,
+    };
+    let (source, header, checkpoint) = choose(candidates, codec, store.store_id(), passed_over)?;
+    Ok(Found { source, header, checkpoint, attempted })
+}
+
+/// The newest whole candidate, if at most `passed_over` damaged ones are above it.
 fn choose(
     candidates: Vec<Candidate>,
     codec: &dyn Codec,
     store: StoreId,
     passed_over: usize,
-) -> Result<(Source, Header, Checkpoint), RecoverError> {
+) -> Result<(Source, Header, Checkpoint), RecoverErrorKind> {
     let mut damaged = Vec::new();
     for candidate in candidates {
         let path = candidate.path.clone();
         let (header, checkpoint) = match open_candidate(candidate, codec, store) {
             Ok(opened) => opened,
             Err(reason) if !reason.is_damage() => {
-                let refused = Box::new(CorruptCheckpoint { path, reason });
-                return Err(RecoverError::Refused { refused, newer: damaged });
+                let refused = CorruptCheckpoint { path, reason };
+                return Err(RecoverErrorKind::Refused { refused, newer: damaged });
             }
             Err(reason) => {
                 damaged.push(CorruptCheckpoint { path, reason });
@@ -243,12 +198,12 @@ fn choose(
         }
         if damaged.len() > passed_over {
             let newest = damaged.swap_remove(0);
-            return Err(RecoverError::Corrupt { newest, older: Some((generation, path)) });
+            return Err(RecoverErrorKind::Corrupt { newest, older: Some((generation, path)) });
         }
         return Ok((Source::FellBack { generation, damaged }, header, checkpoint));
     }
     match damaged.into_iter().next() {
-        Some(newest) => Err(RecoverError::Corrupt { newest, older: None }),
+        Some(newest) => Err(RecoverErrorKind::Corrupt { newest, older: None }),
         None => Ok((Source::Fresh, Header::default(), Checkpoint::default())),
     }
 }
@@ -259,42 +214,11 @@ fn open_candidate(
     store: StoreId,
 ) -> Result<(Header, Checkpoint), CorruptReason> {
     let bytes = candidate.bytes.map_err(CorruptReason::Read)?;
-    let (header, checkpoint) = open(codec, store, &bytes)?;
+    let (header, checkpoint) = Checkpoint::unseal(codec, store, &bytes)?;
     match candidate.generation.filter(|expected| *expected != header.generation) {
         None => Ok((header, checkpoint)),
         Some(expected) => {
             Err(UnsealError::OtherGeneration { expected, found: header.generation }.into())
         }
-    }
-}
-
-/// A state made of a checkpoint.
-pub(crate) struct Restored {
-    pub(crate) state: ReplicationState,
-    unnamed: Vec<ShardCheckpoint>,
-    missing: Vec<ShardId>,
-}
-
-impl Restored {
-    /// Those of the checkpoint's shards that are named, and the named ones that it lacks at 0.
-    pub(crate) fn of(checkpoint: &Checkpoint, named: &[ShardId]) -> Self {
-        let named: BTreeSet<ShardId> = named.iter().copied().collect();
-        let (known, unnamed): (Vec<_>, Vec<_>) =
-            checkpoint.shards.iter().partition(|s| named.contains(&s.shard));
-        let entries = known.iter().map(|s| SnapshotEntry::from(*s));
-        let state = ReplicationState::restore(entries, checkpoint.next_incarnation);
-        for shard in known.iter().filter(|s| !s.completed.is_empty()) {
-            if let Some(cell) = state.shard(shard.shard) {
-                shard.completed.iter().for_each(|range| cell.complete(*range));
-            }
-        }
-        let missing: Vec<ShardId> =
-            named.into_iter().filter(|s| checkpoint.shard(*s).is_none()).collect();
-        let new: Vec<NewShard> = missing.iter().copied().map(NewShard::new).collect();
-        if !new.is_empty() {
-            // Cannot fail: none of them is in the checkpoint, and a set holds none twice.
-            let _ = state.add_shards(&new);
-        }
-        Restored { state, unnamed: unnamed.into_iter().cloned().collect(), missing }
     }
 }

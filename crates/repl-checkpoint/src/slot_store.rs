@@ -1,76 +1,70 @@
-//! One preallocated file of three slots, written in turn: a save is one write and one data sync.
+//! Three slots in one preallocated file, written in turn: one write and one data sync a save.
 //!
 //! # Opening
-//! 1. to 4. As a [`FileStore`](crate::FileStore); refuse a directory that holds its files.
+//! Steps 1 to 4 of a [`FileStore`](crate::FileStore). A directory that holds its files is refused.
 //!
-//! Opening reads no checkpoint, writes none, and creates no slot file: that comes into being with
-//! the first save, whole. So there is no slot file of which nothing was saved, and slots of zeros
-//! are damage.
+//! Opening reads and writes no checkpoint. It does not create the slot file: the first save does,
+//! and fills every slot. So a slot of zeros is always damage.
 //!
 //! # Saving
 //! In place, from the second save of a process on:
-//! 1. Write the envelope over the slot after the newest one, and zeros over what an older one had
-//!    left beyond it.
+//! 1. Write the envelope over the slot after the newest one, and zeros over the rest of a longer
+//!    older one.
 //! 2. Sync the data of the file.
 //!
-//! From step 1 on a failure is [`SaveError::InDoubt`]: the kernel may have taken all that matters of
-//! a write that failed, and [`SaveError::NotSaved`] promises that no later recovery finds it.
+//! From step 1 on a failure is [`SaveError::InDoubt`]: a failed write may still have reached the
+//! cache whole, and [`SaveError::NotSaved`] promises that no later recovery finds it.
 //!
-//! Into a new file, by steps 1 to 5 of a `FileStore`'s save and with what its failures mean: the
-//! slots of the two newest whole checkpoints and of the new one. That is the first save of every
-//! process, one whose marks have outgrown their slots, and one that finds in the next slot what must
-//! be kept.
+//! Into a new file, by steps 1 to 5 of a `FileStore`'s save and with the same failures: the two
+//! newest whole checkpoints and the new one. A save takes this way if it is the first of its
+//! process, if it does not fit a slot, or if the next slot holds what must be kept.
 //!
-//! What a process finds may be in the cache alone, whatever a sync says now. In place, the newest
-//! checkpoint that it found and the one that it was writing could both be lost in one power cut; in
-//! a new file all that is kept is written and synced again. From then on every slot but the one that
-//! is written holds what this process has synced, so that a crash leaves one damaged slot at most.
+//! What a process finds may be in the cache alone, and no sync proves the opposite. In place, one
+//! power cut could lose both the newest checkpoint that it found and the one that it writes; into a
+//! new file, everything kept is written and synced again. From then on every slot except the one
+//! being written holds what this process has synced, so a crash damages one slot at most.
 
 mod found;
 mod page;
-mod turn;
+mod rotation;
 
-use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::directory::{Directory, OpenStoreError, all_written, named_by_temp, resolved};
+use crate::directory::names::{SLOT_FILE, checkpoint_file_in, is_slot_temp};
+use crate::directory::{Directory, all_written, resolved};
 use crate::disk::{Disk, FileKind, OsDisk};
-use crate::envelope::StoreId;
-use crate::file_store;
-use crate::store::{Candidate, CheckpointStore, LoadError, Save, SaveError};
+use crate::ids::StoreId;
+use crate::store::{Candidate, CheckpointStore, LoadError, OpenStoreError, Save, SaveError};
 
 use self::found::SlotFile;
-pub use self::page::SlotFileError;
 use self::page::{PAGE, first_page};
-use self::turn::{Slot, Slots};
+use self::rotation::{Slot, Slots};
 
-const NAME: &str = "marks.slots";
 const SLOTS: usize = 3;
 
-/// Keeps checkpoints in three slots of one preallocated file, `marks.slots`, in a directory of its
-/// own: one write and one data sync a save.
+/// Keeps checkpoints in three slots of one preallocated file, `marks.slots`.
 ///
-/// Take it for many saves a second: it is several times faster than a
-/// [`FileStore`](crate::FileStore). Take that one for files that people copy, read and archive one by
-/// one, and where a directory may hold more than the newest checkpoints. Both make the same promises;
-/// only one store at a time holds a directory, in this or any other process.
+/// A save is one write and one data sync, several times faster than a save of a
+/// [`FileStore`](crate::FileStore): take this store for many saves a second, and that one for files
+/// that people copy, read and archive. Both make the same promises, and one store at a time holds a
+/// directory, across all processes.
 ///
-/// A save never touches the newest checkpoint nor the confirmed one. What a crash leaves of an
-/// unfinished one is passed over by [`recover`](crate::recover()), even with
-/// [`OnCorrupt::Fail`](crate::OnCorrupt::Fail), and reported as
-/// [`Source::FellBack`](crate::Source::FellBack): it cannot be told from damage to the newest
-/// checkpoint, but no segment was deleted on the word of that one. Damage to more than one is an
-/// error as in a `FileStore`.
+/// The first save of a process costs as much as a save of a `FileStore`: it replaces the file by an
+/// atomic rename. So does a save that no longer fits its slot. The file is about five times as long
+/// as the checkpoint that its slots were laid out for.
 ///
-/// The file stays open from the first save of a process on: one that is removed, or replaced by a copy,
-/// under a running store is not noticed before the marks outgrow their slots. Stop the follower before
-/// you restore one.
+/// A save overwrites neither the newest checkpoint nor the confirmed one. After a crash
+/// [`recover`](crate::recover()) passes over one torn slot, even with
+/// [`OnCorrupt::Fail`](crate::OnCorrupt::Fail), and reports
+/// [`Source::FellBack`](crate::Source::FellBack). A torn slot looks like damage to the newest
+/// checkpoint, but the retention floor never passed the one before it. Damage to more than one slot
+/// is an error, as in a `FileStore`.
 ///
-/// The first save of a process costs as much as one of a `FileStore`: it replaces the file, by atomic
-/// rename, with one that is all its own. So does one that the marks have outgrown the slots with. The
-/// file is about five times as long as what it held when its slots were laid out.
+/// The file stays open from the first save of a process on. If it is removed or replaced under a
+/// running store, the store does not notice until a save no longer fits its slot: stop the follower
+/// before you restore a file.
 ///
 /// ```
 /// use std::convert::Infallible;
@@ -93,49 +87,49 @@ const SLOTS: usize = 3;
 pub struct SlotStore<D: Disk = OsDisk> {
     directory: Directory<D>,
     store_id: StoreId,
-    /// The slot file that this process has made, from its first save on.
+    /// The slot file that this process made in its first save.
     open: Option<Slots<D::File>>,
-    /// The bytes of a save with the zeros behind them.
+    /// The bytes of a save and the zeros after them.
     buffer: Vec<u8>,
     poisoned: bool,
 }
 
 impl SlotStore {
-    /// Opens the directory `dir`, creating it and its parents where they are missing, and locks it.
+    /// Opens and locks the directory `dir`, creating it and its parents if they are missing.
     ///
     /// # Errors
-    /// [`OpenStoreError`]: it is locked by another, is no directory, is a `FileStore`'s, or cannot
-    /// be used.
+    /// [`OpenStoreError`] if another store holds it, it belongs to a `FileStore`, or it is not a
+    /// usable directory.
     pub fn open(dir: impl AsRef<Path>, store_id: StoreId) -> Result<Self, OpenStoreError> {
         Self::open_on(OsDisk, &resolved(dir.as_ref())?, store_id)
     }
 }
 
 impl<D: Disk> SlotStore<D> {
-    /// The same on another disk, for instance a simulated one. `dir` is used as it is.
+    /// Opens a store on another disk, for tests. `dir` is used as given.
     ///
     /// # Errors
     /// As [`SlotStore::open`].
     pub fn open_on(disk: D, dir: &Path, store_id: StoreId) -> Result<Self, OpenStoreError> {
         let (directory, names) = Directory::open(disk, dir)?; // 1 to 3
-        if let Some(file) = file_store::checkpoint_file_in(&names) {
+        if let Some(file) = checkpoint_file_in(&names) {
             let dir = dir.to_owned();
             return Err(OpenStoreError::OtherKind { dir, file, expected: "FileStore" });
         }
-        directory.remove_temps(names.iter().filter(|name| named_by_temp(name) == Some(NAME))); // 4
+        directory.remove_temps(names.iter().filter(|name| is_slot_temp(name))); // 4
         Ok(SlotStore { directory, store_id, open: None, buffer: Vec::new(), poisoned: false })
     }
 
-    /// The directory.
+    /// Returns the directory of the store.
     pub fn dir(&self) -> &Path {
         &self.directory.path
     }
 
     fn path(&self) -> PathBuf {
-        self.directory.path.join(NAME)
+        self.directory.path.join(SLOT_FILE)
     }
 
-    /// Reads the slot file; `None` where there is none.
+    /// Reads the slot file, or returns `None` if there is none.
     fn read(&self) -> Result<Option<SlotFile>, LoadError> {
         let path = self.path();
         let found = match self.directory.disk.kind(&path) {
@@ -154,14 +148,14 @@ impl<D: Disk> SlotStore<D> {
         Err(LoadError::NotAFile { path, found })
     }
 
-    /// In place: save steps 1 and 2.
+    /// Saves in place: save steps 1 and 2.
     fn overwrite(&mut self, save: &Save<'_>, target: usize) -> Result<(), SaveError> {
         let path = self.path();
         let Some(slots) = &mut self.open else {
             return self.move_to_new_file(save);
         };
         let slot = &mut slots.all[target];
-        let length = save.bytes.len().max(slot.reach).next_multiple_of(PAGE);
+        let length = save.bytes.len().max(slot.len).next_multiple_of(PAGE);
         self.buffer.clear();
         self.buffer.extend_from_slice(save.bytes);
         self.buffer.resize(length, 0);
@@ -173,22 +167,23 @@ impl<D: Disk> SlotStore<D> {
             .and_then(|()| disk.sync_data(file).map_err(|err| ("sync", err))) // 2
             .map_err(|(act, source)| SaveError::InDoubt { act, path, source })?;
         self.poisoned = false;
-        *slot = Slot { generation: save.generation, reach: save.bytes.len() };
+        *slot = Slot { generation: save.generation, len: save.bytes.len() };
         slots.newest = target;
         Ok(())
     }
 
-    /// Into a new file, with the two newest whole checkpoints of the one that is there.
+    /// Saves into a new file, with the two newest whole checkpoints of the old one.
     fn move_to_new_file(&mut self, save: &Save<'_>) -> Result<(), SaveError> {
         let path = self.path();
         let old = self.read().map_err(not_saved)?;
         let mut kept = old.as_ref().map(SlotFile::whole).unwrap_or_default();
         if old.is_some() && kept.is_empty() {
-            let source = io::Error::other("none of its slots is whole, and nothing is reset");
+            let source =
+                io::Error::other("none of its slots is whole: restore a copy, or move it away");
             return Err(SaveError::NotSaved { act: "replace", path, source });
         }
-        // Left out of the new file, its damage would never be found, and a floor that rests on it
-        // would be given out.
+        // Without it in the new file its damage would never be found, and a floor could rest on a
+        // checkpoint that is gone.
         let newest = kept.first().map(|(generation, _)| *generation);
         if self.open.as_ref().is_some_and(|slots| newest != Some(slots.newest_generation())) {
             let source = io::Error::other(
@@ -199,7 +194,7 @@ impl<D: Disk> SlotStore<D> {
         kept.truncate(SLOTS - 1);
         kept.reverse();
         kept.push((save.generation, save.bytes));
-        // A slot that nothing is left for repeats another, so that zeros are always damage.
+        // Spare slots repeat another, so that zeros are always damage.
         while kept.len() < SLOTS {
             kept.insert(0, kept[0]);
         }
@@ -208,13 +203,13 @@ impl<D: Disk> SlotStore<D> {
         let size = size.unwrap_or_else(|| (longest + longest / 2).next_multiple_of(PAGE));
         let mut image = first_page(self.store_id, size);
         image.resize(offset(SLOTS, size), 0);
-        let mut all = [Slot { generation: 0, reach: 0 }; SLOTS];
+        let mut all = [Slot { generation: 0, len: 0 }; SLOTS];
         for (i, (generation, bytes)) in kept.into_iter().enumerate() {
             let start = offset(i, size);
             image[start..start + bytes.len()].copy_from_slice(bytes);
-            all[i] = Slot { generation, reach: bytes.len() };
+            all[i] = Slot { generation, len: bytes.len() };
         }
-        let (temp, file) = self.directory.write_temp(NAME, &image)?; // 1 to 3
+        let (temp, file) = self.directory.write_temp(SLOT_FILE, &image)?; // 1 to 3
         self.poisoned = true;
         self.directory.publish(&temp, &path)?; // 4 and 5
         self.poisoned = false;
@@ -258,31 +253,26 @@ impl<D: Disk> fmt::Debug for SlotStore<D> {
     }
 }
 
-/// Where a slot begins.
+/// The offset of a slot.
 fn offset(slot: usize, size: usize) -> usize {
     PAGE + slot * size
-}
-
-/// The slot file's name, if it is among `names`.
-pub(crate) fn slot_file_in(names: &[OsString]) -> Option<String> {
-    names.iter().any(|name| name == NAME).then(|| NAME.to_owned())
 }
 
 fn io_error(act: &'static str, path: &Path, source: io::Error) -> LoadError {
     LoadError::Io { act, path: path.to_owned(), source }
 }
 
-/// A slot file that cannot be read is not replaced.
+/// A slot file that cannot be read is never replaced.
 fn not_saved(error: LoadError) -> SaveError {
     match error {
         LoadError::Io { act, path, source } => SaveError::NotSaved { act, path, source },
         LoadError::NotAFile { ref path, .. } | LoadError::Slots { ref path, .. } => {
             let path = path.clone();
-            SaveError::NotSaved { act: "replace", path, source: io::Error::other(error) }
+            SaveError::NotSaved { act: "replace", path, source: error.into() }
         }
         LoadError::Store(source) => {
             let source = io::Error::other(source);
-            SaveError::NotSaved { act: "read", path: PathBuf::from(NAME), source }
+            SaveError::NotSaved { act: "read", path: PathBuf::from(SLOT_FILE), source }
         }
     }
 }

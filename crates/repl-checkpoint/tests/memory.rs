@@ -1,6 +1,6 @@
-//! What is read never takes memory in proportion to a number that it only claims.
+//! Reading allocates in proportion to the bytes given, never to a length that they claim.
 //!
-//! A binary of its own with one test: its allocator counts for the whole process.
+//! A binary of its own with one test, as its allocator counts for the whole process.
 
 #![cfg(feature = "json")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
@@ -9,22 +9,22 @@ use std::fs;
 
 use repl_checkpoint::{
     Checkpoint, CheckpointStore, Codec, Header, JsonCodec, LoadError, ShardCheckpoint, SlotStore,
-    StoreId, UnsealError, open, seal,
+    StoreId, UnsealError,
 };
 use repl_core::{Incarnation, LogId, SeqRange, ShardId};
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 
-/// From one that memory has room for to one that no address reaches.
+/// Lengths from one that fits in memory to one beyond every address.
 const CLAIMS: [u64; 6] = [1 << 21, 1 << 26, 1 << 32, 1 << 40, 1 << 60, u64::MAX];
 /// For messages, paths and buffers of the operating system.
 const SMALL: usize = 16 << 10;
-/// The most that serde reserves on the word of a length.
+/// The most that serde reserves for a claimed length.
 #[cfg(feature = "bincode")]
 const SERDE: usize = 1 << 20;
 
-/// Checks the most that is allocated at once by what reads `given` bytes.
+/// Checks the largest allocation while `given` bytes are read.
 fn takes_little<T>(what: &str, given: usize, more: usize, read: impl FnOnce() -> T) -> T {
     let profiler = dhat::Profiler::builder().testing().build();
     let result = read();
@@ -63,7 +63,7 @@ fn decodes(codec: &dyn Codec, bytes: &[u8], more: usize) -> Option<Checkpoint> {
     takes_little(codec.name(), bytes.len(), more, || codec.decode(bytes).ok())
 }
 
-/// What is there may take some times its length.
+/// The bytes themselves may take a few times their length.
 fn decodes_many(codec: &dyn Codec) {
     for shards in [0, 1, 100, 10_000] {
         let mut bytes = Vec::new();
@@ -90,7 +90,7 @@ fn bincode() {
     use repl_checkpoint::BincodeCodec;
     decodes_many(&BincodeCodec);
     for claim in CLAIMS {
-        // The numbers of 8 bytes up to the count of shards, of ranges, and of epochs.
+        // The 8-byte numbers up to the counts of shards, of ranges and of epochs.
         for [before, after] in [[1, 0], [1, 40], [7, 0], [7, 6], [8, 0], [8, 6]] {
             let mut bytes = vec![0; 8 * before];
             if before > 1 {
@@ -103,7 +103,7 @@ fn bincode() {
     }
 }
 
-/// `bytes` with a number of 20 digits and the checksum of all before it and of `rest` put in.
+/// Puts a number of 20 digits into `bytes`, and the checksum of all before it and of `rest`.
 fn claiming(bytes: &[u8], number: usize, claim: u64, crc: usize, rest: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     bytes[number..number + 20].copy_from_slice(format!("{claim:020}").as_bytes());
@@ -115,7 +115,7 @@ fn claiming(bytes: &[u8], number: usize, claim: u64, crc: usize, rest: &[u8]) ->
 /// An envelope of one shard whose header claims a length.
 fn envelope(claim: u64) -> Vec<u8> {
     let header = Header { generation: 1, ..Header::default() };
-    let sealed = seal(&JsonCodec, header, &many(1)).unwrap();
+    let sealed = many(1).seal(&JsonCodec, header).unwrap();
     claiming(&sealed, 143, claim, 171, &sealed[180..])
 }
 
@@ -123,7 +123,7 @@ fn envelopes() {
     for claim in CLAIMS {
         let bytes = envelope(claim);
         let opened = takes_little("an envelope", bytes.len(), SMALL, || {
-            open(&JsonCodec, StoreId::UNNAMED, &bytes)
+            Checkpoint::unseal(&JsonCodec, StoreId::UNNAMED, &bytes)
         });
         assert!(matches!(opened, Err(UnsealError::Length { expected, .. }) if expected == claim));
     }
@@ -140,13 +140,13 @@ fn slot_files() {
     };
     assert_eq!(load(WHOLE).unwrap().len(), 3);
     for claim in CLAIMS {
-        // Whole pages, and no multiple of one.
+        // Multiples of a page, and others.
         for claim in [claim & !4095, claim] {
             let page = claiming(&WHOLE[..4096], 69, claim, 97, &[]);
             assert!(matches!(load(&page), Err(LoadError::Slots { .. })), "{claim}");
             let file = [&page[..], &WHOLE[4096..]].concat();
             let is_cut_off = |error| matches!(error, LoadError::Slots { .. });
-            // A page that cannot be is a damaged one, and the length of the file counts.
+            // An impossible page is a damaged one, and then the length of the file counts.
             assert_eq!(load(&file).is_err_and(is_cut_off), claim.is_multiple_of(4096), "{claim}");
         }
         let mut file = WHOLE.to_vec();

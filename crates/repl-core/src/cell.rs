@@ -1,25 +1,17 @@
-//! One life of one shard: its mark, who waits on it, and what does not change while it lives.
+//! One incarnation of one shard: its mark, its waiters, and what never changes.
 
-use std::sync::{Arc, Weak};
+mod prefix;
+
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 
-use crate::completed::AppliedSet;
-use crate::ids::{Incarnation, LogId, SeqNo, ShardId};
+use crate::ids::{Key, SeqNo};
 use crate::mark::Mark;
-use crate::ranges::SeqRange;
-use crate::reached::WaitError;
-use crate::shard::Advance;
-use crate::waiters::Waiters;
+use crate::outcome::{Advance, WaitError};
+use crate::seq_range::SeqRange;
+use crate::waiters::{Seen, Waiters};
 use crate::wakers::Woken;
-use crate::window;
-
-/// Who a cell speaks of. Never changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Key {
-    pub(crate) shard: ShardId,
-    pub(crate) incarnation: Incarnation,
-    pub(crate) log: LogId,
-}
+use crate::window_state::WindowState;
 
 /// A cell has 64 bytes of its own, a cache line of most machines, so that advancing one shard does
 /// not slow its neighbour.
@@ -65,7 +57,7 @@ impl Cell {
         if from >= to {
             return Advance::Stale { at: from };
         }
-        if self.waiters.target().concerns(to) {
+        if self.waiters.target().must_settle(to) {
             return self.settle_from_outside(from);
         }
         Advance::Advanced { from }
@@ -87,11 +79,12 @@ impl Cell {
         if self.is_removed() {
             return Advance::Removed;
         }
-        self.follow(self.waiters.settle(&self.mark));
+        self.advance_over_windows(self.waiters.settle(&self.mark));
         Advance::Advanced { from }
     }
 
-    /// How the wait for `seqno` stands without queueing for it.
+    /// The result of a wait for `seqno`, as far as it is known without queueing for it.
+    #[inline]
     pub(crate) fn outcome(&self, seqno: SeqNo) -> Option<Result<SeqNo, WaitError>> {
         self.waiters.outcome(&self.mark, seqno)
     }
@@ -109,6 +102,23 @@ impl Cell {
         self.waiters.leave(seqno, ticket);
     }
 
+    pub(crate) fn awaited(&self) -> Option<SeqNo> {
+        self.waiters.awaited()
+    }
+
+    pub(crate) fn poll_awaited(
+        &self,
+        seen: Seen,
+        ticket: &mut Option<u64>,
+        waker: &Waker,
+    ) -> Poll<Result<Option<SeqNo>, WaitError>> {
+        self.waiters.poll_awaited(seen, ticket, waker)
+    }
+
+    pub(crate) fn unwatch(&self, ticket: &mut Option<u64>) {
+        self.waiters.unwatch(ticket);
+    }
+
     /// Called when no table holds this cell any more.
     pub(crate) fn retire(&self) -> Woken {
         self.waiters.remove()
@@ -118,22 +128,26 @@ impl Cell {
         self.waiters.close()
     }
 
-    /// Records a range as completed, from outside a window.
+    /// Marks a range as completed, from outside a window.
     pub(crate) fn complete(&self, range: SeqRange) {
-        self.follow(self.complete_in_window(range));
+        self.advance_over_windows(self.complete_range(range));
     }
 
-    /// Lets the window of the shard, where there is one, move the mark over what was completed in
-    /// it; and then the one that has taken its place meanwhile, which may rely on this mark too.
-    fn follow(&self, mut window: Option<Weak<window::Core>>) {
-        while let Some(now) = window.as_ref().and_then(Weak::upgrade) {
-            now.follow();
-            let next = self.waiters.window();
-            if next.as_ref().is_none_or(|next| std::ptr::eq(next.as_ptr(), &raw const *now)) {
-                return;
-            }
-            window = next;
+    /// Marks a range as completed; returns the window to move the mark on in.
+    pub(crate) fn complete_range(&self, range: SeqRange) -> Option<Arc<WindowState>> {
+        let range = SeqRange::new(range.first().max(1), range.last()); // 0 is always applied
+        if range.is_empty() || self.is_removed() {
+            return None;
         }
+        self.waiters.complete(&self.mark, range)
+    }
+
+    pub(crate) fn ranges_cover(&self, range: SeqRange) -> bool {
+        self.waiters.ranges_cover(range)
+    }
+
+    pub(crate) fn highest_in_ranges(&self) -> Option<SeqNo> {
+        self.waiters.highest_in_ranges()
     }
 
     /// Whether there may be ranges completed above the mark.
@@ -142,66 +156,24 @@ impl Cell {
         self.waiters.target().has_above()
     }
 
-    /// The mark, and what is completed above it: nothing that touches the mark, which is moved on
-    /// if some thread that completes has not come to it yet.
-    pub(crate) fn completed(&self) -> AppliedSet {
-        // The flag first: cleared, it says that the mark read after it has passed the ranges.
-        if !self.has_above() {
-            return AppliedSet::in_form(self.applied(), &[]);
+    pub(crate) fn contains(&self, seqno: SeqNo) -> bool {
+        // The flag first: cleared, it means that the mark read after it has passed the ranges.
+        let has_above = self.has_above();
+        let at = self.applied();
+        if seqno <= at || !has_above {
+            return seqno <= at;
         }
-        let (mut above, window) = self.waiters.completed();
-        if let Some(window) = &window {
-            window.add_completed(&mut above);
-        }
-        let mut mark = self.applied();
-        above.forget_up_to(mark);
-        while let Some(next) = above.first().filter(|range| range.first == mark.saturating_add(1)) {
-            self.raise_in_window(next.last);
-            mark = self.applied();
-            above.forget_up_to(mark);
-        }
-        self.follow(window.as_ref().map(Arc::downgrade));
-        AppliedSet::in_form(mark, &above.iter().collect::<Vec<_>>())
-    }
-}
-
-/// What only the window of the shard may do: it follows up itself.
-impl Cell {
-    /// Raises the mark, and returns where it was.
-    #[inline]
-    pub(crate) fn raise_in_window(&self, to: SeqNo) -> SeqNo {
-        let from = self.mark.raise(to);
-        if self.waiters.target().concerns_in_window(to) {
-            self.waiters.settle(&self.mark);
-        }
-        from
+        let (in_range, window) = self.waiters.find(seqno);
+        in_range
+            || window.is_some_and(|window| window.is_completed_above(at, seqno))
+            || seqno <= self.applied() // the mark has passed it meanwhile
     }
 
-    pub(crate) fn complete_in_window(&self, range: SeqRange) -> Option<Weak<window::Core>> {
-        let range = SeqRange::new(range.first.max(1), range.last); // 0 is always applied
-        if range.is_empty() || self.is_removed() {
-            return None;
-        }
-        self.waiters.complete(&self.mark, range)
+    pub(crate) fn attach(&self, window: &Arc<WindowState>) -> bool {
+        self.waiters.attach(window)
     }
 
-    pub(crate) fn meet(&self) -> SeqNo {
-        self.mark.meet()
-    }
-
-    pub(crate) fn ranges_cover(&self, range: SeqRange) -> bool {
-        self.waiters.cover(range)
-    }
-
-    pub(crate) fn highest_in_a_range(&self) -> Option<SeqNo> {
-        self.waiters.highest_completed()
-    }
-
-    pub(crate) fn attach(&self, window: &Arc<window::Core>) -> bool {
-        self.waiters.attach(&Arc::downgrade(window))
-    }
-
-    pub(crate) fn detach(&self, window: *const window::Core) {
-        self.waiters.detach(window);
+    pub(crate) fn detach(&self) {
+        self.waiters.detach();
     }
 }

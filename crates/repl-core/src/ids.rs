@@ -1,4 +1,4 @@
-//! Who is meant: shards, segments, logs.
+//! Identifiers of shards, segments and logs.
 
 use std::fmt;
 
@@ -8,8 +8,8 @@ use std::fmt;
 /// dense: an engine whose numbers are log positions may jump.
 pub type SeqNo = u64;
 
-/// Names one shard: one log, replicated and applied in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// The identifier of one shard: one log, replicated and applied in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 pub struct ShardId(pub u64);
 
@@ -18,16 +18,22 @@ impl ShardId {
     pub const SINGLE: ShardId = ShardId(0);
 }
 
-impl fmt::Display for ShardId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
+impl From<u64> for ShardId {
+    fn from(id: u64) -> Self {
+        ShardId(id)
     }
 }
 
-/// Names the log that a shard follows, so that a mark is never compared with another log's
-/// sequence numbers.
+impl fmt::Display for ShardId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The identifier of the log that a shard follows.
 ///
-/// Engines that give their logs a UUID put it here. [`LogId::UNNAMED`] is a log without a name.
+/// It keeps a mark from being compared with another log's sequence numbers. Engines that give their
+/// logs a UUID use it here. [`LogId::UNNAMED`] is a log without a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 pub struct LogId(pub u128);
@@ -35,6 +41,23 @@ pub struct LogId(pub u128);
 impl LogId {
     /// A log without a name.
     pub const UNNAMED: LogId = LogId(0);
+
+    /// Returns whether the two may be the same log: they are equal, or one is unnamed.
+    pub fn may_be(self, other: LogId) -> bool {
+        self == other || self == LogId::UNNAMED || other == LogId::UNNAMED
+    }
+}
+
+impl From<u64> for LogId {
+    fn from(id: u64) -> Self {
+        LogId(id.into())
+    }
+}
+
+impl From<u128> for LogId {
+    fn from(id: u128) -> Self {
+        LogId(id)
+    }
 }
 
 impl fmt::Display for LogId {
@@ -43,26 +66,40 @@ impl fmt::Display for LogId {
     }
 }
 
-/// One life of a shard inside one [`ReplicationState`](crate::ReplicationState): adding, resetting
-/// and adding again each begin another.
+/// The number of one incarnation of a shard: adding, resetting and adding again each begin another.
 ///
-/// Numbers only rise, and a checkpoint holds the next one, so `(shard, incarnation)` never means
-/// two things in one process, nor in two checkpoints that follow each other. (A life that ended in
-/// a crash before any save held it may give its number to a life after the restart.) Callers find
-/// shards by [`ShardId`] alone; whoever keeps marks beside a state (a checkpointer, a retention
-/// floor) compares incarnations, so that a mark of an earlier life is never taken for one of this
-/// life.
+/// Numbers only rise, and a checkpoint holds the next one. So `(shard, incarnation)` never means
+/// two things in one process, nor in two checkpoints that follow each other. (An incarnation that
+/// ends in a crash before any save holds it may give its number to one after the restart.)
+///
+/// Callers find shards by [`ShardId`] alone. Code that keeps marks beside a state (a checkpointer,
+/// a retention floor) compares incarnations, so that a mark of an earlier one is never taken for
+/// the present one's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 pub struct Incarnation(pub u64);
 
-impl fmt::Display for Incarnation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
+impl Incarnation {
+    /// Returns the number after this one; the last one has none and returns itself.
+    #[must_use]
+    pub fn next(self) -> Incarnation {
+        Incarnation(self.0.saturating_add(1))
     }
 }
 
-/// What a shard begins its life with: see [`ReplicationState::add_shard`].
+impl From<u64> for Incarnation {
+    fn from(number: u64) -> Self {
+        Incarnation(number)
+    }
+}
+
+impl fmt::Display for Incarnation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What a new incarnation of a shard begins with: see [`ReplicationState::add_shard`].
 ///
 /// ```
 /// use repl_core::{LogId, NewShard, ShardId};
@@ -73,6 +110,7 @@ impl fmt::Display for Incarnation {
 ///
 /// [`ReplicationState::add_shard`]: crate::ReplicationState::add_shard
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct NewShard {
     /// The shard.
     pub shard: ShardId,
@@ -84,8 +122,8 @@ pub struct NewShard {
 
 impl NewShard {
     /// A shard of an unnamed log with nothing applied.
-    pub fn new(shard: ShardId) -> Self {
-        NewShard { shard, log: LogId::UNNAMED, mark: 0 }
+    pub fn new(shard: impl Into<ShardId>) -> Self {
+        NewShard { shard: shard.into(), log: LogId::UNNAMED, mark: 0 }
     }
 
     /// Starts at `mark`: every segment up to and including it counts as applied.
@@ -99,4 +137,18 @@ impl NewShard {
     pub fn with_log(self, log: LogId) -> Self {
         NewShard { log, ..self }
     }
+}
+
+impl From<ShardId> for NewShard {
+    fn from(shard: ShardId) -> Self {
+        NewShard::new(shard)
+    }
+}
+
+/// The immutable identity of a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(crate) shard: ShardId,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) log: LogId,
 }

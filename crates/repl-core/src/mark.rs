@@ -7,29 +7,29 @@
 //! **Publication.** [`Mark::raise`] writes with `Release`, [`Mark::get`] reads with `Acquire`. A
 //! reader that gets `n` reads from some write in the modification order. That write, or one before
 //! it, is the raise that first brought the mark to `n`. A `fetch_max` that follows a release write
-//! continues its release sequence, because it is a read-modify-write; so the reader synchronizes
-//! with *every* raise up to the one it reads from, and sees all that their threads wrote before
-//! them. A plain store would end the sequence as well as let the mark fall.
-//! - With a `Relaxed` write or a `Relaxed` read the reader may see the mark and not the data: the
-//!   loom twin `a_relaxed_mark_publishes_nothing` fails on that.
+//! continues its release sequence, because it is a read-modify-write. So the reader synchronizes
+//! with *every* raise up to the one it reads from, and observes everything that their threads wrote
+//! before them. A plain store would end the sequence as well as let the mark fall.
+//! - With a `Relaxed` write or a `Relaxed` read the reader may observe the mark and not the data:
+//!   the loom twin `a_relaxed_mark_publishes_nothing` fails on that.
 //! - With a load, a comparison and a store in place of the `fetch_max` a slower thread overwrites a
 //!   larger mark: the loom twin `a_plain_store_lets_the_mark_fall` fails on that.
 //!
-//! **Why `AcqRel` and not `Release`.** The `Acquire` half orders a thread that raises the mark
-//! from `a` to `b` after the thread that raised it to `a`: who applies a segment on top of another
-//! sees that other one whole, and `Advanced { from }` may be believed like a read of `from`.
+//! **Why `AcqRel` and not `Release`.** The `Acquire` half orders a thread that raises the mark from
+//! `a` to `b` after the thread that raised it to `a`. So an applier that builds on the segment
+//! before observes it whole, and `Advanced { from }` is as good as a read of `from`.
 //!
 //! **A stale raise** writes nothing and so publishes nothing. It is found by one `Acquire` load
-//! before the `fetch_max`: that load keeps the cache line shared, where a `fetch_max` that changes
-//! nothing would still take it exclusively. The load may be old; then the mark has risen since,
-//! and what looked stale is stale all the more.
+//! before the `fetch_max`. The load keeps the cache line shared, where a `fetch_max` that changes
+//! nothing would still take it exclusively. The load may return an old mark; the mark has risen
+//! since, so the raise is stale all the more.
 //!
-//! **Meeting.** [`Mark::meet`] is a `fetch_max` of 0: it changes nothing and still takes a place in
-//! the modification order. Who first stores something elsewhere and then meets the mark is seen by
-//! every later raise, and sees every earlier one: `waiters.rs` and `window.rs` rest on it.
+//! **Synchronized load.** [`Mark::sync_load`] is a `fetch_max` of 0. It changes nothing, returns the
+//! newest mark, and takes a place in the modification order. A thread that first stores something
+//! elsewhere and then makes a synchronized load is observed by every later raise, and observes
+//! every earlier one: `waiters.rs` and `cell/prefix.rs` rest on it.
 //!
-//! Nothing here needs `SeqCst`: one atomic alone has one modification order that all threads agree
-//! on.
+//! Nothing here needs `SeqCst`: all threads agree on the modification order of one atomic.
 
 use crate::ids::SeqNo;
 use crate::sync::{AtomicU64, Ordering};
@@ -55,9 +55,9 @@ impl Mark {
         self.seqno.fetch_max(to, Ordering::AcqRel)
     }
 
-    /// The newest mark: not an old one that a load might still return.
+    /// Returns the newest mark, never an older one that a plain load might still return.
     #[inline]
-    pub(crate) fn meet(&self) -> SeqNo {
+    pub(crate) fn sync_load(&self) -> SeqNo {
         self.seqno.fetch_max(0, Ordering::AcqRel)
     }
 }

@@ -1,19 +1,19 @@
-//! How readers come by the current table without locks: each thread keeps the table that it used
-//! last, and one load tells it whether that is still the current one.
+//! How readers find the current table without locks: each thread keeps the table that it used last,
+//! and one load tells it whether that is still the current one.
 //!
 //! # Orderings
-//! [`Published::replace`] stores the new version *first* and the table second. So whoever has seen
-//! the new table, and all whom they tell, see the new version, and cannot go on with the old table
-//! in their cache: look-ups never go back in time from one thread to the next. Stored second, the
-//! version lags behind a table that some already use: the loom model
-//! `whom_a_reader_of_the_new_table_tells_finds_it_too` fails on that.
+//! [`Published::replace`] stores the new version *first* and the table second. So a thread that has
+//! seen the new table, and every thread that it informs, sees the new version, and cannot go on with
+//! the old table in its cache: look-ups never go back in time from one thread to the next. Stored
+//! second, the version lags behind a table that some threads already use: the loom model
+//! `a_thread_informed_by_a_reader_of_the_new_table_finds_it_too` fails on that.
 //!
-//! The version itself is `Relaxed`. It is never used to reach a table, only to doubt the one at
-//! hand: the table comes with its own synchronization, from `arc_swap`. Whoever is told of a
-//! replacement (by its return, a channel, an answer of
-//! [`Advance::Removed`](crate::Advance::Removed)) is told by something that orders the two, and
-//! then the load cannot return an older version. A thread that sees the version and not yet the
-//! table takes the old one from `arc_swap` once more: the replacement has not returned yet.
+//! The version itself is `Relaxed`. It is never used to reach a table, only to doubt the cached one:
+//! the table comes with its own synchronization, from `arc_swap`. A thread that is informed of a
+//! replacement (by its return, a channel, an [`Advance::Removed`](crate::Advance::Removed)) is
+//! informed by something that orders the two, and then the load cannot return an older version. A
+//! thread that sees the version and not yet the table takes the old one from `arc_swap` once more:
+//! the replacement has not returned yet.
 //!
 //! Versions are drawn from one counter of the process, so a version names one table of one state.
 //!
@@ -30,7 +30,7 @@ use std::sync::atomic::AtomicU64 as Counter;
 use crate::sync::{AtomicU64, Ordering, Swap};
 use crate::table::Table;
 
-/// So many states can be looked up in in turn without one pushing the other out.
+/// The number of states that a thread can look up in without one evicting another.
 const SLOTS: usize = 4;
 
 struct Versioned {

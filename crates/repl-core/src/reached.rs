@@ -1,85 +1,142 @@
-//! Waiting for one seqno: as a future that needs no runtime, and blocking.
+//! Waiting for a mark to reach a seqno.
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use crate::ids::SeqNo;
+use crate::outcome::WaitError;
+use crate::park;
 use crate::shard::Shard;
-use crate::sync::{Condvar, Mutex, locked};
 
-/// Why a wait ended without its seqno being reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum WaitError {
-    /// The time was up. The shard may reach the seqno later.
-    Timeout,
-    /// The state was [closed](crate::ReplicationState::close).
-    Closed,
-    /// The shard was removed or reset: this life of it reaches nothing any more. Look it up again.
-    Removed,
-    /// Only from calls by id: the state does not track this shard.
-    UnknownShard,
-}
-
-impl fmt::Display for WaitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            WaitError::Timeout => "timed out before the seqno was reached",
-            WaitError::Closed => "the replication state was closed before the seqno was reached",
-            WaitError::Removed => "the shard was removed or reset: look it up again",
-            WaitError::UnknownShard => "the state does not track this shard",
-        })
-    }
-}
-
-impl std::error::Error for WaitError {}
-
-/// A future of a mark reaching a seqno: see [`Shard::reached`].
+/// The future of a mark reaching a seqno: see [`Shard::reached`].
 ///
-/// It runs under any executor. It does nothing until it is polled first; dropped, it leaves nothing
-/// behind. Polled after it was ready it tells how the shard stands then.
-#[must_use = "a future waits only while it is polled"]
-pub struct Reached {
-    /// `None` for a shard that is not tracked.
-    shard: Option<Shard>,
+/// Await it under any executor, or block the thread with [`wait`](Self::wait),
+/// [`wait_timeout`](Self::wait_timeout) or [`wait_deadline`](Self::wait_deadline). It is in no queue
+/// until it is polled first; dropped, it leaves nothing behind. Once it is ready it keeps its
+/// result.
+#[must_use = "a future does nothing until it is polled or waited on"]
+pub struct Reached(Stage);
+
+// The result is kept in parts: as a `Result` it would be copied through memory.
+enum Stage {
+    Reached(SeqNo),
+    Failed(WaitError),
+    Waiting(Waiting),
+}
+
+/// A wait that is not over, and its place in the queue.
+struct Waiting {
+    shard: Shard,
     seqno: SeqNo,
     ticket: Option<u64>,
 }
 
+impl Shard {
+    /// Waits until the mark is at `seqno` or above; the result is the mark.
+    ///
+    /// A seqno that is reached already is answered by this very call, for two loads. An advance
+    /// wakes only the waiters whose seqno it reaches, and costs no more for those whose seqno lies
+    /// above.
+    ///
+    /// ```
+    /// use repl_core::{ReplicationState, ShardId, WaitError};
+    /// use std::time::Duration;
+    ///
+    /// let state = ReplicationState::single();
+    /// let shard = state.shard(ShardId::SINGLE).ok_or("not tracked")?;
+    /// std::thread::scope(|s| {
+    ///     s.spawn(|| shard.advance(5));
+    ///     shard.reached(2).wait() // blocks the thread
+    /// })?;
+    /// let timeout = Duration::from_millis(1);
+    /// assert_eq!(shard.reached(6).wait_timeout(timeout), Err(WaitError::Timeout));
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    /// # runtime.block_on(async {
+    /// // Under tokio: a wait that times out, like every dropped wait, leaves nothing behind.
+    /// assert_eq!(shard.reached(5).await, Ok(5));
+    /// assert!(tokio::time::timeout(timeout, shard.reached(6)).await.is_err());
+    /// # });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The future fails with [`WaitError::Removed`] if the shard is removed or reset, whatever its
+    /// last mark was, and with [`WaitError::Closed`] if the [state](crate::ReplicationState::close)
+    /// or the [shard](Shard::close) is closed and the seqno not reached.
+    #[inline]
+    pub fn reached(&self, seqno: SeqNo) -> Reached {
+        match self.cell().outcome(seqno) {
+            Some(result) => Reached::ready(result),
+            None => Reached(Stage::Waiting(self.waiting(seqno))),
+        }
+    }
+}
+
+impl Shard {
+    #[cold]
+    fn waiting(&self, seqno: SeqNo) -> Waiting {
+        Waiting { shard: self.clone(), seqno, ticket: None }
+    }
+}
+
 impl Reached {
-    pub(crate) fn new(shard: Option<Shard>, seqno: SeqNo) -> Self {
-        Reached { shard, seqno, ticket: None }
+    #[inline]
+    pub(crate) fn ready(result: Result<SeqNo, WaitError>) -> Self {
+        Reached(match result {
+            Ok(mark) => Stage::Reached(mark),
+            Err(reason) => Stage::Failed(reason),
+        })
     }
 
-    /// The seqno that is awaited.
-    pub fn seqno(&self) -> SeqNo {
-        self.seqno
+    pub(crate) fn waiting(shard: Shard, seqno: SeqNo) -> Self {
+        Reached(Stage::Waiting(Waiting { shard, seqno, ticket: None }))
     }
 
-    fn poll_with(&mut self, waker: &Waker) -> Poll<Result<SeqNo, WaitError>> {
-        match &self.shard {
-            Some(shard) => shard.cell().poll_reached(self.seqno, &mut self.ticket, waker),
-            None => Poll::Ready(Err(WaitError::UnknownShard)),
+    /// Whether the seqno was reached when the wait began, or at the last poll.
+    pub(crate) fn is_ok(&self) -> bool {
+        matches!(self.0, Stage::Reached(_))
+    }
+
+    /// Blocks the thread until the seqno is reached; returns the mark.
+    ///
+    /// # Errors
+    /// [`WaitError`], but not [`WaitError::Timeout`].
+    #[inline]
+    pub fn wait(self) -> Result<SeqNo, WaitError> {
+        match self.0 {
+            Stage::Reached(mark) => Ok(mark),
+            Stage::Failed(reason) => Err(reason),
+            Stage::Waiting(waiting) => waiting.block(),
         }
     }
 
-    /// Blocks the thread. A wake-up that comes as the time runs out counts.
-    pub(crate) fn block(mut self, deadline: Option<Instant>) -> Result<SeqNo, WaitError> {
-        let parker = Arc::new(Parker::default());
-        let waker = Waker::from(Arc::clone(&parker));
-        loop {
-            if let Poll::Ready(result) = self.poll_with(&waker) {
-                return result;
-            }
-            if !parker.park(deadline) {
-                return match self.poll_with(&waker) {
-                    Poll::Ready(result) => result,
-                    Poll::Pending => Err(WaitError::Timeout),
-                };
-            }
+    /// Blocks the thread for at most `timeout`; returns the mark.
+    ///
+    /// # Errors
+    /// [`WaitError`].
+    #[inline]
+    pub fn wait_timeout(self, timeout: Duration) -> Result<SeqNo, WaitError> {
+        match self.0 {
+            Stage::Reached(mark) => Ok(mark),
+            Stage::Failed(reason) => Err(reason),
+            Stage::Waiting(waiting) => waiting.block_for(timeout),
+        }
+    }
+
+    /// Blocks the thread until `deadline` at the latest; returns the mark.
+    ///
+    /// # Errors
+    /// [`WaitError`].
+    #[inline]
+    pub fn wait_deadline(self, deadline: Instant) -> Result<SeqNo, WaitError> {
+        match self.0 {
+            Stage::Reached(mark) => Ok(mark),
+            Stage::Failed(reason) => Err(reason),
+            Stage::Waiting(waiting) => waiting.block_until(deadline),
         }
     }
 }
@@ -88,69 +145,56 @@ impl Future for Reached {
     type Output = Result<SeqNo, WaitError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.get_mut().poll_with(context.waker())
+        let this = self.get_mut();
+        let result = match &mut this.0 {
+            Stage::Reached(mark) => Ok(*mark),
+            Stage::Failed(reason) => Err(*reason),
+            Stage::Waiting(Waiting { shard, seqno, ticket }) => {
+                ready!(shard.cell().poll_reached(*seqno, ticket, context.waker()))
+            }
+        };
+        *this = Reached::ready(result);
+        Poll::Ready(result)
     }
 }
 
-impl Drop for Reached {
+/// Out of line, so that a wait that is over already stays two loads and a comparison.
+impl Waiting {
+    #[cold]
+    fn block(self) -> Result<SeqNo, WaitError> {
+        park::block_on(Reached(Stage::Waiting(self)))
+    }
+
+    #[cold]
+    fn block_for(self, timeout: Duration) -> Result<SeqNo, WaitError> {
+        let waiting = Reached(Stage::Waiting(self));
+        park::block_for(waiting, timeout).unwrap_or(Err(WaitError::Timeout))
+    }
+
+    #[cold]
+    fn block_until(self, deadline: Instant) -> Result<SeqNo, WaitError> {
+        let waiting = Reached(Stage::Waiting(self));
+        park::block_until(waiting, deadline).unwrap_or(Err(WaitError::Timeout))
+    }
+}
+
+impl Drop for Waiting {
     fn drop(&mut self) {
-        if let Some(shard) = &self.shard {
-            shard.cell().leave(self.seqno, &mut self.ticket);
-        }
+        self.shard.cell().leave(self.seqno, &mut self.ticket);
     }
 }
 
 impl fmt::Debug for Reached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Reached { shard, seqno, ticket } = self;
-        f.debug_struct("Reached")
-            .field("shard", shard)
-            .field("seqno", seqno)
-            .field("waiting", &ticket.is_some())
-            .finish()
-    }
-}
-
-/// When a wait that begins now and may take `timeout` ends; `None` for a time too far to name.
-pub(crate) fn deadline(timeout: Duration) -> Option<Instant> {
-    Instant::now().checked_add(timeout)
-}
-
-/// Puts one thread to sleep. Not `std::thread::park`: its token belongs to the caller's code.
-#[derive(Default)]
-struct Parker {
-    woken: Mutex<bool>,
-    condvar: Condvar,
-}
-
-impl Parker {
-    /// Sleeps until woken; false where the deadline came first.
-    fn park(&self, deadline: Option<Instant>) -> bool {
-        let mut woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner);
-        while !*woken {
-            let Some(deadline) = deadline else {
-                woken = self.condvar.wait(woken).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            let waited = self.condvar.wait_timeout(woken, left);
-            woken = waited.unwrap_or_else(PoisonError::into_inner).0;
+        match &self.0 {
+            Stage::Reached(mark) => f.debug_tuple("Reached").field(mark).finish(),
+            Stage::Failed(reason) => f.debug_tuple("Failed").field(reason).finish(),
+            Stage::Waiting(Waiting { shard, seqno, ticket }) => f
+                .debug_struct("Reached")
+                .field("shard", shard)
+                .field("seqno", seqno)
+                .field("queued", &ticket.is_some())
+                .finish(),
         }
-        *woken = false;
-        true
-    }
-}
-
-impl Wake for Parker {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        locked(&self.woken, |woken| *woken = true);
-        self.condvar.notify_one();
     }
 }

@@ -2,27 +2,30 @@
 
 mod compare;
 mod convert;
+#[cfg(feature = "serde")]
+mod serde;
 
 use std::fmt;
 use std::sync::Arc;
 
-use crate::cell::Key;
-use crate::completed::Above;
-use crate::ids::{Incarnation, LogId, SeqNo, ShardId};
-use crate::ranges::SeqRange;
+use crate::applied_set::AppliedSet;
+use crate::ids::{Incarnation, Key, LogId, SeqNo, ShardId};
+use crate::range_set::RangeSet;
+use crate::table::Above;
 
 /// The marks of a set of shards, in ascending order of their ids.
 ///
 /// A snapshot of a running [`ReplicationState`](crate::ReplicationState) is no single instant
 /// across shards: each mark in it is a valid lower bound of its shard's.
 ///
-/// Beside its mark a shard may have [completed](Snapshot::completed) ranges above it, where
-/// segments are applied out of order: together they are the set of what is applied.
+/// Where segments are applied out of order, a shard has ranges that are completed above its mark.
+/// Mark and ranges together are its [set of applied seqnos](Snapshot::applied_set).
 ///
-/// Two snapshots are equal where they hold the same shards with the same sets. A shard that a
-/// snapshot does not hold is unknown to it, which is not the same as a mark of 0. Taking the union
-/// of each set ([`max`](Snapshot::max)) is commutative, associative and idempotent, and
-/// [`dominates`](Snapshot::dominates) is a partial order.
+/// Two snapshots are equal if everything in them is equal: shards, logs, incarnations, marks and
+/// ranges; [`same_marks`](Snapshot::same_marks) compares shards and marks alone. A shard that a
+/// snapshot does not hold is unknown to it, which is not the same as a mark of 0. [`max`] is
+/// commutative, associative and idempotent in marks and ranges, and [`dominates`] is a partial
+/// order of them.
 ///
 /// ```
 /// use repl_core::{ShardId, Snapshot};
@@ -33,32 +36,56 @@ use crate::ranges::SeqRange;
 /// assert_eq!(follower.lag(&leader).collect::<Vec<_>>(), [(ShardId(1), 2), (ShardId(2), 0)]);
 /// assert_eq!(leader.min(&follower), follower);
 /// ```
+///
+/// [`max`]: Snapshot::max
+/// [`dominates`]: Snapshot::dominates
 #[derive(Clone)]
 pub struct Snapshot {
     keys: Arc<[Key]>,
     /// Parallel to `keys`.
     marks: Vec<SeqNo>,
-    completed: Above,
+    above: Above,
     next_incarnation: Incarnation,
 }
 
 /// One shard of a [`Snapshot`], whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[non_exhaustive]
 pub struct SnapshotEntry {
     /// The shard.
     pub shard: ShardId,
     /// The log that it follows.
     pub log: LogId,
-    /// Which life of the shard the mark speaks of.
+    /// The incarnation of the shard.
     pub incarnation: Incarnation,
-    /// The last segment fully applied; 0 for none.
-    pub mark: SeqNo,
+    /// The seqnos that are fully applied.
+    pub applied: AppliedSet,
 }
 
 impl SnapshotEntry {
-    pub(crate) fn split(self) -> (Key, SeqNo) {
-        let SnapshotEntry { shard, log, incarnation, mark } = self;
-        (Key { shard, incarnation, log }, mark)
+    /// A shard of an unnamed log, of the first incarnation.
+    pub fn new(shard: impl Into<ShardId>, applied: AppliedSet) -> Self {
+        let (shard, log, incarnation) = (shard.into(), LogId::UNNAMED, Incarnation(0));
+        SnapshotEntry { shard, log, incarnation, applied }
+    }
+
+    /// The same of the log `log`.
+    #[must_use]
+    pub fn with_log(self, log: LogId) -> Self {
+        SnapshotEntry { log, ..self }
+    }
+
+    /// The same of the given incarnation.
+    #[must_use]
+    pub fn with_incarnation(self, incarnation: Incarnation) -> Self {
+        SnapshotEntry { incarnation, ..self }
+    }
+
+    /// Returns the mark: the last segment fully applied; 0 for none.
+    pub fn mark(&self) -> SeqNo {
+        self.applied.mark()
     }
 }
 
@@ -66,101 +93,178 @@ impl Snapshot {
     pub(crate) fn of(
         keys: Arc<[Key]>,
         marks: Vec<SeqNo>,
-        completed: Above,
+        above: Above,
         next_incarnation: Incarnation,
     ) -> Self {
         debug_assert_eq!(keys.len(), marks.len());
-        Snapshot { keys, marks, completed, next_incarnation }
+        Snapshot { keys, marks, above, next_incarnation }
     }
 
     fn index(&self, shard: ShardId) -> Option<usize> {
         self.keys.binary_search_by_key(&shard, |key| key.shard).ok()
     }
 
-    /// The mark of one shard; `None` for a shard that the snapshot does not hold. O(log shards).
-    pub fn get(&self, shard: ShardId) -> Option<SeqNo> {
+    /// Returns the mark of one shard; `None` for a shard that the snapshot does not hold.
+    ///
+    /// O(log shards).
+    pub fn mark(&self, shard: ShardId) -> Option<SeqNo> {
         self.index(shard).map(|i| self.marks[i])
     }
 
-    /// One shard, whole; `None` for a shard that the snapshot does not hold. O(log shards).
-    pub fn entry(&self, shard: ShardId) -> Option<SnapshotEntry> {
-        self.index(shard).map(|i| entry(&self.keys[i], self.marks[i]))
+    /// Returns the applied seqnos of one shard; `None` for a shard that the snapshot does not hold.
+    ///
+    /// O(log shards), and copies the ranges above the mark.
+    pub fn applied_set(&self, shard: ShardId) -> Option<AppliedSet> {
+        self.index(shard).map(|i| self.set_at(i))
     }
 
-    /// How many shards it holds.
+    /// Returns one shard, whole; `None` for a shard that the snapshot does not hold.
+    ///
+    /// O(log shards), and copies the ranges above the mark.
+    pub fn entry(&self, shard: ShardId) -> Option<SnapshotEntry> {
+        self.index(shard).map(|i| self.entry_at(i))
+    }
+
+    /// Returns the number of shards.
     pub fn len(&self) -> usize {
         self.marks.len()
     }
 
-    /// Whether it holds no shard.
+    /// Returns whether the snapshot holds no shard.
     pub fn is_empty(&self) -> bool {
         self.marks.is_empty()
     }
 
-    /// Every shard with its mark, ascending by shard.
+    /// Returns every shard, ascending.
+    pub fn shards(&self) -> impl ExactSizeIterator<Item = ShardId> + '_ {
+        self.keys.iter().map(|key| key.shard)
+    }
+
+    /// Returns every shard with its mark, ascending by shard.
     pub fn iter(&self) -> SnapshotIter<'_> {
         SnapshotIter { keys: self.keys.iter(), marks: self.marks.iter() }
     }
 
-    /// Every mark, ascending by shard: the quickest way to sum or compare them.
+    /// Returns every mark, ascending by shard: the quickest way to sum or compare them.
     pub fn marks(&self) -> &[SeqNo] {
         &self.marks
     }
 
-    /// Every shard, whole, ascending.
-    pub fn entries(&self) -> impl ExactSizeIterator<Item = SnapshotEntry> + '_ {
-        self.keys.iter().zip(&self.marks).map(|(key, mark)| entry(key, *mark))
+    /// Returns every shard, whole, ascending.
+    pub fn entries(&self) -> impl Iterator<Item = SnapshotEntry> + '_ {
+        let mut above = self.above.iter().peekable();
+        self.keys.iter().zip(&self.marks).map(move |(key, mark)| {
+            let ranges = above.next_if(|(shard, _)| *shard == key.shard);
+            let ranges = ranges.map(|(_, ranges)| ranges.clone()).unwrap_or_default();
+            entry(key, *mark, ranges)
+        })
     }
 
-    /// The incarnation that the state would have given next; 0 for a snapshot made by hand.
+    /// Returns the incarnation that the next shard added to the state gets.
+    ///
+    /// For a snapshot that was made by hand it is the one after the highest in it, unless
+    /// [set](Snapshot::with_next_incarnation).
     pub fn next_incarnation(&self) -> Incarnation {
         self.next_incarnation
     }
 
-    /// What is completed above the mark of one shard: ascending ranges that do not touch. Empty
-    /// where segments are applied in order.
-    pub fn completed(&self, shard: ShardId) -> &[SeqRange] {
-        let at = self.completed.binary_search_by_key(&shard, |(shard, _)| *shard);
-        at.map_or(&[], |i| &self.completed[i].1)
+    /// Sets the next incarnation; one that is not above every incarnation in the snapshot is raised
+    /// to be.
+    #[must_use]
+    pub fn with_next_incarnation(self, next: Incarnation) -> Self {
+        let next_incarnation = next.max(after_all(&self.keys));
+        Snapshot { next_incarnation, ..self }
     }
 
-    /// Every shard with something completed above its mark, ascending by shard.
-    pub fn all_completed(&self) -> impl Iterator<Item = (ShardId, &[SeqRange])> {
-        let all = self.completed.iter().map(|(shard, ranges)| (*shard, &**ranges));
-        all.filter(|(_, ranges)| !ranges.is_empty())
+    /// Returns whether both hold the same shards at the same marks; compares nothing else.
+    pub fn same_marks(&self, other: &Snapshot) -> bool {
+        self.marks == other.marks
+            && (Arc::ptr_eq(&self.keys, &other.keys) || self.shards().eq(other.shards()))
     }
 
-    /// Lowers the mark of one shard to `to`, and forgets what is completed above it; a mark at or
-    /// below `to`, or a shard that the snapshot does not hold, is left as it is. Returns whether it
-    /// was lowered.
+    /// Keeps only the shards for which `keep` returns true.
+    pub fn retain(&mut self, mut keep: impl FnMut(ShardId) -> bool) {
+        let kept: Vec<bool> = self.shards().map(&mut keep).collect();
+        if !kept.contains(&false) {
+            return;
+        }
+        let mut flags = kept.iter();
+        self.marks.retain(|_| flags.next() == Some(&true));
+        let mut keys = Vec::with_capacity(self.marks.len());
+        keys.extend(self.keys.iter().zip(&kept).filter(|(_, kept)| **kept).map(|(key, _)| *key));
+        self.keys = keys.into();
+        let keys = &self.keys;
+        let is_kept = |shard| keys.binary_search_by_key(&shard, |key| key.shard).is_ok();
+        self.above.retain(|(shard, _)| is_kept(*shard));
+    }
+
+    /// Lowers the mark of one shard to `to`, and drops what is completed above it. Returns whether
+    /// it was lowered.
+    ///
+    /// A mark at or below `to`, or a shard that the snapshot does not hold, is left as it is.
+    /// Ranges dropped this way are replayed after a crash even if an earlier checkpoint held them.
     pub fn lower(&mut self, shard: ShardId, to: SeqNo) -> bool {
         match self.index(shard) {
             Some(i) if self.marks[i] > to => {
                 self.marks[i] = to;
-                self.forget_completed(shard);
+                self.drop_above(shard);
                 true
             }
             _ => false,
         }
     }
 
-    /// Forgets what is completed above the mark of one shard.
-    pub fn forget_completed(&mut self, shard: ShardId) {
-        if let Ok(i) = self.completed.binary_search_by_key(&shard, |(shard, _)| *shard) {
-            self.completed[i].1 = Box::default();
+    /// Drops what is completed above the mark of one shard.
+    ///
+    /// Ranges dropped this way are replayed after a crash even if an earlier checkpoint held them.
+    pub fn drop_above(&mut self, shard: ShardId) {
+        if let Ok(i) = self.above.binary_search_by_key(&shard, |(shard, _)| *shard) {
+            self.above.remove(i);
         }
+    }
+
+    fn ranges_above(&self, shard: ShardId) -> Option<&RangeSet> {
+        let i = self.above.binary_search_by_key(&shard, |(shard, _)| *shard).ok()?;
+        Some(&self.above[i].1)
+    }
+
+    fn set_at(&self, i: usize) -> AppliedSet {
+        let ranges = self.ranges_above(self.keys[i].shard).cloned().unwrap_or_default();
+        AppliedSet::from_parts(self.marks[i], ranges)
+    }
+
+    fn entry_at(&self, i: usize) -> SnapshotEntry {
+        let ranges = self.ranges_above(self.keys[i].shard).cloned().unwrap_or_default();
+        entry(&self.keys[i], self.marks[i], ranges)
+    }
+
+    /// Every shard with ranges above its mark, ascending.
+    pub(crate) fn all_above(&self) -> &Above {
+        &self.above
+    }
+
+    /// Every shard with its log and mark, ascending.
+    pub(crate) fn keys_and_marks(&self) -> impl Iterator<Item = (Key, SeqNo)> + '_ {
+        self.keys.iter().copied().zip(self.marks.iter().copied())
     }
 }
 
-fn entry(key: &Key, mark: SeqNo) -> SnapshotEntry {
-    SnapshotEntry { shard: key.shard, log: key.log, incarnation: key.incarnation, mark }
+fn entry(key: &Key, mark: SeqNo, above: RangeSet) -> SnapshotEntry {
+    let Key { shard, log, incarnation } = *key;
+    SnapshotEntry { shard, log, incarnation, applied: AppliedSet::from_parts(mark, above) }
+}
+
+/// The incarnation after the highest one; the first one where there is none.
+fn after_all(keys: &[Key]) -> Incarnation {
+    keys.iter().map(|key| key.incarnation.next()).max().unwrap_or_default()
 }
 
 impl PartialEq for Snapshot {
     fn eq(&self, other: &Self) -> bool {
-        self.marks == other.marks
-            && self.all_completed().eq(other.all_completed())
-            && (Arc::ptr_eq(&self.keys, &other.keys) || self.iter().eq(other.iter()))
+        self.next_incarnation == other.next_incarnation
+            && self.marks == other.marks
+            && self.above == other.above
+            && (Arc::ptr_eq(&self.keys, &other.keys) || self.keys == other.keys)
     }
 }
 
@@ -168,22 +272,12 @@ impl Eq for Snapshot {}
 
 impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let entry = |(shard, mark): (ShardId, _)| (shard.0, Entry(mark, self.completed(shard)));
-        f.debug_map().entries(self.iter().map(entry)).finish()
+        let entries = self.entries().map(|entry| (entry.shard.0, entry.applied));
+        f.debug_map().entries(entries).finish()
     }
 }
 
-/// A mark, and after a plus what is completed above it.
-struct Entry<'a>(SeqNo, &'a [SeqRange]);
-
-impl fmt::Debug for Entry<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        self.1.iter().try_for_each(|range| write!(f, "+{range}"))
-    }
-}
-
-/// Iterates over the shards of a [`Snapshot`] with their marks, ascending by shard.
+/// An iterator over the shards of a [`Snapshot`] with their marks, ascending by shard.
 #[derive(Debug, Clone)]
 pub struct SnapshotIter<'a> {
     keys: std::slice::Iter<'a, Key>,

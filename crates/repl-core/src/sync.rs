@@ -1,5 +1,5 @@
-//! The one door through which atomics, locks and shared pointers come: std and `arc_swap`, or loom
-//! under `--cfg loom`.
+//! Atomics, locks and shared pointers: those of std and `arc_swap`, or loom's under `--cfg loom`.
+//! The other modules take them from here alone.
 
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
@@ -12,14 +12,48 @@ pub(crate) use std::sync::{Condvar, Mutex};
 
 use std::sync::{Arc, PoisonError};
 
-/// Runs `f` under the lock. A panic of an earlier holder is ignored: no code of a caller runs under
-/// the locks of this crate, so what they guard is never found half changed.
+/// Runs `f` under the lock. A panic of an earlier holder is ignored: no caller's code runs under the
+/// locks of this crate, so what they guard is never half changed.
 pub(crate) fn locked<T, R>(mutex: &Mutex<T>, f: impl FnOnce(&mut T) -> R) -> R {
     f(&mut mutex.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// A shared pointer that is read without locks and replaced whole. Whoever gets a value sees all
-/// that was written before it was put there.
+/// A place at which another thread may come first: between reading a word and acting on it, or
+/// between two steps of a protocol. It orders nothing. Does nothing but under loom.
+///
+/// Loom tries the other order of two accesses only where the later thread's last access to the same
+/// word is not its own. A thread that reads a word and then changes it hides from loom what another
+/// did in between. An access to a word that all threads share, at such a place, brings it to light.
+///
+/// Each such place multiplies what a model has to try, so only models that ask for them have them.
+#[cfg(loom)]
+pub(crate) fn interleave() {
+    loom::lazy_static! {
+        static ref SHARED: AtomicU64 = AtomicU64::new(0);
+    }
+    if INTERLEAVED.get() {
+        SHARED.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(loom)]
+std::thread_local! {
+    static INTERLEAVED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Turns the places at which a thread may be stopped on or off, for the models of this thread of
+/// the system.
+#[cfg(loom)]
+pub fn set_interleaved(on: bool) {
+    INTERLEAVED.set(on);
+}
+
+#[cfg(not(loom))]
+#[inline(always)]
+pub(crate) fn interleave() {}
+
+/// A shared pointer that is read without locks and replaced whole. A thread that gets a value
+/// observes everything that was written before the value was stored.
 ///
 /// Loom cannot look inside `arc_swap`, so under loom a mutex with the same promise takes its place.
 #[cfg(not(loom))]
@@ -40,7 +74,7 @@ impl<T> Swap<T> {
     }
 }
 
-/// The stand-in for loom: see the other `Swap`.
+/// For loom: see the other `Swap`.
 #[cfg(loom)]
 pub(crate) struct Swap<T>(Mutex<Arc<T>>);
 

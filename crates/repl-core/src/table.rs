@@ -1,21 +1,22 @@
-//! Which cell stands for which shard now: an immutable table, replaced whole when shards come and
-//! go.
+//! The cell of each shard: an immutable table, replaced whole when shards are added or removed.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use crate::cell::{Cell, Key};
-use crate::completed::Above;
-use crate::ids::{Incarnation, NewShard, SeqNo, ShardId};
+use crate::cell::Cell;
+use crate::ids::{Incarnation, Key, NewShard, SeqNo, ShardId};
+use crate::range_set::RangeSet;
 use crate::shard::Shard;
+
+/// What is completed above the marks of many shards: ascending, only shards with any.
+pub(crate) type Above = Vec<(ShardId, RangeSet)>;
 
 /// Shards added in one call share one slab: one allocation, in order of their ids, so that a
 /// snapshot walks memory forward.
 pub(crate) type Slab = Arc<[Cell]>;
 
-/// Where a cell lives. Small and without a reference count, so that copying the table is copying
-/// bytes.
+/// The place of a cell. Small and without a reference count, so that copying the table copies bytes.
 #[derive(Debug, Clone, Copy)]
 struct Slot {
     slab: u32,
@@ -30,13 +31,13 @@ pub(crate) struct Table {
     /// Parallel to `keys`.
     slots: Vec<Slot>,
     by_id: HashMap<ShardId, Slot, BuildHasherDefault<IdHasher>>,
-    next_incarnation: u64,
+    next_incarnation: Incarnation,
 }
 
 impl Table {
     /// A table of restored cells. `cells` ascending by shard, without duplicates.
     pub(crate) fn restore(cells: Vec<(Key, SeqNo)>, next_incarnation: Incarnation) -> Self {
-        let empty = Table { next_incarnation: next_incarnation.0, ..Table::default() };
+        let empty = Table { next_incarnation, ..Table::default() };
         empty.with_slab(cells.into_iter().map(|(key, mark)| Cell::new(key, mark)).collect()).0
     }
 
@@ -60,7 +61,7 @@ impl Table {
     }
 
     pub(crate) fn next_incarnation(&self) -> Incarnation {
-        Incarnation(self.next_incarnation)
+        self.next_incarnation
     }
 
     /// Every mark, in the order of `keys`.
@@ -77,21 +78,22 @@ impl Table {
         };
         let mut completed = Vec::new();
         if any_above {
-            // Each once more: a mark that was read before it passed its ranges must not stand for a
-            // shard of which nothing is above the mark any more.
+            // Each is read once more: a mark that was read before it passed its ranges must not be
+            // paired with ranges that are gone by now.
             for (mark, cell) in marks.iter_mut().zip(self.cells()) {
-                let now = cell.completed();
+                let now = cell.applied_set();
                 *mark = now.mark();
-                if !now.above().is_empty() {
-                    completed.push((cell.key().shard, now.into_above()));
+                let above = now.into_ranges_above();
+                if !above.is_empty() {
+                    completed.push((cell.key().shard, above));
                 }
             }
         }
         (marks, completed)
     }
 
-    /// This table and `new`, and their slab, in ascending order; or the id that is here already
-    /// or stands in `new` twice. They share the next incarnation number: no two have one id.
+    /// This table and `new`, and their slab, in ascending order; or the id that is tracked already or
+    /// is in `new` twice. They share the next incarnation number, as no two have one id.
     pub(crate) fn with(&self, new: &[NewShard]) -> Result<(Self, Slab), ShardId> {
         let mut new = new.to_vec();
         new.sort_by_key(|n| n.shard);
@@ -100,18 +102,18 @@ impl Table {
         if let Some(shard) = doubled.or_else(tracked) {
             return Err(shard);
         }
-        let incarnation = Incarnation(self.next_incarnation);
+        let incarnation = self.next_incarnation;
         let cells = new.iter().map(|n| {
             let key = Key { shard: n.shard, incarnation, log: n.log };
             Cell::new(key, n.mark)
         });
         let (mut table, slab) = self.with_slab(cells.collect());
         // 2^64 additions do not happen; a number that is never used twice must not wrap either.
-        table.next_incarnation = self.next_incarnation.saturating_add(1);
+        table.next_incarnation = incarnation.next();
         Ok((table, slab))
     }
 
-    /// This table without `shard`. Slabs in which nothing is left are let go.
+    /// This table without `shard`. Slabs in which nothing is left are dropped.
     pub(crate) fn without(&self, shard: ShardId) -> Self {
         let kept =
             || self.slots.iter().zip(self.keys.iter()).filter(move |(_, k)| k.shard != shard);
@@ -153,7 +155,7 @@ impl Table {
     }
 
     /// The table of `slots`, which are in ascending order of their shards.
-    fn of(slabs: Vec<Slab>, slots: Vec<Slot>, next_incarnation: u64) -> Self {
+    fn of(slabs: Vec<Slab>, slots: Vec<Slot>, next_incarnation: Incarnation) -> Self {
         let key = |slot: &Slot| *slabs[slot.slab as usize][slot.index as usize].key();
         let keys: Arc<[Key]> = slots.iter().map(key).collect();
         let by_id = keys.iter().map(|k| k.shard).zip(slots.iter().copied()).collect();
@@ -167,7 +169,7 @@ fn read<'a>(cells: impl ExactSizeIterator<Item = &'a Cell>) -> (Vec<SeqNo>, bool
     let mut above = false;
     let marks = cells
         .map(|cell| {
-            above |= cell.has_above(); // first: see `Cell::completed`
+            above |= cell.has_above(); // first: see `Cell::applied_set`
             cell.applied()
         })
         .collect();
@@ -183,8 +185,8 @@ fn index(i: usize) -> u32 {
     u32::try_from(i).expect("fewer than 2^32 shards in one state")
 }
 
-/// Mixes a shard id with one folded multiplication. Ids come from the engine, not from strangers:
-/// what counts is that strides and high bits spread, and that it is cheap.
+/// Mixes a shard id with one folded multiplication. Ids come from the engine, not from an attacker:
+/// strides and high bits must spread, and it must be cheap.
 #[derive(Default)]
 struct IdHasher(u64);
 

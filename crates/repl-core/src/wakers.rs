@@ -1,7 +1,7 @@
 //! Wakers on their way from a queue to being woken.
 //!
-//! A waker is a stranger's code. It is cloned, called and dropped outside every lock, and a panic
-//! in it is caught, so that it neither stops the others nor the thread that advances.
+//! A waker is the caller's code. It is cloned, called and dropped outside every lock. A panic in it
+//! is caught, so that it stops neither the other wakers nor the thread that advances.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,24 +9,23 @@ use std::task::Waker;
 
 use crate::ids::SeqNo;
 
-/// Wakers that were taken out of a queue and are not woken yet.
-#[must_use = "who waits must be woken"]
+/// All wakers of one shard, taken out of its queues and not woken yet.
+#[must_use = "the waiters must be woken"]
 #[derive(Default)]
-pub(crate) struct Woken(BTreeMap<(SeqNo, u64), Waker>);
+pub(crate) struct Woken {
+    pub(crate) waiters: BTreeMap<(SeqNo, u64), Waker>,
+    pub(crate) watchers: BTreeMap<u64, Waker>,
+}
 
 impl Woken {
-    pub(crate) fn new(queue: BTreeMap<(SeqNo, u64), Waker>) -> Self {
-        Woken(queue)
-    }
-
-    /// To be called without any lock.
+    /// Wakes them. The caller holds no lock.
     pub(crate) fn wake(self) {
-        self.0.into_values().for_each(wake);
+        self.waiters.into_values().chain(self.watchers.into_values()).for_each(wake);
     }
 }
 
-/// As many wakers as are taken out under one lock: it is not held for long, and waking allocates
-/// nothing.
+/// As many wakers as are taken out under one lock. It bounds how long the lock is held, and waking
+/// allocates nothing.
 #[derive(Default)]
 pub(crate) struct Batch {
     wakers: [Option<Waker>; Batch::SIZE],
@@ -50,9 +49,9 @@ impl Batch {
     }
 }
 
-fn wake(waker: Waker) {
+pub(crate) fn wake(waker: Waker) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-        // Its hook has reported it. Dropping what it carries could panic again.
+        // The panic hook has reported it. Dropping its payload could panic again.
         std::mem::forget(panic);
     }
 }

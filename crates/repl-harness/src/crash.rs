@@ -1,8 +1,8 @@
-//! Every crash of a checkpoint store, enumerated.
+//! Enumerates every crash of a checkpoint store.
 //!
-//! A [`SimDisk`] keeps what is durable apart from what is seen. [`explore`] runs the production
-//! code on it, ends the process before every call, cuts the power or leaves the cache, and runs the
-//! production code again on every image that may be left. docs/crash-model.md has the model.
+//! A [`SimDisk`] keeps what is durable apart from what reads return. [`explore`] runs the production
+//! code on it, ends the process before every call, cuts the power or keeps the cache, and runs the
+//! production code again on every image that may be left. docs/crash-model.md describes the model.
 //! ```
 //! use repl_harness::crash::{Config, explore};
 //!
@@ -12,31 +12,34 @@
 //! assert!(report.images > report.distinct);
 //! ```
 
+mod damage;
 mod disk;
 mod explore;
 mod fault;
 mod history;
 mod invariant;
-mod life;
+mod kind;
+mod layout;
 mod matrix;
-mod media;
+mod mutants;
+mod process;
 mod protocol;
 mod random;
-mod reader;
-mod sabotage;
 pub mod shutdown;
 mod suite;
+mod verdict;
 mod watched;
 
+pub use self::damage::{DamageReport, damage};
 pub use self::disk::{
-    Call, Entry, Left, NotLeft, SimDir, SimDisk, SimFile, SimLock, Tree, tree_below,
+    Call, Entry, ImageStats, NotAnImage, SimDir, SimDisk, SimFile, SimLock, Tree, read_tree,
 };
 pub use self::explore::{Config, Progress, Report, explore, explore_own};
-pub use self::fault::{Fault, How};
+pub use self::fault::{Fault, FaultKind};
 pub use self::invariant::{Invariant, Violation};
+pub use self::kind::StoreKind;
 pub use self::matrix::{FailingCase, MatrixReport, matrix};
-pub use self::media::{MediaReport, damage};
-pub use self::protocol::{OpenStore, Store};
+pub use self::mutants::Mutant;
+pub use self::protocol::OpenStore;
 pub use self::random::{RandomReport, random};
-pub use self::sabotage::Sabotage;
-pub use self::suite::{Stage, StoreReport, SuiteReport, Trial, suite, try_wrong};
+pub use self::suite::{Stage, StoreReport, SuiteReport, Trial, suite, try_mutant};

@@ -1,7 +1,7 @@
 //! Test harness for replication marks and their checkpoints.
 //!
 //! [`stress`] runs threads that advance, read, wait for, complete out of order, take snapshots of,
-//! add, remove, reset and checkpoint shards all at once, and checks every number that comes back:
+//! add, remove, reset and checkpoint shards at the same time, and checks every result:
 //! ```
 //! use std::time::Duration;
 //! use repl_harness::stress::{self, Config};
@@ -17,12 +17,15 @@
 //! ```
 //!
 //! [`crash`] ends a process at every call, cuts the power, and recovers from every disk that may be
-//! left. [`suites`] hold a codec or a store of your own to what those of this workspace keep to.
+//! left. [`suites`] test a codec or a store of your own against the promises of its trait.
 //!
-//! A suite that cannot fail proves nothing: `stress` drives a [`stress::Subject`], and this crate's own
-//! tests give it subjects with one planted bug each; `crash` must catch every [`crash::Sabotage`].
+//! A suite that cannot fail proves nothing. `stress` runs on a [`stress::Subject`], and the tests of
+//! this crate run it on subjects with one planted bug each; `crash` must catch every
+//! [`crash::Mutant`].
 
 pub mod crash;
-mod rng;
+mod locked;
+mod panics;
+mod seed;
 pub mod stress;
 pub mod suites;

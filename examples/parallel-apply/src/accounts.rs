@@ -1,4 +1,4 @@
-//! The engine: accounts in redb, and beside them how far replication has come.
+//! The engine: accounts in redb, and the applied set in the same database.
 
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -15,18 +15,18 @@ use crate::log::Record;
 
 /// The sum of each account.
 const SUMS: TableDefinition<'_, u32, u64> = TableDefinition::new("sums");
-/// How often each record was applied: known without the mark, for the comparison in the end.
+/// How often each record was applied. The final comparison needs it independently of the mark.
 const TIMES: TableDefinition<'_, SeqNo, u64> = TableDefinition::new("times");
-/// What is completed above the mark: the first of each range, and its last.
+/// The completed ranges above the mark: first seqno to last seqno.
 const COMPLETED: TableDefinition<'_, SeqNo, SeqNo> = TableDefinition::new("completed");
-/// Single numbers, by name.
+/// Single numbers by name.
 const NUMBERS: TableDefinition<'_, &str, u128> = TableDefinition::new("numbers");
 const LOG: &str = "log";
 const MARK: &str = "mark";
 const OUT_OF_ORDER: &str = "records completed before an earlier one";
 
-/// How long to wait for a process that is just ending.
-const OTHERS_END_WITHIN: Duration = Duration::from_secs(10);
+/// How long to wait for another process to close the database.
+const CLOSED_WITHIN: Duration = Duration::from_secs(10);
 
 /// An open database of accounts.
 #[derive(Debug)]
@@ -35,14 +35,14 @@ pub struct Accounts {
     path: PathBuf,
 }
 
-/// A transaction in which all is written: commit it, or drop it and nothing has happened.
-#[must_use = "dropped without a commit, nothing has happened"]
+/// A transaction with all writes done. Dropping it without a commit discards them.
+#[must_use = "a transaction that is dropped without a commit has no effect"]
 pub struct Prepared {
     transaction: WriteTransaction,
     path: PathBuf,
 }
 
-/// Everything in the database, for the comparison in the end.
+/// The whole contents of a database, for the final comparison.
 pub(crate) struct Contents {
     pub(crate) applied: AppliedSet,
     pub(crate) sums: Vec<(u32, u64)>,
@@ -50,48 +50,50 @@ pub(crate) struct Contents {
     pub(crate) out_of_order: u64,
 }
 
-/// The database cannot be used.
+/// An error from the database.
 #[derive(Debug, Error)]
 pub enum AccountsError {
-    /// redb refused.
+    /// redb returned an error.
     #[error("cannot {act} the database {}", path.display())]
     Redb {
-        /// What was asked of it.
+        /// The operation that failed, as a verb.
         act: &'static str,
-        /// Of which file.
+        /// The database file.
         path: PathBuf,
-        /// Why not.
+        /// The error of redb.
         source: Box<redb::Error>,
     },
-    /// Another process has it.
+    /// Another process has the database open.
     #[error("the database {} is in use by another process", .0.display())]
     InUse(PathBuf),
-    /// A redb database without our tables.
+    /// The file is not a database of this program.
     #[error(
         "{} was not made by this program: move it away, or give another --dir", .0.display()
     )]
     Foreign(PathBuf),
-    /// One of ours, for another log.
+    /// The database was made for another log.
     #[error(
         "{} holds records of another log ({found}): move it away, or give another --dir",
         path.display()
     )]
     OtherLog {
-        /// The file.
+        /// The database file.
         path: PathBuf,
-        /// The log that it was made for.
+        /// The log that the database was made for.
         found: LogId,
     },
 }
 
 impl Accounts {
-    /// Makes a database for a log, with nothing applied.
+    /// Creates a database for a log, with nothing applied.
+    ///
+    /// A failed or interrupted call may leave an unusable file, so create under a temporary name.
     ///
     /// # Errors
-    /// [`AccountsError`]. A file that was begun is no database: make it under another name first.
+    /// [`AccountsError`] if redb fails.
     pub fn create(path: &Path, log: LogId) -> Result<(), AccountsError> {
         let create = || -> Result<(), redb::Error> {
-            let db = Database::create(path)?; // it must outlive the transaction
+            let db = Database::create(path)?; // must outlive the transaction
             let transaction = db.begin_write()?;
             for (name, number) in [(LOG, log.0), (MARK, 0), (OUT_OF_ORDER, 0)] {
                 transaction.open_table(NUMBERS)?.insert(name, number)?;
@@ -104,12 +106,12 @@ impl Accounts {
         create().map_err(failed("create", path))
     }
 
-    /// Opens one that was made for `log`. Waits a little for another process to let go of it.
+    /// Opens the database of `log`, waiting up to 10 s for another process to close it.
     ///
     /// # Errors
-    /// [`AccountsError`].
+    /// [`AccountsError`] if the file is in use, foreign or of another log, or if redb fails.
     pub fn open(path: &Path, log: LogId) -> Result<Accounts, AccountsError> {
-        let deadline = Instant::now() + OTHERS_END_WITHIN;
+        let deadline = Instant::now() + CLOSED_WITHIN;
         let db = loop {
             match Database::open(path) {
                 Ok(db) => break db,
@@ -146,13 +148,13 @@ impl Accounts {
         }
     }
 
-    /// Which records are in it.
+    /// Reads which records are applied.
     ///
     /// # Errors
-    /// [`AccountsError`].
+    /// [`AccountsError`] if redb fails.
     pub fn applied(&self) -> Result<AppliedSet, AccountsError> {
         let read = || -> Result<AppliedSet, redb::Error> {
-            let transaction = self.db.begin_read()?; // 1. one, so that mark and ranges fit
+            let transaction = self.db.begin_read()?; // 1. mark and ranges must match
             let mark = transaction.open_table(NUMBERS)?.get(MARK)?.map(|mark| mark.value());
             let mut above = Vec::new();
             for range in transaction.open_table(COMPLETED)?.iter()? {
@@ -164,10 +166,10 @@ impl Accounts {
         read().map_err(failed("read", &self.path))
     }
 
-    /// Writes the effects of `records`, and that `after` is applied then, into one transaction.
+    /// Writes the effects of `records` and the applied set `after` into one transaction.
     ///
     /// # Errors
-    /// [`AccountsError`].
+    /// [`AccountsError`] if redb fails.
     pub fn prepare(
         &self,
         records: &[Record],
@@ -186,7 +188,7 @@ impl Accounts {
             let mut completed = transaction.open_table(COMPLETED)?;
             completed.retain(|_, _| false)?; // 6.
             for range in after.above() {
-                completed.insert(range.first, range.last)?;
+                completed.insert(range.first(), range.last())?;
             }
             let mut numbers = transaction.open_table(NUMBERS)?;
             numbers.insert(MARK, u128::from(after.mark()))?;
@@ -216,12 +218,14 @@ impl Accounts {
 }
 
 impl Prepared {
-    /// Makes it durable.
+    /// Commits the transaction and makes it durable.
     ///
     /// # Errors
-    /// [`AccountsError`]: it is then in doubt whether it happened. Open the database again to see.
+    /// [`AccountsError`] if redb fails. Whether the commit took effect is then in doubt: open the
+    /// database again to find out.
     pub fn commit(self) -> Result<(), AccountsError> {
-        self.transaction.commit().map_err(|error| failed("commit to", &self.path)(error.into())) // 7.
+        // 7.
+        self.transaction.commit().map_err(|error| failed("commit to", &self.path)(error.into()))
     }
 }
 

@@ -1,4 +1,4 @@
-//! One life of the applier. The numbers are those of the steps in `lib.rs`.
+//! The applier process. Numbers in comments are those of the steps in `lib.rs`.
 
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,21 +8,21 @@ use std::thread;
 use std::time::Duration;
 
 use repl_core::{
-    AlreadyTracked, AppliedSet, ApplyWindow, Claim, ClaimError, NewShard, ReplicationState, SeqNo,
-    ShardId, WindowError,
+    AppliedSet, ApplyWindow, Claim, ClaimError, CompleteError, ReplicationState, SeqNo, ShardId,
+    Snapshot, SnapshotEntry, WindowError,
 };
 use thiserror::Error;
 
 use crate::accounts::{Accounts, AccountsError};
-use crate::cli::{ApplyArgs, Sabotage};
-use crate::events::{Event, tell};
+use crate::cli::{ApplyArgs, Mutant};
+use crate::events::{Event, send};
 use crate::log::{Log, LogError, Record};
 use crate::random::{below, random};
 
-/// How far above the mark a record may be applied: bounds the ranges that each commit writes.
+/// How far above the mark a record may be applied. Limits the ranges that each commit writes.
 const CAPACITY: u64 = 256;
 
-/// The applier cannot go on.
+/// An error that ends the applier.
 #[derive(Debug, Error)]
 pub(crate) enum ApplyError {
     #[error(transparent)]
@@ -30,16 +30,18 @@ pub(crate) enum ApplyError {
     #[error(transparent)]
     Log(#[from] LogError),
     #[error(transparent)]
-    Shard(#[from] AlreadyTracked),
-    #[error(transparent)]
     Window(#[from] WindowError),
-    #[error("record {0} is recorded as completed, and was offered again")]
+    #[error(transparent)]
+    Complete(#[from] CompleteError),
+    #[error("the restored state does not track its only shard")]
+    NoShard,
+    #[error("record {0} is recorded as completed, but was offered again")]
     OfferedAgain(SeqNo),
-    #[error("{found} records were recorded as completed, and {passed_over} were passed over")]
+    #[error("{found} records were recorded as completed, but {passed_over} were passed over")]
     NotAllPassedOver { found: u64, passed_over: u64 },
-    #[error("the window holds {held:?}, and the database {written:?}")]
+    #[error("the window holds {held:?}, but the database holds {written:?}")]
     Diverged { held: AppliedSet, written: AppliedSet },
-    #[error("a thread panicked")]
+    #[error("a thread of the applier panicked")]
     Panicked,
 }
 
@@ -48,7 +50,7 @@ struct Applier<'a> {
     log: &'a Log,
     accounts: &'a Accounts,
     window: ApplyWindow,
-    /// What was in the database when this life began.
+    /// What the database held when the process started.
     found: AppliedSet,
     next: Mutex<Next>,
     queue: Mutex<Queue>,
@@ -58,18 +60,18 @@ struct Applier<'a> {
     failed: AtomicU64,
 }
 
-/// Which seqno to try next.
+/// The seqno to try next.
 struct Next {
     seqno: SeqNo,
-    /// Those below were tried before.
+    /// Seqnos below this were tried before.
     first_time: SeqNo,
 }
 
-/// What is worked through and not yet committed.
+/// Finished records that are not committed yet.
 #[derive(Default)]
 struct Queue {
     finished: Vec<Finished>,
-    /// Whether a thread is the writer: it takes along what is queued meanwhile.
+    /// Whether a thread is the writer, which also commits what is queued meanwhile.
     writing: bool,
 }
 
@@ -82,13 +84,12 @@ struct Finished {
 pub(crate) fn run(args: &ApplyArgs, log: &Log, accounts: &Accounts) -> Result<(), ApplyError> {
     let found = accounts.applied()?; // 1.
     let (mark, above) = (found.mark(), above_mark(&found));
-    tell(Event::Started { mark, above });
-    let state = ReplicationState::new(&[]);
-    let shard =
-        state.add_shard(NewShard::new(ShardId::SINGLE).with_mark(mark).with_log(log.id()))?;
-    let window = ApplyWindow::restore(shard, CAPACITY, found.above())?; // 2.
-    // Where the ranges touched the mark, it has moved over them.
-    let first = window.shard().applied().saturating_add(1);
+    send(Event::Started { mark, above });
+    let entry = SnapshotEntry::new(ShardId::SINGLE, found.clone()).with_log(log.id());
+    let state = ReplicationState::restore(&Snapshot::from_iter([entry])); // 2.
+    let shard = state.shard(ShardId::SINGLE).ok_or(ApplyError::NoShard)?;
+    let window = ApplyWindow::new(shard, CAPACITY)?;
+    let first = mark.saturating_add(1);
     let applier = Applier {
         args,
         log,
@@ -103,7 +104,7 @@ pub(crate) fn run(args: &ApplyArgs, log: &Log, accounts: &Accounts) -> Result<()
         failed: AtomicU64::new(0),
     };
     thread::scope(|scope| {
-        // One that fails ends the waiting of the others: nobody may be left to move the mark.
+        // A thread that fails ends the waits of the others: no thread may be left to move the mark.
         let work = || {
             let worked = catch_unwind(AssertUnwindSafe(|| applier.work()));
             worked.unwrap_or(Err(ApplyError::Panicked)).inspect_err(|_| state.close())
@@ -116,12 +117,12 @@ pub(crate) fn run(args: &ApplyArgs, log: &Log, accounts: &Accounts) -> Result<()
     if passed_over != above {
         return Err(ApplyError::NotAllPassedOver { found: above, passed_over });
     }
-    applier.tell();
+    applier.send_progress();
     Ok(())
 }
 
 impl Applier<'_> {
-    /// What each thread does.
+    /// Runs one thread.
     fn work(&self) -> Result<(), ApplyError> {
         while let Some((seqno, first_time)) = self.take() {
             let claim = match self.claim(seqno) {
@@ -132,10 +133,10 @@ impl Applier<'_> {
                     }
                     continue;
                 }
-                // Should its batch fail, the writer of that batch goes back to it.
+                // If the batch of that claim fails, its writer goes back to this seqno.
                 Err(ClaimError::Claimed) => continue,
-                // Another thread has failed, and says why.
-                Err(ClaimError::Full(_) | ClaimError::Ended(_)) => return Ok(()),
+                // Another thread failed and returns the error.
+                Err(_) => return Ok(()),
             };
             if self.found.contains(seqno) {
                 return Err(ApplyError::OfferedAgain(seqno));
@@ -147,8 +148,8 @@ impl Applier<'_> {
         Ok(())
     }
 
-    /// The seqno to try next, and whether nobody has tried it before; `None` where no more are
-    /// left. A thread may end then: whoever is the writer of a batch that fails comes back to it.
+    /// The seqno to try next, and whether it was never tried before; `None` at the end of the log.
+    /// The thread may then end: the writer of a batch that fails goes back to the batch's seqnos.
     fn take(&self) -> Option<(SeqNo, bool)> {
         let mut next = lock(&self.next);
         let seqno = next.seqno;
@@ -162,24 +163,24 @@ impl Applier<'_> {
     }
 
     fn claim(&self, seqno: SeqNo) -> Result<Claim, ClaimError> {
-        match self.window.claim(seqno) {
+        match self.window.try_claim(seqno) {
             Err(ClaimError::Full(_)) => {
                 self.waits.fetch_add(1, Relaxed);
-                self.window.claim_blocking(seqno)
+                self.window.claim(seqno).wait()
             }
             result => result,
         }
     }
 
-    /// How long the work on a record takes: mostly short, and now and then so long that the others
-    /// fill the window meanwhile.
+    /// How long the work on a record takes: mostly short, but sometimes so long that the other
+    /// threads fill the window meanwhile.
     fn work_on(&self, record: Record) -> Duration {
         let words = [self.log.seed, record.seqno, 3];
         let long = random(&words).is_multiple_of(256);
         Duration::from_micros(if long { 60_000 } else { below(400, &words) })
     }
 
-    /// Queues a finished record; as the writer, writes all that is queued.
+    /// Queues a finished record. The writer also commits everything queued.
     fn put(&self, finished: Finished) -> Result<(), ApplyError> {
         let mut queue = lock(&self.queue);
         queue.finished.push(finished);
@@ -193,7 +194,7 @@ impl Applier<'_> {
                 return Ok(());
             }
             drop(queue);
-            // After an error nobody becomes the writer any more: what is in doubt stays so.
+            // After an error `writing` stays set: nothing is written after a commit in doubt.
             self.write(batch)?;
             queue = lock(&self.queue);
         }
@@ -201,10 +202,13 @@ impl Applier<'_> {
 
     fn write(&self, batch: Vec<Finished>) -> Result<(), ApplyError> {
         let records: Vec<Record> = batch.iter().map(|finished| finished.record).collect();
-        let after = self.window.shard().completed().with(records.iter().map(|r| r.seqno));
-        let recorded = match self.args.sabotage {
-            Some(Sabotage::ForgetRanges) => &AppliedSet::new(after.mark(), []),
-            Some(Sabotage::MarkFirst) => {
+        let mut after = self.window.shard().applied_set();
+        for record in &records {
+            after.insert(record.seqno);
+        }
+        let recorded = match self.args.mutant {
+            Some(Mutant::ForgetRanges) => &AppliedSet::up_to(after.mark()),
+            Some(Mutant::MarkFirst) => {
                 self.accounts.prepare(&[], &after)?.commit()?;
                 &after
             }
@@ -218,18 +222,18 @@ impl Applier<'_> {
         }
         prepared.commit()?; // 7.
         for finished in batch {
-            finished.claim.complete(); // 8.
+            finished.claim.complete()?; // 8.
         }
-        let held = self.window.shard().completed();
+        let held = self.window.shard().applied_set();
         if held != after {
             return Err(ApplyError::Diverged { held, written: after });
         }
-        self.tell();
+        self.send_progress();
         Ok(())
     }
 
-    /// Frees what a failed batch held, and has the threads come back to it. In this order: who came
-    /// back sooner would find it claimed, and pass over it for good.
+    /// Frees the seqnos of a failed batch, then makes the threads go back to them. In the other
+    /// order a thread would find them still claimed, and pass over them for good.
     fn give_up(&self, batch: Vec<Finished>) {
         let lowest = batch.iter().map(|finished| finished.claim.seqno()).min();
         drop(batch); // 9.
@@ -244,9 +248,9 @@ impl Applier<'_> {
         self.args.fail_one_in > 0 && below(self.args.fail_one_in, &words) == 0
     }
 
-    fn tell(&self) {
-        let held = self.window.shard().completed();
-        tell(Event::Committed {
+    fn send_progress(&self) {
+        let held = self.window.shard().applied_set();
+        send(Event::Committed {
             done: held.mark().saturating_add(above_mark(&held)),
             passed_over: self.passed_over.load(Relaxed),
             waits: self.waits.load(Relaxed),
@@ -255,12 +259,12 @@ impl Applier<'_> {
     }
 }
 
-/// A thread that panicked ends the run, and so nobody goes on from what it left half done.
+/// Ignores poisoning: a thread that panics ends the run.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How many records are completed above the mark.
+/// The number of records completed above the mark.
 pub(crate) fn above_mark(completed: &AppliedSet) -> u64 {
-    completed.above().iter().map(|range| range.last.saturating_sub(range.first) + 1).sum()
+    completed.above().map(|range| range.len()).sum()
 }

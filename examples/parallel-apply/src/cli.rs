@@ -1,4 +1,4 @@
-//! What may a user ask for?
+//! The command line.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -11,10 +11,10 @@ use crate::accounts::Accounts;
 use crate::folder::Folder;
 use crate::{applier, events, folder, log, run};
 
-/// Applies the records of a log out of order, each exactly once, and is killed again and again.
+/// Applies the records of a log out of order, each exactly once, while being killed.
 ///
-/// Without arguments: a log in a temporary folder, applied by a process of four threads that is
-/// killed 20 times. Exits with 1 unless the effect of each record is there exactly once in the end.
+/// Without arguments: applies a log in a temporary folder with a process of four threads, which is
+/// killed 20 times. Exits with 1 unless each record has taken effect exactly once.
 #[derive(Debug, Parser)]
 #[command(version, about, args_conflicts_with_subcommands = true)]
 struct Cli {
@@ -24,19 +24,19 @@ struct Cli {
     run: RunArgs,
 }
 
-/// What one run is asked for.
+/// The options of one run.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// Keep everything in this folder: a second run goes on where the first stopped.
+    /// Keep everything in this folder. A second run continues where the first stopped.
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
-    /// How many records the log has [default: 40000, or those of the log in --dir].
+    /// The number of records in the log [default: 40000, or that of the log in --dir].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     pub(crate) records: Option<u64>,
-    /// How often to kill the applier.
+    /// The number of times to kill the applier.
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(crate) kills: u64,
-    /// Where the random choices begin [default: another one each time, printed].
+    /// The seed of all random choices [default: a new one each time, printed].
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
     /// Print one JSON document instead of a table.
@@ -46,31 +46,31 @@ pub(crate) struct RunArgs {
     pub(crate) apply: ApplyArgs,
 }
 
-/// How to apply.
+/// The options of the applier.
 #[derive(Debug, Args)]
 pub(crate) struct ApplyArgs {
-    /// How many threads apply at once.
+    /// The number of threads that apply records.
     #[arg(long, value_name = "N", default_value_t = 4,
         value_parser = clap::value_parser!(u64).range(1..=64))]
     pub(crate) threads: u64,
-    /// For tests: abort one batch in so many; none for 0.
+    /// For tests: abort one batch in N, or none for 0.
     #[arg(long, value_name = "N", default_value_t = 50, hide = true)]
     pub(crate) fail_one_in: u64,
-    /// For tests: break one rule, to see that it is missed.
+    /// For tests: break one rule of the protocol.
     #[arg(long, hide = true)]
-    pub(crate) sabotage: Option<Sabotage>,
+    pub(crate) mutant: Option<Mutant>,
 }
 
-/// A rule to break.
+/// A deliberately wrong applier that the final comparison must detect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Sabotage {
-    /// The mark is recorded, and the completed ranges are not.
+pub(crate) enum Mutant {
+    /// Records the mark, and not the completed ranges.
     ForgetRanges,
-    /// Mark and ranges are committed in a transaction of their own, before the data.
+    /// Commits mark and ranges in a transaction of their own, before the data.
     MarkFirst,
 }
 
-/// What the parent starts.
+/// The process that the parent starts.
 #[derive(Debug, Subcommand)]
 enum ChildCommand {
     #[command(hide = true)]
@@ -82,15 +82,15 @@ enum ChildCommand {
     },
 }
 
-/// Does what the command line asks for.
+/// Runs the program.
 pub fn main() -> ExitCode {
     let Cli { child, run } = Cli::parse();
-    let (who, result) = match child {
+    let (program, result) = match child {
         None => ("parallel-apply", run_all(&run)),
         Some(ChildCommand::Apply { dir, args }) => ("applier", apply(&dir, &args)),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("{who}: {}", chain(&*error));
+        eprintln!("{program}: {}", chain(&*error));
         ExitCode::FAILURE
     })
 }
@@ -119,8 +119,8 @@ fn run_all(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
     }
     if report.exactly_once {
         eprintln!(
-            "parallel-apply: killed {} of {} times, and {} starts found records completed above \
-             the mark: this does not show what it should; ask for more --records",
+            "parallel-apply: the applier was killed {} times of {}, and {} starts found records \
+             completed above the mark, so the run shows too little: give more --records",
             report.kills, args.kills, report.resumes_above_mark
         );
     }
@@ -136,7 +136,7 @@ fn apply(dir: &std::path::Path, args: &ApplyArgs) -> Result<ExitCode, Box<dyn Er
     Ok(ExitCode::SUCCESS)
 }
 
-/// An error and its causes in one line.
+/// The error and its causes in one line.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

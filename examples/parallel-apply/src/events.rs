@@ -1,7 +1,7 @@
-//! What does the applier tell its parent, and how does it learn that the parent is gone?
+//! Events that the applier sends to its parent, and the applier's end when the parent ends.
 //!
-//! One JSON document a line on standard output. A line that is out survives the death of its
-//! writer.
+//! An event is one JSON document per line on standard output. A line that was written survives a
+//! kill of the applier.
 
 use std::io::{self, Read, Write};
 use std::process;
@@ -10,7 +10,7 @@ use std::thread;
 use repl_core::SeqNo;
 use serde::{Deserialize, Serialize};
 
-/// What it tells. The counts of `Committed` are those of its life so far.
+/// An event. The counts of `Committed` are those since the process started.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "event")]
 pub(crate) enum Event {
@@ -18,19 +18,20 @@ pub(crate) enum Event {
     Committed { done: u64, passed_over: u64, waits: u64, failed: u64 },
 }
 
-/// Tells the parent. Nothing is done where it cannot be told: the end of input says it sooner.
-pub(crate) fn tell(event: Event) {
+/// Sends an event to the parent. Errors are ignored: without a parent, the end of input ends the
+/// process.
+pub(crate) fn send(event: Event) {
     if let Ok(mut line) = serde_json::to_vec(&event) {
         line.push(b'\n');
         let _ = io::stdout().lock().write_all(&line);
     }
 }
 
-/// Ends this process once the parent does, which holds the other end of standard input.
+/// Ends this process when the parent ends, which closes standard input.
 pub(crate) fn end_with_parent() {
     thread::spawn(|| {
         let _ = io::stdin().lock().read(&mut [0]);
-        // As sudden as a kill, which all of this is made for.
+        // As abrupt as a kill, which the applier must survive anyway.
         process::exit(1);
     });
 }

@@ -1,4 +1,4 @@
-//! Which folder does a run live in, and what is in it at its start?
+//! The folder of a run, and its contents at the start.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -13,7 +13,7 @@ use crate::log::{Log, LogError};
 
 const RECORDS: u64 = 40_000;
 
-/// A folder that this process holds, with a log and a database for it.
+/// A locked folder with a log and its database.
 #[derive(Debug)]
 pub(crate) struct Folder {
     pub(crate) root: PathBuf,
@@ -22,7 +22,7 @@ pub(crate) struct Folder {
     _lock: File,
 }
 
-/// The folder cannot be used.
+/// An error while opening the folder of a run.
 #[derive(Debug, Error)]
 pub(crate) enum FolderError {
     #[error("cannot {act} {}", path.display())]
@@ -30,8 +30,8 @@ pub(crate) enum FolderError {
     #[error("{} is in use by another run: wait for it, or give another --dir", .0.display())]
     InUse(PathBuf),
     #[error(
-        "{} was made with --seed {seed} --records {records}: ask for the same, or give another \
-         --dir", path.display()
+        "{} was made with --seed {seed} --records {records}: give the same, or another --dir",
+        path.display()
     )]
     OtherLog { path: PathBuf, seed: u64, records: u64 },
     #[error(transparent)]
@@ -49,7 +49,7 @@ pub(crate) fn accounts_in(root: &Path) -> PathBuf {
 }
 
 impl Folder {
-    /// Takes the folder `dir`, or a temporary one, and makes what is missing in it.
+    /// Locks the folder `dir`, or a temporary one, and creates what is missing in it.
     pub(crate) fn take(
         dir: Option<&Path>,
         records: Option<u64>,
@@ -81,14 +81,14 @@ impl Folder {
         Accounts::open(&accounts_in(&self.root), self.log.id())
     }
 
-    /// Leaves a temporary folder where it is; says where.
+    /// Keeps a temporary folder, and returns the path.
     pub(crate) fn keep(self) -> PathBuf {
         self.temporary.map_or(self.root, TempDir::keep)
     }
 }
 
-/// Under another name first: redb refuses a file in which its first words are missing, and so would
-/// a database that we were killed in the midst of creating be refused for good.
+/// Creates the database under a temporary name and renames it. A kill during the creation would
+/// otherwise leave a file that redb refuses for good.
 fn make_accounts(root: &Path, log: &Log) -> Result<(), FolderError> {
     let path = accounts_in(root);
     if path.exists() {

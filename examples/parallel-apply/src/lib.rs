@@ -1,59 +1,62 @@
-//! Four threads apply the independent records of a log *out of order* to accounts in redb; the
-//! process is killed with SIGKILL at random instants and started again; and the effect of each
-//! record is there exactly once.
+//! Applies a log out of order into redb, so that each record takes effect exactly once.
+//!
+//! Four threads apply independent records to accounts in redb. SIGKILL ends the process at random
+//! instants, and it is started again. In the end the effect of each record is there exactly once.
 //!
 //! ```sh
 //! cargo run --locked --release -p parallel-apply
 //! ```
 //!
-//! # Why out of order is right here
-//! A record adds an amount to an account. Additions commute: whatever their order, the sums are the
-//! same. That, and only that, makes it right to apply record 9 before record 3. The pages of one
-//! SQLite database do not commute, for a page replaces the one before it: so the example
-//! `sqlite-follower` applies each database in order, and is parallel over databases only. The
-//! price: while the log is being applied a reader may see sums that the log never had at any of its
-//! records; with nothing completed above the mark he sees those of the log at the mark.
+//! # Why out of order is correct here
+//! A record adds an amount to an account. Additions commute: in any order the sums are the same.
+//! Only because of that may record 9 be applied before record 3. The pages of an SQLite database do
+//! not commute, since a page replaces its older version. The example `sqlite-follower` therefore
+//! applies each database in order, and is parallel over databases only.
 //!
-//! An addition is not idempotent. What was applied when the process died must be neither repeated
-//! nor left out, so the mark alone is not enough, and a mark that is saved later than the data is
-//! too late: mark, completed ranges and data are committed in *one* transaction.
+//! The price: while the log is being applied, a reader may see sums that correspond to no record of
+//! the log. When nothing is completed above the mark, a reader sees the sums at the mark.
 //!
-//! # One life of the applier
+//! An addition is not idempotent. After a crash the records applied before it must be neither
+//! repeated nor left out. So the mark alone is not enough, and a mark saved after the data is too
+//! late: mark, completed ranges and data are committed in *one* transaction.
+//!
+//! # Steps of the applier process
 //! 1. Read the mark and the completed ranges, in one transaction.
-//! 2. Restore: a shard at that mark, and a window in which these ranges are completed.
-//! 3. Each thread takes the next seqno and claims it. What is completed is passed over; where the
-//!    window is full the thread waits for the mark.
-//! 4. It does its work and queues the finished record. Who finds nobody writing is the writer,
-//!    until the queue is empty: it takes all that is queued as one batch.
-//! 5. The writer applies the effects of the batch in a transaction,
-//! 6. and records in the same one the mark and the ranges as they *will* be: those of the window,
-//!    and the batch.
+//! 2. Restore a shard at that mark, and a window in which these ranges are completed.
+//! 3. Each thread takes the next seqno and claims it. Completed seqnos are passed over. Where the
+//!    window is full, the thread waits for the mark.
+//! 4. The thread works on the record and queues the result. If no thread is writing, it becomes the
+//!    writer until the queue is empty. The writer takes everything queued as one batch.
+//! 5. The writer applies the effects of the batch in a transaction.
+//! 6. In the same transaction it records the mark and the ranges as they *will* be: those of the
+//!    window, and the batch.
 //! 7. It commits.
-//! 8. Only then it completes the claims of the batch in the window.
-//! 9. A batch that failed before 7 is dropped, and its claims with it: the seqnos are free, and
-//!    the threads go back to the lowest of them. What others have meanwhile is passed over.
+//! 8. Only then does it complete the claims of the batch in the window.
+//! 9. A batch that fails before step 7 is dropped together with its claims. The seqnos are free,
+//!    and the threads go back to the lowest of them. Those that are claimed or completed by then
+//!    are passed over.
 //!
-//! # Why the transaction records neither more nor less than it holds
-//! Claims are completed in step 8 and nowhere else, there is one writer at a time, and it goes from
-//! one batch to the next only after 8. So whenever it comes to 6, what the window holds as
-//! completed is exactly what is in the database: restored from there in 2, and since then the
-//! batches that were committed. Together with the batch that is what this transaction leaves. After
-//! 8 the writer compares the window with what it wrote, for the two were computed apart.
+//! # Why the transaction records exactly what it holds
+//! Claims are completed in step 8 only, there is one writer at a time, and it starts the next batch
+//! only after step 8. So in step 6 the window holds as completed exactly what the database holds:
+//! what step 2 restored, and the batches committed since. Together with the current batch, that is
+//! what this transaction leaves. After step 8 the writer compares the window with what it wrote,
+//! as the two were computed separately.
 //!
-//! A commit that returns an error leaves in doubt whether it happened. Then nobody goes back to its
-//! seqnos or writes any more, the process ends, and the next life reads in 1 what is true.
+//! A commit that returns an error leaves in doubt whether it took effect. Then no thread goes back
+//! to its seqnos or writes again. The process ends, and the next one reads the outcome in step 1.
 //!
-//! # The heart of it
+//! # The core
 //! ```
 //! use parallel_apply::{Accounts, Record};
 //! use repl_core::{
-//!     ApplyWindow, ClaimError, Completed, LogId, NewShard, ReplicationState, SeqRange, ShardId,
+//!     AppliedSet, ApplyWindow, ClaimError, LogId, NewShard, ReplicationState, SeqRange, ShardId,
 //! };
 //!
 //! let folder = tempfile::tempdir()?;
 //! let (path, log) = (folder.path().join("accounts.redb"), LogId(7));
 //! Accounts::create(&path, log)?;
-//! let start = |found: &Completed| -> Result<_, Box<dyn std::error::Error>> {
+//! let start = |found: &AppliedSet| -> Result<_, Box<dyn std::error::Error>> {
 //!     let shard = NewShard::new(ShardId::SINGLE).with_mark(found.mark()).with_log(log);
 //!     let shard = ReplicationState::new(&[]).add_shard(shard)?;
 //!     Ok(ApplyWindow::restore(shard, 256, found.above())?)
@@ -61,7 +64,7 @@
 //!
 //! let accounts = Accounts::open(&path, log)?;
 //! let window = start(&accounts.applied()?)?;
-//! let (first, third) = (window.claim(1)?, window.claim(3)?);
+//! let (first, third) = (window.try_claim(1)?, window.try_claim(3)?);
 //! let record = Record { seqno: 3, account: 5, amount: 40 };
 //! let after = window.shard().completed().with([3]);
 //! accounts.prepare(&[record], &after)?.commit()?; // 3 finished before 1
@@ -72,8 +75,8 @@
 //! let found = accounts.applied()?;
 //! assert_eq!(found, AppliedSet::new(0, [SeqRange::new(3, 3)]));
 //! let window = start(&found)?;
-//! assert_eq!(window.claim(3).err(), Some(ClaimError::AlreadyCompleted));
-//! assert!(window.claim(1).is_ok());
+//! assert_eq!(window.try_claim(3).err(), Some(ClaimError::AlreadyCompleted));
+//! assert!(window.try_claim(1).is_ok());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

@@ -1,7 +1,7 @@
 //! The log: a file of records of equal length, read by seqno.
 //!
-//! A header of 28 bytes (`PAPPLOG1`, seed, number of records, checksum), then 20 bytes a record
-//! (seqno, account, amount, checksum). Numbers are little-endian, checksums CRC-32C.
+//! The file is a header of 28 bytes (`PAPPLOG1`, seed, number of records, checksum), then 20 bytes
+//! per record (seqno, account, amount, checksum). Numbers are little-endian, checksums CRC-32C.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -17,17 +17,17 @@ const MAGIC: &[u8; 8] = b"PAPPLOG1";
 const HEADER: usize = 28;
 const RECORD: usize = 20;
 
-/// How many accounts the records speak of.
+/// The number of accounts.
 pub(crate) const ACCOUNTS: u32 = 64;
 
-/// Adds an amount to an account.
+/// An addition to an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record {
-    /// Its number in the log, from 1.
+    /// The number of the record in the log, from 1.
     pub seqno: SeqNo,
-    /// The account.
+    /// The account to add to.
     pub account: u32,
-    /// What is added.
+    /// The amount to add.
     pub amount: u32,
 }
 
@@ -40,21 +40,21 @@ pub(crate) struct Log {
     pub(crate) records: u64,
 }
 
-/// The log cannot be used.
+/// An error while writing or reading a log.
 #[derive(Debug, Error)]
 pub(crate) enum LogError {
     #[error("cannot {act} the log {}", path.display())]
     Io { act: &'static str, path: PathBuf, source: io::Error },
-    #[error("{} is not a whole log: {why}; restore it, or give another --dir", path.display())]
+    #[error("{} is not a valid log: {why}; restore it, or give another --dir", path.display())]
     NotALog { path: PathBuf, why: &'static str },
     #[error(
-        "record {seqno} of {} is damaged: restore the file, or give another --dir", path.display()
+        "record {seqno} of {} is corrupt: restore the file, or give another --dir", path.display()
     )]
-    Damaged { path: PathBuf, seqno: SeqNo },
+    Corrupt { path: PathBuf, seqno: SeqNo },
 }
 
 impl Log {
-    /// Writes a log at `path`: all of it or nothing.
+    /// Writes a log at `path`, or nothing if that fails.
     pub(crate) fn write(path: &Path, seed: u64, records: u64) -> Result<(), LogError> {
         let mut bytes = MAGIC.to_vec();
         bytes.extend([seed, records].into_iter().flat_map(u64::to_le_bytes));
@@ -86,23 +86,23 @@ impl Log {
         }
         file.read_exact_at(&mut header, 0).map_err(failed("read"))?;
         if !header.starts_with(MAGIC) || !is_sealed(&header) {
-            return Err(refused("its header is damaged or another format's"));
+            return Err(refused("its header is corrupt or of another format"));
         }
         let (seed, records) = (number(&header[8..16]), number(&header[16..24]));
         if records.checked_mul(RECORD as u64).and_then(|n| n.checked_add(HEADER as u64))
             != Some(len)
         {
-            return Err(refused("its length is not that of its records"));
+            return Err(refused("its length does not match its number of records"));
         }
         Ok(Log { file, path: path.to_owned(), seed, records })
     }
 
-    /// Names what is in it: seed and number decide every byte.
+    /// The id of the log: the seed and the number of records determine every byte of it.
     pub(crate) fn id(&self) -> LogId {
         LogId(u128::from(self.seed) << 64 | u128::from(self.records))
     }
 
-    /// One record. Any number of threads may read at once.
+    /// Reads a record. Any number of threads may read at once.
     pub(crate) fn read(&self, seqno: SeqNo) -> Result<Record, LogError> {
         let mut bytes = [0; RECORD];
         let offset = HEADER as u64 + seqno.saturating_sub(1) * RECORD as u64;
@@ -119,12 +119,12 @@ impl Log {
             {
                 Ok(Record { seqno, account, amount })
             }
-            _ => Err(LogError::Damaged { path: path(), seqno }),
+            _ => Err(LogError::Corrupt { path: path(), seqno }),
         }
     }
 }
 
-/// Ends what begins at `begin` with its checksum.
+/// Appends the checksum of the bytes from `begin` on.
 fn seal(bytes: &mut Vec<u8>, begin: usize) {
     let checksum = crc32c::crc32c(&bytes[begin..]);
     bytes.extend_from_slice(&checksum.to_le_bytes());

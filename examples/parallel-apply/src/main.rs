@@ -1,4 +1,4 @@
-//! The program; the library of this package explains and does it.
+//! Runs the program, which the library of this package implements.
 
 use std::process::ExitCode;
 

@@ -1,6 +1,6 @@
-//! Random choices that a seed decides.
+//! Random choices, reproducible from a seed.
 
-/// A number that depends on all of `words`: splitmix64 over each in turn.
+/// A number that depends on all of `words`, by splitmix64 over each in turn.
 pub(crate) fn random(words: &[u64]) -> u64 {
     words.iter().fold(0, |state: u64, word| {
         let z = (state ^ word).wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -10,7 +10,7 @@ pub(crate) fn random(words: &[u64]) -> u64 {
     })
 }
 
-/// The same, below `bound`; 0 where that is 0.
+/// A number below `bound` that depends on all of `words`, or 0 if `bound` is 0.
 pub(crate) fn below(bound: u64, words: &[u64]) -> u64 {
     random(words).checked_rem(bound).unwrap_or(0)
 }

@@ -1,5 +1,5 @@
-//! What happens in one run? Start the applier, kill it, start it again, until the log is applied;
-//! then compare.
+//! One run: starts the applier, kills it and starts it again until the log is applied, then
+//! compares the database with the log.
 
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -19,17 +19,17 @@ use crate::folder::Folder;
 use crate::random::below;
 use crate::verify::{self, VerifyError};
 
-/// After its turn has come a kill waits a random time up to this.
+/// A kill that is due waits a random time up to this.
 const WAITS_UP_TO_MICROS: u64 = 30_000;
-/// A broken run may have thousands of faults; the first tell enough.
+/// A failed run may have thousands of faults. The first ones are enough.
 const FAULTS_SHOWN: usize = 10;
 
-/// The run could not be brought to its end.
+/// An error that ends the run.
 #[derive(Debug, Error)]
 pub(crate) enum RunError {
     #[error("cannot {act} the applier")]
     Process { act: &'static str, source: io::Error },
-    #[error("the applier stopped with {0}; what it said stands above")]
+    #[error("the applier stopped with {0}: see its error above")]
     Stopped(ExitStatus),
     #[error(transparent)]
     Accounts(#[from] AccountsError),
@@ -37,61 +37,62 @@ pub(crate) enum RunError {
     Verify(#[from] VerifyError),
 }
 
-/// What a run did, and whether it ended well.
+/// The report of a run.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Report {
     pub(crate) seed: u64,
     pub(crate) records: u64,
     pub(crate) threads: u64,
     pub(crate) kills: u64,
-    /// Starts that found something applied.
+    /// Starts that found records applied.
     pub(crate) resumes: u64,
-    /// Of these, those that found completed ranges above the mark.
+    /// Starts that found completed ranges above the mark.
     pub(crate) resumes_above_mark: u64,
-    /// Over all runs in this folder: records committed while an earlier one was not.
+    /// Records committed before an earlier one was, over all runs in this folder.
     pub(crate) out_of_order: u64,
     pub(crate) passed_over: u64,
     pub(crate) waits_for_room: u64,
     pub(crate) failed_batches: u64,
     pub(crate) seconds: f64,
     pub(crate) exactly_once: bool,
-    /// False where a run from the first record on was killed less often than asked, or no start
-    /// found completed ranges above the mark.
+    /// False if a run from the first record on had fewer kills than requested, or if no start found
+    /// completed ranges above the mark.
     pub(crate) shows_what_it_claims: bool,
     pub(crate) faults: Vec<String>,
 }
 
-/// A run on its way.
+/// A run in progress.
 struct Run<'a> {
     args: &'a RunArgs,
     folder: &'a Folder,
     report: Report,
-    /// How many records were applied when the run began.
+    /// The number of records applied when the run began.
     from: u64,
     done: u64,
-    /// The counts of the applier that is at work: passed over, waits, failed.
-    life: [u64; 3],
+    /// The counts of the current applier: passed over, waits, failed.
+    counts: [u64; 3],
     kill_at: Option<Instant>,
     shown: Instant,
 }
 
-/// A child that is not left behind where the parent gives up.
+/// A child process that is killed on drop.
 struct Process(Child);
 
-/// Runs to the end.
+/// Runs until the log is applied, and compares.
 pub(crate) fn run(args: &RunArgs, folder: &Folder) -> Result<Report, RunError> {
     let began = Instant::now();
     let found = folder.open_accounts()?.applied()?;
     let from = found.mark().saturating_add(above_mark(&found));
     let (seed, records, threads) = (folder.log.seed, folder.log.records, args.apply.threads);
     let report = Report { seed, records, threads, ..Report::default() };
-    let life = [0; 3];
-    let mut run = Run { args, folder, report, from, done: from, life, kill_at: None, shown: began };
-    while !run.live()? {}
+    let counts = [0; 3];
+    let mut run =
+        Run { args, folder, report, from, done: from, counts, kill_at: None, shown: began };
+    while !run.run_applier()? {}
     let verdict = verify::compare(&folder.log, &folder.open_accounts()?)?;
     let mut report = run.report;
     report.exactly_once = verdict.faults.is_empty();
-    // What goes on where another run stopped may be too short to show anything.
+    // A run that continues another may be too short to show anything.
     let killed = report.kills == args.kills && report.resumes_above_mark > 0;
     report.shows_what_it_claims = args.kills == 0 || from > 0 || killed;
     report.out_of_order = verdict.out_of_order;
@@ -102,11 +103,11 @@ pub(crate) fn run(args: &RunArgs, folder: &Folder) -> Result<Report, RunError> {
 }
 
 impl Run<'_> {
-    /// One life of the applier; whether it came to the end of the log.
-    fn live(&mut self) -> Result<bool, RunError> {
-        let (mut child, told) = self.start().map_err(failed("start"))?;
+    /// Runs one applier process. Returns whether it reached the end of the log.
+    fn run_applier(&mut self) -> Result<bool, RunError> {
+        let (mut child, events) = self.start().map_err(failed("start"))?;
         let ended = loop {
-            if let Ok(event) = told.recv_timeout(Duration::from_millis(1)) {
+            if let Ok(event) = events.recv_timeout(Duration::from_millis(1)) {
                 self.note(event);
             }
             if let Some(status) = child.0.try_wait().map_err(failed("watch"))? {
@@ -119,10 +120,10 @@ impl Run<'_> {
             }
             self.show();
         };
-        for event in told {
-            self.note(event); // until the pipe is at its end
+        for event in events {
+            self.note(event); // until the end of the pipe
         }
-        let [passed_over, waits, failed] = std::mem::take(&mut self.life);
+        let [passed_over, waits, failed] = std::mem::take(&mut self.counts);
         self.report.passed_over += passed_over;
         self.report.waits_for_room += waits;
         self.report.failed_batches += failed;
@@ -134,25 +135,25 @@ impl Run<'_> {
 
     /// Starts this executable again as the applier.
     fn start(&self) -> io::Result<(Process, Receiver<Event>)> {
-        let ApplyArgs { threads, fail_one_in, sabotage } = self.args.apply;
+        let ApplyArgs { threads, fail_one_in, mutant } = self.args.apply;
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("apply").arg("--dir").arg(&self.folder.root);
         command.args(["--threads", &threads.to_string()]);
         command.args(["--fail-one-in", &fail_one_in.to_string()]);
-        if let Some(sabotage) = sabotage.and_then(|s| s.to_possible_value()) {
-            command.args(["--sabotage", sabotage.get_name()]);
+        if let Some(mutant) = mutant.and_then(|m| m.to_possible_value()) {
+            command.args(["--mutant", mutant.get_name()]);
         }
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take();
         let child = Process(child);
         let lines = BufReader::new(stdout.ok_or(io::ErrorKind::BrokenPipe)?).split(b'\n');
-        let (tell, told) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {
-            // One that is killed may leave half a line.
+            // A killed applier may leave half a line.
             let events = lines.map_while(Result::ok).flat_map(|l| serde_json::from_slice(&l));
-            events.take_while(|event| tell.send(*event).is_ok()).for_each(drop);
+            events.take_while(|event| sender.send(*event).is_ok()).for_each(drop);
         });
-        Ok((child, told))
+        Ok((child, receiver))
     }
 
     fn note(&mut self, event: Event) {
@@ -163,13 +164,15 @@ impl Run<'_> {
             }
             Event::Committed { done, passed_over, waits, failed } => {
                 self.done = done;
-                self.life = [passed_over, waits, failed];
+                self.counts = [passed_over, waits, failed];
             }
         }
     }
 
-    /// The kills are spread over the first nine tenths of the records, each at a random place in
-    /// its share of them and then at a random instant; the first may meet the applier at its start.
+    /// Whether to kill the applier now.
+    ///
+    /// The kills are spread over the first nine tenths of the records. Each is due at a random
+    /// record of its share, and happens a random time later. The first may hit the applier's start.
     fn is_time_to_kill(&mut self) -> bool {
         let (kill, kills, seed) = (self.report.kills, self.args.kills, self.report.seed);
         let share =
@@ -212,7 +215,7 @@ impl Report {
         let above = self.resumes_above_mark;
         row("resumes", format!("{}, {above} with records above the mark", self.resumes))?;
         row("out of order", format!("{} records", self.out_of_order))?;
-        row("passed over", format!("{} records, as recorded", self.passed_over))?;
+        row("passed over", format!("{} records, already completed", self.passed_over))?;
         row("waits for room", self.waits_for_room.to_string())?;
         row("failed batches", format!("{}, applied again", self.failed_batches))?;
         let verdict = if self.exactly_once { "each record" } else { "NOT each record" };
@@ -221,7 +224,7 @@ impl Report {
 }
 
 impl Drop for Process {
-    /// One that is dead already is as good.
+    /// Errors are ignored: the process may have ended already.
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();

@@ -1,4 +1,4 @@
-//! Is the effect of each record there exactly once?
+//! Checks that each record took effect exactly once.
 
 use repl_core::SeqNo;
 use thiserror::Error;
@@ -6,7 +6,7 @@ use thiserror::Error;
 use crate::accounts::{Accounts, AccountsError, Contents};
 use crate::log::{ACCOUNTS, Log, LogError};
 
-/// The comparison could not be made.
+/// An error while reading the log or the database.
 #[derive(Debug, Error)]
 pub(crate) enum VerifyError {
     #[error(transparent)]
@@ -15,13 +15,13 @@ pub(crate) enum VerifyError {
     Accounts(#[from] AccountsError),
 }
 
-/// What came of it.
+/// The result of a comparison.
 pub(crate) struct Verdict {
     pub(crate) faults: Vec<String>,
     pub(crate) out_of_order: u64,
 }
 
-/// Compares a database with the log that was applied to it.
+/// Compares a database with the log applied to it.
 pub(crate) fn compare(log: &Log, accounts: &Accounts) -> Result<Verdict, VerifyError> {
     let Contents { applied, sums, times, out_of_order } = accounts.contents()?;
     let mut faults = Vec::new();
@@ -36,24 +36,24 @@ pub(crate) fn compare(log: &Log, accounts: &Accounts) -> Result<Verdict, VerifyE
             None => faults.push(format!("record {seqno} was never applied")),
         }
     }
-    let strange: Vec<SeqNo> = times.map(|(seqno, _)| seqno).collect();
-    if !strange.is_empty() {
-        faults.push(format!("records {strange:?} were applied, and are not in the log"));
+    let unknown: Vec<SeqNo> = times.map(|(seqno, _)| seqno).collect();
+    if !unknown.is_empty() {
+        faults.push(format!("records {unknown:?} were applied, but are not in the log"));
     }
     for (account, expected) in (0..).zip(expected) {
         let held = sums.iter().find(|(found, _)| *found == account).map_or(0, |(_, sum)| *sum);
         if held != expected {
             faults.push(format!(
-                "account {account} holds {held}, and its records add up to {expected}"
+                "account {account} holds {held}, but its records add up to {expected}"
             ));
         }
     }
     if applied.mark() != log.records {
         let (mark, records) = (applied.mark(), log.records);
-        faults.push(format!("the mark is at {mark}, and the log has {records} records"));
+        faults.push(format!("the mark is {mark}, but the log has {records} records"));
     }
-    if !applied.above().is_empty() {
-        faults.push(format!("completed ranges are left above the mark: {:?}", applied.above()));
+    if applied.range_count() > 0 {
+        faults.push(format!("completed ranges remain above the mark: {applied:?}"));
     }
     Ok(Verdict { faults, out_of_order })
 }

@@ -1,4 +1,4 @@
-//! Whole runs of the program, as a user starts them.
+//! Runs of the whole program, as a user starts it.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use redb::TableDefinition;
 use serde_json::Value;
 
-/// Killed, but with no batch that fails: what is found out is found out for the kills.
+/// Kills, but no failing batches: a mutant that is detected is detected because of the kills.
 const KILLED: [&str; 8] =
     ["--records", "4000", "--kills", "12", "--seed", "4", "--fail-one-in", "0"];
 
@@ -30,7 +30,7 @@ fn start(args: &[&str]) -> Child {
     program(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
-/// Runs it with `--json`, and expects each record to be applied exactly once.
+/// Runs the program with `--json`, and asserts that each record was applied exactly once.
 fn run_well(args: &[&str]) -> Value {
     let output = run(&[args, &["--json"]].concat());
     assert!(output.status.success(), "{args:?}: {output:?}");
@@ -40,17 +40,17 @@ fn run_well(args: &[&str]) -> Value {
     report
 }
 
-/// Runs it, and expects exit status 1 and these words on standard error.
+/// Runs the program, and asserts exit status 1 and these words on standard error.
 fn run_badly(args: &[&str], words: &[&str]) {
-    // Runs that end badly keep their folder.
+    // A failed run keeps its folder.
     let kept = tempfile::tempdir().unwrap();
     let output = program(args).env("TMPDIR", kept.path()).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
+    let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{args:?}\n{output:?}");
     for word in words {
-        assert!(said.contains(word), "{word:?} is not in\n{said}");
+        assert!(stderr.contains(word), "{word:?} is not in\n{stderr}");
     }
-    assert!(!said.contains("panicked"), "{said}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
 }
 
 fn number(report: &Value, name: &str) -> u64 {
@@ -58,7 +58,7 @@ fn number(report: &Value, name: &str) -> u64 {
 }
 
 #[test]
-fn each_record_is_applied_exactly_once_at_whatever_instants_the_applier_is_killed() {
+fn killed_at_random_instants_the_applier_applies_each_record_exactly_once() {
     let report = run_well(&["--records", "6000", "--kills", "10", "--seed", "1"]);
     assert_eq!((number(&report, "records"), number(&report, "kills")), (6000, 10));
     assert!(number(&report, "resumes") >= number(&report, "resumes_above_mark"));
@@ -68,13 +68,13 @@ fn each_record_is_applied_exactly_once_at_whatever_instants_the_applier_is_kille
 }
 
 #[test]
-fn a_log_too_short_for_the_kills_that_were_asked_for_is_no_success() {
+fn a_log_too_short_for_the_requested_kills_fails() {
     let args = ["--records", "40", "--kills", "50", "--seed", "1"];
-    run_badly(&args, &["of 50 times", "ask for more --records"]);
+    run_badly(&args, &["times of 50", "give more --records"]);
 }
 
 #[test]
-fn records_of_a_batch_that_failed_are_applied_again() {
+fn the_records_of_a_failed_batch_are_applied_again() {
     let args = ["--records", "2000", "--kills", "0", "--fail-one-in", "3", "--seed", "2"];
     let report = run_well(&args);
     assert!(number(&report, "failed_batches") > 10);
@@ -88,7 +88,7 @@ fn any_number_of_threads_applies_each_record_exactly_once() {
 }
 
 #[test]
-fn a_parent_that_is_killed_at_any_instant_is_started_again_and_ends_well() {
+fn a_parent_killed_at_any_instant_succeeds_when_run_again() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("kept");
     let dir = dir.to_str().unwrap();
@@ -100,9 +100,9 @@ fn a_parent_that_is_killed_at_any_instant_is_started_again_and_ends_well() {
     }
     let report = run_well(&["--kills", "0", "--records", "5000", "--dir", dir]);
     assert_eq!((number(&report, "seed"), number(&report, "records")), (3, 5000));
-    let nothing_is_left_to_do = run(&["--dir", dir]);
-    assert!(nothing_is_left_to_do.status.success());
-    let table = String::from_utf8_lossy(&nothing_is_left_to_do.stdout).into_owned();
+    let finished = run(&["--dir", dir]);
+    assert!(finished.status.success());
+    let table = String::from_utf8_lossy(&finished.stdout).into_owned();
     assert!(table.contains("exactly once            each record"), "{table}");
     run_badly(&["--dir", dir, "--records", "7"], &["was made with --seed 3 --records 5000"]);
 }
@@ -115,7 +115,7 @@ fn the_applier_does_not_outlive_its_parent() {
     let mut parent = start(&args);
     let database = folder.path().join("accounts.redb");
     let is_held = || File::open(&database).is_ok_and(|file| file.try_lock().is_err());
-    // For longer than the parent itself holds it before it starts the applier.
+    // The parent opens the database too, but not for this long.
     wait_until(|| {
         (0..50).all(|_| {
             thread::sleep(Duration::from_millis(10));
@@ -128,32 +128,32 @@ fn the_applier_does_not_outlive_its_parent() {
     wait_until(|| !is_held());
 }
 
-fn wait_until(is_so: impl Fn() -> bool) {
+fn wait_until(condition: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "it never came to be");
+    while !condition() {
+        assert!(Instant::now() < deadline, "not within 20 s");
         thread::sleep(Duration::from_millis(5));
     }
 }
 
 #[test]
-fn with_no_rule_broken_nothing_is_found_out() {
+fn without_a_mutant_the_run_succeeds() {
     run_well(&KILLED);
 }
 
 #[test]
-fn completed_ranges_that_are_not_recorded_are_found_out() {
+fn a_mutant_that_records_no_completed_ranges_is_caught() {
     let words = ["parallel-apply: record ", " was applied 2 times"];
-    run_badly(&[&KILLED[..], &["--sabotage", "forget-ranges"]].concat(), &words);
+    run_badly(&[&KILLED[..], &["--mutant", "forget-ranges"]].concat(), &words);
 }
 
 #[test]
-fn marks_that_are_committed_before_the_data_are_found_out() {
+fn a_mutant_that_commits_the_mark_before_the_data_is_caught() {
     let words = ["parallel-apply: record ", " was never applied"];
-    run_badly(&[&KILLED[..], &["--sabotage", "mark-first"]].concat(), &words);
+    run_badly(&[&KILLED[..], &["--mutant", "mark-first"]].concat(), &words);
 }
 
-/// A log of which nothing is applied yet.
+/// Writes a log, and leaves none of it applied.
 fn log_in(folder: &Path, seed: &str) {
     let dir = folder.to_str().unwrap();
     run_well(&["--records", "300", "--kills", "0", "--seed", seed, "--dir", dir]);
@@ -161,7 +161,7 @@ fn log_in(folder: &Path, seed: &str) {
 }
 
 #[test]
-fn a_log_that_is_damaged_is_named_with_what_is_wrong() {
+fn the_error_for_a_corrupt_log_names_the_file_and_the_defect() {
     let folder = tempfile::tempdir().unwrap();
     let (dir, path) = (folder.path().to_str().unwrap(), folder.path().join("records.log"));
     log_in(folder.path(), "6");
@@ -171,21 +171,21 @@ fn a_log_that_is_damaged_is_named_with_what_is_wrong() {
     log.read_exact_at(&mut byte, in_record_100).unwrap();
     log.write_all_at(&[byte[0] ^ 1], in_record_100).unwrap();
     let path = path.to_str().unwrap();
-    run_badly(&["--dir", dir], &["record 100 of", path, "damaged", "restore the file"]);
+    run_badly(&["--dir", dir], &["record 100 of", path, "corrupt", "restore the file"]);
 
     log.set_len(28 + 299 * 20 + 3).unwrap();
-    run_badly(&["--dir", dir], &[path, "its length is not that", "restore it"]);
+    run_badly(&["--dir", dir], &[path, "its length does not match", "restore it"]);
     log.write_all_at(b"other", 0).unwrap();
-    run_badly(&["--dir", dir], &[path, "its header is damaged", "restore it"]);
+    run_badly(&["--dir", dir], &[path, "its header is corrupt", "restore it"]);
 }
 
 #[test]
-fn a_database_that_is_not_ours_is_refused_and_left_as_it_is() {
+fn a_foreign_database_is_refused_and_left_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let (dir, path) = (folder.path().to_str().unwrap(), folder.path().join("accounts.redb"));
     log_in(folder.path(), "7");
     let words = [path.to_str().unwrap(), "was not made by this program", "give another --dir"];
-    for text in ["", "a text of somebody else's"] {
+    for text in ["", "the text of another program"] {
         fs::write(&path, text).unwrap();
         run_badly(&["--dir", dir], &words);
         assert_eq!(fs::read_to_string(&path).unwrap(), text);
@@ -194,7 +194,7 @@ fn a_database_that_is_not_ours_is_refused_and_left_as_it_is() {
 
     let other = redb::Database::create(&path).unwrap();
     let transaction = other.begin_write().unwrap();
-    // A table of this name, and of another type.
+    // The right table name with the wrong type.
     let numbers = TableDefinition::<u64, u64>::new("numbers");
     transaction.open_table(numbers).unwrap().insert(1, 1).unwrap();
     transaction.commit().unwrap();

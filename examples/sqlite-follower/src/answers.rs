@@ -1,14 +1,14 @@
-//! How does a client read from a replica what it has written on the leader?
+//! Answers clients: reads from a replica what a client wrote on the leader.
 //!
-//! The client brings a token: the shard, and the place in the leader's log at which its transaction
-//! ends. The leader numbers no logs, as they are counted from the follower's base copy, so the
-//! token becomes a seqno here:
-//! 1. the seqno of that place, from a position that the follower knows;
-//! 2. wait until the mark of the shard has reached it: all up to there is in the replica then;
-//! 3. read, between two transactions as every reader does (`replica.rs`). After a start the replica
-//!    may hold a whole state only from a later mark on, which is waited for too.
+//! The client sends a token: the shard, and the place in the leader's log where its transaction
+//! ends. The leader cannot name a seqno, since logs are counted from the follower's base copy. So
+//! the follower
+//! 1. computes the seqno of that place from a position that it knows;
+//! 2. waits until the mark of the shard reaches it, so that the replica holds all up to there;
+//! 3. reads between two transactions, as every reader does (`replica.rs`). After a start the
+//!    replica may be consistent only from a later mark on. Then it waits for that one too.
 //!
-//! A follower that is killed answers nothing; the client brings its token to the next one.
+//! A killed follower does not answer. The client sends its token to the next one.
 
 use std::sync::mpsc::{Receiver, Sender};
 use std::thread;
@@ -18,50 +18,50 @@ use repl_core::{SeqNo, Shard, ShardId, WaitError};
 use thiserror::Error;
 
 use crate::client_row;
-use crate::events::{Event, Order, tell};
+use crate::events::{Event, Order, send};
 use crate::follower::FollowerError;
 use crate::position::Mark;
 use crate::replica::ReadError;
 use crate::shards::Common;
 use crate::wal::LogPoint;
 
-/// How long a mark may take to reach what is in the leader's log.
+/// How long the mark may take to reach a token.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How often to look whether a base copy is done.
+/// How often to check whether a base copy is done.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
-/// What a client asks for.
+/// A read that a client requests.
 #[derive(Debug, Clone, Copy)]
-struct Question {
+struct ReadRequest {
     shard: ShardId,
     client: u64,
     request: u64,
     token: LogPoint,
 }
 
-/// A client could not be answered.
+/// An error while answering a client.
 #[derive(Debug, Error)]
 pub(crate) enum AnswerError {
-    #[error("shard {shard}: a client waits, and nobody follows it")]
+    #[error("shard {shard}: a client waits, but the shard is not followed")]
     NotFollowed { shard: ShardId },
-    #[error("shard {shard}: a client waits for {}, and the mark is at {}", Mark(*seqno), Mark(*mark))]
+    #[error("shard {shard}: a client waits for {}, but the mark is {}", Mark(*seqno), Mark(*mark))]
     Wait { shard: ShardId, seqno: SeqNo, mark: SeqNo, source: WaitError },
     #[error(transparent)]
     Read(#[from] ReadError),
 }
 
-/// Starts to answer, each client on a thread of its own as it may have to wait.
-pub(crate) fn start(common: &Common, questions: Receiver<Order>, failed: &Sender<FollowerError>) {
+/// Starts answering requests, each on a thread of its own since it may have to wait.
+pub(crate) fn start(common: &Common, orders: Receiver<Order>, failed: &Sender<FollowerError>) {
     let (common, failed) = (common.clone(), failed.clone());
     thread::spawn(move || {
-        for order in questions {
+        for order in orders {
             let Order::Read { shard, client, request, token } = order else { continue };
-            let question = Question { shard: ShardId(shard), client, request, token };
+            let read = ReadRequest { shard: ShardId(shard), client, request, token };
             let (common, failed) = (common.clone(), failed.clone());
-            thread::spawn(move || match answer(&common, question) {
-                Ok(event) => tell(event),
-                // Nobody waits for a follower that ends.
+            thread::spawn(move || match answer(&common, read) {
+                Ok(event) => send(event),
+                // The follower ends, and the client asks the next one.
                 Err(AnswerError::Wait { source: WaitError::Closed, .. }) => {}
                 Err(e) => drop(failed.send(e.into())),
             });
@@ -69,8 +69,8 @@ pub(crate) fn start(common: &Common, questions: Receiver<Order>, failed: &Sender
     });
 }
 
-fn answer(common: &Common, question: Question) -> Result<Event, AnswerError> {
-    let Question { shard: id, client, request, token } = question;
+fn answer(common: &Common, read: ReadRequest) -> Result<Event, AnswerError> {
+    let ReadRequest { shard: id, client, request, token } = read;
     let deadline = Instant::now() + PATIENCE;
     let (shard, seqno) = find(common, id, &token, deadline)?; // 1
     let waited = shard.applied() < seqno;
@@ -83,13 +83,15 @@ fn answer(common: &Common, question: Question) -> Result<Event, AnswerError> {
             Ok((found, at)) => {
                 return Ok(Event::Answered { client, request, seqno, at, found, waited }); // 3
             }
-            Err(ReadError::NotYet { whole_from, .. }) => wait(&shard, whole_from, deadline)?,
+            Err(ReadError::NotYet { consistent_from, .. }) => {
+                wait(&shard, consistent_from, deadline)?;
+            }
             Err(e) => return Err(e.into()),
         }
     }
 }
 
-/// The shard, once it is followed, and the seqno of a place in its log.
+/// Waits until the shard is followed. Returns it, and the seqno of a place in its log.
 fn find(
     common: &Common,
     id: ShardId,
@@ -111,7 +113,7 @@ fn find(
 
 fn wait(shard: &Shard, seqno: SeqNo, deadline: Instant) -> Result<(), AnswerError> {
     let left = deadline.saturating_duration_since(Instant::now());
-    shard.wait_for_timeout(seqno, left).map(drop).map_err(|source| {
+    shard.reached(seqno).wait_timeout(left).map(drop).map_err(|source| {
         let mark = shard.applied();
         AnswerError::Wait { shard: shard.id(), seqno, mark, source }
     })

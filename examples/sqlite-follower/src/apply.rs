@@ -1,23 +1,23 @@
-//! How does one shard follow its log, one turn after the other?
+//! Applies the log of one shard to its replica.
 //!
 //! For each transaction, in the order of the log:
-//! 1. the log is made durable up to it, for as many transactions at once as are there;
-//! 2. the gate: a transaction at or below the mark is applied already;
+//! 1. make the log durable up to it, and further if more transactions are there;
+//! 2. check the mark: a transaction at or below it is applied already;
 //! 3. write its pages into the replica;
-//! 4. note the position, so that whoever saves the mark finds it;
+//! 4. record the position, which must be known before the mark can be saved;
 //! 5. move the mark.
 //!
-//! Step 1 is the rule of every write-ahead log, kept for the leader, which syncs its log only
-//! before a checkpoint. Without it a power cut could take the end of the log and leave its pages in
-//! the replica, where nothing would ever overwrite them.
+//! Step 1 is the write-ahead rule. The leader syncs its log only before a checkpoint, so the
+//! follower does it. Otherwise a power cut could remove the end of the log while its pages stay in
+//! the replica, and nothing would ever overwrite them.
 //!
-//! The pages of one shard are applied in the order of its log, by one thread at a time (`pool.rs`).
-//! A frame is a whole page and overwrites what was there, so of two frames of one page the older
-//! would win if it came second. A page is also no unit by itself: the pages of one transaction
-//! point at each other, and with some of them from before it and some from after it a B-tree is
-//! torn. Only its commit frame makes a transaction visible, and then all of it at once. Between two
-//! databases no page points at another, so in which order two shards are applied makes no
-//! difference.
+//! The pages of one shard are applied in the order of its log, by one thread at a time (`pool.rs`):
+//! - A frame is a whole page and overwrites the older page. In the wrong order the older one would
+//!   win.
+//! - The pages of one transaction point at each other. With only some of them applied, a B-tree is
+//!   torn. The commit frame makes the whole transaction visible at once.
+//!
+//! No page of one database points at a page of another, so shards need no common order.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use repl_core::{Advance, SeqNo, Shard};
 use thiserror::Error;
 
-use crate::events::{Event, tell};
+use crate::events::{Event, send};
 use crate::layout::Layout;
 use crate::position::Position;
 use crate::positions::Positions;
@@ -35,13 +35,13 @@ use crate::start::{LogReset, ResetReason, reset};
 use crate::tail::{Step, Tail, TailError};
 use crate::wal::LogPoint;
 
-/// How long to wait where the log held nothing new.
+/// The shortest time until the next look at a log without anything new.
 const IDLE: Duration = Duration::from_millis(2);
 
-/// After so long a busy shard lets others go first.
+/// How long a busy shard keeps its thread.
 const TURN: Duration = Duration::from_millis(4);
 
-/// One shard on its way.
+/// The applier of one shard.
 #[derive(Debug)]
 pub(crate) struct Applier {
     pub(crate) layout: Layout,
@@ -49,18 +49,18 @@ pub(crate) struct Applier {
     pub(crate) replica: Arc<Replica>,
     pub(crate) shard: Shard,
     pub(crate) tail: Tail,
-    /// The place behind which the log goes on.
+    /// The place in the log up to which the replica is applied.
     pub(crate) position: Position,
-    /// The mark that the next transaction follows; in an earlier log where `position` is the start
-    /// of one.
+    /// The mark before the next transaction. It lies in the previous log if `position` is the start
+    /// of a log.
     pub(crate) mark: SeqNo,
     /// Up to where the log is known to be durable.
     pub(crate) durable: LogPoint,
-    /// Whether step 1 is taken; tests see what happens without it.
+    /// Whether step 1 is taken. A mutant leaves it out.
     pub(crate) log_first: bool,
 }
 
-/// A shard cannot be followed any further.
+/// An error that ends the applier of a shard.
 #[derive(Debug, Error)]
 pub(crate) enum ApplyError {
     #[error(transparent)]
@@ -71,15 +71,16 @@ pub(crate) enum ApplyError {
     Replica(#[from] ReplicaError),
     #[error(transparent)]
     Records(#[from] crate::durable::FileError),
-    #[error("shard {shard}: the mark did not move from {from} to {to}: {answer:?}")]
-    Mark { shard: u64, from: u64, to: u64, answer: Advance },
+    #[error("shard {shard}: the mark did not move from {from} to {to}: {outcome:?}")]
+    Mark { shard: u64, from: u64, to: u64, outcome: Advance },
 }
 
 impl Applier {
-    /// Follows the log for a while. Returns after how long it should be looked at again; `None` at
-    /// its end, where that is to be the last.
+    /// Follows the log for one turn. Returns the time until the next turn is due, or `None` at the
+    /// end of the log if `finishing`.
     ///
-    /// `finishing` must have been read before: what was written before it was set is then seen.
+    /// Read `finishing` before the call, so that the call sees all that was written before the
+    /// order to finish.
     pub(crate) fn turn(&mut self, finishing: bool) -> Result<Option<Duration>, ApplyError> {
         let began = Instant::now();
         while began.elapsed() < TURN {
@@ -96,24 +97,24 @@ impl Applier {
                         // 2
                         self.replica.apply(&transaction, seqno)?; // 3
                         self.positions.reached(id, next); // 4
-                        let answer = self.shard.advance_from(from, seqno); // 5
-                        if !matches!(answer, Advance::Advanced { .. }) {
+                        let outcome = self.shard.advance_from(from, seqno); // 5
+                        if !matches!(outcome, Advance::Advanced { .. }) {
                             let (shard, to) = (id.0, seqno);
-                            return Err(ApplyError::Mark { shard, from, to, answer });
+                            return Err(ApplyError::Mark { shard, from, to, outcome });
                         }
                     }
                     (self.position, self.mark) = (next, seqno);
-                    tell(Event::Applied { shard: id.0, seqno, frames, at: next.at });
+                    send(Event::Applied { shard: id.0, seqno, frames, at: next.at });
                 }
                 Step::NewLog(header) => {
                     let id = self.shard.id();
                     let records = RestartRecords::load(&self.layout.restarts(id))?;
                     let next = records.follow(self.position, &header);
                     self.position = next.map_err(|e| self.reset(e.into()))?;
-                    tell(Event::NextLog { shard: id.0 });
+                    send(Event::NextLog { shard: id.0 });
                 }
                 Step::Idle if finishing => return Ok(None),
-                // A transaction that is still growing is read from its start each time.
+                // An unfinished transaction is read from its start each time, so back off.
                 Step::Idle => return Ok(Some(IDLE.max(looked.elapsed()))),
                 Step::Rewritten => return Err(self.reset(ResetReason::Rewritten).into()),
                 Step::NoLog => return Err(self.reset(ResetReason::NoLog).into()),

@@ -1,4 +1,4 @@
-//! What does a user see while a run is on its way?
+//! The progress bar of a run.
 
 use std::io::{self, IsTerminal};
 
@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::report::Report;
 
-/// A progress bar on standard error, where somebody looks at it.
+/// A progress bar on standard error, hidden if that is not a terminal.
 #[derive(Debug)]
 pub(crate) struct Bar(ProgressBar);
 
@@ -20,7 +20,7 @@ impl Bar {
         let bar = ProgressBar::with_draw_target(Some(1000), target);
         let style = "{elapsed_precise} {bar:40} {percent:>3}% {msg}";
         bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| {
-            ProgressStyle::default_bar() // the template above is fine
+            ProgressStyle::default_bar() // unreachable: the template above is valid
         }));
         Bar(bar)
     }
@@ -35,8 +35,8 @@ impl Bar {
         ));
     }
 
-    pub(crate) fn say(&self, what: &'static str) {
-        self.0.set_message(what);
+    pub(crate) fn set_message(&self, message: &'static str) {
+        self.0.set_message(message);
     }
 
     pub(crate) fn end(&self) {

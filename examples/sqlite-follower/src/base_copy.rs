@@ -1,25 +1,25 @@
-//! How does a replica begin? As a copy of a database at a known place of its log, while the leader
-//! goes on writing.
+//! Makes a base copy: a copy of a database at a known place of its log, while the leader writes.
 //!
-//! 1. Read to the end of the log, to have little left to do under the lock.
-//! 2. `BEGIN IMMEDIATE` on a first connection: nobody writes now.
-//! 3. Note the log's end, and see that SQLite takes the same frame for the last: a leader that was
-//!    killed in its commit leaves a commit frame that is in the file, but not in the index that the
-//!    connections share. Whether it counts is settled once all of them are closed; try again then.
-//! 4. Start the read transaction of the backup on a second connection: it sees just what lies up to
-//!    that end, however long the backup takes.
-//! 5. Release the first; the leader goes on.
-//! 6. Make the log durable up to that end, as before anything is applied (`apply.rs`).
+//! 1. Read to the end of the log, so that little is left to do under the lock.
+//! 2. `BEGIN IMMEDIATE` on a first connection blocks all writers.
+//! 3. Note the end of the log, and check that SQLite takes the same frame as the last one. A leader
+//!    killed during a commit leaves a commit frame that is in the file, but not in the index shared
+//!    by the connections. Whether it counts is decided once all connections are closed; try again
+//!    then.
+//! 4. Start the read transaction of the backup on a second connection. It sees the database at that
+//!    end, however long the backup takes.
+//! 5. Release the first connection, so that the leader continues.
+//! 6. Make the log durable up to that end, as before every apply (`apply.rs`).
 //! 7. Copy to a temporary name.
-//! 8. Sync the copy, rename it into place, sync the folder.
+//! 8. Sync the copy, rename it into place, and sync the folder.
 //!
 //! The caller then adds the shard at that place. A crash before that leaves a file that no mark
-//! claims, and the copy is made again.
+//! refers to, and the copy is made again.
 //!
-//! As long as a connection of a copy is open that index lives on, and a leader that starts would
-//! overwrite the commit frame of its predecessor, which a follower may have read. So copies hold a
-//! lock together, and a leader opens its database under the same lock alone: no one else has the
-//! database open then, and SQLite makes the index anew from the log.
+//! The shared index exists as long as a connection of a copy is open. A leader that starts
+//! meanwhile would overwrite the commit frame of its predecessor, which a follower may have read.
+//! So copies share a lock, and a leader opens its database under the same lock exclusively. Then no
+//! other connection exists, and SQLite rebuilds the index from the log.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -38,16 +38,16 @@ use crate::source::{SourceError, open_existing};
 use crate::tail::{Tail, TailError};
 use crate::wal::LogPoint;
 
-/// How long the leader may take to make a database and its log.
+/// How long the leader may take to create a database and its log.
 const LEADER_STARTS_WITHIN: Duration = Duration::from_secs(30);
 
 const PAGES_PER_STEP: i32 = 1024;
 
-/// No base copy could be made. Nothing is claimed: the next start tries again.
+/// An error while making a base copy. No mark refers to it, so the next start tries again.
 #[derive(Debug, Error)]
 pub(crate) enum BaseCopyError {
     #[error(
-        "shard {shard}: the leader's database {} has no log after {} s: is the leader running?",
+        "shard {shard}: the leader's database {} has no log after {} s: check that the leader runs",
         path.display(), LEADER_STARTS_WITHIN.as_secs()
     )]
     NoLog { shard: ShardId, path: PathBuf },
@@ -61,10 +61,10 @@ pub(crate) enum BaseCopyError {
     Io { shard: ShardId, act: &'static str, path: PathBuf, source: io::Error },
 }
 
-/// How long one that could not be made yet may wait before it is tried again.
+/// How long to wait between two attempts.
 pub(crate) const TRY_EVERY: Duration = Duration::from_millis(5);
 
-/// A base copy that is to be made.
+/// A base copy that is not made yet.
 #[derive(Debug)]
 pub(crate) struct BaseCopy {
     shard: ShardId,
@@ -80,8 +80,8 @@ impl BaseCopy {
         self.shard
     }
 
-    /// Copies the database to the replica's place; returns the place in the log that the copy
-    /// holds. `None` where that cannot be told yet: to be tried again.
+    /// Copies the database to the path of the replica. Returns the place in the log that the copy
+    /// corresponds to, or `None` if that is not known yet: try again.
     pub(crate) fn attempt(
         &self,
         layout: &Layout,
@@ -121,7 +121,7 @@ impl BaseCopy {
     }
 }
 
-/// Copies a database as soon as that can be done.
+/// Repeats the attempt until the copy is made.
 #[cfg(test)]
 pub(crate) fn copy_base(
     layout: &Layout,
@@ -137,11 +137,10 @@ pub(crate) fn copy_base(
     }
 }
 
-/// The end of the log, from a place in it where one is known; `None` while there is no log to
-/// follow.
+/// The end of the log, searched from `known` if that is given; `None` while there is no log.
 ///
-/// The first log of a file gets its salts with the first frame and draws them again if that is
-/// rolled back, so before its first commit it has no name yet.
+/// The first log of a file gets its salts with the first frame, and new ones if that is rolled
+/// back. So it has no stable name before its first commit.
 fn log_end(tail: &mut Tail, known: Option<LogPoint>) -> Result<Option<LogPoint>, TailError> {
     let header = match tail.header() {
         Ok(Some(header)) => header,
@@ -158,7 +157,7 @@ fn log_end(tail: &mut Tail, known: Option<LogPoint>) -> Result<Option<LogPoint>,
     Ok((end.frame > 0 || header.checkpoint_seq > 0).then_some(end))
 }
 
-/// Locks the database among those who open it: copies together, a leader alone.
+/// Takes the lock of a database: shared for copies, exclusive for a leader that opens it.
 pub(crate) fn lock_copies(
     layout: &Layout,
     shard: ShardId,
@@ -170,12 +169,12 @@ pub(crate) fn lock_copies(
     locked.map_err(|source| BaseCopyError::Io { shard, act: "lock", path, source })
 }
 
-/// The last frame of the log in the index that SQLite's connections share.
+/// The last frame of the log according to the index shared by SQLite's connections.
 fn last_frame(db: &Connection) -> rusqlite::Result<i64> {
     db.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get(1))
 }
 
-/// Opens a read transaction: `BEGIN` alone would wait for the first read.
+/// Opens a read transaction, which `BEGIN` alone would defer to the first read.
 fn begin_reading(db: &Connection) -> rusqlite::Result<()> {
     db.execute_batch("BEGIN")?;
     db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
@@ -191,7 +190,7 @@ fn copy(reader: &Connection, shard: ShardId, to: &Path) -> Result<(), BaseCopyEr
         _ => {}
     }
     let mut copy = Connection::open(to).map_err(failed)?;
-    // It is synced as a whole, and of no use before it is complete; a journal would outlive a kill.
+    // The copy is synced as a whole and useless before that. A journal would outlive a kill.
     copy.pragma_update(None, "synchronous", "off").map_err(failed)?;
     copy.pragma_update(None, "journal_mode", "off").map_err(failed)?;
     let backup = Backup::new(reader, &mut copy).map_err(failed)?;

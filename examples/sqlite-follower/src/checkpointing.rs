@@ -1,4 +1,4 @@
-//! What is made durable before a mark is saved, and how long does it take?
+//! The flush before each save of the marks, and the time that both take.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,11 +8,11 @@ use repl_checkpoint::{Candidate, CheckpointStore, Floors, LoadError, Save, SaveE
 use repl_core::{ShardId, Snapshot};
 use thiserror::Error;
 
-use crate::events::{Event, tell};
+use crate::events::{Event, send};
 use crate::positions::{Positions, PositionsError};
 use crate::replica::{Replica, ReplicaError};
 
-/// The replicas that are claimed, or about to be.
+/// The replicas of all shards that are tracked, or about to be.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Replicas(Arc<Mutex<BTreeMap<ShardId, Arc<Replica>>>>);
 
@@ -30,10 +30,10 @@ impl Replicas {
     }
 }
 
-/// What the marks of a snapshot speak of could not be made durable.
+/// An error in a flush.
 #[derive(Debug, Error)]
 pub(crate) enum FlushError {
-    #[error("an earlier flush failed, and what it lost cannot be told")]
+    #[error("an earlier flush failed, and may have lost writes")]
     AfterFailure,
     #[error("shard {0} is tracked but has no replica")]
     NoReplica(ShardId),
@@ -44,23 +44,24 @@ pub(crate) enum FlushError {
 }
 
 impl FlushError {
-    /// Whether a second try could claim what was lost: see [`Replica::sync`].
+    /// Whether a second flush could succeed in spite of lost writes: see [`Replica::sync`].
     pub(crate) fn is_final(&self) -> bool {
         !matches!(self, FlushError::Positions(PositionsError::File(_)))
     }
 }
 
-/// Makes durable what marks speak of: the replicas, and then the positions.
+/// Makes the replicas durable, and then the positions.
 #[derive(Debug)]
 pub(crate) struct Flush {
     pub(crate) replicas: Replicas,
     pub(crate) positions: Arc<Positions>,
     pub(crate) floors: Floors,
     pub(crate) began: SaveClock,
-    /// Leaves out the replicas seven times of eight: their marks are saved before they are flushed.
-    pub(crate) sabotaged: bool,
-    pub(crate) turn: u64,
-    /// Whether a flush failed in a way that a second one would not show.
+    /// A mutant: syncs the replicas in every eighth flush only, so that most marks are saved before
+    /// their replica is flushed.
+    pub(crate) skips_syncs: bool,
+    pub(crate) count: u64,
+    /// Whether a flush failed for good: see [`FlushError::is_final`].
     pub(crate) failed: bool,
 }
 
@@ -76,8 +77,8 @@ impl Flush {
 
     fn try_run(&mut self, snapshot: &Snapshot) -> Result<(), FlushError> {
         self.began.start();
-        self.turn += 1;
-        let skip = self.sabotaged && !self.turn.is_multiple_of(8);
+        self.count += 1;
+        let skip = self.skips_syncs && !self.count.is_multiple_of(8);
         for (shard, _) in snapshot {
             let replica = self.replicas.get(shard).ok_or(FlushError::NoReplica(shard))?;
             if !skip {
@@ -88,7 +89,7 @@ impl Flush {
     }
 }
 
-/// When the checkpoint in progress began.
+/// The start time of the checkpoint in progress.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct SaveClock(Arc<Mutex<Option<Instant>>>);
 
@@ -103,7 +104,7 @@ impl SaveClock {
     }
 }
 
-/// A store that tells how long each checkpoint took, from the flush to the end of the save.
+/// A store that reports how long each checkpoint took, from the flush to the end of the save.
 pub(crate) struct TimedStore {
     pub(crate) store: Box<dyn CheckpointStore>,
     pub(crate) began: SaveClock,
@@ -121,7 +122,7 @@ impl CheckpointStore for TimedStore {
     fn save(&mut self, save: Save<'_>) -> Result<(), SaveError> {
         self.store.save(save)?;
         if let Some(micros) = self.began.micros() {
-            tell(Event::Saved { micros });
+            send(Event::Saved { micros });
         }
         Ok(())
     }

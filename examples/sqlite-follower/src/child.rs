@@ -1,4 +1,4 @@
-//! How does the parent start, hear, stop and kill its children?
+//! Child processes: the parent starts, stops and kills them, and reads their events.
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Write};
@@ -9,50 +9,50 @@ use std::time::{Duration, Instant};
 
 use crate::events::{Event, Order};
 
-/// How long a child may take from the word to finish to its end.
+/// How long a child may take to end after the order to finish.
 const FINISHES_WITHIN: Duration = Duration::from_secs(120);
 
-/// A leader or a follower at work.
+/// A running leader or follower.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
-    hears: Option<JoinHandle<()>>,
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Process {
-    /// Starts this executable again with other arguments; what it tells goes to `events`.
+    /// Starts this executable again with other arguments. Its events go to `events`.
     pub(crate) fn start(args: Vec<OsString>, events: mpsc::Sender<Event>) -> io::Result<Process> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(args)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
-        let told = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        let hears = thread::spawn(move || {
-            for line in BufReader::new(told).split(b'\n').map_while(Result::ok) {
-                // A child that is killed may leave half a line.
+        let stdout = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        let reader = thread::spawn(move || {
+            for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
+                // A killed child may leave half a line.
                 if let Ok(event) = serde_json::from_slice(&line) {
                     let _ = events.send(event);
                 }
             }
         });
-        Ok(Process { child, hears: Some(hears) })
+        Ok(Process { child, reader: Some(reader) })
     }
 
-    /// Its exit status, if it has ended by itself.
+    /// The exit status, if the process has ended.
     pub(crate) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.child.try_wait()
     }
 
-    /// SIGKILL; then waits until it is dead and all that it told was heard.
+    /// Kills the process with SIGKILL. Waits until it has ended and all its events are read.
     pub(crate) fn kill(mut self) -> io::Result<()> {
         self.child.kill()?;
         self.child.wait()?;
-        self.hear_all();
+        self.read_all();
         Ok(())
     }
 
-    /// Tells it what to do.
+    /// Sends an order to the process.
     pub(crate) fn order(&mut self, order: Order) -> io::Result<()> {
         let mut line = serde_json::to_vec(&order)?;
         line.push(b'\n');
@@ -62,12 +62,12 @@ impl Process {
         }
     }
 
-    /// Tells it to finish.
+    /// Sends the order to finish.
     pub(crate) fn finish(&mut self) -> io::Result<()> {
         self.order(Order::Finish)
     }
 
-    /// Waits until it has ended and all that it told was heard; one that hangs is killed.
+    /// Waits until the process has ended and all its events are read. Kills it if it hangs.
     pub(crate) fn wait(mut self) -> io::Result<ExitStatus> {
         let deadline = Instant::now() + FINISHES_WITHIN;
         let status = loop {
@@ -79,19 +79,19 @@ impl Process {
             }
             thread::sleep(Duration::from_millis(2));
         };
-        self.hear_all();
+        self.read_all();
         Ok(status)
     }
 
-    fn hear_all(&mut self) {
-        if let Some(hears) = self.hears.take() {
-            let _ = hears.join();
+    fn read_all(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
         }
     }
 }
 
 impl Drop for Process {
-    /// Nothing is left behind where the parent gives up; a child that is dead already is as good.
+    /// Kills the process, so that none outlives a failed run. It may have ended already.
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

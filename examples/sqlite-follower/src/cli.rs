@@ -1,4 +1,4 @@
-//! What may a user ask for?
+//! The command line.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,8 +10,8 @@ use serde::Serialize;
 ///
 /// Without arguments: a leader process writes four databases in a temporary folder, a follower
 /// process keeps a replica of each, and both are killed again and again. Clients write on the
-/// leader, wait for their writes on the follower, and read them there. Exits with 1 unless each of
-/// them saw what it had written and every replica equals its database in the end.
+/// leader, wait for their writes on the follower, and read them there. Exits with 1 unless every
+/// client read what it had written and every replica equals its database in the end.
 #[derive(Debug, Parser)]
 #[command(version, about, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
@@ -21,61 +21,61 @@ pub(crate) struct Cli {
     pub(crate) run: RunArgs,
 }
 
-/// What one run is asked for.
-#[expect(clippy::struct_excessive_bools, reason = "one a flag of the command line")]
+/// The options of one run.
+#[expect(clippy::struct_excessive_bools, reason = "one per flag of the command line")]
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// Keep everything in this folder: a second run goes on where the first stopped.
+    /// Keep everything in this folder. A second run continues where the first stopped.
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
-    /// Write the SQL of this file into one database, each line in a transaction of its own.
+    /// Run the SQL of this file on one database, each line as a transaction of its own.
     #[arg(long, value_name = "FILE.sql", conflicts_with = "transactions")]
     pub(crate) load: Option<PathBuf>,
-    /// Kill the follower 200 times and the leader 20 times, while 400000 transactions are made.
+    /// Kill the follower 200 times and the leader 20 times, over 400000 transactions.
     #[arg(long)]
     pub(crate) soak: bool,
-    /// How often to kill the follower [default: 16, or 200 with --soak].
+    /// The number of times to kill the follower [default: 16, or 200 with --soak].
     #[arg(long, value_name = "N")]
     pub(crate) kills: Option<u64>,
-    /// Stop writing after so many seconds, or when all reads are made where that is later.
+    /// Stop writing after N seconds, or after the last read by a client if that is later.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) seconds: Option<u64>,
-    /// How many transactions to make in this run, all databases together [default: 80000, or 400000
-    /// with --soak, or as many as fit in --seconds].
+    /// The number of transactions of this run, over all databases [default: 80000, or 400000 with
+    /// --soak, or as many as fit in --seconds].
     #[arg(long, value_name = "N")]
     pub(crate) transactions: Option<u64>,
-    /// Where the random choices begin [default: another one each time, printed].
+    /// The seed of all random choices [default: a new one each time, printed].
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
-    /// How long a log may grow before the leader ends it.
+    /// The length at which the leader restarts a log.
     #[arg(long, value_name = "FRAMES", default_value_t = 4000,
         value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) log_frames: u32,
-    /// How often to kill the leader [default: 4, or 20 with --soak].
+    /// The number of times to kill the leader [default: 4, or 20 with --soak].
     #[arg(long, value_name = "N")]
     pub(crate) leader_kills: Option<u64>,
-    /// What the follower keeps its marks in.
+    /// The store in which the follower keeps its marks.
     #[arg(long, value_name = "KIND", default_value = "files")]
     pub(crate) store: StoreKind,
-    /// How many threads of the follower apply the databases.
+    /// The number of follower threads that apply the databases.
     #[arg(long, value_name = "N", default_value_t = 2,
         value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) threads: u16,
-    /// How often clients write on the leader and then read that on the follower.
+    /// The number of times clients write on the leader and read that write on the follower.
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub(crate) reads: u64,
     /// Print one JSON document instead of a progress bar and a table.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Copy a database anew where the follower cannot go on from its mark.
+    /// Copy a database again if the follower cannot continue from its mark.
     #[arg(long)]
     pub(crate) rebase: bool,
-    /// For tests: at each kill, throw away what was not synced, as a power cut would.
+    /// For tests: at each kill, discard what was not synced, as a power cut would.
     #[arg(long, hide = true)]
     pub(crate) drop_page_cache: bool,
-    /// For tests: break one rule, to see that it is missed.
+    /// For tests: break one rule of the protocol.
     #[arg(long, hide = true)]
-    pub(crate) sabotage: Option<Sabotage>,
+    pub(crate) mutant: Option<Mutant>,
 }
 
 impl RunArgs {
@@ -87,7 +87,7 @@ impl RunArgs {
         self.leader_kills.unwrap_or(if self.soak { 20 } else { 4 })
     }
 
-    /// How many transactions to make where no time is given.
+    /// The number of transactions if no time is given.
     pub(crate) fn transactions(&self) -> u64 {
         self.transactions.unwrap_or(if self.soak { 400_000 } else { 80_000 })
     }
@@ -97,7 +97,7 @@ impl RunArgs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum StoreKind {
-    /// A file a generation, replaced by rename
+    /// One file per generation, renamed into place
     #[default]
     Files,
     /// Slots of one file, written in place
@@ -113,20 +113,20 @@ impl fmt::Display for StoreKind {
     }
 }
 
-/// A rule to break.
+/// A deliberately wrong leader or follower that a run must detect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Sabotage {
-    /// The follower saves most marks before it flushes the replica.
+pub(crate) enum Mutant {
+    /// The follower saves most marks before it syncs the replica.
     MarkBeforeFlush,
     /// The follower applies transactions before their log is durable.
     ApplyBeforeLog,
-    /// The follower reads for clients without waiting for what they have written.
+    /// The follower reads for clients without waiting for their writes.
     SkipWait,
     /// The leader restarts its log without waiting for the retention floor.
     IgnoreFloor,
 }
 
-/// What the parent starts.
+/// A process that the parent starts.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ChildCommand {
     #[command(hide = true)]
@@ -151,7 +151,7 @@ pub(crate) struct LeaderArgs {
     pub(crate) ignore_floor: bool,
 }
 
-#[expect(clippy::struct_excessive_bools, reason = "one a flag of the command line")]
+#[expect(clippy::struct_excessive_bools, reason = "one per flag of the command line")]
 #[derive(Debug, Args)]
 pub(crate) struct FollowerArgs {
     #[arg(long)]
@@ -180,15 +180,15 @@ pub(crate) struct FollowerArgs {
 mod tests {
     use super::*;
 
-    fn asked(words: &[&str]) -> (u64, u64, u64) {
+    fn counts(words: &[&str]) -> (u64, u64, u64) {
         let run = Cli::try_parse_from([&["sqlite-follower"], words].concat()).unwrap().run;
         (run.kills(), run.leader_kills(), run.transactions())
     }
 
     #[test]
-    fn a_soak_is_longer_unless_it_is_told_how_long() {
-        assert_eq!(asked(&[]), (16, 4, 80_000));
-        assert_eq!(asked(&["--soak"]), (200, 20, 400_000));
-        assert_eq!(asked(&["--soak", "--kills", "1000"]), (1000, 20, 400_000));
+    fn a_soak_raises_the_defaults_and_explicit_options_win() {
+        assert_eq!(counts(&[]), (16, 4, 80_000));
+        assert_eq!(counts(&["--soak"]), (200, 20, 400_000));
+        assert_eq!(counts(&["--soak", "--kills", "1000"]), (1000, 20, 400_000));
     }
 }

@@ -1,12 +1,12 @@
-//! What does a client write on the leader, and look for on the follower?
+//! The row that a client writes on the leader and reads on the follower.
 //!
-//! A row of its own in a table of its own, which holds how often the client wrote it. Nobody else
-//! writes that row, and the client writes it again only when it has read it, so a read that is not
-//! stale sees the very number that was written last, no less and no more.
+//! Each client has its own row, which counts its writes. No other client writes that row, and the
+//! client writes again only after it has read. So a read that is not stale sees exactly the number
+//! written last.
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
-/// Makes the table where it is missing.
+/// Creates the table of the clients if it is missing.
 pub(crate) fn make_table(db: &Connection) -> rusqlite::Result<()> {
     db.execute_batch(
         "CREATE TABLE IF NOT EXISTS follower_clients (
@@ -14,7 +14,7 @@ pub(crate) fn make_table(db: &Connection) -> rusqlite::Result<()> {
     )
 }
 
-/// Commits one more write of a client; returns the number that its row holds now.
+/// Commits one more write of a client. Returns the number that its row then holds.
 pub(crate) fn write(db: &mut Connection, client: u64) -> rusqlite::Result<u64> {
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let written: i64 = transaction
@@ -27,7 +27,7 @@ pub(crate) fn write(db: &mut Connection, client: u64) -> rusqlite::Result<u64> {
     Ok(written.unsigned_abs())
 }
 
-/// The number in the row of a client; `None` where there is no row, or no table yet.
+/// Reads the number in the row of a client; `None` if the row or the table does not exist.
 pub(crate) fn read(db: &Connection, client: u64) -> rusqlite::Result<Option<u64>> {
     let table = "SELECT 1 FROM sqlite_schema WHERE name = 'follower_clients'";
     if db.query_row(table, [], |_| Ok(())).optional()?.is_none() {

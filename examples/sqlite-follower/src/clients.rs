@@ -1,14 +1,15 @@
-//! Does a client see on the follower what it has written on the leader?
+//! Clients that write on the leader and read their own writes on the follower.
 //!
-//! Some clients a database, one request at a time each:
-//! 1. write a row on the leader; the answer is the number written and a token, which is the shard
-//!    and the place in its log at which that transaction ends;
-//! 2. bring the token to the follower, which waits until it is there and reads the row;
-//! 3. what was read must be the number that was written. Anything else ends the run.
+//! Each database has some clients, and each client has one request at a time:
+//! 1. It writes a row on the leader. The answer is the number written and a token: the shard, and
+//!    the place in its log where that transaction ends.
+//! 2. It sends the token to the follower, which waits until that place is applied and reads the
+//!    row.
+//! 3. The number read must be the number written. Anything else ends the run.
 //!
-//! Requests are spread over the run as the kills are. A client whose leader died before it answered
-//! writes once more, and one whose follower died takes its token to the next one. What a dead
-//! process has still said answers a request that nobody makes any more.
+//! Requests are spread over the run like the kills. If the leader is killed before it answers, the
+//! client writes again. If the follower is killed, the client sends its token to the next follower.
+//! A late answer of a killed process has an outdated request number and is ignored.
 
 use std::collections::BTreeMap;
 
@@ -18,25 +19,25 @@ use crate::events::{Event, Order};
 use crate::position::Mark;
 use crate::wal::LogPoint;
 
-/// Enough to have some that wait whenever the follower is killed.
+/// Enough that some client waits whenever the follower is killed.
 const CLIENTS_PER_DATABASE: u64 = 4;
 
-/// What clients have seen in one run.
+/// Counts of what the clients read in one run.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Seen {
-    /// Reads that saw what was written, by shard.
+    /// Reads that returned what was written, by shard.
     pub(crate) by_shard: BTreeMap<u64, u64>,
-    /// How many of them came before the follower was there.
+    /// Reads that had to wait for the follower.
     pub(crate) waited: u64,
-    /// How many were taken to another follower, as the first was killed.
+    /// Reads that a second follower answered, since the first was killed.
     pub(crate) asked_again: u64,
 }
 
-/// A client did not see what it had written.
+/// A client did not read what it had written.
 #[derive(Debug, Error)]
 #[error(
-    "a stale read of shard {shard}: client {client} has written {written}, with the token {} \
-     (frame {} of the log {:08x}-{:08x}), and has read {} in the replica at {}",
+    "stale read on shard {shard}: client {client} wrote {written} with the token {} (frame {} of \
+     the log {:08x}-{:08x}), but read {} in the replica at {}",
     Mark(*seqno), token.frame, token.salts[0], token.salts[1],
     found.map_or("nothing".to_owned(), |f| f.to_string()), Mark(*at)
 )]
@@ -54,9 +55,9 @@ pub(crate) struct StaleRead {
 #[derive(Debug)]
 pub(crate) struct Clients {
     all: Vec<Client>,
-    /// Reads that are asked for.
+    /// The number of reads requested for the run.
     reads: u64,
-    /// How many requests were made: the last one's name.
+    /// The number of the last request.
     requests: u64,
     seen: Seen,
 }
@@ -64,13 +65,13 @@ pub(crate) struct Clients {
 #[derive(Debug)]
 struct Client {
     shard: u64,
-    /// The number of its next read among those of all clients.
+    /// The number of the client's next read among the reads of all clients.
     turn: u64,
     state: State,
     asked_again: bool,
 }
 
-/// A write or a read, with the request that is on its way, if one is.
+/// A write or a read, with its pending request, if any.
 #[derive(Debug, Clone, Copy)]
 enum State {
     Write { request: Option<u64> },
@@ -94,7 +95,7 @@ impl Clients {
         &self.seen
     }
 
-    /// The requests to make now, with so much of the run over.
+    /// The requests that are due when the fraction `over` of the run is over.
     pub(crate) fn due(&mut self, over: f64) -> Vec<Order> {
         let mut orders = Vec::new();
         for (number, client) in (0..).zip(&mut self.all) {
@@ -119,7 +120,7 @@ impl Clients {
         orders
     }
 
-    /// Hears an answer, among other things.
+    /// Handles the answers among the events.
     pub(crate) fn note(&mut self, event: Event) -> Result<(), StaleRead> {
         let count = self.all.len() as u64;
         let of = |client| usize::try_from(client).unwrap_or(usize::MAX);
@@ -156,7 +157,7 @@ impl Clients {
         Ok(())
     }
 
-    /// What the leader had not answered is asked of the next one.
+    /// Makes unanswered writes due again, for the next leader.
     pub(crate) fn leader_died(&mut self) {
         for client in &mut self.all {
             if let State::Write { request } = &mut client.state {
@@ -165,7 +166,7 @@ impl Clients {
         }
     }
 
-    /// What the follower had not answered is asked of the next one.
+    /// Makes unanswered reads due again, for the next follower.
     pub(crate) fn follower_died(&mut self) {
         for client in &mut self.all {
             if let State::Read { request, .. } = &mut client.state {
@@ -174,7 +175,7 @@ impl Clients {
         }
     }
 
-    /// A power cut took what the leader had not synced: nobody has a token any more.
+    /// Makes every client write again: after a power cut its token may be void.
     pub(crate) fn writes_were_lost(&mut self) {
         for client in &mut self.all {
             client.state = State::Write { request: None };
@@ -194,7 +195,7 @@ mod tests {
 
     const TOKEN: LogPoint = LogPoint { salts: [7, 8], frame: 30, checksum: [1, 2] };
 
-    /// Answers one order as a leader, or a follower that reads `found`, would.
+    /// The answer of a leader, or of a follower that reads `found`.
     fn answer(order: &Order, found: Option<u64>) -> Event {
         match *order {
             Order::Write { client, request, .. } => {
@@ -204,12 +205,12 @@ mod tests {
                 let (seqno, at) = ((1 << 32) + 30, (1 << 32) + 31);
                 Event::Answered { client, request, seqno, at, found, waited: true }
             }
-            Order::Finish => panic!("no client says so"),
+            Order::Finish => panic!("no client sends this"),
         }
     }
 
     #[test]
-    fn every_read_is_made_once_and_the_shards_have_equal_parts() {
+    fn every_read_is_made_once_and_evenly_over_the_shards() {
         let mut clients = Clients::new(4, 1000);
         while !clients.are_done() {
             let orders = clients.due(1.0);
@@ -225,24 +226,24 @@ mod tests {
     }
 
     #[test]
-    fn no_read_is_made_before_its_time() {
+    fn no_read_is_made_before_it_is_due() {
         let mut clients = Clients::new(1, 100);
         assert_eq!(clients.due(0.0).len(), 1);
         assert_eq!(clients.due(0.02).len(), 2);
-        assert_eq!(clients.due(1.0).len(), 1, "each has one request at a time");
+        assert_eq!(clients.due(1.0).len(), 1, "one request per client");
         assert!(Clients::new(1, 0).are_done());
     }
 
     #[test]
-    fn any_other_number_than_the_one_written_is_a_stale_read() {
+    fn any_number_but_the_one_written_is_a_stale_read() {
         for found in [None, Some(40), Some(42)] {
             let mut clients = Clients::new(1, 1);
             let write = clients.due(1.0).remove(0);
             clients.note(answer(&write, None)).unwrap();
             let read = clients.due(1.0).remove(0);
             let stale = clients.note(answer(&read, found)).unwrap_err().to_string();
-            let said = found.map_or("nothing".into(), |f| f.to_string());
-            for word in ["shard 0", "client 0", "written 41", "token 1.30", "at 1.31", &said] {
+            let read_as = found.map_or("nothing".into(), |f| f.to_string());
+            for word in ["shard 0", "client 0", "wrote 41", "token 1.30", "at 1.31", &read_as] {
                 assert!(stale.contains(word), "{word:?} is not in {stale}");
             }
             assert!(!clients.are_done());
@@ -250,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_dead_have_not_answered_is_asked_of_the_next_and_their_late_answers_are_ignored() {
+    fn unanswered_requests_are_repeated_and_late_answers_ignored() {
         let mut clients = Clients::new(1, 1);
         let late_write = clients.due(1.0).remove(0);
         clients.leader_died();
@@ -270,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_a_power_cut_took_is_not_brought_to_anyone() {
+    fn after_a_power_cut_a_client_writes_again() {
         let mut clients = Clients::new(1, 1);
         let write = clients.due(1.0).remove(0);
         clients.note(answer(&write, None)).unwrap();

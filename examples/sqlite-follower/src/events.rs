@@ -1,8 +1,8 @@
-//! What do the leader and the follower tell their parent, and it them?
+//! Events that a child sends to its parent, and orders that it receives.
 //!
-//! Up: one JSON document a line on standard output. A line that is out survives the death of its
-//! writer, so the parent knows how far a killed follower had come. Down: one order a line on
-//! standard input; its end means that the parent is gone, and a child ends at once.
+//! An event is one JSON document per line on standard output. A line that was written survives a
+//! kill, so the parent knows how far a killed follower came. An order is one line on standard
+//! input. The end of standard input means that the parent is gone, and the child ends at once.
 
 use std::io::{self, BufRead, Write};
 use std::process;
@@ -15,46 +15,46 @@ use serde::{Deserialize, Serialize};
 
 use crate::wal::LogPoint;
 
-/// What a child is told.
+/// An order to a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "order")]
 pub(crate) enum Order {
-    /// End what you do, then end.
+    /// Complete the work, then end.
     Finish,
     /// Leader: write the row of a client.
     Write { shard: u64, client: u64, request: u64 },
-    /// Follower: once all up to the place is there, read the row of a client.
+    /// Follower: read the row of a client once all up to the token is applied.
     Read { shard: u64, client: u64, request: u64, token: LogPoint },
 }
 
-/// What a child tells.
+/// An event of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "event")]
 pub(crate) enum Event {
-    /// Leader: a database is open, `done` units of work are in it, `until` are asked for.
+    /// Leader: a database is open and holds `done` units of work of `until`.
     Writing { shard: u64, done: u64, until: u64 },
-    /// Leader: one transaction is in the log, which now ends at `end`.
+    /// Leader: a transaction is committed; the log ends at `end`.
     Committed { shard: u64, done: u64, end: LogPoint },
-    /// Leader: a client's row holds `written` now, by a transaction that ends at `end`.
+    /// Leader: a transaction that ends at `end` has set a client's row to `written`.
     Written { client: u64, request: u64, written: u64, end: LogPoint },
-    /// Leader: the log was ended behind a restart record.
+    /// Leader: the log has ended, with a restart record.
     LogEnded { shard: u64 },
-    /// Leader: all that was asked for is done.
+    /// Leader: all work is done.
     Done { shard: u64 },
-    /// Follower: it goes on where a predecessor was saved.
+    /// Follower: a shard continues from its saved mark.
     Resumed { shard: u64, mark: SeqNo, at: LogPoint },
-    /// Follower: it begins with a base copy.
+    /// Follower: a shard begins with a base copy.
     Copied { shard: u64, mark: SeqNo, at: LogPoint },
-    /// Follower: one transaction is in the replica.
+    /// Follower: a transaction is applied.
     Applied { shard: u64, seqno: SeqNo, frames: u64, at: LogPoint },
-    /// Follower: it went on to the next log.
+    /// Follower: a shard continues in the next log.
     NextLog { shard: u64 },
-    /// Follower: one checkpoint is saved.
+    /// Follower: a checkpoint is saved.
     Saved { micros: u64 },
-    /// Follower: a reader found a whole state.
+    /// Follower: a reader found a replica consistent.
     Read { shard: u64 },
-    /// Follower: what the row of a client holds in the replica at `at`; `seqno` is that of its
-    /// token, and `waited` whether the mark had still to reach it.
+    /// Follower: the row of a client in the replica at `at`. `seqno` is that of the token; `waited`
+    /// tells whether the mark had yet to reach it.
     Answered {
         client: u64,
         request: u64,
@@ -65,28 +65,30 @@ pub(crate) enum Event {
     },
 }
 
-/// Tells the parent. Nothing is done where it cannot be told: the end of input says it sooner.
-pub(crate) fn tell(event: Event) {
+/// Sends an event to the parent. Errors are ignored: without a parent, the end of input ends the
+/// process.
+pub(crate) fn send(event: Event) {
     if let Ok(mut line) = serde_json::to_vec(&event) {
         line.push(b'\n');
         let _ = io::stdout().lock().write_all(&line);
     }
 }
 
-/// Listens to the parent: the flag is set when it says to finish, all other orders go to `hear`,
-/// and the process ends when the parent does.
-pub(crate) fn listen(mut hear: impl FnMut(Order) + Send + 'static) -> Arc<AtomicBool> {
+/// Reads orders from the parent, and ends the process when the parent ends.
+///
+/// The order to finish sets the returned flag. All other orders go to `on_order`.
+pub(crate) fn listen(mut on_order: impl FnMut(Order) + Send + 'static) -> Arc<AtomicBool> {
     let finish = Arc::new(AtomicBool::new(false));
-    let heard = Arc::clone(&finish);
+    let flag = Arc::clone(&finish);
     thread::spawn(move || {
         for line in io::stdin().lock().lines().map_while(Result::ok) {
             match serde_json::from_str(&line) {
-                Ok(Order::Finish) => heard.store(true, Ordering::Release),
-                Ok(order) => hear(order),
+                Ok(Order::Finish) => flag.store(true, Ordering::Release),
+                Ok(order) => on_order(order),
                 Err(_) => {}
             }
         }
-        // As sudden as a kill, which all of this is made for.
+        // As abrupt as a kill, which the process must survive anyway.
         process::exit(1);
     });
     finish

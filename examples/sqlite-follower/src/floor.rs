@@ -1,14 +1,14 @@
-//! Up to where may the leader drop its log? The follower says so in one small file.
+//! Retention floors: up to which place the leader may drop its log, published in one small file.
 //!
-//! A floor is a promise: nothing up to this place will ever be asked for again. It is the mark in
-//! the *previous* acknowledged generation of the checkpoint, so that falling back from a damaged
-//! newest one keeps it. It carries the salts and the checksum of its place, and the leader compares
-//! all of that with the end of its own log. So a floor of another log, or of a log that was
-//! rewritten, is never mistaken for one of this.
+//! A floor is a promise: the follower never needs anything up to this place again. It is the mark
+//! in the *previous* acknowledged generation of the checkpoint, so that it holds even if recovery
+//! falls back from a corrupt newest one. It carries the salts and the checksum of its place, and
+//! the leader compares them with the end of its own log. So the floor of another log, or of a
+//! rewritten log, never matches.
 //!
-//! The file need not reach the disk: what it speaks of has. An older one promises less, and one
-//! that a power cut damaged promises nothing until the next is written. A database that it does not
-//! name has no floor, and the leader holds all.
+//! The file need not be durable, since the checkpoint it is based on is. An older file promises
+//! less. A file corrupted by a power cut promises nothing until the next one is written. For a
+//! database without a floor the leader keeps the whole log.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,11 +16,11 @@ use std::path::Path;
 use repl_core::ShardId;
 use serde::{Deserialize, Serialize};
 
-use crate::durable::{self, FileError, Reach};
+use crate::durable::{self, Durability, FileError};
 use crate::position::Position;
 use crate::wal::LogPoint;
 
-/// What a follower has promised, by database.
+/// The floors of a follower, by database.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PublishedFloors {
@@ -33,14 +33,14 @@ impl PublishedFloors {
     }
 
     pub(crate) fn publish(&self, path: &Path) -> Result<(), FileError> {
-        durable::save(path, self, Reach::Cache)
+        durable::save(path, self, Durability::Cache)
     }
 
-    /// Whether a follower has promised never to ask for anything up to `end`.
+    /// Whether the floor of a shard is exactly `end`.
     pub(crate) fn reach(path: &Path, shard: ShardId, end: LogPoint) -> Result<bool, FileError> {
         match durable::load::<PublishedFloors>(path) {
             Ok(Some(published)) => Ok(published.floors.get(&shard.0).is_some_and(|f| f.at == end)),
-            Ok(None) | Err(FileError::Damaged { .. }) => Ok(false),
+            Ok(None) | Err(FileError::Corrupt { .. }) => Ok(false),
             Err(e) => Err(e),
         }
     }
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_very_place_in_the_very_log_is_reached() {
+    fn only_the_same_place_in_the_same_log_is_reached() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("floors");
         let end = LogPoint { salts: [1, 2], frame: 30, checksum: [4, 5] };
@@ -68,6 +68,6 @@ mod tests {
         assert!(!PublishedFloors::reach(&path, ShardId(2), end).unwrap(), "another database");
 
         std::fs::write(&path, b"").unwrap();
-        assert!(!reached(end), "a file that a power cut emptied");
+        assert!(!reached(end), "a file emptied by a power cut");
     }
 }

@@ -1,4 +1,4 @@
-//! Which folder does a run live in, and what was that folder made for?
+//! The folder of a run, and what it was made for.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 use thiserror::Error;
 
-use crate::durable::{self, FileError, Reach};
+use crate::durable::{self, Durability, FileError};
 use crate::layout::Layout;
 use crate::progress::Kind;
 
@@ -20,11 +20,12 @@ pub(crate) struct RunFile {
     pub(crate) work: String,
     pub(crate) seed: u64,
     pub(crate) databases: u64,
-    /// In hexadecimal: names the checkpoints of this folder, so that no other's are taken for them.
+    /// The store id of the checkpoints of this folder, in hexadecimal. It prevents the use of those
+    /// of another folder.
     pub(crate) store: String,
 }
 
-/// A folder that this process holds.
+/// A locked folder.
 #[derive(Debug)]
 pub(crate) struct Folder {
     pub(crate) layout: Layout,
@@ -33,7 +34,7 @@ pub(crate) struct Folder {
     _lock: File,
 }
 
-/// The folder cannot be used.
+/// An error while opening the folder of a run.
 #[derive(Debug, Error)]
 pub(crate) enum FolderError {
     #[error("cannot {act} {}", path.display())]
@@ -46,16 +47,16 @@ pub(crate) enum FolderError {
     )]
     Foreign { path: PathBuf, name: String },
     #[error(
-        "{} was made for {found} over {databases} databases, and this run is {asked}: give \
-         another --dir", path.display()
+        "{} was made for a {found} over {databases} databases, but this run is a {requested}: \
+         give another --dir", path.display()
     )]
-    OtherWork { path: PathBuf, found: String, databases: u64, asked: &'static str },
+    OtherWork { path: PathBuf, found: String, databases: u64, requested: &'static str },
     #[error(transparent)]
     File(#[from] FileError),
 }
 
 impl Folder {
-    /// Takes the folder `dir`, or a temporary one; makes it where it is new.
+    /// Locks the folder `dir`, or a temporary one, and creates what is missing in it.
     pub(crate) fn take(
         dir: Option<&Path>,
         kind: Kind,
@@ -79,8 +80,8 @@ impl Folder {
         let lock = lock(&layout)?;
         let run = match durable::load::<RunFile>(&layout.run_file())? {
             Some(run) if run.work != kind.name() || run.databases != databases => {
-                let (found, databases, asked) = (run.work, run.databases, kind.name());
-                return Err(FolderError::OtherWork { path: root, found, databases, asked });
+                let (found, databases, requested) = (run.work, run.databases, kind.name());
+                return Err(FolderError::OtherWork { path: root, found, databases, requested });
             }
             Some(run) => RunFile { seed: seed.unwrap_or(run.seed), ..run },
             None => {
@@ -97,11 +98,11 @@ impl Folder {
             fs::create_dir_all(&part).map_err(failed("create", &part))?;
         }
         durable::sync_folder_of(&layout.leader()).map_err(failed("sync", &root))?;
-        durable::save(&layout.run_file(), &run, Reach::Disk)?;
+        durable::save(&layout.run_file(), &run, Durability::Disk)?;
         Ok(Folder { layout, run, temporary, _lock: lock })
     }
 
-    /// Leaves a temporary folder where it is; says where.
+    /// Keeps a temporary folder, and returns the path.
     pub(crate) fn keep(self) -> PathBuf {
         match self.temporary {
             Some(folder) => folder.keep(),
@@ -118,7 +119,7 @@ fn refuse_foreign(layout: &Layout) -> Result<(), FolderError> {
     let failed = |source| FolderError::Io { act: "list", path: path.clone(), source };
     for entry in fs::read_dir(&path).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
-        // What a run that was killed at once may leave.
+        // These may remain from a run that was killed at its start.
         if !["LOCK", "run.tmp", "leader", "follower"].contains(&name.as_str()) {
             return Err(FolderError::Foreign { path, name });
         }

@@ -1,16 +1,16 @@
-//! How does a follower process start, run and end?
+//! The follower process.
 //!
-//! 1. Open the checkpoint folder, which locks out a second follower, before anything is touched.
-//! 2. Withdraw the floors that a predecessor published: until this process has saved twice it
-//!    promises nothing.
-//! 3. Recover the marks, and decide how each shard begins (`start.rs`).
-//! 4. A few threads for all shards (`pool.rs`): base copy or resume, then follow the log
-//!    (`apply.rs`). Clients ask for what they have written meanwhile (`answers.rs`).
-//! 5. Checkpoints in the background: flush the replicas and the positions, then save the marks.
+//! 1. Open the checkpoint folder first of all, which locks out a second follower.
+//! 2. Withdraw the floors that a predecessor published. A process has no floors until it has saved
+//!    twice itself.
+//! 3. Recover the marks, and decide how each shard starts (`start.rs`).
+//! 4. Run all shards on a few threads (`pool.rs`): base copy or resume, then follow the log
+//!    (`apply.rs`). Meanwhile answer clients (`answers.rs`).
+//! 5. Checkpoint in the background: flush the replicas and the positions, then save the marks.
 //! 6. Publish each floor as it moves.
-//! 7. Told to finish: follow every log to its end, end all waiting, save a last time, end.
+//! 7. On the order to finish: follow every log to its end, end all waits, save a last time, end.
 //!
-//! Whatever goes wrong ends the process: the next one begins at the saved marks.
+//! Any error ends the process. The next one starts at the saved marks.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -41,32 +41,32 @@ use crate::replica::ReplicaError;
 use crate::shards::{Common, start_shards};
 use crate::start::{DecideError, decide_all};
 
-/// How often marks are saved, where they have moved.
+/// How often marks are saved, if they have moved.
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(50);
 const LOOK_EVERY: Duration = Duration::from_millis(4);
 
-/// How long a predecessor may take to die.
+/// How long a predecessor may take to end.
 const LOCKED_FOR: Duration = Duration::from_secs(10);
 
-/// What a follower is told when it starts.
-#[expect(clippy::struct_excessive_bools, reason = "one a flag of the command line")]
+/// The options of a follower.
+#[expect(clippy::struct_excessive_bools, reason = "one per flag of the command line")]
 #[derive(Debug, Clone)]
 pub(crate) struct FollowerOptions {
     pub(crate) layout: Layout,
     pub(crate) store: StoreKind,
     pub(crate) store_id: StoreId,
     pub(crate) databases: u64,
-    /// How many threads apply them.
+    /// The number of threads that apply the databases.
     pub(crate) threads: usize,
     pub(crate) rebase: bool,
-    /// Keep a copy of each replica as of its last sync.
+    /// Keep a copy of each replica and log as of its last sync.
     pub(crate) keep_images: bool,
     pub(crate) mark_before_flush: bool,
     pub(crate) apply_before_log: bool,
     pub(crate) skip_wait: bool,
 }
 
-/// The follower had to end.
+/// An error that ends the follower.
 #[derive(Debug, Error)]
 pub(crate) enum FollowerError {
     #[error(transparent)]
@@ -74,7 +74,7 @@ pub(crate) enum FollowerError {
     #[error(transparent)]
     Recover(#[from] RecoverError),
     #[error(
-        "the checkpoint in {} names shard {shard}, which this run does not have: it is not the \
+        "the checkpoint in {} holds shard {shard}, which this run does not have: restore the \
          checkpoint of this folder", path.display()
     )]
     UnknownShard { shard: ShardId, path: PathBuf },
@@ -96,20 +96,20 @@ pub(crate) enum FollowerError {
     Reader(#[from] reader::InconsistentRead),
     #[error(transparent)]
     Answer(#[from] AnswerError),
-    #[error("the marks can no longer be saved: {0}")]
+    #[error("cannot save the marks any more: {0}")]
     Unhealthy(String),
     #[error(transparent)]
     Spawn(#[from] SpawnError),
     #[error(transparent)]
-    Close(#[from] CloseError<FlushError>),
+    Close(#[from] CloseError),
 }
 
-/// Follows until it is told to finish.
+/// Runs the follower until the order to finish.
 pub(crate) fn run(options: FollowerOptions) -> Result<(), FollowerError> {
     let layout = options.layout.clone();
-    let (asked, questions) = mpsc::channel();
+    let (reads, orders) = mpsc::channel();
     let finish = events::listen(move |order| {
-        let _ = asked.send(order);
+        let _ = reads.send(order);
     });
     let store = open_store(&options)?; // 1
     durable::remove(&layout.floors())?; // 2
@@ -117,12 +117,12 @@ pub(crate) fn run(options: FollowerOptions) -> Result<(), FollowerError> {
     let store = TimedStore { store, began: began.clone() };
     let shards: Vec<ShardId> = events::shards(options.databases).collect();
     let recovered = recover(store, JsonCodec, &shards, OnCorrupt::FallBack)?; // 3
-    if let Source::FellBack { generation, damaged } = &recovered.found.origin {
+    if let Source::FellBack { generation, damaged } = &recovered.report.source {
         for file in damaged {
-            eprintln!("follower: damaged checkpoint {file}; fell back to generation {generation}");
+            eprintln!("follower: {}; fell back to generation {generation}", crate::chain(file));
         }
     }
-    if let Some(shard) = recovered.found.unnamed.first().copied() {
+    if let Some(shard) = recovered.report.orphaned.first().copied() {
         return Err(FollowerError::UnknownShard { shard, path: layout.checkpoint() });
     }
     let mut checkpointer = recovered.checkpointer;
@@ -133,8 +133,8 @@ pub(crate) fn run(options: FollowerOptions) -> Result<(), FollowerError> {
         positions: Arc::clone(&positions),
         floors: checkpointer.floors(),
         began,
-        sabotaged: options.mark_before_flush,
-        turn: 0,
+        skips_syncs: options.mark_before_flush,
+        count: 0,
         failed: false,
     };
     let rebase = options.rebase;
@@ -142,7 +142,7 @@ pub(crate) fn run(options: FollowerOptions) -> Result<(), FollowerError> {
     let common = Common { options, state: recovered.state, positions, replicas, finish };
     let (failed, failures) = mpsc::channel();
     let pool = start_shards(&common, starts, &failed)?; // 4
-    answers::start(&common, questions, &failed);
+    answers::start(&common, orders, &failed);
     reader::start(&common.replicas, &common.state, &common.finish, &failed);
     let floors = checkpointer.floors();
     let background = checkpointer.spawn(
@@ -150,8 +150,12 @@ pub(crate) fn run(options: FollowerOptions) -> Result<(), FollowerError> {
         move |marks| flush.run(marks), // 5
         move |error| {
             eprintln!("follower: {}", crate::chain(error));
-            if error.is_poisoning() || matches!(error, CheckpointError::Flush(e) if e.is_final()) {
-                let _ = failed.send(FollowerError::Unhealthy(error.to_string()));
+            let is_final = match error {
+                CheckpointError::Flush(why) => why.downcast_ref().is_some_and(FlushError::is_final),
+                other => other.is_poisoning(),
+            };
+            if is_final {
+                let _ = failed.send(FollowerError::Unhealthy(crate::chain(error)));
             }
         },
     )?;
@@ -161,7 +165,7 @@ pub(crate) fn run(options: FollowerOptions) -> Result<(), FollowerError> {
     Ok(())
 }
 
-/// Opens the checkpoint folder, waiting for a predecessor that is about to end.
+/// Opens the checkpoint folder, waiting for a predecessor to end.
 fn open_store(options: &FollowerOptions) -> Result<Box<dyn CheckpointStore>, OpenStoreError> {
     let (dir, id) = (options.layout.checkpoint(), options.store_id);
     let open = || -> Result<Box<dyn CheckpointStore>, OpenStoreError> {
@@ -181,7 +185,7 @@ fn open_store(options: &FollowerOptions) -> Result<Box<dyn CheckpointStore>, Ope
     }
 }
 
-/// Publishes the floors until all shards are at their end, or one has failed.
+/// Publishes the floors until all shards reach the end of their log, or one fails.
 fn watch(
     common: &Common,
     floors: &Floors,
@@ -191,11 +195,11 @@ fn watch(
     let mut published = PublishedFloors::default();
     let path = common.options.layout.floors();
     loop {
-        // Asked before failures are looked for: a shard that failed has said so before it ended.
+        // Before the check for failures, since a shard sends its failure before it ends.
         let ended = pool.has_ended()?;
         match failures.recv_timeout(LOOK_EVERY) {
             Ok(error) => return Err(error),
-            // Without senders there is nobody left who could fail.
+            // All senders are gone, so nothing can fail any more.
             Err(RecvTimeoutError::Disconnected | RecvTimeoutError::Timeout) if ended => {
                 return Ok(());
             }
@@ -209,7 +213,7 @@ fn watch(
         for (id, _) in &common.state.snapshot() {
             let (Some(floor), Some(shard)) = (floors.retention_floor(id), common.state.shard(id))
             else {
-                continue; // without a floor the leader holds all
+                continue; // without a floor the leader keeps the whole log
             };
             if let Some(position) = common.positions.of(id, shard.log(), floor) {
                 published.set(id, position);

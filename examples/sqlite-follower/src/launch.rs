@@ -1,12 +1,12 @@
-//! With what words are the leader and the follower started?
+//! The command lines of the leader and the follower.
 
 use std::ffi::OsString;
 use std::io;
 use std::sync::mpsc::Sender;
 
 use crate::child::Process;
-use crate::cli::{RunArgs, Sabotage};
-use crate::events::{self, Event};
+use crate::cli::{Mutant, RunArgs};
+use crate::events::{Event, shards};
 use crate::folder::Folder;
 use crate::progress;
 use crate::run_error::RunError;
@@ -16,7 +16,7 @@ pub(crate) fn leader(
     args: &RunArgs,
     folder: &Folder,
     until: &[u64],
-    told: Sender<Event>,
+    events: Sender<Event>,
 ) -> io::Result<Process> {
     let mut words = words("leader", folder);
     let until: Vec<String> = until.iter().map(u64::to_string).collect();
@@ -26,17 +26,17 @@ pub(crate) fn leader(
     if let Some(file) = &args.load {
         words.extend(["--load".into(), file.into()]);
     }
-    if args.sabotage == Some(Sabotage::IgnoreFloor) {
+    if args.mutant == Some(Mutant::IgnoreFloor) {
         words.push("--ignore-floor".into());
     }
-    Process::start(words, told)
+    Process::start(words, events)
 }
 
 pub(crate) fn follower(
     args: &RunArgs,
     folder: &Folder,
     rebase: bool,
-    told: Sender<Event>,
+    events: Sender<Event>,
 ) -> io::Result<Process> {
     let mut words = words("follower", folder);
     words.extend(["--databases".into(), folder.run.databases.to_string().into()]);
@@ -46,27 +46,27 @@ pub(crate) fn follower(
     let flags = [
         (rebase, "--rebase"),
         (args.drop_page_cache, "--keep-images"),
-        (args.sabotage == Some(Sabotage::MarkBeforeFlush), "--mark-before-flush"),
-        (args.sabotage == Some(Sabotage::ApplyBeforeLog), "--apply-before-log"),
-        (args.sabotage == Some(Sabotage::SkipWait), "--skip-wait"),
+        (args.mutant == Some(Mutant::MarkBeforeFlush), "--mark-before-flush"),
+        (args.mutant == Some(Mutant::ApplyBeforeLog), "--apply-before-log"),
+        (args.mutant == Some(Mutant::SkipWait), "--skip-wait"),
     ];
     words.extend(flags.iter().filter(|(on, _)| *on).map(|(_, flag)| flag.into()));
-    Process::start(words, told)
+    Process::start(words, events)
 }
 
 fn words(child: &str, folder: &Folder) -> Vec<OsString> {
     vec![child.into(), "--dir".into(), folder.layout.root().into()]
 }
 
-/// How many transactions each database is to have in the end: those that it has, and its share.
-pub(crate) fn how_far_to_go(args: &RunArgs, folder: &Folder) -> Result<Vec<u64>, RunError> {
+/// The number of transactions that each database shall reach: those that it has, and its share.
+pub(crate) fn targets(args: &RunArgs, folder: &Folder) -> Result<Vec<u64>, RunError> {
     let databases = folder.run.databases;
     let all = match (args.transactions, args.seconds) {
         (None, Some(_)) => u64::MAX,
         _ => args.transactions(),
     };
     let mut until = Vec::new();
-    for shard in events::shards(databases) {
+    for shard in shards(databases) {
         let path = folder.layout.database(shard);
         let mut done = 0;
         if path.exists() {

@@ -1,14 +1,14 @@
-//! Where does everything of one run lie?
+//! The paths of one run.
 //!
 //! ```text
 //! DIR/run                         what the folder was made for
-//! DIR/LOCK                        held by the parent
-//! DIR/leader/LOCK                 held by the leader
+//! DIR/LOCK                        locked by the parent
+//! DIR/leader/LOCK                 locked by the leader
 //! DIR/leader/db0, db0-wal ...     the leader's databases
-//! DIR/leader/db0.copies           held by base copies, and by a leader that opens db0
-//! DIR/leader/db0.restarts         where each log ended: from the leader, for the follower
-//! DIR/follower/floors             what the leader may drop: written by the follower
-//! DIR/follower/positions          what stands behind each saved mark
+//! DIR/leader/db0.copies           locked by base copies, and by a leader that opens db0
+//! DIR/leader/db0.restarts         where each log ended, written by the leader
+//! DIR/follower/floors             what the leader may drop, written by the follower
+//! DIR/follower/positions          the place in the log of each saved mark
 //! DIR/follower/checkpoint/        the marks, and the follower's lock
 //! DIR/follower/db0 ...            the replicas
 //! ```
@@ -62,7 +62,7 @@ impl Layout {
         beside(&self.database(shard), ".restarts")
     }
 
-    /// Held by base copies together, and by a leader that opens the database alone.
+    /// Locked by base copies (shared) and by a leader that opens the database (exclusive).
     pub(crate) fn copies_lock(&self, shard: ShardId) -> PathBuf {
         beside(&self.database(shard), ".copies")
     }
@@ -87,12 +87,12 @@ impl Layout {
         self.follower().join(format!("db{shard}"))
     }
 
-    /// The replica as of its last sync: only where power cuts are played.
+    /// The replica as of its last sync, only with simulated power cuts.
     pub(crate) fn replica_image(&self, shard: ShardId) -> PathBuf {
         beside(&self.replica(shard), ".synced")
     }
 
-    /// The log as of its last sync: only where power cuts are played.
+    /// The log as of its last sync, only with simulated power cuts.
     pub(crate) fn log_image(&self, shard: ShardId) -> PathBuf {
         beside(&self.replica(shard), "-log.synced")
     }

@@ -1,24 +1,23 @@
-//! When may a log restart, and what has to be on the disk before it does?
+//! Ends the leader's log, with a durable restart record before the log may restart.
 //!
-//! Ending a log, between two of the leader's own transactions:
-//! 1. wait until the published floor is exactly the log's end: nobody will ask for it again;
-//! 2. write and sync the restart record of that end;
-//! 3. `PRAGMA wal_checkpoint(RESTART)`. Busy is a column of its result, not an error: then take the
-//!    record back and begin again;
-//! 4. the next transaction overwrites the log from its start, under new salts.
+//! The leader ends a log between two of its own transactions:
+//! 1. Wait until the published floor is exactly the end of the log, so that no follower needs it.
+//! 2. Write and sync the restart record of that end.
+//! 3. Run `PRAGMA wal_checkpoint(RESTART)`. It reports busy in a column, not as an error. If busy,
+//!    remove the record and begin again.
+//! 4. The next transaction overwrites the log from its start, under new salts.
 //!
-//! Between 3 and 4 the file still shows the old log, and what the leader remembers may be lost by
-//! then: a process that is killed between the two, or whose log was ended while another process
-//! still had the database open, cannot know whether its next transaction restarts the log or goes
-//! on with it. So the rule is wider than the list: *whenever the next transaction may restart the
-//! log, a record says where that log ends.* At its start a leader puts one for the end that it
-//! finds, before it writes at all. The first transaction settles it: where the salts changed the
-//! record is the end of that log for good, and where they did not the log went on past the record,
-//! which is no end then and is taken back. Killed between that transaction and the taking back, the
-//! leader replaces the record at its next start.
+//! Between 3 and 4 the file still shows the old log. A leader killed there, or whose log ended
+//! while another process had the database open, cannot know whether its next transaction restarts
+//! or continues the log. So the rule is wider: *whenever the next transaction may restart the log,
+//! a record states where that log ends.*
 //!
-//! Records of the last few logs are kept: the one put at a start must not displace that of the log
-//! before, which a follower that was down may still have to leave.
+//! A leader that starts writes a record for the end that it finds, before anything else. Its first
+//! transaction decides: if the salts changed, the record is final. If not, the log continues past
+//! the record, which is removed. Killed before that removal, the next leader replaces the record.
+//!
+//! Records of the last few logs are kept. The record written at a start must not displace that of
+//! the log before, from which a follower may still have to continue.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -48,15 +47,15 @@ pub(crate) struct LeaderLog {
     shard: ShardId,
     tail: Tail,
     records: RestartRecords,
-    /// The end of the log; `None` before the first commit of a database.
+    /// The end of the log; `None` before the first commit of the database.
     end: Option<LogPoint>,
-    /// Whether the next transaction may restart the log. A record says where it ends, then.
+    /// Whether the next transaction may restart the log. If so, a record states its end.
     may_restart: bool,
-    /// Restart the log without waiting for the floor.
+    /// A mutant: restarts the log without waiting for the floor.
     ignore_floor: bool,
 }
 
-/// The log cannot be kept.
+/// An error in the leader's log.
 #[derive(Debug, Error)]
 pub(crate) enum LeaderLogError {
     #[error(transparent)]
@@ -66,14 +65,14 @@ pub(crate) enum LeaderLogError {
     #[error("shard {shard}: the checkpoint of the log failed")]
     Checkpoint { shard: ShardId, source: rusqlite::Error },
     #[error(
-        "shard {shard}: the log was {what} by somebody else. The leader has to be the only writer, \
-         and nobody else may checkpoint; followers will ask for --rebase"
+        "shard {shard}: another process has {act} the log. Let no other process write or \
+         checkpoint the database; followers will need --rebase"
     )]
-    Meddled { shard: ShardId, what: &'static str },
+    OtherWriter { shard: ShardId, act: &'static str },
 }
 
 impl LeaderLog {
-    /// To be called before the first transaction.
+    /// Opens the log of a database. Call it before the first transaction.
     pub(crate) fn open(
         layout: &Layout,
         shard: ShardId,
@@ -83,7 +82,7 @@ impl LeaderLog {
         let mut records = RestartRecords::load(&layout.restarts(shard))?;
         let end = match tail.header() {
             Ok(Some(header)) => Some(tail.end_after(&header, header.start())?),
-            // SQLite takes no frame from such a log either, and begins another.
+            // SQLite takes no frame from such a log either, and starts another.
             Ok(None) | Err(TailError::Header { .. }) => None,
             Err(e) => return Err(e.into()),
         };
@@ -101,20 +100,22 @@ impl LeaderLog {
         })
     }
 
-    /// To be called after each transaction; returns the log's end.
+    /// Reads what the last transaction appended. Returns the end of the log.
+    ///
+    /// Call it after each transaction.
     pub(crate) fn after_commit(&mut self) -> Result<LogPoint, LeaderLogError> {
         let shard = self.shard;
-        let meddled = |what| LeaderLogError::Meddled { shard, what };
+        let other_writer = |act| LeaderLogError::OtherWriter { shard, act };
         let mut end = match self.end {
             Some(end) => end,
-            None => self.tail.header()?.ok_or_else(|| meddled("removed"))?.start(),
+            None => self.tail.header()?.ok_or_else(|| other_writer("removed"))?.start(),
         };
         loop {
             match self.tail.step(&end)? {
                 Step::Transaction(transaction) => {
                     let next = transaction.end;
                     if self.may_restart {
-                        self.records.take_back(end)?;
+                        self.records.remove(end)?;
                         self.may_restart = false;
                     }
                     end = next;
@@ -124,17 +125,17 @@ impl LeaderLog {
                     self.may_restart = false;
                 }
                 Step::Idle => break,
-                Step::NewLog(_) => return Err(meddled("restarted")),
-                Step::Rewritten => return Err(meddled("rewritten")),
-                Step::NoLog => return Err(meddled("removed")),
+                Step::NewLog(_) => return Err(other_writer("restarted")),
+                Step::Rewritten => return Err(other_writer("rewritten")),
+                Step::NoLog => return Err(other_writer("removed")),
             }
         }
         self.end = Some(end);
         Ok(end)
     }
 
-    /// Ends the log, so that the next transaction restarts it. Returns whether it did, which it
-    /// does not when it is told to finish first.
+    /// Ends the log, so that the next transaction restarts it. Returns false if the order to finish
+    /// came first.
     pub(crate) fn end(
         &mut self,
         db: &Connection,
@@ -158,10 +159,10 @@ impl LeaderLog {
             if restarts.map_err(source)? {
                 return Ok(true); // 3
             }
-            // All frames may have been copied, with only a reader in the way of the restart: the
-            // next transaction may restart the log all the same, so none is made before a record
-            // stands again.
-            self.records.take_back(end)?;
+            // The checkpoint may have copied all frames, with only a reader preventing the restart.
+            // Then the next transaction may still restart the log, so the caller commits none
+            // before this loop has written a record again.
+            self.records.remove(end)?;
             if finish.load(Ordering::Acquire) {
                 return Ok(false);
             }
@@ -170,7 +171,8 @@ impl LeaderLog {
     }
 }
 
-/// Whether the whole log was copied and nobody reads it, so that the next transaction restarts it.
+/// Checkpoints the log. Returns whether all of it was copied and no reader uses it, so that the
+/// next transaction restarts it.
 fn checkpoint(db: &Connection) -> rusqlite::Result<bool> {
     db.busy_timeout(CHECKPOINT_PATIENCE)?;
     let columns = |row: &rusqlite::Row<'_>| {

@@ -28,7 +28,7 @@ impl Leader {
         leader
     }
 
-    /// As after a SIGKILL: nothing is said to anyone, and a new process opens all again.
+    /// The leader after a SIGKILL and a restart.
     fn killed(self) -> Leader {
         let Leader { folder, layout, db, log } = self;
         drop((db, log));
@@ -42,7 +42,7 @@ impl Leader {
         self.log.after_commit().unwrap()
     }
 
-    /// A follower has promised never to ask for anything up to `end`.
+    /// Publishes the floor `end`.
     fn release(&self, end: LogPoint) {
         let mut floors = PublishedFloors::default();
         floors.set(SHARD, Position::of_base_copy(end));
@@ -53,7 +53,7 @@ impl Leader {
         self.log.end(&self.db, &AtomicBool::new(true)).unwrap()
     }
 
-    /// Whether a follower at `from` goes on in the log that the file holds now.
+    /// The position at which a follower at `from` continues in the log that the file holds now.
     fn follow(&self, from: LogPoint) -> Result<Position, NotContinued> {
         let header = Tail::new(&self.layout.log(SHARD)).header().unwrap().unwrap();
         let records = RestartRecords::load(&self.layout.restarts(SHARD)).unwrap();
@@ -66,7 +66,7 @@ impl Leader {
 }
 
 #[test]
-fn a_log_ends_only_at_the_floor_and_a_follower_there_goes_on_in_the_next() {
+fn a_log_ends_only_at_the_floor_and_a_follower_there_continues_in_the_next() {
     let mut leader = Leader::new();
     let early = leader.commit();
     let end = leader.commit();
@@ -86,7 +86,7 @@ fn a_log_ends_only_at_the_floor_and_a_follower_there_goes_on_in_the_next() {
 }
 
 #[test]
-fn a_log_that_goes_on_past_its_record_takes_it_back() {
+fn the_record_of_a_log_that_continues_is_removed() {
     let mut leader = Leader::new();
     let end = leader.commit();
     // Killed between the record and the checkpoint.
@@ -94,18 +94,18 @@ fn a_log_that_goes_on_past_its_record_takes_it_back() {
     let mut leader = leader.killed();
     assert!(leader.has_record_of(end), "it may still end there");
     let next = leader.commit();
-    assert_eq!(next.salts, end.salts, "the log went on");
+    assert_eq!(next.salts, end.salts, "the log continued");
     assert!(!leader.has_record_of(end));
 }
 
 #[test]
-fn killed_between_the_checkpoint_and_the_next_transaction_it_settles_which_way_it_went() {
+fn after_a_kill_between_checkpoint_and_restart_the_record_stays_only_if_the_log_restarts() {
     for kept_open in [false, true] {
         let mut leader = Leader::new();
         let end = leader.commit();
         leader.release(end);
         assert!(leader.end_log());
-        // Another connection keeps alive what SQLite knows of the checkpoint.
+        // While another connection is open, SQLite's index remembers the checkpoint.
         let other = open_existing(&leader.layout.database(SHARD)).unwrap();
         other.query_row("SELECT count(*) FROM t", [], |_| Ok(())).unwrap();
         if !kept_open {
@@ -124,13 +124,13 @@ fn killed_between_the_checkpoint_and_the_next_transaction_it_settles_which_way_i
 }
 
 #[test]
-fn a_start_keeps_the_record_of_the_log_before() {
+fn a_start_keeps_the_record_of_the_previous_log() {
     let mut leader = Leader::new();
     let end = leader.commit();
     leader.release(end);
     assert!(leader.end_log());
     leader.commit();
-    // A follower is still at the end of the first log, while the leader starts again and again.
+    // A follower is still at the end of the first log while the leader restarts repeatedly.
     for _ in 0..3 {
         leader = leader.killed();
         leader.commit();
@@ -139,7 +139,7 @@ fn a_start_keeps_the_record_of_the_log_before() {
 }
 
 #[test]
-fn a_reader_in_the_way_leaves_no_record_behind() {
+fn a_restart_prevented_by_a_reader_leaves_no_record() {
     let mut leader = Leader::new();
     leader.commit();
     let reader = open_existing(&leader.layout.database(SHARD)).unwrap();
@@ -155,10 +155,10 @@ fn a_reader_in_the_way_leaves_no_record_behind() {
 }
 
 #[test]
-fn killed_with_a_reader_in_the_way_of_the_restart_it_says_at_its_start_where_the_log_ends() {
+fn a_leader_killed_while_a_reader_prevents_the_restart_records_the_end_at_its_start() {
     let mut leader = Leader::new();
     let end = leader.commit();
-    // It reads the log to its end, so all frames can be copied, and only the restart has to wait.
+    // The reader is at the end of the log, so all frames can be copied, and only the restart waits.
     let reader = open_existing(&leader.layout.database(SHARD)).unwrap();
     reader.execute_batch("BEGIN; SELECT count(*) FROM t").unwrap();
     leader.release(end);
@@ -166,12 +166,12 @@ fn killed_with_a_reader_in_the_way_of_the_restart_it_says_at_its_start_where_the
     let mut leader = leader.killed();
     reader.execute_batch("COMMIT").unwrap();
     let next = leader.commit();
-    assert_ne!(next.salts, end.salts, "the log restarted all the same");
+    assert_ne!(next.salts, end.salts, "the log restarted nevertheless");
     leader.follow(end).unwrap();
 }
 
 #[test]
-fn a_transaction_that_spills_and_is_rolled_back_may_be_the_first_of_a_log() {
+fn a_log_may_begin_with_a_rolled_back_transaction_that_spilled() {
     let mut leader = Leader::new();
     let end = leader.commit();
     leader.release(end);
@@ -187,27 +187,27 @@ fn a_transaction_that_spills_and_is_rolled_back_may_be_the_first_of_a_log() {
 }
 
 #[test]
-fn a_checkpoint_by_somebody_else_is_noticed() {
+fn a_checkpoint_by_another_process_is_an_error() {
     let mut leader = Leader::new();
     let end = leader.commit();
-    let stranger = open_existing(&leader.layout.database(SHARD)).unwrap();
-    stranger.query_row("PRAGMA wal_checkpoint", [], |_| Ok(())).unwrap();
+    let other = open_existing(&leader.layout.database(SHARD)).unwrap();
+    other.query_row("PRAGMA wal_checkpoint", [], |_| Ok(())).unwrap();
     leader.db.execute_batch("INSERT INTO t VALUES (1)").unwrap();
-    let noticed = leader.log.after_commit().unwrap_err();
-    assert!(matches!(noticed, LeaderLogError::Meddled { what: "restarted", .. }), "{noticed}");
+    let error = leader.log.after_commit().unwrap_err();
+    assert!(matches!(error, LeaderLogError::OtherWriter { act: "restarted", .. }), "{error}");
     assert_eq!(leader.follow(end), Err(NotContinued::NoRecord));
 }
 
 #[test]
-fn a_log_between_is_not_passed_over() {
+fn a_follower_does_not_skip_a_log() {
     let mut leader = Leader::new();
     let end = leader.commit();
     leader.release(end);
     assert!(leader.end_log());
-    // A stranger writes, checkpoints and writes again: its first log is gone.
-    let stranger = open_existing(&leader.layout.database(SHARD)).unwrap();
-    stranger.execute_batch("INSERT INTO t VALUES ('lost')").unwrap();
-    stranger.query_row("PRAGMA wal_checkpoint", [], |_| Ok(())).unwrap();
-    stranger.execute_batch("INSERT INTO t VALUES (2)").unwrap();
+    // Another process writes, checkpoints and writes again, so the log of its first write is gone.
+    let other = open_existing(&leader.layout.database(SHARD)).unwrap();
+    other.execute_batch("INSERT INTO t VALUES ('lost')").unwrap();
+    other.query_row("PRAGMA wal_checkpoint", [], |_| Ok(())).unwrap();
+    other.execute_batch("INSERT INTO t VALUES (2)").unwrap();
     assert_eq!(leader.follow(end), Err(NotContinued::NotTheNext));
 }

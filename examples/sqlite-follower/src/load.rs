@@ -1,12 +1,12 @@
-//! How does a user's own SQL become the leader's transactions? One line is one transaction.
+//! Turns a user's SQL file into the leader's transactions, one per line.
 //!
-//! A statement that goes on over several lines takes its last line along, and several statements on
-//! one line are one transaction. The leader counts the lines that are done inside those very
-//! transactions, so a second run goes on behind them; a digest of what they said tells when the
-//! file is no longer the one that they came from.
+//! A statement over several lines is one transaction with everything on its last line. Several
+//! statements on one line are one transaction. Each transaction also counts itself in the database,
+//! so a second run continues after the last one. A digest of the transactions done detects a file
+//! that was changed.
 //!
-//! Lines that would take the log out of the leader's hands are refused. `BEGIN` and `COMMIT` alone
-//! on a line, as dumps have them, are left out: each line commits anyway.
+//! Lines that would take the log out of the leader's control are refused. `BEGIN` and `COMMIT`
+//! alone on a line, as dumps have them, are left out, since each line commits anyway.
 
 use std::fs;
 use std::io;
@@ -18,7 +18,7 @@ use thiserror::Error;
 use crate::progress::{self, Kind, ProgressError};
 use crate::sql::{Unit, units};
 
-/// The lines of one file, and how many of them are done.
+/// The transactions of one file, and how many of them are done.
 #[derive(Debug)]
 pub(crate) struct Load {
     path: PathBuf,
@@ -27,17 +27,17 @@ pub(crate) struct Load {
     digest: Digest,
 }
 
-/// The user's SQL cannot be used.
+/// An error in the user's SQL file.
 #[derive(Debug, Error)]
 pub(crate) enum LoadError {
     #[error("cannot read {}", path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error(
-        "the first {done} transactions of {} are not those that the database in --dir was written \
-         with: give the file as it was, or another --dir", path.display()
+        "the first {done} transactions of {} differ from those that the database in --dir holds: \
+         restore the file, or give another --dir", path.display()
     )]
     Changed { path: PathBuf, done: u64 },
-    #[error("{} line {line}: {reason}", path.display())]
+    #[error("{} line {line} is refused: {reason}", path.display())]
     Refused { path: PathBuf, line: usize, reason: &'static str },
     #[error("{} line {line} failed; the lines before it are committed", path.display())]
     Sql { path: PathBuf, line: usize, source: rusqlite::Error },
@@ -45,19 +45,19 @@ pub(crate) enum LoadError {
     Progress(#[from] ProgressError),
 }
 
-/// What a line asks for, as far as its first words tell.
+/// How a transaction is run, according to the first words of its statements.
 #[derive(Debug, PartialEq, Eq)]
 enum Treatment {
     InTransaction,
-    /// SQLite allows it outside of transactions only.
+    /// Outside of a transaction, as SQLite requires for this statement.
     Alone,
-    /// Each line commits anyway.
+    /// Not at all, since each line commits anyway.
     LeaveOut,
     Refuse(&'static str),
 }
 
 impl Load {
-    /// Reads the file, and goes on where the database says.
+    /// Reads the file, and continues after the transactions that the database holds.
     pub(crate) fn open(db: &mut Connection, path: &Path) -> Result<Load, LoadError> {
         let text = fs::read(path);
         let text = text.map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
@@ -83,7 +83,7 @@ impl Load {
         self.units.len() as u64
     }
 
-    /// Commits the next line; must not be called behind the last.
+    /// Commits the next transaction. Does nothing after the last.
     pub(crate) fn commit_next(&mut self, db: &mut Connection) -> Result<(), LoadError> {
         let Some(unit) = self.units.get(self.done) else { return Ok(()) };
         let (path, line) = (&self.path, unit.line);
@@ -93,7 +93,7 @@ impl Load {
             return Err(LoadError::Refused { path: path.clone(), line, reason });
         }
         if treatment == Treatment::Alone {
-            // It may run twice if the leader dies before it is counted, which does no harm.
+            // It runs twice if the leader is killed before counting it, which is harmless.
             db.execute_batch(&unit.sql).map_err(failed)?;
         }
         self.digest.add(&unit.sql);
@@ -113,29 +113,29 @@ fn treatment(unit: &Unit) -> Treatment {
     let several = unit.statements.len() > 1;
     for words in &unit.statements {
         let word = |i: usize| words.get(i).map_or("", String::as_str);
-        let said = match (word(0), word(1)) {
-            ("BEGIN" | "COMMIT" | "END", _) if several => Treatment::Refuse(
-                "BEGIN and COMMIT inside a line: a line is one transaction already",
-            ),
+        let treatment = match (word(0), word(1)) {
+            ("BEGIN" | "COMMIT" | "END", _) if several => {
+                Treatment::Refuse("BEGIN or COMMIT inside a line, which is one transaction already")
+            }
             ("BEGIN" | "COMMIT" | "END", _) => Treatment::LeaveOut,
             ("ROLLBACK", second) if second != "TO" && word(2) != "TO" => {
-                Treatment::Refuse("ROLLBACK: a line is one transaction, and commits")
+                Treatment::Refuse("ROLLBACK, but a line is one transaction that commits")
             }
-            ("VACUUM", _) if several => Treatment::Refuse("VACUUM needs a line of its own"),
+            ("VACUUM", _) if several => Treatment::Refuse("VACUUM must be alone on a line"),
             ("VACUUM", _) if words.iter().any(|w| w == "INTO") => {
                 Treatment::Refuse("VACUUM INTO writes a file that is not followed")
             }
             ("VACUUM", _) => Treatment::Alone,
             ("ATTACH" | "DETACH", _) => {
-                Treatment::Refuse("ATTACH and DETACH: one database is followed")
+                Treatment::Refuse("ATTACH or DETACH, but only one database is followed")
             }
             ("PRAGMA", _) if words.iter().skip(1).take(3).any(|w| is_of_the_log(w)) => {
-                Treatment::Refuse("this pragma would take the log out of the leader's hands")
+                Treatment::Refuse("this pragma would take the log out of the leader's control")
             }
             _ => Treatment::InTransaction,
         };
-        if said != Treatment::InTransaction {
-            return said;
+        if treatment != Treatment::InTransaction {
+            return treatment;
         }
     }
     Treatment::InTransaction
@@ -146,7 +146,7 @@ fn is_of_the_log(pragma: &str) -> bool {
     pragmas.contains(&pragma) || pragma == "JOURNAL_SIZE_LIMIT"
 }
 
-/// FNV-1a over all that was added.
+/// FNV-1a of all texts added.
 #[derive(Debug, Clone)]
 struct Digest(u64);
 
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_would_take_the_log_away_are_refused() {
+    fn lines_that_would_take_the_log_out_of_the_leaders_control_are_refused() {
         for sql in [
             "PRAGMA journal_mode=DELETE;",
             "pragma main.wal_checkpoint(TRUNCATE);",

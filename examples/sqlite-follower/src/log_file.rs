@@ -1,8 +1,8 @@
-//! How are the bytes of a `-wal` file reached, while another process writes it?
+//! Reads the bytes of a `-wal` file while another process writes it.
 //!
-//! It is opened directly, which for a database file would be wrong (closing it drops every POSIX
-//! lock that the process holds on it), but the `-wal` file is never locked. The process that is the
-//! last to close a database may remove it, and the next one makes another.
+//! The file is opened directly. For a database file that would be wrong, as closing it drops every
+//! POSIX lock of the process on it. SQLite never locks the `-wal` file. The last process to close a
+//! database may remove the file, and the next one creates another.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -13,16 +13,16 @@ use thiserror::Error;
 
 use crate::durable::beside;
 
-/// A file that may come, go and change.
+/// A log file, which may be missing, replaced or rewritten at any time.
 #[derive(Debug)]
 pub(crate) struct LogFile {
     path: PathBuf,
     file: Option<File>,
-    /// Where to keep a copy as of the last sync, to play power cuts with.
+    /// Where to keep a copy as of the last sync, to simulate power cuts.
     image: Option<PathBuf>,
 }
 
-/// The system refused.
+/// An I/O error on a log file.
 #[derive(Debug, Error)]
 #[error("cannot {act} the log {}", path.display())]
 pub(crate) struct LogFileError {
@@ -44,7 +44,8 @@ impl LogFile {
         &self.path
     }
 
-    /// Fills `bytes` from `offset` on, less where the file ends; nothing where there is no file.
+    /// Reads into `bytes` from `offset` on. Returns the number of bytes read: fewer than requested
+    /// at the end of the file, and 0 without a file.
     pub(crate) fn read_at(&mut self, bytes: &mut [u8], offset: u64) -> Result<usize, LogFileError> {
         if self.file.is_none() {
             self.file = match File::open(&self.path) {
@@ -66,13 +67,13 @@ impl LogFile {
         Ok(filled)
     }
 
-    /// Of the file that is open; 0 where none is.
+    /// The length of the open file, or 0 without one.
     pub(crate) fn length(&self) -> Result<u64, LogFileError> {
         let Some(file) = &self.file else { return Ok(0) };
         Ok(file.metadata().map_err(self.failed("stat"))?.len())
     }
 
-    /// Makes durable what is in the file that is open, whoever wrote it.
+    /// Makes the contents of the open file durable, also what other processes wrote.
     pub(crate) fn sync(&self) -> Result<(), LogFileError> {
         let Some(file) = &self.file else { return Ok(()) };
         file.sync_data().map_err(self.failed("sync"))?;
@@ -84,7 +85,7 @@ impl LogFile {
         Ok(())
     }
 
-    /// Lets go of a file that is no longer the one at the path.
+    /// Closes the open file if another one is at the path, so that the next read opens that one.
     pub(crate) fn reopen_if_replaced(&mut self) -> Result<(), LogFileError> {
         let Some(file) = &self.file else { return Ok(()) };
         let open = file.metadata().map_err(self.failed("stat"))?;

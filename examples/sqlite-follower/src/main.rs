@@ -1,9 +1,8 @@
 //! Follows live SQLite databases through their write-ahead logs, and survives being killed.
 //!
-//! The engine is SQLite in WAL mode, each database is one shard, and its `-wal` file is the
-//! replicated log: a format that others wrote. README.md shows the whole; each module answers the
-//! one question at its top. `repl-core` keeps the marks and `repl-checkpoint` saves them; all that
-//! is particular to SQLite is here.
+//! The engine is SQLite in WAL mode. Each database is one shard, and its `-wal` file is the
+//! replicated log. `repl-core` keeps the marks and `repl-checkpoint` saves them. Everything
+//! specific to SQLite is here. README.md gives an overview.
 
 mod answers;
 mod apply;
@@ -59,7 +58,7 @@ use crate::layout::Layout;
 
 fn main() -> ExitCode {
     let Cli { child, run } = Cli::parse();
-    let (who, result) = match child {
+    let (program, result) = match child {
         None => ("sqlite-follower", run_all(&run)),
         Some(ChildCommand::Leader(args)) => ("leader", lead(args)),
         Some(ChildCommand::Follower(args)) => ("follower", follow(&args)),
@@ -67,7 +66,7 @@ fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("{who}: {}", chain(&*error));
+            eprintln!("{program}: {}", chain(&*error));
             ExitCode::FAILURE
         }
     }
@@ -129,18 +128,18 @@ fn follow(args: &FollowerArgs) -> Result<ExitCode, Box<dyn Error>> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// An error and its causes in one line. An error that already tells its cause is not followed by
-/// it again.
+/// The error and its causes in one line. A cause that its error prints itself, as some errors of
+/// SQLite do, is not repeated.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.contains(&said) {
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
             text.push_str(": ");
-            text.push_str(&said);
+            text.push_str(&cause_text);
         }
-        cause = error.source();
+        next = cause.source();
     }
     text
 }

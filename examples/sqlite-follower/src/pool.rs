@@ -1,13 +1,12 @@
-//! Which thread works for which shard, where there are fewer threads than shards?
+//! Runs many shards on few threads.
 //!
-//! What is to be done for a shard is a task. A thread takes a task out of the queue, gives it one
-//! turn, and puts it back:
-//! - *One at a time.* A thread owns the task that it works on, so no other can have it meanwhile.
-//! - *In turn.* Tasks wait in the order in which they are due, and one that comes back is due no
-//!   sooner than now. So whatever was due before goes first, and no shard starves, however busy
-//!   another is.
-//! - *At rest.* A task that found nothing to do says when it is due again. Threads sleep until the
-//!   first is.
+//! Each shard has a task. A thread takes a task out of the queue, runs it for one turn, and puts it
+//! back:
+//! - *Exclusive.* A thread owns the task that it runs, so no other thread can run it.
+//! - *Fair.* Tasks are ordered by the time at which they are due, and a task that is put back is
+//!   due now or later. Tasks that were due before run first, so a busy shard starves no other.
+//! - *Idle.* A task without anything to do states when it is due again. Threads sleep until the
+//!   first task is due.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -16,22 +15,22 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-/// What a task says after its turn.
+/// The result of one turn of a task.
 #[derive(Debug)]
 pub(crate) enum Turn<T> {
-    /// It is due again after so long.
+    /// The task is due again after this time.
     Again(T, Duration),
-    /// There is nothing left to do.
+    /// The task is complete.
     Ended,
 }
 
-/// Threads that end with the last task.
+/// The threads, which end with the last task.
 #[derive(Debug)]
 pub(crate) struct Pool {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// A thread is gone, and its task with it.
+/// A thread panicked, and its task is lost.
 #[derive(Debug, Error)]
 #[error("a thread that applies shards panicked")]
 pub(crate) struct Panicked;
@@ -43,23 +42,24 @@ struct Queue<T> {
 }
 
 struct Waiting<T> {
-    /// By when each is due; among those due at once, by who came first.
+    /// Ordered by the time at which each is due, then by the number of its put.
     tasks: BTreeMap<(Instant, u64), T>,
-    /// How often a task was put here.
+    /// The number of puts so far.
     puts: u64,
-    /// Tasks that a thread has taken.
-    taken: usize,
+    /// The number of tasks that threads run.
+    running: usize,
 }
 
 impl Pool {
-    /// Starts the threads, no more than there are tasks; `turn` gives a task one turn.
+    /// Starts up to `threads` threads, but no more than there are tasks. `turn` runs a task for one
+    /// turn.
     pub(crate) fn start<T: Send + 'static>(
         threads: usize,
         tasks: Vec<T>,
         turn: impl Fn(T) -> Turn<T> + Send + Sync + 'static,
     ) -> Pool {
         let threads = threads.clamp(1, tasks.len().max(1));
-        let mut waiting = Waiting { tasks: BTreeMap::new(), puts: 0, taken: 0 };
+        let mut waiting = Waiting { tasks: BTreeMap::new(), puts: 0, running: 0 };
         for task in tasks {
             waiting.put(task, Duration::ZERO);
         }
@@ -84,26 +84,26 @@ impl Pool {
 impl<T> Queue<T> {
     fn work(&self, turn: &impl Fn(T) -> Turn<T>) {
         while let Some(task) = self.take() {
-            let said = turn(task);
+            let result = turn(task);
             let mut waiting = self.lock();
-            waiting.taken -= 1;
-            if let Turn::Again(task, rest) = said {
+            waiting.running -= 1;
+            if let Turn::Again(task, rest) = result {
                 waiting.put(task, rest);
-                // Whoever sleeps may have to wake sooner for it.
+                // A sleeping thread may have to wake sooner for it.
                 self.changed.notify_one();
-            } else if waiting.taken == 0 && waiting.tasks.is_empty() {
+            } else if waiting.running == 0 && waiting.tasks.is_empty() {
                 self.changed.notify_all();
             }
         }
     }
 
-    /// The next task, once it is due; `None` where all have ended.
+    /// Waits until the next task is due, and takes it; `None` when all have ended.
     fn take(&self) -> Option<T> {
         let mut waiting = self.lock();
         loop {
             let now = Instant::now();
             let Some(first) = waiting.tasks.first_entry() else {
-                if waiting.taken == 0 {
+                if waiting.running == 0 {
                     return None;
                 }
                 let woken = self.changed.wait(waiting);
@@ -113,7 +113,7 @@ impl<T> Queue<T> {
             let (due, _) = *first.key();
             if due <= now {
                 let task = first.remove();
-                waiting.taken += 1;
+                waiting.running += 1;
                 return Some(task);
             }
             let woken = self.changed.wait_timeout(waiting, due - now);

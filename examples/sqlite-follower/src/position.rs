@@ -1,10 +1,10 @@
-//! Where in a leader's log is a follower, and which seqno is that?
+//! Positions in the sequence of a database's logs, and their seqnos.
 //!
-//! A database's log restarts again and again in the same file, and frames are counted anew each
-//! time. So a seqno holds two numbers: in its high 32 bits which log, counted from 1 since the base
-//! copy, and in its low 32 bits the frame in that log. The log number is never 0, so no seqno is,
-//! and 0 stays free for "nothing applied". The salts cannot stand in the seqno, as they do not
-//! rise; the frame number alone cannot, as it falls.
+//! The log of a database restarts repeatedly in the same file, and frames are counted anew each
+//! time. So a seqno holds two numbers: in its high 32 bits the number of the log, counted from 1
+//! since the base copy, and in its low 32 bits the frame in that log. The log number is never 0, so
+//! a seqno is never 0, which means "nothing applied". Salts are no part of the seqno, as they do not
+//! rise. The frame number alone would fall at a restart.
 
 use std::fmt;
 
@@ -35,7 +35,7 @@ impl Position {
         Position { at, ..self }
     }
 
-    /// The start of the log that follows; `None` after 2^32 - 1 logs.
+    /// The start of the next log; `None` after 2^32 - 1 logs.
     pub(crate) fn in_next_log(self, header: &WalHeader) -> Option<Position> {
         let log = self.log.checked_add(1)?;
         Some(Position { log, at: header.start() })
@@ -45,10 +45,10 @@ impl Position {
         u64::from(self.log) << 32 | u64::from(self.at.frame)
     }
 
-    /// The seqno of another place in the same sequence of logs; 0 where it lies in a log that ended
-    /// before the base copy, which holds all of that one.
+    /// The seqno of another place in the same sequence of logs, or 0 if its log ended before the
+    /// base copy, which holds all of it.
     ///
-    /// The first salt tells how many logs lie between the two, as each restart raises it by one.
+    /// Each restart raises the first salt by one, so the salts give the distance in logs.
     pub(crate) fn seqno_of(self, place: LogPoint) -> SeqNo {
         let logs = place.salts[0].wrapping_sub(self.at.salts[0]).cast_signed();
         match self.log.checked_add_signed(logs) {
@@ -58,7 +58,7 @@ impl Position {
     }
 }
 
-/// Shows a seqno as `log.frame`.
+/// Displays a seqno as `log.frame`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mark(pub(crate) SeqNo);
 
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seqnos_rise_with_the_frame_and_with_the_log_and_are_never_zero() {
+    fn seqnos_rise_with_the_frame_and_the_log_and_are_never_zero() {
         let at =
             |log, frame| Position { log, at: LogPoint { salts: [9, 9], frame, checksum: [0, 0] } };
         assert!(at(1, 0).seqno() > 0);
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn from_any_place_any_other_has_the_seqno_that_it_has_when_it_is_reached() {
+    fn the_seqno_of_a_place_is_the_same_computed_from_any_position() {
         let first = u32::MAX - 1; // wraps on the way
         let at = |log: u32, frame| {
             let salts = [first.wrapping_add(log), log.wrapping_mul(77)];

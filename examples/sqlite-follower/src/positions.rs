@@ -1,21 +1,22 @@
-//! Which log, and which content of it, stands behind a saved mark?
+//! The positions of saved marks: the place in the log that each mark stands for.
 //!
-//! The checkpoint holds marks alone, numbers that mean nothing without the salts and the checksum
-//! of their frame. Those lie in a file of their own beside it, and the two must be in step whatever
-//! the instant of a crash. So the file holds the positions of several marks at once, and the mark
-//! that recovery comes back with picks its own. In the flush, before the mark *n* is saved:
-//! 1. the file is replaced by one that holds the positions of *n*, of the newest acknowledged
-//!    generation, and of the one before it (the retention floor);
-//! 2. it is synced, and only then does the save begin.
+//! The checkpoint holds marks only, numbers that mean nothing without the salts and the checksum of
+//! their frame. Those are in a separate file, which must match the checkpoint after a crash at any
+//! instant. So the file holds the positions of several marks, and recovery looks up the mark that
+//! it returned. The flush, before mark *n* is saved,
+//! 1. replaces the file by one with the positions of *n*, of the newest acknowledged generation,
+//!    and of the one before it (the retention floor);
+//! 2. syncs the file. Only then does the save begin.
 //!
-//! A crash before 1 ends leaves the older file, which holds the two generations that exist. One
-//! between 2 and the save leaves one position too many. After the save, recovery returns *n*, or
-//! falls back to the generation before, and both are there. A save that failed is forgotten with
-//! the next one, and one in doubt allows no next one. Until this process has two generations of its
-//! own it does not know which of its predecessor's marks recovery could return, and drops nothing.
+//! A crash during 1 leaves the older file, which holds the two existing generations. A crash
+//! between 2 and the save leaves one position too many. After the save, recovery returns *n* or
+//! falls back to the generation before, and the file holds both. A failed save leaves a position
+//! that the next flush drops. After a save in doubt there is no next one. Until a process has saved
+//! two generations itself, it does not know which marks of its predecessor recovery could return,
+//! so it drops nothing.
 //!
-//! Marks of different base copies mean different things: the log id that the shard was added with,
-//! which the checkpoint holds too, names the base copy.
+//! The same mark means different places after different base copies. The log id of the shard, which
+//! the checkpoint also holds, identifies the base copy.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -26,11 +27,11 @@ use repl_core::{LogId, SeqNo, ShardId, Snapshot};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::durable::{self, FileError, Reach};
+use crate::durable::{self, Durability, FileError};
 use crate::position::{Mark, Position};
 use crate::wal::LogPoint;
 
-/// The positions behind the marks of every shard.
+/// The positions of the marks of every shard.
 #[derive(Debug)]
 pub(crate) struct Positions {
     path: PathBuf,
@@ -40,9 +41,9 @@ pub(crate) struct Positions {
 #[derive(Debug, Default, Clone)]
 struct ShardPositions {
     base: u128,
-    /// What the file holds.
+    /// The positions that the file holds.
     saved: BTreeMap<SeqNo, Position>,
-    /// Marks that the shard has reached since the last one that was saved.
+    /// The positions of marks reached since the last save.
     reached: BTreeMap<SeqNo, Position>,
 }
 
@@ -56,27 +57,27 @@ struct Document {
 #[serde(deny_unknown_fields)]
 struct Entry {
     shard: u64,
-    /// In hexadecimal, as a JSON number has no room for it.
+    /// In hexadecimal, as it exceeds a JSON number.
     base: String,
     positions: Vec<Position>,
 }
 
-/// The positions of some marks could not be saved.
+/// An error while saving positions.
 #[derive(Debug, Error)]
 pub(crate) enum PositionsError {
-    #[error("shard {shard}: nobody has noted the position of mark {}", Mark(*mark))]
+    #[error("shard {shard}: the position of mark {} is not recorded", Mark(*mark))]
     Unknown { shard: ShardId, mark: SeqNo },
     #[error(transparent)]
     File(#[from] FileError),
 }
 
 impl Positions {
-    /// The positions at `path`, none where there is no file.
+    /// Loads the positions at `path`, none if there is no file.
     pub(crate) fn load(path: &Path) -> Result<Positions, FileError> {
         let document: Option<Document> = durable::load(path)?;
         let mut shards = BTreeMap::new();
         for entry in document.map_or_else(Vec::new, |d| d.shards) {
-            let base = u128::from_str_radix(&entry.base, 16).map_err(|e| FileError::Damaged {
+            let base = u128::from_str_radix(&entry.base, 16).map_err(|e| FileError::Corrupt {
                 path: path.to_owned(),
                 reason: format!("base {:?}: {e}", entry.base),
             })?;
@@ -87,21 +88,21 @@ impl Positions {
         Ok(Positions { path: path.to_owned(), shards: Mutex::new(shards) })
     }
 
-    /// Begins a shard anew with the position of a base copy.
+    /// Replaces all positions of a shard by that of a new base copy.
     pub(crate) fn begin(&self, shard: ShardId, base: LogId, position: Position) {
         let reached = BTreeMap::from([(position.seqno(), position)]);
         let positions = ShardPositions { base: base.0, reached, ..ShardPositions::default() };
         self.lock().insert(shard, positions);
     }
 
-    /// The position behind a mark of a base copy, where it is known.
+    /// The position of a mark since a base copy, if it is known.
     pub(crate) fn of(&self, shard: ShardId, base: LogId, mark: SeqNo) -> Option<Position> {
         let shards = self.lock();
         let positions = shards.get(&shard).filter(|p| p.base == base.0)?;
         positions.known(mark)
     }
 
-    /// The seqno of a place in the logs since a base copy, where any position since is known.
+    /// The seqno of a place in the logs since a base copy, if any position since then is known.
     pub(crate) fn seqno_of(&self, shard: ShardId, base: LogId, place: &LogPoint) -> Option<SeqNo> {
         let shards = self.lock();
         let positions = shards.get(&shard).filter(|p| p.base == base.0)?;
@@ -109,13 +110,13 @@ impl Positions {
         Some(known.seqno_of(*place))
     }
 
-    /// Notes the position behind a mark, before the mark moves there.
+    /// Records the position of a mark. Call it before the mark moves there.
     pub(crate) fn reached(&self, shard: ShardId, position: Position) {
         let mut shards = self.lock();
         shards.entry(shard).or_default().reached.insert(position.seqno(), position);
     }
 
-    /// Makes the positions of the marks in `snapshot` durable, before the marks are saved.
+    /// Makes the positions of the marks in `snapshot` durable. Call it before the marks are saved.
     pub(crate) fn save(&self, snapshot: &Snapshot, floors: &Floors) -> Result<(), PositionsError> {
         let mut next = BTreeMap::new();
         {
@@ -139,14 +140,14 @@ impl Positions {
             positions: saved.values().copied().collect(),
         };
         let document = Document { shards: next.iter().map(entry).collect() };
-        durable::save(&self.path, &document, Reach::Disk)?;
+        durable::save(&self.path, &document, Durability::Disk)?;
 
         let mut shards = self.lock();
         for (shard, (base, saved)) in next {
             let Some(positions) = shards.get_mut(&shard).filter(|p| p.base == base) else {
                 continue;
             };
-            if let Some(mark) = snapshot.get(shard) {
+            if let Some(mark) = snapshot.mark(shard) {
                 positions.reached.retain(|m, _| *m > mark);
             }
             positions.saved = saved;
@@ -186,7 +187,7 @@ mod tests {
         recover(store, JsonCodec, &[], OnCorrupt::Fail).unwrap().checkpointer
     }
 
-    /// What a process that starts now would find behind each mark.
+    /// The frames whose positions a process that starts now finds.
     fn found(path: &Path, frames: std::ops::RangeInclusive<u32>) -> Vec<u32> {
         let positions = Positions::load(path).unwrap();
         let is_there = |f: &u32| positions.of(SHARD, BASE, position(*f).seqno()).is_some();
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_holds_the_mark_to_be_saved_and_both_generations_before_it() {
+    fn the_file_holds_the_mark_to_save_and_those_of_both_generations_before() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("positions");
         let positions = Positions::load(&path).unwrap();
@@ -223,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_process_keeps_the_positions_of_the_old_one_until_its_own_second_save() {
+    fn a_process_keeps_the_positions_of_its_predecessor_until_its_second_save() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("positions");
         {
@@ -257,7 +258,7 @@ mod tests {
         assert!(checkpointer.checkpoint(|s| positions.save(s, &floors)).is_err());
         assert_eq!(floors.checkpointed(SHARD), None);
         let flushed = checkpointer.checkpoint(|_| Ok::<(), Infallible>(()));
-        assert!(flushed.is_ok(), "without the rule it would be");
+        assert!(flushed.is_ok(), "only the missing position prevents the save");
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! What would a power cut have left? A stand-in for one, for tests.
+//! Simulates power cuts, for tests.
 //!
-//! A process that is killed leaves its unsynced pages in the page cache, so a kill alone cannot
-//! show that something was not synced in time. Asked for it, a follower keeps a copy of each file
-//! as of its last sync, and at a kill the parent puts that copy back: of all that a power cut could
-//! leave the case where everything unsynced is lost.
+//! A killed process leaves its unsynced pages in the page cache, so a kill alone does not reveal a
+//! missing sync. With `--drop-page-cache` the follower keeps a copy of each file as of its last
+//! sync, and the parent restores that copy after a kill. Of all states that a power cut may leave,
+//! this is the one where everything unsynced is lost.
 
 use std::fs;
 use std::io;
@@ -14,36 +14,36 @@ use thiserror::Error;
 use crate::events;
 use crate::folder::Folder;
 
-/// A copy could not be put back.
+/// An error while restoring a copy.
 #[derive(Debug, Error)]
-#[error("cannot play a power cut on {}", path.display())]
+#[error("cannot restore the last synced copy of {}", path.display())]
 pub(crate) struct PowerCutError {
     path: PathBuf,
     source: io::Error,
 }
 
-/// Takes from the replicas what the follower, which is dead, had not synced.
-pub(crate) fn strike_replicas(folder: &Folder) -> Result<(), PowerCutError> {
+/// Discards from the replicas what the follower had not synced. The follower must have ended.
+pub(crate) fn restore_replicas(folder: &Folder) -> Result<(), PowerCutError> {
     let layout = &folder.layout;
     for shard in events::shards(folder.run.databases) {
-        put_back(&layout.replica_image(shard), &layout.replica(shard))?;
+        restore(&layout.replica_image(shard), &layout.replica(shard))?;
     }
     Ok(())
 }
 
-/// Takes from the logs what nobody had synced; the leader and the follower are dead.
+/// Discards from the logs what was not synced. The leader and the follower must have ended.
 ///
-/// A leader syncs its log too, when it ends it. The follower has applied all of it by then, and had
-/// to sync it for that.
-pub(crate) fn strike_logs(folder: &Folder) -> Result<(), PowerCutError> {
+/// The copies are of syncs by the follower. The leader also syncs its log before it ends it, but by
+/// then the follower has synced and applied all of it.
+pub(crate) fn restore_logs(folder: &Folder) -> Result<(), PowerCutError> {
     let layout = &folder.layout;
     for shard in events::shards(folder.run.databases) {
-        put_back(&layout.log_image(shard), &layout.log(shard))?;
+        restore(&layout.log_image(shard), &layout.log(shard))?;
     }
     Ok(())
 }
 
-fn put_back(image: &Path, path: &Path) -> Result<(), PowerCutError> {
+fn restore(image: &Path, path: &Path) -> Result<(), PowerCutError> {
     if !image.exists() {
         return Ok(());
     }

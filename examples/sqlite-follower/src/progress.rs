@@ -1,37 +1,38 @@
-//! How much of its work does a database hold? It says so itself, in the transaction that does it.
+//! The progress of the leader's work, stored in the database that is written.
 //!
-//! One row in a table of its own: a leader that is killed and starts again reads there where to go
-//! on, and neither leaves a transaction out nor makes one twice.
+//! One row in a table of its own, updated by each transaction. A leader that restarts after a kill
+//! reads it, and neither skips nor repeats a transaction.
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use thiserror::Error;
 
 use crate::client_row;
 
-/// What a database is written with; stands in the row, and the other kind is refused.
+/// The kind of work on a database. The row holds it, and the other kind is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Workload,
     Load,
 }
 
-/// The row.
+/// The contents of the row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Progress {
-    /// Units of work that are in the database.
+    /// The number of units of work done.
     pub(crate) done: u64,
-    /// What they were, for work that could change between two runs.
+    /// A digest of those units, for work that may change between two runs.
     pub(crate) digest: String,
 }
 
-/// The row could not be made or read.
+/// An error while creating or reading the row.
 #[derive(Debug, Error)]
 pub(crate) enum ProgressError {
     #[error(
-        "the database was written with {found:?} before, and not with {asked:?}: give another --dir"
+        "the database was written by a {found:?} run, but this is a {requested:?} run: give \
+         another --dir"
     )]
-    OtherKind { found: String, asked: &'static str },
-    #[error("the table follower_progress cannot be used")]
+    OtherKind { found: String, requested: &'static str },
+    #[error("cannot use the table follower_progress")]
     Sqlite(#[from] rusqlite::Error),
 }
 
@@ -44,8 +45,8 @@ impl Kind {
     }
 }
 
-/// Makes the row where it is missing, together with what `prepare` makes and the table of clients,
-/// and counts a start. This commits whatever it finds, so there is a log afterwards.
+/// Creates the row if it is missing, together with what `prepare` creates and the table of clients,
+/// and counts a start. Always commits a change, so that a log exists afterwards.
 pub(crate) fn begin(
     db: &mut Connection,
     kind: Kind,
@@ -67,7 +68,7 @@ pub(crate) fn begin(
         |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?)),
     )?;
     if found != kind {
-        return Err(ProgressError::OtherKind { found, asked: kind });
+        return Err(ProgressError::OtherKind { found, requested: kind });
     }
     if first > 0 {
         prepare(&transaction)?;
@@ -77,13 +78,13 @@ pub(crate) fn begin(
     Ok(Progress { done: done.unsigned_abs(), digest })
 }
 
-/// Counts one unit as done, in the transaction that does it.
+/// Counts one unit as done. Call it in the transaction of that unit.
 pub(crate) fn count_one(db: &Connection, digest: &str) -> rusqlite::Result<()> {
     let sql = "UPDATE follower_progress SET done = done + 1, digest = ?1";
     db.prepare_cached(sql)?.execute([digest]).map(drop)
 }
 
-/// How much is done, and by what kind of work; `None` where there is no row.
+/// Reads the kind of work and the number of units done; `None` if there is no row.
 pub(crate) fn read(db: &Connection) -> rusqlite::Result<Option<(String, u64)>> {
     let table = "SELECT 1 FROM sqlite_schema WHERE name = 'follower_progress'";
     if db.query_row(table, [], |_| Ok(())).optional()?.is_none() {

@@ -1,8 +1,8 @@
-//! Does a reader of a replica that is being written see whole transactions?
+//! Checks that readers of a replica see whole transactions while it is written.
 //!
-//! A thread reads one replica after the other the way an engine's own readers would, and holds each
-//! state against what every transaction of the workload keeps: see [`workload::INVARIANT`]. A read
-//! under the user's own SQL checks the structure of the file alone.
+//! A thread reads the replicas in turn, as an engine's own readers would. It checks the structure
+//! of the file and, for the generated workload, an invariant that every transaction preserves
+//! ([`workload::INVARIANT`]).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,13 +15,13 @@ use rusqlite::Connection;
 use thiserror::Error;
 
 use crate::checkpointing::Replicas;
-use crate::events::{Event, tell};
+use crate::events::{Event, send};
 use crate::follower::FollowerError;
 use crate::position::Mark;
 use crate::replica::ReadError;
 use crate::workload;
 
-/// A reader saw what no transaction left behind.
+/// A read that no sequence of whole transactions explains.
 #[derive(Debug, Error)]
 pub(crate) enum InconsistentRead {
     #[error("shard {shard}: a reader at {} found a broken replica: {found}", Mark(*at))]
@@ -30,10 +30,10 @@ pub(crate) enum InconsistentRead {
     Read(#[from] ReadError),
 }
 
-/// The time a read takes, times this, passes before the next.
+/// The pause after a read, as a multiple of its duration.
 const REST: u32 = 20;
 
-/// Starts to read; whatever is found wrong is sent to `failed`.
+/// Starts the thread. It sends the first error to `failed` and ends.
 pub(crate) fn start(
     replicas: &Replicas,
     state: &Arc<ReplicationState>,
@@ -61,7 +61,7 @@ fn read_one(replicas: &Replicas, shard: ShardId) -> Result<(), InconsistentRead>
     let Some(replica) = replicas.get(shard) else { return Ok(()) };
     match replica.read(check) {
         Ok((None, _)) => {
-            tell(Event::Read { shard: shard.0 });
+            send(Event::Read { shard: shard.0 });
             Ok(())
         }
         Ok((Some(found), at)) => Err(InconsistentRead::Broken { shard, at, found }),
@@ -70,7 +70,7 @@ fn read_one(replicas: &Replicas, shard: ShardId) -> Result<(), InconsistentRead>
     }
 }
 
-/// What is wrong with the database, if anything is.
+/// What is wrong with the database, if anything.
 fn check(db: &Connection) -> rusqlite::Result<Option<String>> {
     let found: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if found != "ok" {
@@ -80,5 +80,5 @@ fn check(db: &Connection) -> rusqlite::Result<Option<String>> {
         return Ok(None);
     }
     let kept: bool = db.query_row(workload::INVARIANT, [], |row| row.get(0))?;
-    Ok((!kept).then(|| format!("not so: {}", workload::INVARIANT)))
+    Ok((!kept).then(|| format!("not true: {}", workload::INVARIANT)))
 }

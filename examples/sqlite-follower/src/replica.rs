@@ -1,15 +1,15 @@
-//! How do pages get into a replica, and when may it be read?
+//! A replica: a database file to which pages are applied, and which readers open.
 //!
-//! A replica is a plain database file. A transaction's pages are written in place, under a lock
-//! that readers share, so a reader sees whole transactions only; it opens the file through SQLite
-//! as immutable, which it is while the lock is held.
+//! The pages of a transaction are written in place, under a lock that readers share. So a reader
+//! sees whole transactions only. It opens the file as immutable, which the file is while the lock
+//! is held.
 //!
-//! The mark that is saved speaks of what was synced, but after a start the file may hold *more*: a
-//! killed process leaves its unsynced pages in the page cache, in any mixture after a power cut,
-//! and a transaction half applied. All of these come from frames between the mark and the end of
-//! the log as it stands at the start, since the leader drops nothing above the retention floor. So
-//! once all of them are applied again, each page and the size are what the last frame made them. Up
-//! to there the file is no database, and [`Replica::read`] refuses.
+//! The saved mark covers what was synced, but after a start the file may hold *more*. A killed
+//! process leaves unsynced pages in the page cache, and a transaction half applied; after a power
+//! cut any mixture of them may be on the disk. All of them come from frames between the mark and
+//! the end of the log at the start, since the leader drops nothing above the retention floor. Once
+//! all those frames are applied again, each page and the size are as the last frame set them. Until
+//! then the file is not a consistent database, and [`Replica::read`] refuses.
 
 use std::fmt::Write;
 use std::fs::{self, File, OpenOptions};
@@ -33,48 +33,48 @@ pub(crate) struct Replica {
     path: PathBuf,
     file: File,
     page_size: u32,
-    /// Whether something was written since the last sync began.
+    /// Whether anything was written since the last sync began.
     dirty: AtomicBool,
     content: RwLock<Content>,
-    /// Where to keep a copy as of the last sync, to play power cuts with.
+    /// Where to keep a copy as of the last sync, to simulate power cuts.
     image: Option<PathBuf>,
 }
 
 #[derive(Debug)]
 struct Content {
-    /// The last transaction that is in the file.
+    /// The seqno of the last transaction applied.
     at: SeqNo,
-    /// The seqno from which on the file is a database.
-    whole_from: SeqNo,
+    /// The seqno from which on the file is a consistent database.
+    consistent_from: SeqNo,
 }
 
-/// A replica could not be opened, written or synced.
+/// An error while opening, writing or syncing a replica.
 #[derive(Debug, Error)]
 pub(crate) enum ReplicaError {
     #[error("shard {shard}: cannot {act} the replica {}", path.display())]
     Io { shard: ShardId, act: &'static str, path: PathBuf, source: io::Error },
     #[error(
-        "shard {shard}: the log has pages of {log} bytes, and the replica {} of {replica}: \
-         run again with --rebase to copy the database anew",
+        "shard {shard}: the log has pages of {log} bytes, but the replica {} has pages of \
+         {replica}: run again with --rebase to copy the database again",
         path.display()
     )]
     PageSize { shard: ShardId, path: PathBuf, log: u32, replica: u32 },
 }
 
-/// A replica could not be read.
+/// An error while reading a replica.
 #[derive(Debug, Error)]
 pub(crate) enum ReadError {
     #[error(
-        "shard {shard} cannot be read yet: it is at {}, and holds a whole state again from {}",
-        Mark(*at), Mark(*whole_from)
+        "shard {shard}: the replica is at {}, but is consistent from {} on: try again later",
+        Mark(*at), Mark(*consistent_from)
     )]
-    NotYet { shard: ShardId, at: SeqNo, whole_from: SeqNo },
-    #[error("shard {shard}: the replica cannot be read")]
+    NotYet { shard: ShardId, at: SeqNo, consistent_from: SeqNo },
+    #[error("shard {shard}: cannot read the replica")]
     Sqlite { shard: ShardId, source: rusqlite::Error },
 }
 
 impl Replica {
-    /// Opens a replica that holds all up to `mark`, and may hold anything of what lies between it
+    /// Opens a replica that holds all up to `mark`, and possibly parts of what is between `mark`
     /// and `log_end`.
     pub(crate) fn open(
         shard: ShardId,
@@ -98,14 +98,14 @@ impl Replica {
             path: path.to_owned(),
             file,
             page_size,
-            // A predecessor may have died with pages unsynced.
+            // A predecessor may have left unsynced pages.
             dirty: AtomicBool::new(true),
-            content: RwLock::new(Content { at: mark, whole_from: log_end.max(mark) }),
+            content: RwLock::new(Content { at: mark, consistent_from: log_end.max(mark) }),
             image: None,
         })
     }
 
-    /// Keeps a copy of the file as of each sync at `image`.
+    /// Keeps a copy of the file at `image`, as of each sync.
     pub(crate) fn keeping_image(self, image: PathBuf) -> Replica {
         Replica { image: Some(image), ..self }
     }
@@ -114,7 +114,7 @@ impl Replica {
         self.shard
     }
 
-    /// Writes the pages of one transaction, and sets the size that it commits.
+    /// Writes the pages of one transaction, and sets the file size that it commits.
     pub(crate) fn apply(
         &self,
         transaction: &Transaction<'_>,
@@ -127,8 +127,8 @@ impl Replica {
         }
         let page_size = u64::from(page_size);
         let mut content = self.content.write().unwrap_or_else(PoisonError::into_inner);
-        // If this fails half way the file is no database until all up to here is applied again.
-        content.whole_from = content.whole_from.max(seqno);
+        // If this fails half way, the file is inconsistent until all up to here is applied again.
+        content.consistent_from = content.consistent_from.max(seqno);
         for (page, data) in transaction.pages().filter(|(page, _)| *page <= commit_size) {
             let offset = (u64::from(page) - 1) * page_size;
             self.file.write_all_at(data, offset).map_err(self.failed("write"))?;
@@ -138,21 +138,22 @@ impl Replica {
             self.file.set_len(size).map_err(self.failed("set the size of"))?;
         }
         content.at = seqno;
-        // After the writes, so that a sync that began among them does not clear it, and before the
-        // mark moves, so that no sync for that mark finds it clear.
+        // After the writes, so that a sync that begins during them does not clear it. Before the
+        // mark moves, so that a sync for that mark finds it set.
         self.dirty.store(true, Ordering::Release);
         Ok(())
     }
 
     /// Makes durable all that was applied before the call.
     ///
-    /// A failure is for good: the kernel marks the pages clean all the same, and a second sync
-    /// would say that all is well. The process has to end and apply them again from the saved mark.
+    /// A failure is final: the kernel marks the pages clean nevertheless, so a second sync would
+    /// succeed without having written them. The process must end, and apply them again from the
+    /// saved mark.
     pub(crate) fn sync(&self) -> Result<(), ReplicaError> {
         if !self.dirty.swap(false, Ordering::AcqRel) {
             return Ok(());
         }
-        // Held only where a copy is kept, which must hold just what was synced.
+        // Locked only if a copy is kept, which must match what was synced.
         let content = self.image.as_ref().map(|_| self.content.write());
         self.file.sync_all().map_err(self.failed("sync"))?;
         if let Some(image) = &self.image {
@@ -164,21 +165,21 @@ impl Replica {
         Ok(())
     }
 
-    /// Runs `query` on a state in which whole transactions are applied, and says up to which.
+    /// Runs `query` on a consistent state. Returns the result and the last seqno applied.
     ///
-    /// Nothing is applied while it runs.
+    /// Nothing is applied while the query runs.
     pub(crate) fn read<T>(
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<(T, SeqNo), ReadError> {
         let shard = self.shard;
         let content = self.content.read().unwrap_or_else(PoisonError::into_inner);
-        let Content { at, whole_from } = *content;
-        if at < whole_from {
-            return Err(ReadError::NotYet { shard, at, whole_from });
+        let Content { at, consistent_from } = *content;
+        if at < consistent_from {
+            return Err(ReadError::NotYet { shard, at, consistent_from });
         }
-        let answer = open_immutable(&self.path).and_then(|db| query(&db));
-        answer.map(|answer| (answer, at)).map_err(|source| ReadError::Sqlite { shard, source })
+        let result = open_immutable(&self.path).and_then(|db| query(&db));
+        result.map(|result| (result, at)).map_err(|source| ReadError::Sqlite { shard, source })
     }
 
     fn failed(&self, act: &'static str) -> impl FnOnce(io::Error) -> ReplicaError {
@@ -187,8 +188,10 @@ impl Replica {
     }
 }
 
-/// Opens a database file that nobody writes while it is open. It says of itself that it is in WAL
-/// mode, as its pages are the leader's; there is no log beside it, and immutable looks for none.
+/// Opens a database file that is not written while it is open.
+///
+/// Its header says WAL mode, since its pages are the leader's, but there is no log. As immutable,
+/// SQLite looks for none.
 pub(crate) fn open_immutable(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_NO_MUTEX

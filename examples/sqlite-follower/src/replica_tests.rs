@@ -43,7 +43,7 @@ impl Pair {
         self.leader.execute_batch("VACUUM").unwrap();
     }
 
-    /// Applies up to `transactions` from `at` on; returns how far it came.
+    /// Applies up to `transactions` from `at` on. Returns the place reached.
     fn apply(&mut self, replica: &Replica, mut at: LogPoint, transactions: usize) -> LogPoint {
         for _ in 0..transactions {
             let Step::Transaction(t) = self.tail.step(&at).unwrap() else { break };
@@ -59,7 +59,7 @@ impl Pair {
 }
 
 #[test]
-fn a_replica_follows_at_every_page_size_and_shrinks_with_its_leader() {
+fn a_replica_equals_and_shrinks_with_its_leader_at_every_page_size() {
     for page_size in [512, 1024, 4096, 65536] {
         let mut pair = Pair::new(page_size);
         let replica = pair.replica(pair.at, pair.at);
@@ -79,7 +79,7 @@ fn a_replica_follows_at_every_page_size_and_shrinks_with_its_leader() {
 }
 
 #[test]
-fn what_was_applied_behind_the_mark_is_applied_again_before_anyone_reads() {
+fn what_was_applied_above_the_mark_is_applied_again_before_any_read() {
     let mut pair = Pair::new(1024);
     let mark = pair.at;
     let replica = pair.replica(mark, mark);
@@ -92,7 +92,7 @@ fn what_was_applied_behind_the_mark_is_applied_again_before_anyone_reads() {
     replica.read(|_| Ok(())).unwrap();
     drop(replica);
 
-    // Another process starts at the mark; the file is at the end, and shorter in between.
+    // Another process starts at the mark. The file is at the end, and shrinks and grows meanwhile.
     let replica = pair.replica(mark, end);
     let mut at = mark;
     while at != end {
@@ -106,11 +106,11 @@ fn what_was_applied_behind_the_mark_is_applied_again_before_anyone_reads() {
 }
 
 #[test]
-fn a_failed_apply_leaves_nothing_to_read() {
+fn after_a_failed_apply_reads_are_refused() {
     let mut pair = Pair::new(1024);
     let path = pair.layout.replica(SHARD);
     let replica = Replica {
-        // Opened to read: writing fails.
+        // Opened read-only, so that writing fails.
         file: File::open(&path).unwrap(),
         ..pair.replica(pair.at, pair.at)
     };
@@ -134,7 +134,7 @@ fn pages_of_another_size_are_refused() {
 }
 
 #[test]
-fn a_base_copy_of_a_busy_leader_stands_at_its_place() {
+fn a_base_copy_of_a_busy_leader_matches_its_place_in_the_log() {
     let mut pair = Pair::new(1024);
     let path = pair.layout.database(SHARD);
     let stop = AtomicBool::new(false);
@@ -157,10 +157,10 @@ fn a_base_copy_of_a_busy_leader_stands_at_its_place() {
 }
 
 #[test]
-fn a_commit_that_sqlite_does_not_count_is_not_taken_for_copied() {
+fn no_base_copy_is_made_while_sqlite_does_not_count_the_last_commit() {
     let Pair { _folder, layout, leader, mut tail, .. } = Pair::new(1024);
     let log = layout.log(SHARD);
-    // The frames of one more commit, as a leader leaves them that is killed before it counts them.
+    // The frames of one more commit, as left by a leader killed before it counts them in the index.
     let other = tempfile::tempdir().unwrap();
     let copy = other.path().join("db");
     fs::copy(layout.database(SHARD), &copy).unwrap();
@@ -176,8 +176,8 @@ fn a_commit_that_sqlite_does_not_count_is_not_taken_for_copied() {
     std::thread::scope(|scope| {
         let copying = scope.spawn(|| crate::base_copy::copy_base(&layout, SHARD, &mut tail));
         std::thread::sleep(std::time::Duration::from_millis(300));
-        assert!(!copying.is_finished(), "the commit is in the log and not in the copy");
-        // With the last connection of the killed leader gone, the commit counts.
+        assert!(!copying.is_finished(), "the copy would lack the last commit");
+        // Once the last connection of the killed leader is closed, the commit counts.
         drop(leader);
         copying.join().unwrap().unwrap();
     });
@@ -188,7 +188,7 @@ fn a_commit_that_sqlite_does_not_count_is_not_taken_for_copied() {
 }
 
 #[test]
-fn a_path_with_strange_characters_is_opened() {
+fn a_path_with_special_characters_is_opened() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a b?c#d%20\u{e4}");
     Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();

@@ -1,4 +1,4 @@
-//! What happened, for people and for programs?
+//! The report of a run, as a table and as JSON.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -12,34 +12,34 @@ use crate::position::Mark;
 use crate::verify::Verdict;
 use crate::wal::LogPoint;
 
-/// One run.
+/// The report of one run.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Report {
     pub(crate) seed: u64,
     pub(crate) databases: u64,
-    /// Of the follower, to apply them.
+    /// The number of follower threads that apply the databases.
     pub(crate) threads: u16,
-    /// What it kept its marks in.
+    /// The store of the follower's marks.
     pub(crate) store: StoreKind,
     pub(crate) transactions: u64,
     pub(crate) seconds: f64,
     pub(crate) kills: u64,
     pub(crate) leader_kills: u64,
-    /// Where each life of the follower began.
+    /// Where each follower process started.
     pub(crate) starts: Vec<FollowerStart>,
     pub(crate) frames_applied: u64,
     pub(crate) frames_offered_again: u64,
-    /// In frames, of one database.
+    /// The largest lag of one replica, in frames.
     pub(crate) largest_lag: u64,
     pub(crate) checkpoints: u64,
     pub(crate) checkpoint_median_micros: u64,
     pub(crate) log_restarts: u64,
-    /// Reads of replicas while they were written, each of a whole state.
+    /// Reads of replicas while they were written, each consistent.
     pub(crate) reads: u64,
-    /// Reads of clients that saw what they had written before; and by shard.
+    /// Reads of clients that returned what they had written, in total and by shard.
     pub(crate) read_your_writes: u64,
     pub(crate) read_your_writes_by_shard: BTreeMap<u64, u64>,
-    /// How many of these had to wait for the follower, and how many for its successor.
+    /// Those of them that had to wait for the follower, and those that a second follower answered.
     pub(crate) read_your_writes_waited: u64,
     pub(crate) read_your_writes_asked_again: u64,
     pub(crate) replicas: Vec<Verdict>,
@@ -47,15 +47,15 @@ pub(crate) struct Report {
     pub(crate) running: Running,
 }
 
-/// Where the shards stood when a follower was started.
+/// The marks at which the shards of one follower process started.
 #[derive(Debug, Default, Clone, Serialize)]
 pub(crate) struct FollowerStart {
-    /// By shard, `log.frame`; none where the follower was killed before it had begun.
+    /// By shard, `log.frame`. Empty if the follower was killed before it resumed or copied a shard.
     pub(crate) resumed: BTreeMap<u64, String>,
     pub(crate) copied: BTreeMap<u64, String>,
 }
 
-/// What is known of the shards on the way.
+/// The state of the shards during a run.
 #[derive(Debug, Default)]
 pub(crate) struct Running {
     shards: BTreeMap<u64, Shard>,
@@ -68,10 +68,10 @@ struct Shard {
     done: u64,
     until: u64,
     is_done: bool,
-    /// The end of the leader's log, and the place in it that the follower has reached.
+    /// The end of the leader's log, and the place that the follower has applied.
     leader: Option<LogPoint>,
     follower: Option<LogPoint>,
-    /// The highest seqno that any life of the follower applied.
+    /// The highest seqno that any follower process applied.
     highest: u64,
 }
 
@@ -101,7 +101,7 @@ impl Report {
                 if let Some(start) = self.starts.last_mut() {
                     let copied = matches!(event, Event::Copied { .. });
                     if copied {
-                        // Seqnos begin again.
+                        // A base copy starts new seqnos.
                         entry.highest = mark;
                     }
                     let began = if copied { &mut start.copied } else { &mut start.resumed };
@@ -123,18 +123,18 @@ impl Report {
         }
     }
 
-    /// How much of the work is done, from 0 to 1.
+    /// The fraction of the work done, from 0 to 1.
     pub(crate) fn fraction(&self) -> f64 {
-        let (mut done, mut asked) = (0, 0);
+        let (mut done, mut all) = (0, 0);
         for shard in self.running.shards.values() {
             let first = shard.first.unwrap_or(0);
             done += shard.done - first.min(shard.done);
-            asked += shard.until - first.min(shard.until);
+            all += shard.until - first.min(shard.until);
         }
-        if self.leader_is_done() { 1.0 } else { ratio(done, asked) }
+        if self.leader_is_done() { 1.0 } else { ratio(done, all) }
     }
 
-    /// Transactions of this run.
+    /// The number of transactions done in this run.
     pub(crate) fn transactions_done(&self) -> u64 {
         let done = |s: &Shard| s.done - s.first.unwrap_or(0).min(s.done);
         self.running.shards.values().map(done).sum()
@@ -145,10 +145,10 @@ impl Report {
         shards.len() as u64 == self.databases && shards.values().all(|s| s.is_done)
     }
 
-    /// Whether the follower of today has begun with every shard.
-    pub(crate) fn follower_has_begun(&self) -> bool {
-        let begun = self.starts.last().map(|s| s.resumed.len() + s.copied.len());
-        begun.is_some_and(|b| b as u64 == self.databases)
+    /// Whether the current follower process has started every shard.
+    pub(crate) fn follower_has_started(&self) -> bool {
+        let started = self.starts.last().map(|s| s.resumed.len() + s.copied.len());
+        started.is_some_and(|n| n as u64 == self.databases)
     }
 
     pub(crate) fn close(&mut self, seconds: f64, seen: &Seen, replicas: Vec<Verdict>) {
@@ -179,20 +179,20 @@ impl Report {
             row("leader kills", self.leader_kills.to_string())?;
         }
         if self.starts.len() > ROWS_OF_STARTS {
-            row("follower starts", starts_in_sum(&self.starts))?;
+            row("follower starts", summary_of(&self.starts))?;
         } else {
-            for (life, start) in self.starts.iter().enumerate() {
-                row(&format!("follower start {}", life + 1), start.text())?;
+            for (index, start) in self.starts.iter().enumerate() {
+                row(&format!("follower start {}", index + 1), start.text())?;
             }
         }
         let again = self.frames_offered_again;
-        row("frames applied", format!("{}, of these offered again {again}", self.frames_applied))?;
+        row("frames applied", format!("{}, {again} of them again", self.frames_applied))?;
         row("largest lag", format!("{} frames", self.largest_lag))?;
         let micros = self.checkpoint_median_micros;
         let (saved, median, store) = (self.checkpoints, ms(micros), self.store);
         row("checkpoints saved", format!("{saved}, median {median:.2} ms, in {store}"))?;
         row("log restarts", self.log_restarts.to_string())?;
-        row("reads while applying", format!("{}, each of a whole state", self.reads))?;
+        row("reads while applying", format!("{}, each consistent", self.reads))?;
         let (reads, waited) = (self.read_your_writes, self.read_your_writes_waited);
         let again = self.read_your_writes_asked_again;
         let how = format!("{waited} had to wait, {again} asked a second follower, none was stale");
@@ -206,22 +206,22 @@ impl Report {
     }
 }
 
-/// More lives of a follower are told in sum.
+/// More starts than this are summed up in one row.
 const ROWS_OF_STARTS: usize = 40;
 
-fn starts_in_sum(starts: &[FollowerStart]) -> String {
+fn summary_of(starts: &[FollowerStart]) -> String {
     let count = |is: fn(&FollowerStart) -> bool| starts.iter().filter(|start| is(start)).count();
     let copied = count(|start| !start.copied.is_empty());
     let none = count(|start| start.copied.is_empty() && start.resumed.is_empty());
     let (all, resumed) = (starts.len(), starts.len() - copied - none);
-    format!("{all}: {resumed} resumed, {copied} copied, {none} killed before they had begun")
+    format!("{all}: {resumed} resumed, {copied} copied, {none} killed at once")
 }
 
 impl Shard {
-    /// How many frames the follower is behind; 0 while that cannot be told.
+    /// How many frames the follower is behind, or 0 if unknown.
     fn lag(&self) -> u64 {
         let (Some(leader), Some(follower)) = (self.leader, self.follower) else { return 0 };
-        // A log restarts only when the follower is at its end.
+        // A log restarts only when the follower has reached its end.
         let reached = if leader.salts == follower.salts { follower.frame } else { 0 };
         u64::from(leader.frame.saturating_sub(reached))
     }
@@ -234,7 +234,7 @@ impl FollowerStart {
             marks.collect::<Vec<_>>().join(", ")
         };
         match (self.resumed.is_empty(), self.copied.is_empty()) {
-            (true, true) => "killed before it had begun".to_owned(),
+            (true, true) => "killed at once".to_owned(),
             (false, true) => format!("resumed at {}", list(&self.resumed)),
             (true, false) => format!("copied at {}", list(&self.copied)),
             (false, false) => {
@@ -255,12 +255,12 @@ impl Verdict {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "for people")]
+#[expect(clippy::cast_precision_loss, reason = "for display")]
 fn ms(micros: u64) -> f64 {
     micros as f64 / 1000.0
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for a progress bar")]
-fn ratio(done: u64, asked: u64) -> f64 {
-    if asked == 0 { 0.0 } else { done as f64 / asked as f64 }
+fn ratio(done: u64, all: u64) -> f64 {
+    if all == 0 { 0.0 } else { done as f64 / all as f64 }
 }

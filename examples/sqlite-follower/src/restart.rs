@@ -1,29 +1,29 @@
-//! Did the log that I follow end where I stand, and go on in this one?
+//! Restart records: proof that a log ended where the follower is, and which log continues it.
 //!
-//! New salts tell that a log restarted, and nothing else: a checkpoint by a stranger, behind a
-//! follower that has not read all, leaves the same trace. So before its log may restart the leader
-//! writes down the place where it ends, a *restart record*, and syncs it. A follower goes from one
-//! log to the next only where
-//! 1. a record for its log ends exactly at its position, frame and checksum, and
-//! 2. the new log's first salt is the old one's plus one: one restart lies between, not two.
+//! New salts show only that a log restarted. A checkpoint by another process, while the follower
+//! has not read everything, looks the same. So before its log may restart, the leader writes and
+//! syncs a *restart record*: the place where the log ends. A follower continues from one log to the
+//! next only if
+//! 1. a record for its log ends exactly at its position, frame and checksum; and
+//! 2. the first salt of the new log is that of the old one plus one, so that there was one restart.
 //!
-//! A record is valid only until its log grows again. The leader removes it before that can do harm:
-//! see `leader_log.rs`, which also says why the records of the last few logs are kept.
+//! A record is valid only until its log grows again. `leader_log.rs` says when the leader removes
+//! it, and why the records of the last few logs are kept.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::durable::{self, FileError, Reach};
+use crate::durable::{self, Durability, FileError};
 use crate::position::Position;
 use crate::wal::{LogPoint, WalHeader};
 
-/// At least two: the record of the log that a follower may have to leave, and the one of the log
-/// that the leader is about to end.
+/// At least two: the record of the log from which a follower may have to continue, and that of the
+/// log that the leader is about to end.
 const KEPT: usize = 4;
 
-/// The restart records of one database, oldest first, at most one a log.
+/// The restart records of one database, oldest first, at most one per log.
 #[derive(Debug)]
 pub(crate) struct RestartRecords {
     path: PathBuf,
@@ -36,23 +36,23 @@ struct Document {
     ended: Vec<LogPoint>,
 }
 
-/// Why a new log does not continue the one that was followed.
+/// The reason why a new log does not continue the one that was followed.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum NotContinued {
-    #[error("no restart record tells where the log that was followed ended")]
+    #[error("no restart record states where the followed log ended")]
     NoRecord,
-    #[error("the log that was followed ended at frame {end}, and only frame {reached} was reached")]
+    #[error("the followed log ended at frame {end}, but was followed only up to frame {reached}")]
     FramesMissed { end: u32, reached: u32 },
-    #[error("the restart record of the log that was followed speaks of other content")]
+    #[error("the restart record of the followed log does not match its content")]
     OtherContent,
-    #[error("between the log that was followed and this one lies at least one more")]
+    #[error("at least one log is missing between the followed log and this one")]
     NotTheNext,
     #[error("there are no more log numbers")]
     NoMoreLogs,
 }
 
 impl RestartRecords {
-    /// The records at `path`, none where there is no file.
+    /// Loads the records at `path`, none if there is no file.
     pub(crate) fn load(path: &Path) -> Result<RestartRecords, FileError> {
         let document: Option<Document> = durable::load(path)?;
         Ok(RestartRecords {
@@ -61,7 +61,7 @@ impl RestartRecords {
         })
     }
 
-    /// Writes down durably that a log ends at `end`, in place of what was said of that log before.
+    /// Records durably that a log ends at `end`, replacing an earlier record of that log.
     pub(crate) fn put(&mut self, end: LogPoint) -> Result<(), FileError> {
         self.records.retain(|r| r.salts != end.salts);
         self.records.push(end);
@@ -70,18 +70,18 @@ impl RestartRecords {
         self.write()
     }
 
-    /// Takes back what was said of the log of `end`: it goes on.
-    pub(crate) fn take_back(&mut self, end: LogPoint) -> Result<(), FileError> {
+    /// Removes the record of the log of `end`, which continues.
+    pub(crate) fn remove(&mut self, end: LogPoint) -> Result<(), FileError> {
         self.records.retain(|r| r.salts != end.salts);
         self.write()
     }
 
     fn write(&self) -> Result<(), FileError> {
         let document = Document { ended: self.records.clone() };
-        durable::save(&self.path, &document, Reach::Disk)
+        durable::save(&self.path, &document, Durability::Disk)
     }
 
-    /// The start of the log of `header`, where that log continues the one of `from` at that place.
+    /// The start of the log of `header`, if that log continues the one of `from` at that place.
     pub(crate) fn follow(
         &self,
         from: Position,

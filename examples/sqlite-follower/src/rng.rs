@@ -1,14 +1,14 @@
-//! Which number comes next? Splitmix64: small, fast, and the same on every machine.
+//! Random numbers by splitmix64: small, fast, and the same on every machine.
 
-/// A reproducible sequence.
+/// A reproducible sequence of random numbers.
 #[derive(Debug, Clone)]
 pub(crate) struct Rng(u64);
 
 impl Rng {
-    /// The sequence of a seed and the words that set it apart from others of that seed.
-    pub(crate) fn new(seed: u64, apart: &[u64]) -> Rng {
+    /// The sequence of a seed, and of words that distinguish it from others of that seed.
+    pub(crate) fn new(seed: u64, words: &[u64]) -> Rng {
         let mut rng = Rng(seed);
-        for word in apart {
+        for word in words {
             rng = Rng(rng.next() ^ word.wrapping_mul(0xd6e8_feb8_6659_fd93));
         }
         rng
@@ -21,12 +21,12 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// A number below `bound`, or 0 where that is 0. The bias is far below what matters here.
+    /// A number below `bound`, or 0 if `bound` is 0. The bias is negligible here.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next().checked_rem(bound).unwrap_or(0)
     }
 
-    /// `len` bytes that do not compress to nothing.
+    /// At least `len` random bytes.
     pub(crate) fn bytes(&mut self, len: u64) -> Vec<u8> {
         (0..len.div_ceil(8)).flat_map(|_| self.next().to_le_bytes()).collect()
     }

@@ -1,11 +1,11 @@
-//! What happens in one run?
+//! One run of the program.
 //!
-//! 1. Take the folder, and ask the databases how far they are.
-//! 2. Start the leader and the follower, as processes of their own.
-//! 3. While the leader writes: kill either at random instants, and start it again; and have clients
-//!    write on the leader and read that on the follower.
-//! 4. When all is written and read and all kills are done, have the leader finish.
-//! 5. Then have the follower finish: the logs stand still, and it follows each to its end.
+//! 1. Lock the folder, and read the progress of the databases.
+//! 2. Start the leader and the follower as child processes.
+//! 3. While the leader writes, kill either at random instants and start it again. Meanwhile clients
+//!    write on the leader and read their writes on the follower.
+//! 4. When all writes, reads and kills are done, order the leader to finish.
+//! 5. Then order the follower to finish. The logs no longer change, and it follows each to its end.
 //! 6. Compare each replica with its database.
 
 use std::os::unix::process::ExitStatusExt;
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::bar::Bar;
 use crate::child::Process;
-use crate::cli::{RunArgs, Sabotage};
+use crate::cli::{Mutant, RunArgs};
 use crate::clients::Clients;
 use crate::events::{self, Event, Order};
 use crate::folder::{Folder, FolderError};
@@ -30,10 +30,10 @@ use crate::verify::compare;
 const DATABASES: u64 = 4;
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
-/// Deaths by a signal that was not ours, after which something is wrong with the machine.
+/// After this many kills by others the run fails.
 const FOREIGN_KILLS: u64 = 1000;
 
-/// One run on its way.
+/// A run in progress.
 pub(crate) struct Run<'a> {
     args: &'a RunArgs,
     folder: &'a Folder,
@@ -49,7 +49,7 @@ pub(crate) struct Run<'a> {
     bar: Bar,
 }
 
-/// Takes the folder that the arguments ask for.
+/// Locks the folder that the arguments name.
 pub(crate) fn take_folder(args: &RunArgs) -> Result<Folder, FolderError> {
     let (kind, databases) = match &args.load {
         Some(_) => (Kind::Load, 1),
@@ -64,7 +64,7 @@ impl<'a> Run<'a> {
         Ok(Run {
             args,
             folder,
-            until: launch::how_far_to_go(args, folder)?, // 1
+            until: launch::targets(args, folder)?, // 1
             report: Report {
                 seed,
                 databases,
@@ -83,27 +83,27 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Runs to the end.
+    /// Runs until all is written, read, killed and compared.
     pub(crate) fn run(mut self) -> Result<Report, RunError> {
         let mut leader = Some(self.start_leader()?); // 2
         let mut follower = self.start_follower()?;
-        let mut told_to_finish = false;
+        let mut finishing = false;
         while !(self.report.leader_is_done() || leader.is_none())
             || !self.follower_kills.are_done()
             || !self.clients.are_done()
         {
-            self.hear(LOOK_EVERY)?;
+            self.read_events(LOOK_EVERY)?;
             let seconds = self.args.seconds;
             let time_is_up = seconds.is_some_and(|s| self.began.elapsed().as_secs() >= s);
             if let Some(process) = leader.as_mut() {
-                if time_is_up && self.clients.are_done() && !told_to_finish {
-                    told_to_finish = true;
-                    // If it cannot be told it has ended, which is seen next.
+                if time_is_up && self.clients.are_done() && !finishing {
+                    finishing = true;
+                    // If this fails the leader has ended, which the next check finds.
                     let _ = process.finish();
                 }
                 if let Some(status) = process.ended().map_err(failed("watch", "leader"))? {
-                    self.hear_all()?;
-                    leader = if told_to_finish && status.success() {
+                    self.read_all_events()?;
+                    leader = if finishing && status.success() {
                         None
                     } else {
                         self.foreign_kill("leader", status)?;
@@ -120,7 +120,7 @@ impl<'a> Run<'a> {
                 follower = self.start_again(follower)?; // 3
                 self.report.kills += 1;
             }
-            if !told_to_finish
+            if !finishing
                 && leader.is_some()
                 && self.leader_kills.is_due(fraction)
                 && let Some(process) = leader.take()
@@ -128,39 +128,39 @@ impl<'a> Run<'a> {
                 let (process, other) = self.kill_leader(process, follower)?;
                 (leader, follower) = (Some(process), other);
             }
-            self.ask_for_clients(fraction, leader.as_mut(), &mut follower);
+            self.send_requests(fraction, leader.as_mut(), &mut follower);
             self.bar.show(fraction, &self.report, self.args.kills());
         }
         if let Some(mut leader) = leader {
             leader.finish().map_err(failed("stop", "leader"))?; // 4
             let status = leader.wait().map_err(failed("wait for", "leader"))?;
             if !status.success() {
-                return Err(RunError::Stopped { who: "leader", status });
+                return Err(RunError::Stopped { child: "leader", status });
             }
         }
         self.finish_follower(follower)?; // 5
         self.close()
     }
 
-    /// Compares, and sums up.
+    /// Compares the replicas, and completes the report.
     fn close(mut self) -> Result<Report, RunError> {
-        self.bar.say("comparing");
+        self.bar.set_message("comparing");
         let shards = events::shards(self.folder.run.databases);
         let compared = shards.map(|shard| compare(&self.folder.layout, shard)); // 6
         let verdicts = compared.collect::<Result<_, _>>()?;
         self.bar.end();
         let seconds = self.began.elapsed().as_secs_f64();
         self.report.close(seconds, self.clients.seen(), verdicts);
-        let (done, asked) = (self.report.read_your_writes, self.args.reads);
-        if done < asked {
-            return Err(RunError::TooFewReads { done, asked });
+        let (done, requested) = (self.report.read_your_writes, self.args.reads);
+        if done < requested {
+            return Err(RunError::TooFewReads { done, requested });
         }
         Ok(self.report)
     }
 
-    /// What clients ask for goes to those who answer. Where one has ended that is seen next, and
-    /// the clients ask again.
-    fn ask_for_clients(
+    /// Sends the due requests of clients to the children. If this fails the child has ended, which
+    /// the next check finds, and the clients repeat their requests.
+    fn send_requests(
         &mut self,
         fraction: f64,
         mut leader: Option<&mut Process>,
@@ -175,7 +175,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Kills the leader and starts another; where power cuts are played, the follower too.
+    /// Kills the leader and starts another. With simulated power cuts, the follower too.
     fn kill_leader(
         &mut self,
         leader: Process,
@@ -186,23 +186,23 @@ impl<'a> Run<'a> {
         if self.args.drop_page_cache {
             follower.kill().map_err(failed("kill", "follower"))?;
             self.report.kills += 1;
-            self.hear_all()?;
-            power_cut::strike_logs(self.folder)?;
-            power_cut::strike_replicas(self.folder)?;
+            self.read_all_events()?;
+            power_cut::restore_logs(self.folder)?;
+            power_cut::restore_replicas(self.folder)?;
             self.clients.writes_were_lost();
             follower = self.start_follower()?;
         }
-        self.hear_all()?;
+        self.read_all_events()?;
         Ok((self.start_leader()?, follower))
     }
 
-    /// Has the follower reach the end of every log; one that is killed meanwhile begins again.
+    /// Makes the follower reach the end of every log. If it is killed meanwhile, starts another.
     fn finish_follower(&mut self, mut follower: Process) -> Result<(), RunError> {
         loop {
-            // If it cannot be told it has ended, which is seen next.
+            // If this fails the follower has ended, which the wait reports.
             let _ = follower.finish();
             let status = follower.wait().map_err(failed("wait for", "follower"))?;
-            self.hear_all()?;
+            self.read_all_events()?;
             if status.success() {
                 return Ok(());
             }
@@ -219,19 +219,19 @@ impl<'a> Run<'a> {
         self.report.fraction().max(time.min(1.0))
     }
 
-    fn hear(&mut self, patience: Duration) -> Result<(), RunError> {
+    fn read_events(&mut self, patience: Duration) -> Result<(), RunError> {
         if let Ok(event) = self.events.1.recv_timeout(patience) {
             self.note(event)?;
         }
-        self.hear_all()
+        self.read_all_events()
     }
 
-    fn hear_all(&mut self) -> Result<(), RunError> {
+    fn read_all_events(&mut self) -> Result<(), RunError> {
         while let Ok(event) = self.events.1.try_recv() {
             self.note(event)?;
         }
-        if self.report.follower_has_begun() {
-            // From here on the same trouble is a new one.
+        if self.report.follower_has_started() {
+            // A later start must not rebase: the same error then has a new cause.
             self.rebase = false;
         }
         Ok(())
@@ -242,16 +242,16 @@ impl<'a> Run<'a> {
         Ok(self.clients.note(event)?)
     }
 
-    /// Somebody else may kill a child as well as we; one that ends by itself has something to say.
-    fn foreign_kill(&mut self, who: &'static str, status: ExitStatus) -> Result<(), RunError> {
+    /// Counts a kill by another process. A child that ended without a signal has failed.
+    fn foreign_kill(&mut self, child: &'static str, status: ExitStatus) -> Result<(), RunError> {
         if status.signal().is_none() {
-            return Err(RunError::Stopped { who, status });
+            return Err(RunError::Stopped { child, status });
         }
         self.foreign_kills += 1;
         if self.foreign_kills > FOREIGN_KILLS {
-            return Err(RunError::KilledTooOften { who });
+            return Err(RunError::KilledTooOften { child });
         }
-        match who {
+        match child {
             "leader" => self.report.leader_kills += 1,
             _ => self.report.kills += 1,
         }
@@ -261,19 +261,19 @@ impl<'a> Run<'a> {
     /// Kills the follower and starts another.
     fn start_again(&mut self, follower: Process) -> Result<Process, RunError> {
         follower.kill().map_err(failed("kill", "follower"))?;
-        self.hear_all()?;
+        self.read_all_events()?;
         if self.args.drop_page_cache {
-            power_cut::strike_replicas(self.folder)?;
+            power_cut::restore_replicas(self.folder)?;
         }
-        if self.args.sabotage == Some(Sabotage::IgnoreFloor) {
-            // Long enough for frames to vanish behind it.
+        if self.args.mutant == Some(Mutant::IgnoreFloor) {
+            // Waits until the log restarts without the follower.
             let (restarts, deadline) =
                 (self.report.log_restarts + 8, Instant::now() + Duration::from_secs(5));
             while self.report.log_restarts < restarts
                 && !self.report.leader_is_done()
                 && Instant::now() < deadline
             {
-                self.hear(LOOK_EVERY)?;
+                self.read_events(LOOK_EVERY)?;
             }
         }
         self.start_follower()
@@ -281,15 +281,16 @@ impl<'a> Run<'a> {
 
     fn start_leader(&mut self) -> Result<Process, RunError> {
         self.clients.leader_died();
-        let told = self.events.0.clone();
-        launch::leader(self.args, self.folder, &self.until, told).map_err(failed("start", "leader"))
+        let events = self.events.0.clone();
+        launch::leader(self.args, self.folder, &self.until, events)
+            .map_err(failed("start", "leader"))
     }
 
     fn start_follower(&mut self) -> Result<Process, RunError> {
         self.report.follower_started();
         self.clients.follower_died();
-        let told = self.events.0.clone();
-        launch::follower(self.args, self.folder, self.rebase, told)
+        let events = self.events.0.clone();
+        launch::follower(self.args, self.folder, self.rebase, events)
             .map_err(failed("start", "follower"))
     }
 }

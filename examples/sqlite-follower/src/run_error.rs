@@ -1,4 +1,4 @@
-//! Why may a run not come to its end?
+//! The errors of a run.
 
 use std::io;
 use std::path::PathBuf;
@@ -12,32 +12,32 @@ use crate::power_cut::PowerCutError;
 use crate::source::SourceError;
 use crate::verify::VerifyError;
 
-/// The run could not be brought to its end.
+/// An error that ends the run.
 #[derive(Debug, Error)]
 pub(crate) enum RunError {
     #[error(transparent)]
     Folder(#[from] FolderError),
-    #[error("cannot {act} the {who}")]
-    Process { act: &'static str, who: &'static str, source: io::Error },
-    #[error("the {who} stopped with {status}; what it said stands above")]
-    Stopped { who: &'static str, status: ExitStatus },
-    #[error("the {who} was killed too often")]
-    KilledTooOften { who: &'static str },
+    #[error("cannot {act} the {child}")]
+    Process { act: &'static str, child: &'static str, source: io::Error },
+    #[error("the {child} stopped with {status}: see its error above")]
+    Stopped { child: &'static str, status: ExitStatus },
+    #[error("other processes killed the {child} too often")]
+    KilledTooOften { child: &'static str },
     #[error(transparent)]
     Source(#[from] SourceError),
-    #[error("cannot read how far {} is", path.display())]
+    #[error("cannot read the progress of {}", path.display())]
     Progress { path: PathBuf, source: rusqlite::Error },
     #[error(transparent)]
     PowerCut(#[from] PowerCutError),
     #[error(transparent)]
     StaleRead(#[from] StaleRead),
-    #[error("clients have read {done} of their writes, and were asked for {asked}")]
-    TooFewReads { done: u64, asked: u64 },
+    #[error("clients made {done} reads of their writes, but {requested} were requested")]
+    TooFewReads { done: u64, requested: u64 },
     #[error(transparent)]
     Verify(#[from] VerifyError),
 }
 
-/// What a child could not be made to do.
-pub(crate) fn failed(act: &'static str, who: &'static str) -> impl FnOnce(io::Error) -> RunError {
-    move |source| RunError::Process { act, who, source }
+/// Adds to an I/O error what was to be done to which child.
+pub(crate) fn failed(act: &'static str, child: &'static str) -> impl FnOnce(io::Error) -> RunError {
+    move |source| RunError::Process { act, child, source }
 }

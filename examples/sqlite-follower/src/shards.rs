@@ -1,8 +1,8 @@
-//! How does each shard get from what was decided for it to a task that follows its log?
+//! The task of each shard: make a base copy if needed, then follow the log.
 //!
 //! A shard that resumes is tracked from the start, so its replica is opened before the first
-//! checkpoint may begin. One that begins with a base copy is added to what is tracked when the copy
-//! is in its place, and its replica and its position are to be found before that.
+//! checkpoint may begin. A shard that begins with a base copy is tracked once the copy is in place.
+//! Its replica and its position must be known before that.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use repl_core::{LogId, NewShard, ReplicationState, SeqNo, Shard, ShardId};
 use crate::apply::Applier;
 use crate::base_copy::{BaseCopy, TRY_EVERY};
 use crate::checkpointing::Replicas;
-use crate::events::{Event, tell};
+use crate::events::{Event, send};
 use crate::follower::{FollowerError, FollowerOptions};
 use crate::pool::{Pool, Turn};
 use crate::position::Position;
@@ -24,7 +24,7 @@ use crate::start::Start;
 use crate::tail::Tail;
 use crate::wal::LogPoint;
 
-/// What the threads of a follower have in common.
+/// The state that all threads of a follower share.
 #[derive(Clone)]
 pub(crate) struct Common {
     pub(crate) options: FollowerOptions,
@@ -34,13 +34,13 @@ pub(crate) struct Common {
     pub(crate) finish: Arc<AtomicBool>,
 }
 
-/// How far a shard has come.
+/// The stage of a shard.
 enum Task {
     Follow(Box<Applier>),
     Copy(BaseCopy, Tail),
 }
 
-/// Starts the threads that follow all shards; must have returned before anything is saved.
+/// Starts the threads that follow all shards. Must return before the first checkpoint.
 pub(crate) fn start_shards(
     common: &Common,
     starts: Vec<(ShardId, Start)>,
@@ -57,7 +57,7 @@ pub(crate) fn start_shards(
     }
     let (common, failed) = (common.clone(), failed.clone());
     Ok(Pool::start(common.options.threads, tasks, move |task| {
-        // Read before the log is: what was written before the word was given is then seen.
+        // Read before the log, so that the turn sees all written before the order to finish.
         let finishing = common.finish.load(Ordering::Acquire);
         task.turn(&common, finishing).unwrap_or_else(|e| {
             let _ = failed.send(e);
@@ -93,7 +93,7 @@ fn resume(
     let (id, mark) = (shard.id(), shard.applied());
     let replica = Arc::new(common.open_replica(id, mark, log_end)?);
     common.replicas.insert(Arc::clone(&replica));
-    tell(Event::Resumed { shard: id.0, mark, at: position.at });
+    send(Event::Resumed { shard: id.0, mark, at: position.at });
     Ok(common.applier(shard, replica, common.tail(id), position))
 }
 
@@ -110,16 +110,16 @@ fn begin_at_copy(
     if options.keep_images {
         replica.sync()?;
     }
-    // Whoever saves the mark must find both, so they come first.
+    // A save of the mark needs the replica and the position, so they come before the shard.
     replicas.insert(Arc::clone(&replica));
     let base = new_base();
     positions.begin(id, base, position);
     let shard = state.add_shard(NewShard::new(id).with_mark(mark).with_log(base))?;
-    tell(Event::Copied { shard: id.0, mark, at: position.at });
+    send(Event::Copied { shard: id.0, mark, at: position.at });
     Ok(common.applier(shard, replica, tail, position))
 }
 
-/// A name for the sequence of logs that begins with a base copy.
+/// A new id for the sequence of logs since a base copy.
 fn new_base() -> LogId {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let nanos = now.map_or(0, |d| d.as_nanos());

@@ -1,7 +1,7 @@
-//! How is one of the leader's databases opened?
+//! Opens the leader's databases.
 //!
-//! Its log may restart only when the leader has seen to it. So no connection of ours, in any
-//! process, checkpoints by itself, neither after a commit nor when it is the last one to close.
+//! Only the leader may restart a log, after it has written a record. So no connection of this
+//! program checkpoints automatically, neither after a commit nor as the last one to close.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,24 +10,24 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use thiserror::Error;
 
-/// How long a connection waits for another's lock. The follower takes the write lock for an instant
-/// at a base copy; the leader holds it for one transaction.
+/// How long a connection waits for the lock of another. The follower holds the write lock briefly
+/// during a base copy, the leader for one transaction.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// One of the leader's databases could not be opened.
+/// An error while opening a database of the leader.
 #[derive(Debug, Error)]
 pub(crate) enum SourceError {
     #[error("cannot open the leader's database {}", path.display())]
     Open { path: PathBuf, source: rusqlite::Error },
     #[error(
-        "the leader's database {} is in journal mode {mode:?}, not in WAL mode: there is no log \
-         to follow; start with an empty --dir",
+        "the leader's database {} is in journal mode {mode:?} instead of WAL, so there is no log \
+         to follow: give an empty --dir",
         path.display()
     )]
     NotWal { path: PathBuf, mode: String },
 }
 
-/// Opens the database at `path` to write it, making it with this page size where it is missing.
+/// Opens the database at `path` for writing. Creates it with this page size if it is missing.
 pub(crate) fn open_to_write(path: &Path, page_size: u32) -> Result<Connection, SourceError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let db = open(path, flags)?;
@@ -39,14 +39,14 @@ pub(crate) fn open_to_write(path: &Path, page_size: u32) -> Result<Connection, S
     if mode != "wal" {
         return Err(SourceError::NotWal { path: path.to_owned(), mode });
     }
-    // The log is synced where it matters to its own database: before a checkpoint.
+    // Syncs the log only before a checkpoint, which suffices for the database itself.
     db.pragma_update(None, "synchronous", "normal").map_err(failed)?;
-    // Has SQLite read the log, and make its index anew where it must.
+    // Makes SQLite read the log, and rebuild its index if necessary.
     db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).map_err(failed)?;
     Ok(db)
 }
 
-/// Opens a database that the leader has made.
+/// Opens a database that the leader has created.
 pub(crate) fn open_existing(path: &Path) -> Result<Connection, SourceError> {
     open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
 }

@@ -1,23 +1,22 @@
-//! Where does one of the user's transactions end? At the end of the first line on which every
-//! statement is complete.
+//! Splits a user's SQL into transactions, each ending with a line that completes every statement.
 //!
-//! A statement ends with a semicolon outside of quotes and comments, and one that makes a trigger
-//! with `END;`, as for the shell of SQLite.
+//! A statement ends with a semicolon outside of quotes and comments. `CREATE TRIGGER` ends with
+//! `END;`, as in SQLite's shell.
 
-/// One or more lines that are run together.
+/// One or more lines that run as one transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unit {
-    /// The number of its first line, from 1.
+    /// The number of the first line, from 1.
     pub(crate) line: usize,
     pub(crate) sql: String,
-    /// The words of each statement in upper case, the first [`WORDS`] of them.
+    /// The first [`WORDS`] words of each statement, in upper case.
     pub(crate) statements: Vec<Vec<String>>,
 }
 
-/// How many words of a statement are kept: enough to tell what it does.
+/// The number of words kept of a statement, enough to recognize it.
 const WORDS: usize = 8;
 
-/// Cuts a text into its units. What is left at the end without a semicolon is one too.
+/// Splits a text into units. An incomplete statement at the end is part of the last one.
 pub(crate) fn units(text: &str) -> Vec<Unit> {
     let mut units = Vec::new();
     let mut open: Option<(usize, String, Scanner)> = None;
@@ -43,23 +42,23 @@ pub(crate) fn units(text: &str) -> Vec<Unit> {
     units
 }
 
-/// Reads SQL piece by piece; a piece may end anywhere but inside `--`, `/*` or `*/`.
+/// Scans SQL in pieces. A piece may end anywhere except inside `--`, `/*` or `*/`.
 #[derive(Debug, Default)]
 struct Scanner {
     statements: Vec<Vec<String>>,
     words: Vec<String>,
     word: String,
-    /// The word before, for the `END` of a trigger.
+    /// The previous word, to recognize the `END` of a trigger.
     last: String,
     inside: Inside,
-    makes_trigger: bool,
+    is_trigger: bool,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Inside {
     #[default]
     Statement,
-    /// Up to this character.
+    /// Ends with this character.
     Quotes(char),
     LineComment,
     BlockComment,
@@ -79,7 +78,7 @@ impl Scanner {
                     self.end_word();
                     self.inside = Inside::Statement;
                 }
-                // A quoted name is a word; of a long text the beginning is enough.
+                // A quoted name is a word. The beginning of a long text is enough.
                 Inside::Quotes(_) if self.word.len() < 32 => self.word.push(c),
                 Inside::LineComment if c == '\n' => self.inside = Inside::Statement,
                 Inside::BlockComment if c == '*' && rest.next_if_eq(&'/').is_some() => {
@@ -111,7 +110,7 @@ impl Scanner {
         self.inside = inside;
     }
 
-    /// A statement has begun, even if no word of it has.
+    /// Begins a statement that starts with a symbol instead of a word.
     fn note_symbol(&mut self) {
         if self.words.is_empty() {
             self.words.push(String::new());
@@ -125,7 +124,7 @@ impl Scanner {
         let word = std::mem::take(&mut self.word).to_uppercase();
         let begins = self.words.first().is_some_and(|w| w == "CREATE");
         if word == "TRIGGER" && begins && self.words.len() <= 2 {
-            self.makes_trigger = true;
+            self.is_trigger = true;
         }
         if self.words.len() < WORDS {
             self.words.push(word.clone());
@@ -135,7 +134,7 @@ impl Scanner {
 
     fn semicolon(&mut self) {
         self.end_word();
-        if !self.makes_trigger || self.last == "END" {
+        if !self.is_trigger || self.last == "END" {
             self.end_statement();
         } else {
             self.last.clear();
@@ -148,7 +147,7 @@ impl Scanner {
         if !words.is_empty() {
             self.statements.push(words);
         }
-        self.makes_trigger = false;
+        self.is_trigger = false;
         self.last.clear();
     }
 }
@@ -162,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_a_unit_and_an_unfinished_one_takes_the_next_along() {
+    fn a_line_is_a_unit_unless_its_last_statement_continues_on_the_next() {
         assert_eq!(lines("a;\nb; c;\n\nd\n;\ne"), [(1, 1), (2, 2), (4, 1), (6, 1)]);
         assert_eq!(lines(""), []);
         assert_eq!(lines("-- only a comment\n/* and\n another */\n"), []);
@@ -186,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn any_text_is_cut_without_loss() {
+    fn units_of_any_text_are_no_longer_than_it() {
         proptest::proptest!(|(text in "[a-c;'\"\\-/*\\[\\]\n ]{0,60}")| {
             let kept: usize = units(&text).iter().map(|u| u.sql.trim().len()).sum();
             proptest::prop_assert!(kept <= text.len());

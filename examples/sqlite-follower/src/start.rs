@@ -1,17 +1,16 @@
-//! May a shard go on from its saved mark, must it begin with a base copy, or is something lost?
+//! Decides how a shard starts: at its saved mark, with a base copy, or not at all.
 //!
-//! | mark | at the mark | |
+//! | mark | found | start |
 //! | --- | --- | --- |
-//! | none | | nothing is claimed: a base copy, whatever file lies there |
-//! | some | no replica, or no position | what the mark speaks of is gone |
-//! | some | same log, same checksum | go on |
-//! | some | a new log, which a restart record joins to the mark | go on at its start |
-//! | some | anything else | the log was reset behind the follower's back |
+//! | none | anything | with a base copy |
+//! | saved | no replica, or no position of the mark | error: the mark cannot be used |
+//! | saved | the same log with the same checksum at the mark | at the mark |
+//! | saved | a new log, and a restart record that ends the old one at the mark | at its start |
+//! | saved | any other log | error: the log was reset |
 //!
-//! Where something is lost the follower stops and says so. Told to rebase, it gives the mark up
-//! first and copies then:
-//! 1. remove the shard, and save twice, so that no generation claims it any more;
-//! 2. make the base copy as for a new shard. A crash in between leaves a shard without a mark.
+//! After an error the follower ends. With `--rebase` it discards the mark and copies the database:
+//! 1. Remove the shard and save twice, so that no generation holds its mark any more.
+//! 2. Make the base copy as for a new shard. A crash in between leaves a shard without a mark.
 
 use std::path::PathBuf;
 
@@ -22,31 +21,31 @@ use thiserror::Error;
 use crate::durable::FileError;
 use crate::layout::Layout;
 use crate::position::{Mark, Position};
-use crate::positions::{Positions, PositionsError};
+use crate::positions::Positions;
 use crate::restart::{NotContinued, RestartRecords};
 use crate::tail::{Step, Tail, TailError};
 
-/// How a shard begins.
+/// How a shard starts.
 #[derive(Debug)]
 pub(crate) enum Start {
-    /// From its mark: the place behind which the log goes on, and the log's end as it is now.
+    /// At its mark: the position to continue from, and the seqno of the current end of the log.
     Resume { shard: Shard, position: Position, log_end: SeqNo },
     /// With a base copy.
     Copy,
 }
 
-/// Why a shard cannot go on from its mark.
+/// The reason why a shard cannot continue from its mark.
 #[derive(Debug, Error)]
 pub(crate) enum StartError {
     #[error(
-        "shard {shard}: the checkpoint says that all up to {} is applied, but there is no replica \
-         {}; put it back, or run again with --rebase to copy the database anew",
+        "shard {shard}: the checkpoint holds the mark {}, but there is no replica {}: restore it, \
+         or run again with --rebase to copy the database again",
         Mark(*mark), path.display()
     )]
     NoReplica { shard: ShardId, mark: SeqNo, path: PathBuf },
     #[error(
-        "shard {shard}: {} does not say which place of the log the mark {} is; put it back, or run \
-         again with --rebase to copy the database anew",
+        "shard {shard}: {} does not hold the position of the mark {}: restore it, or run again \
+         with --rebase to copy the database again",
         path.display(), Mark(*mark)
     )]
     NoPosition { shard: ShardId, mark: SeqNo, path: PathBuf },
@@ -59,8 +58,8 @@ pub(crate) enum StartError {
 }
 
 impl StartError {
-    /// Whether a base copy helps: where nothing could be read it would be made for no reason.
-    fn asks_for_rebase(&self) -> bool {
+    /// Whether a base copy solves the problem. After a read error it would be pointless.
+    fn allows_rebase(&self) -> bool {
         match self {
             StartError::NoReplica { .. }
             | StartError::NoPosition { .. }
@@ -70,12 +69,12 @@ impl StartError {
     }
 }
 
-/// The log was reset behind the follower's back: transactions may be missing, and no one can tell.
+/// The log at the mark is gone or different, so transactions may be missing.
 #[derive(Debug, Error)]
 #[error(
-    "shard {shard}: the log {} was reset behind the follower, which had applied all up to {}: \
-     {reason}. Transactions may be lost to the replica. Find out who checkpointed the database; \
-     then run again with --rebase to copy it anew",
+    "shard {shard}: the log {} was reset, but the follower had applied only up to {}: {reason}. \
+     The replica may lack transactions. Find out which process checkpointed the database, then run \
+     again with --rebase to copy it again",
     log.display(), Mark(*mark)
 )]
 pub(crate) struct LogReset {
@@ -87,15 +86,15 @@ pub(crate) struct LogReset {
 
 #[derive(Debug, Error)]
 pub(crate) enum ResetReason {
-    #[error("there is no log any more")]
+    #[error("the log is gone")]
     NoLog,
-    #[error("the frame at that place is another one now")]
+    #[error("the frame at that place is different now")]
     Rewritten,
-    #[error("{0}")]
+    #[error(transparent)]
     NotContinued(#[from] NotContinued),
 }
 
-/// Decides how a shard begins.
+/// Decides how a shard starts.
 pub(crate) fn decide(
     layout: &Layout,
     positions: &Positions,
@@ -118,15 +117,15 @@ pub(crate) fn decide(
         Some(header) if header.salts == position.at.salts => {
             position.moved_to(tail.end_after(&header, position.at)?)
         }
-        // It restarts at this very moment, which it may only do at our end.
+        // It restarts just now, which it may do only at this position.
         _ => position,
     };
-    // In a log of which nothing is applied yet the mark still stands in the one before.
+    // If nothing of the log is applied yet, the mark is in the previous log.
     let log_end = if end.at.frame == 0 { mark } else { end.seqno() };
     Ok(Start::Resume { shard: shard.clone(), position, log_end })
 }
 
-/// The place from which to read on: `position`, or the start of the log that follows there.
+/// The position to continue from: `position`, or the start of the log that continues there.
 fn go_on(
     layout: &Layout,
     shard: ShardId,
@@ -155,7 +154,7 @@ pub(crate) fn reset(
     LogReset { shard, log, mark, reason }
 }
 
-/// Decides for all shards; where something is lost, gives those marks up if that is allowed.
+/// Decides how all shards start. With `rebase`, discards the marks that cannot be used.
 pub(crate) fn decide_all(
     layout: &Layout,
     positions: &Positions,
@@ -165,13 +164,13 @@ pub(crate) fn decide_all(
     let floors = checkpointer.floors();
     let state = checkpointer.state().clone();
     let mut starts = Vec::new();
-    let mut given_up = false;
+    let mut discarded = false;
     for (id, _) in &state.snapshot() {
         let Some(shard) = state.shard(id) else { continue };
         let start = match decide(layout, positions, &shard) {
-            Err(e) if rebase && e.asks_for_rebase() => {
-                eprintln!("follower: {e}; rebasing");
-                given_up = true;
+            Err(e) if rebase && e.allows_rebase() => {
+                eprintln!("follower: {}; rebasing", crate::chain(&e));
+                discarded = true;
                 Start::Copy
             }
             decided => decided?,
@@ -181,23 +180,23 @@ pub(crate) fn decide_all(
         }
         starts.push((id, start));
     }
-    if given_up {
+    if discarded {
         for _ in 0..2 {
-            // Nothing was written yet, and the marks that stay are the recovered ones.
+            // Needs no flush: nothing was applied since the recovery.
             let saved = checkpointer.checkpoint(|marks| positions.save(marks, &floors));
-            saved.map_err(DecideError::GiveUp)?;
+            saved.map_err(DecideError::Discard)?;
         }
     }
     Ok(starts)
 }
 
-/// The start of some shard could not be decided.
+/// An error while deciding how the shards start.
 #[derive(Debug, Error)]
 pub(crate) enum DecideError {
     #[error(transparent)]
     Start(#[from] StartError),
-    #[error("cannot give up the marks of the shards to copy anew")]
-    GiveUp(#[source] CheckpointError<PositionsError>),
+    #[error("cannot discard the marks of the shards to copy again")]
+    Discard(#[source] CheckpointError),
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::wal::LogPoint;
 const SHARD: ShardId = ShardId(0);
 const BASE: LogId = LogId(7);
 
-/// A leader, and a follower that was saved at the end of its log.
+/// A leader, and a follower with a mark saved at the end of its log.
 struct Saved {
     _folder: tempfile::TempDir,
     layout: Layout,
@@ -47,7 +47,7 @@ impl Saved {
         recover(store, JsonCodec, shards, OnCorrupt::FallBack).unwrap()
     }
 
-    /// What a follower decides that starts now.
+    /// The decision of a follower that starts now.
     fn decide(&self, rebase: bool) -> Result<Start, DecideError> {
         let mut recovered = self.recover(&[SHARD]);
         let positions = Positions::load(&self.layout.positions()).unwrap();
@@ -69,7 +69,7 @@ fn is_reset(decided: Result<Start, DecideError>, words: &str) -> bool {
 }
 
 #[test]
-fn in_the_same_log_it_resumes_and_may_be_read_from_the_logs_end_on() {
+fn in_the_same_log_a_shard_resumes_with_the_end_of_the_log() {
     let saved = Saved::new();
     saved.write();
     saved.write();
@@ -81,7 +81,7 @@ fn in_the_same_log_it_resumes_and_may_be_read_from_the_logs_end_on() {
 }
 
 #[test]
-fn in_a_log_that_a_record_joins_to_the_mark_it_resumes() {
+fn in_a_new_log_a_shard_resumes_if_a_record_ends_the_old_one_at_the_mark() {
     let saved = Saved::new();
     let mut records = RestartRecords::load(&saved.layout.restarts(SHARD)).unwrap();
     records.put(saved.position.at).unwrap();
@@ -94,36 +94,36 @@ fn in_a_log_that_a_record_joins_to_the_mark_it_resumes() {
 }
 
 #[test]
-fn any_other_log_was_reset_behind_it() {
+fn any_other_log_is_an_error_and_copied_with_rebase() {
     let saved = Saved::new();
     saved.leader.execute_batch("PRAGMA wal_checkpoint(RESTART)").unwrap();
-    assert!(matches!(saved.decide(false).unwrap(), Start::Resume { .. }), "nothing is lost yet");
+    assert!(matches!(saved.decide(false).unwrap(), Start::Resume { .. }), "nothing is missing yet");
     saved.write();
     assert!(is_reset(saved.decide(false), "no restart record"));
     let mut records = RestartRecords::load(&saved.layout.restarts(SHARD)).unwrap();
     let at = saved.position.at;
     records.put(LogPoint { frame: at.frame + 1, ..at }).unwrap();
-    assert!(is_reset(saved.decide(false), "only frame"));
+    assert!(is_reset(saved.decide(false), "only up to frame"));
     fs::write(saved.layout.log(SHARD), b"").unwrap();
-    assert!(is_reset(saved.decide(false), "no log any more"));
+    assert!(is_reset(saved.decide(false), "the log is gone"));
     assert!(matches!(saved.decide(true).unwrap(), Start::Copy));
 }
 
 #[test]
-fn a_claim_without_a_replica_or_a_position_is_an_error() {
+fn a_mark_without_a_replica_or_a_position_is_an_error() {
     let saved = Saved::new();
     let replica = fs::read(saved.layout.replica(SHARD)).unwrap();
     fs::remove_file(saved.layout.replica(SHARD)).unwrap();
-    let missed = saved.decide(false).unwrap_err();
-    assert!(matches!(missed, DecideError::Start(StartError::NoReplica { .. })), "{missed}");
+    let error = saved.decide(false).unwrap_err();
+    assert!(matches!(error, DecideError::Start(StartError::NoReplica { .. })), "{error}");
     fs::write(saved.layout.replica(SHARD), replica).unwrap();
     fs::remove_file(saved.layout.positions()).unwrap();
-    let missed = saved.decide(false).unwrap_err();
-    assert!(matches!(missed, DecideError::Start(StartError::NoPosition { .. })), "{missed}");
+    let error = saved.decide(false).unwrap_err();
+    assert!(matches!(error, DecideError::Start(StartError::NoPosition { .. })), "{error}");
 }
 
 #[test]
-fn a_replica_that_nothing_claims_is_copied_anew() {
+fn a_replica_without_a_mark_is_copied_again() {
     let saved = Saved::new();
     fs::remove_dir_all(saved.layout.checkpoint()).unwrap();
     assert!(saved.layout.replica(SHARD).exists());
@@ -131,11 +131,11 @@ fn a_replica_that_nothing_claims_is_copied_anew() {
 }
 
 #[test]
-fn a_mark_that_was_given_up_comes_back_from_no_generation() {
+fn no_generation_holds_a_discarded_mark() {
     let saved = Saved::new();
     fs::remove_file(saved.layout.positions()).unwrap();
     assert!(matches!(saved.decide(true).unwrap(), Start::Copy));
-    // Killed right there, and the newest generation is damaged too.
+    // Killed right there, and the newest generation is corrupt too.
     let files = fs::read_dir(saved.layout.checkpoint()).unwrap();
     let files = files.map(|f| f.unwrap().path());
     let newest = files.filter(|f| f.extension().is_some_and(|e| e == "checkpoint")).max();
@@ -144,12 +144,12 @@ fn a_mark_that_was_given_up_comes_back_from_no_generation() {
 }
 
 #[test]
-fn a_log_that_cannot_be_read_is_no_reason_for_a_copy() {
+fn after_a_read_error_of_the_log_rebase_discards_nothing() {
     let saved = Saved::new();
     fs::remove_file(saved.layout.log(SHARD)).unwrap();
     fs::create_dir(saved.layout.log(SHARD)).unwrap();
-    let refused = saved.decide(true).unwrap_err();
-    assert!(matches!(refused, DecideError::Start(StartError::Tail(_))), "{refused}");
+    let error = saved.decide(true).unwrap_err();
+    assert!(matches!(error, DecideError::Start(StartError::Tail(_))), "{error}");
     let still = saved.recover(&[SHARD]);
     assert_eq!(still.state.applied_seqno(SHARD), Some(saved.position.seqno()));
     let unchanged = |_: &mut repl_core::Snapshot| Ok::<(), Infallible>(());

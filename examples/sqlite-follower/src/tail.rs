@@ -1,14 +1,14 @@
-//! What is the next transaction in a `-wal` file that another process is writing?
+//! Reads the next transaction of a `-wal` file while another process writes it.
 //!
-//! Nothing here waits for the writer or locks it out, so a read may meet a header or a frame half
-//! written, or a log that restarts under it. What is believed, then:
-//! - A transaction is its frames up to a commit frame, every one with the log's salts and the
-//!   checksum that follows from the frame before. Torn or overwritten bytes break that chain.
-//! - Frames behind the last commit frame are nobody's yet. A transaction that spills and is rolled
-//!   back leaves them there, and the next one overwrites them *under the same salts*. They are
-//!   read again on every call and never kept.
-//! - Before anything is read behind a place, the frame at that place must still be there with the
-//!   same checksum. Otherwise the log was rewritten, and waiting for more would wait for ever.
+//! A read does not lock out the writer. So it may find a header or a frame half written, or a log
+//! that restarts meanwhile. Therefore:
+//! - A transaction is a sequence of frames up to a commit frame, all with the log's salts and with
+//!   the checksum that follows from the frame before. Torn or overwritten bytes break that chain.
+//! - Frames after the last commit frame are uncommitted. A transaction that spills and is rolled
+//!   back leaves them there, and the next one overwrites them *under the same salts*. They are read
+//!   again on every call and never kept.
+//! - Before anything is read after a place, the frame at that place must still have the same
+//!   checksum. Otherwise the log was rewritten, and no frame may ever continue it.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -18,13 +18,13 @@ use thiserror::Error;
 use crate::log_file::{LogFile, LogFileError};
 use crate::wal::{FRAME_HEADER_SIZE, FrameHeader, HEADER_SIZE, HeaderError, LogPoint, WalHeader};
 
-/// Frames asked for at first, and at most, in one read.
+/// The number of frames in the first read of a transaction, and at most in one read.
 const CHUNK: std::ops::RangeInclusive<usize> = 8..=128;
 
-/// How long a header may fail to verify: being written takes microseconds.
+/// How long a header may be invalid. A write of one takes microseconds.
 const TORN_FOR: Duration = Duration::from_secs(2);
 
-/// Reads one `-wal` file again and again.
+/// A reader of one `-wal` file.
 #[derive(Debug)]
 pub(crate) struct Tail {
     file: LogFile,
@@ -33,42 +33,42 @@ pub(crate) struct Tail {
     torn_since: Option<Instant>,
 }
 
-/// The log could not be read.
+/// An error while reading a log.
 #[derive(Debug, Error)]
 pub(crate) enum TailError {
     #[error(transparent)]
     File(#[from] LogFileError),
-    #[error("{} does not begin with the header of a log", path.display())]
+    #[error("{} does not begin with a valid header", path.display())]
     Header { path: PathBuf, source: HeaderError },
 }
 
-/// What lies behind a place.
+/// What follows a place in the log.
 #[derive(Debug)]
 pub(crate) enum Step<'a> {
-    /// Nothing yet.
+    /// No further transaction yet.
     Idle,
     Transaction(Transaction<'a>),
-    /// The file holds another log now.
+    /// The file now holds another log.
     NewLog(WalHeader),
-    /// The file holds the same log, but the frame at the place is no longer in it.
+    /// The file holds the same log, but with a different frame at the place.
     Rewritten,
-    /// There is no file, or no log in it.
+    /// The file is missing or empty.
     NoLog,
 }
 
-/// One committed transaction.
+/// A committed transaction.
 #[derive(Debug)]
 pub(crate) struct Transaction<'a> {
     pub(crate) page_size: u32,
-    /// The place behind its commit frame.
+    /// The place after the commit frame.
     pub(crate) end: LogPoint,
-    /// The size of the database in pages once it is applied.
+    /// The size of the database in pages after this transaction.
     pub(crate) commit_size: u32,
     frames: &'a [u8],
 }
 
 impl Transaction<'_> {
-    /// Its pages in the order of the log; the last one of a number counts.
+    /// The pages in the order of the log. Of several with the same number, the last one counts.
     pub(crate) fn pages(&self) -> impl Iterator<Item = (u32, &[u8])> {
         let frames = self.frames.chunks_exact(FRAME_HEADER_SIZE + self.page_size as usize);
         frames.filter_map(|frame| {
@@ -77,7 +77,7 @@ impl Transaction<'_> {
         })
     }
 
-    /// Whether it ends at or before a place.
+    /// Whether the transaction ends at or before a place.
     pub(crate) fn is_within(&self, place: &LogPoint) -> bool {
         self.end.salts == place.salts && self.end.frame <= place.frame
     }
@@ -97,13 +97,13 @@ impl Tail {
         Tail { file: LogFile::new(path), frames: Vec::new(), torn_since: None }
     }
 
-    /// Keeps a copy of the log as of each sync at `image`.
+    /// Keeps a copy of the log at `image`, as of each sync.
     pub(crate) fn keeping_image(mut self, image: PathBuf) -> Tail {
         self.file.keep_image(image);
         self
     }
 
-    /// The header of the log that the file holds now; `None` where it holds none.
+    /// Reads the header of the current log; `None` if the file is missing or empty.
     pub(crate) fn header(&mut self) -> Result<Option<WalHeader>, TailError> {
         let mut bytes = [0; HEADER_SIZE];
         let read = self.file.read_at(&mut bytes, 0)?;
@@ -116,7 +116,7 @@ impl Tail {
         })
     }
 
-    /// What lies behind `at`.
+    /// Reads what follows `at`.
     pub(crate) fn step(&mut self, at: &LogPoint) -> Result<Step<'_>, TailError> {
         let header = match self.header() {
             Ok(Some(header)) => header,
@@ -129,7 +129,8 @@ impl Tail {
             return Ok(Step::NewLog(header));
         }
         if !self.holds(&header, at)? {
-            // A restart writes the header before any frame: if one came in between, it shows now.
+            // A restart writes the header before any frame, so if one happened meanwhile the header
+            // shows it.
             return Ok(match self.header() {
                 Ok(Some(now)) if now.salts != at.salts => Step::NewLog(now),
                 Ok(Some(_)) => Step::Rewritten,
@@ -149,10 +150,10 @@ impl Tail {
         }))
     }
 
-    /// The place behind the last commit frame at or after `from`, which must be a place in the log
-    /// of `header`; what is written after the call began may be left out.
+    /// Finds the place after the last commit frame, from `from` on in the log of `header`.
     ///
-    /// So it ends even where the log grows faster than it is read.
+    /// May leave out what is written after the call begins, so it ends even if the log grows faster
+    /// than it is read.
     pub(crate) fn end_after(
         &mut self,
         header: &WalHeader,
@@ -167,24 +168,23 @@ impl Tail {
         Ok(end)
     }
 
-    /// Makes the log durable as far as it goes; returns the place up to which it now is, which is
-    /// `from` at least.
+    /// Makes the log durable. Returns the place up to which it is durable, at least `from`.
     ///
-    /// The file may be synced through any descriptor, so this syncs what the leader wrote.
+    /// A sync through any descriptor covers the whole file, so this syncs what the leader wrote.
     pub(crate) fn make_durable(&mut self, from: LogPoint) -> Result<LogPoint, TailError> {
         let header = match self.header() {
             Ok(Some(header)) if header.salts == from.salts => header,
-            // Whoever steps on from there finds out.
+            // The next step from there finds out why.
             Ok(_) | Err(TailError::Header { .. }) => return Ok(from),
             Err(e) => return Err(e),
         };
-        // Read before it is synced: what is written meanwhile may be missed by the sync.
+        // Read before the sync, which may miss what is written meanwhile.
         let end = self.end_after(&header, from)?;
         self.file.sync()?;
         Ok(end)
     }
 
-    /// Whether `at` is a place in the log of `header`, with the same checksum there.
+    /// Whether the log of `header` holds the place `at`, with the same checksum.
     pub(crate) fn holds(&mut self, header: &WalHeader, at: &LogPoint) -> Result<bool, TailError> {
         if header.salts != at.salts {
             return Ok(false);
@@ -198,8 +198,8 @@ impl Tail {
         Ok(frame.is_some_and(|f| f.salts == at.salts && f.checksum == at.checksum))
     }
 
-    /// Reads the frames of the transaction behind `from` into `self.frames`; `None` where the log
-    /// holds no whole transaction there.
+    /// Reads the frames of the transaction after `from` into `self.frames`; `None` if there is no
+    /// whole transaction.
     fn read_transaction(
         &mut self,
         header: &WalHeader,
@@ -238,7 +238,7 @@ impl Tail {
         }
     }
 
-    /// A header that does not verify is one that is being written, unless it stays so.
+    /// Treats an invalid header as one that is being written, unless it stays invalid.
     fn torn(&mut self, error: TailError) -> Result<Step<'_>, TailError> {
         if self.torn_since.get_or_insert_with(Instant::now).elapsed() > TORN_FOR {
             return Err(error);

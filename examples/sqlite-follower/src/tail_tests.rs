@@ -33,7 +33,7 @@ impl Database {
         self.db.execute_batch(sql).unwrap();
     }
 
-    /// A transaction that spills, up to `last`.
+    /// Runs a transaction that spills, and ends it with `last`.
     fn spill(&self, last: &str) {
         self.run("PRAGMA cache_size = 5; BEGIN");
         for _ in 0..40 {
@@ -51,7 +51,7 @@ fn expect_transaction(step: Step<'_>) -> (LogPoint, u32, usize) {
 }
 
 #[test]
-fn each_transaction_is_read_once_and_then_there_is_nothing() {
+fn each_transaction_is_read_once() {
     let database = Database::new(1024);
     let (mut tail, mut at) = database.tail();
     for rows in [1, 50, 3] {
@@ -66,7 +66,7 @@ fn each_transaction_is_read_once_and_then_there_is_nothing() {
 }
 
 #[test]
-fn frames_behind_the_last_commit_are_nobodys_and_what_overwrites_them_is_read() {
+fn uncommitted_frames_are_ignored_and_what_overwrites_them_is_read() {
     let database = Database::new(1024);
     let (mut tail, at) = database.tail();
     let header = tail.header().unwrap().unwrap();
@@ -82,11 +82,11 @@ fn frames_behind_the_last_commit_are_nobodys_and_what_overwrites_them_is_read() 
     let (end, _, frames) = expect_transaction(tail.step(&at).unwrap());
     assert_eq!((end.salts, end.frame as usize), (at.salts, at.frame as usize + frames));
     assert!(frames < 5);
-    assert!(matches!(tail.step(&end).unwrap(), Step::Idle), "stale frames behind it");
+    assert!(matches!(tail.step(&end).unwrap(), Step::Idle), "stale frames after it");
 }
 
 #[test]
-fn a_transaction_that_spilled_and_committed_is_read_whole() {
+fn a_transaction_that_spills_is_read_whole() {
     let database = Database::new(1024);
     let (mut tail, at) = database.tail();
     database.spill("COMMIT");
@@ -109,7 +109,7 @@ fn a_vacuum_commits_a_smaller_database() {
 }
 
 #[test]
-fn a_restart_shows_as_a_new_log_and_not_before_its_first_frame() {
+fn a_restart_shows_as_a_new_log_from_its_first_frame_on() {
     let database = Database::new(1024);
     let (mut tail, at) = database.tail();
     database.run("PRAGMA wal_checkpoint(RESTART)");
@@ -125,7 +125,7 @@ fn a_restart_shows_as_a_new_log_and_not_before_its_first_frame() {
 }
 
 #[test]
-fn other_content_under_the_same_salts_is_noticed() {
+fn a_rewritten_frame_under_the_same_salts_is_detected() {
     let database = Database::new(1024);
     let copy = tempfile::tempdir().unwrap();
     for name in ["db", "db-wal"] {
@@ -142,7 +142,7 @@ fn other_content_under_the_same_salts_is_noticed() {
 }
 
 #[test]
-fn a_log_that_is_cut_anywhere_gives_whole_transactions_or_nothing() {
+fn a_log_cut_at_any_byte_ends_after_its_last_whole_transaction() {
     let database = Database::new(512);
     let (_, start) = database.tail();
     let mut ends = vec![start];
@@ -169,13 +169,13 @@ fn a_log_that_is_cut_anywhere_gives_whole_transactions_or_nothing() {
 }
 
 #[test]
-fn a_file_that_takes_the_place_of_the_log_is_read() {
+fn a_log_file_that_is_replaced_is_opened_again() {
     let database = Database::new(512);
     let (mut tail, at) = database.tail();
     assert!(matches!(tail.step(&at).unwrap(), Step::Idle));
     let moved = database.folder.path().join("moved");
     fs::rename(database.log(), &moved).unwrap();
-    assert!(matches!(tail.step(&at).unwrap(), Step::Idle), "notices it");
+    assert!(matches!(tail.step(&at).unwrap(), Step::Idle), "finds it replaced");
     assert!(matches!(tail.step(&at).unwrap(), Step::NoLog));
     fs::copy(&moved, database.log()).unwrap();
     assert!(matches!(tail.step(&at).unwrap(), Step::Idle), "the same log again");

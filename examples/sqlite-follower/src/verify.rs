@@ -1,9 +1,8 @@
-//! Is a replica equal to the leader's database?
+//! Compares a replica with the leader's database.
 //!
-//! Not byte for byte: SQLite does not log pages that it put on the free list, so those differ. What
-//! has to agree is all that SQL can see: the schema, and in each table every row with its rowid, in
-//! order, with the type of each value. An index is no table, but `PRAGMA integrity_check` holds
-//! each against its table.
+//! They are not equal byte for byte, since SQLite does not log pages of the free list. Everything
+//! that SQL shows must be equal: the schema, and in each table every row with its rowid, in order,
+//! with the type of each value. `PRAGMA integrity_check` checks each index against its table.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,34 +17,34 @@ use crate::layout::Layout;
 use crate::replica::open_immutable;
 use crate::source::{SourceError, open_existing};
 
-/// What came of comparing one replica.
+/// The result of comparing one replica.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Verdict {
     pub(crate) shard: u64,
     pub(crate) equal: bool,
     pub(crate) tables: u64,
     pub(crate) rows: u64,
-    /// The hash of all the leader's content.
+    /// The hash of all content of the leader's database.
     pub(crate) hash: String,
-    /// What is wrong, where something is.
+    /// What differs, if anything.
     pub(crate) differences: Vec<String>,
 }
 
-/// The leader's side could not be read: nothing can be said of the replica.
+/// An error while reading the leader's database, which decides nothing about the replica.
 #[derive(Debug, Error)]
 pub(crate) enum VerifyError {
     #[error(transparent)]
     Source(#[from] SourceError),
-    #[error("shard {shard}: the leader's database cannot be read")]
+    #[error("shard {shard}: cannot read the leader's database")]
     Leader { shard: ShardId, source: rusqlite::Error },
 }
 
-/// All that SQL can see of a database: for each table its rows and their hash, and under the empty
-/// name the schema.
+/// Everything that SQL shows of a database: for each table the number of rows and their hash. The
+/// empty name stands for the schema.
 #[derive(Debug, PartialEq, Eq)]
 struct Content(BTreeMap<String, (u64, u128)>);
 
-/// Compares a replica, which nobody writes any more, with the leader's database.
+/// Compares a replica with the leader's database. Neither may be written meanwhile.
 pub(crate) fn compare(layout: &Layout, shard: ShardId) -> Result<Verdict, VerifyError> {
     let leader = open_existing(&layout.database(shard))?;
     let leader = Content::read(&leader);
@@ -58,7 +57,7 @@ pub(crate) fn compare(layout: &Layout, shard: ShardId) -> Result<Verdict, Verify
             }
             differences
         }
-        Err(e) => vec![format!("the replica cannot be read: {e}")],
+        Err(e) => vec![format!("cannot read the replica: {e}")],
     };
     let mut all = Hash::new();
     for (name, (_, hash)) in &leader.0 {
@@ -86,7 +85,7 @@ impl Content {
         let schema =
             "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name, tbl_name";
         let mut content = BTreeMap::from([(String::new(), hash_rows(db, schema)?)]);
-        // The content of a virtual table lies in tables of its own.
+        // Includes the shadow tables, which hold the content of virtual tables.
         let tables = "SELECT name, wr FROM pragma_table_list
             WHERE schema = 'main' AND type IN ('table', 'shadow') AND name <> 'sqlite_schema'";
         let mut tables = db.prepare(tables)?;
@@ -106,9 +105,9 @@ impl Content {
             match (self.0.get(name), leader.0.get(name)) {
                 (here, there) if here == there => None,
                 (None, _) => Some(format!("{what} is missing")),
-                (_, None) => Some(format!("{what} is not the leader's")),
+                (_, None) => Some(format!("{what} is not in the leader's database")),
                 (Some((here, _)), Some((there, _))) if here != there => {
-                    Some(format!("{what} has {here} rows, and the leader's {there}"))
+                    Some(format!("{what} has {here} rows, but the leader's has {there}"))
                 }
                 _ => Some(format!("{what} differs")),
             }
@@ -117,7 +116,7 @@ impl Content {
     }
 }
 
-/// A query for all of a table in an order of its own.
+/// A query for all rows of a table in a fixed order.
 fn query_of(db: &Connection, table: &str, without_rowid: bool) -> rusqlite::Result<String> {
     let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let columns = "SELECT name, pk FROM pragma_table_xinfo(?1) ORDER BY pk";
@@ -131,7 +130,7 @@ fn query_of(db: &Connection, table: &str, without_rowid: bool) -> rusqlite::Resu
         Some(rowid) if !without_rowid => {
             format!("SELECT {rowid}, * FROM {table} ORDER BY {rowid}")
         }
-        // Without a rowid to be had: by the key if there is one, else by all columns.
+        // Without an accessible rowid: by the key if there is one, else by all columns.
         _ => {
             let has_key = columns.iter().any(|(_, pk)| *pk > 0);
             let in_order = columns.iter().filter(|(_, pk)| !has_key || *pk > 0);
@@ -141,7 +140,7 @@ fn query_of(db: &Connection, table: &str, without_rowid: bool) -> rusqlite::Resu
     })
 }
 
-/// The number of rows that a query gives, and the hash of them in order.
+/// The number of rows of a query, and their hash in order.
 fn hash_rows(db: &Connection, query: &str) -> rusqlite::Result<(u64, u128)> {
     let mut statement = db.prepare(query)?;
     let columns = statement.column_count();
@@ -194,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn any_difference_that_sql_can_see_shows() {
+    fn any_difference_that_sql_shows_is_found() {
         let table = "CREATE TABLE t (a, b); INSERT INTO t VALUES (1, 'x'), (2, 'y'), (3, x'00ff');";
         let same = content(table);
         assert_eq!(content(table).differences(&same), Vec::<String>::new());

@@ -1,38 +1,37 @@
-//! What does a `-wal` file say? The format of <https://sqlite.org/fileformat2.html#walformat>,
-//! bytes in and values out, without any I/O.
+//! Parses the format of a `-wal` file, without any I/O.
 //!
-//! A log is a header and then frames, one page each. The checksum of a frame goes on from the
-//! checksum of the frame before, and that of the first frame from the header's, so one checksum
-//! speaks for all that precedes it. A frame belongs to the log only while its salts are the
-//! header's: what lies behind are frames of an earlier log in the same file.
+//! See <https://sqlite.org/fileformat2.html#walformat>. A log is a header followed by frames, one
+//! page each. The checksum of a frame continues that of the frame before, and the first that of the
+//! header, so one checksum covers everything before it. A frame belongs to the log only if it has
+//! the salts of the header. The frames after those are of an earlier log in the same file.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Bytes of the header of a log.
+/// The size of a log header in bytes.
 pub(crate) const HEADER_SIZE: usize = 32;
-/// Bytes in front of the page in every frame.
+/// The size of a frame header in bytes.
 pub(crate) const FRAME_HEADER_SIZE: usize = 24;
 
 const MAGIC: u32 = 0x377f_0682;
 const VERSION: u32 = 3_007_000;
 
-/// Two random words that name one log among those which the same file held in turn. SQLite raises
-/// the first by one with each restart and draws the second afresh.
+/// Two words that identify a log among all logs of the same file. With each restart SQLite raises
+/// the first by one and chooses the second at random.
 pub(crate) type Salts = [u32; 2];
 
-/// The cumulative checksum at the end of a header or a frame.
+/// The cumulative checksum up to the end of a header or a frame.
 pub(crate) type Checksum = [u32; 2];
 
-/// A place in one log, told so that no other log and no other content can be mistaken for it.
+/// A place in a log, identified together with the log and all content before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LogPoint {
-    /// Which log.
+    /// The log.
     pub(crate) salts: Salts,
-    /// How many frames precede the place: the number of the last one, counted from 1.
+    /// The number of frames before the place, which is the number of the last one.
     pub(crate) frame: u32,
-    /// The cumulative checksum of that frame; of the header where `frame` is 0.
+    /// The checksum of that frame, or of the header if `frame` is 0.
     pub(crate) checksum: Checksum,
 }
 
@@ -40,22 +39,22 @@ pub(crate) struct LogPoint {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WalHeader {
     pub(crate) page_size: u32,
-    /// 0 for the first log since the file was made, one more with each restart.
+    /// 0 for the first log of the file, one more with each restart.
     pub(crate) checkpoint_seq: u32,
     pub(crate) salts: Salts,
     pub(crate) checksum: Checksum,
-    /// How the checksums read the words of this log.
+    /// The byte order of the words in checksums.
     big_endian: bool,
 }
 
-/// Why bytes are not the header of a log.
+/// The reason why bytes are not a log header.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum HeaderError {
-    #[error("it has {0} bytes, and a header has {HEADER_SIZE}")]
+    #[error("it has {0} bytes, but a header has {HEADER_SIZE}")]
     Short(usize),
     #[error("it begins with {0:#010x}, which is not the magic number of a WAL")]
     Magic(u32),
-    #[error("it has format version {0}, and only {VERSION} is known")]
+    #[error("it has format version {0}, but only {VERSION} is known")]
     Version(u32),
     #[error("its page size {0} is not a power of two from 512 to 65536")]
     PageSize(u32),
@@ -64,7 +63,7 @@ pub(crate) enum HeaderError {
 }
 
 impl WalHeader {
-    /// Reads and verifies the header at the start of `bytes`.
+    /// Parses and verifies the header at the start of `bytes`.
     pub(crate) fn parse(bytes: &[u8]) -> Result<WalHeader, HeaderError> {
         let Some(bytes) = bytes.get(..HEADER_SIZE) else {
             return Err(HeaderError::Short(bytes.len()));
@@ -99,20 +98,20 @@ impl WalHeader {
         LogPoint { salts: self.salts, frame: 0, checksum: self.checksum }
     }
 
-    /// Bytes of one frame.
+    /// The size of a frame in bytes.
     pub(crate) fn frame_size(&self) -> usize {
         FRAME_HEADER_SIZE + self.page_size as usize
     }
 
-    /// Where the frame after `frame` others begins in the file.
+    /// The offset in the file after the first `frame` frames.
     pub(crate) fn offset_after(&self, frame: u32) -> u64 {
         HEADER_SIZE as u64 + u64::from(frame) * self.frame_size() as u64
     }
 
-    /// The frame in `bytes`, where it is the one that follows a frame with checksum `before`.
+    /// Parses the frame in `bytes` if it continues the checksum `before`.
     ///
-    /// `None` is no error: the log ends before it. It may be a frame of an earlier log, one that
-    /// is being written, or any bytes at all.
+    /// `None` means that the log ends here. The bytes may be a frame of an earlier log, one that is
+    /// being written, or anything else.
     pub(crate) fn next_frame<'a>(&self, before: Checksum, bytes: &'a [u8]) -> Option<Frame<'a>> {
         let bytes = bytes.get(..self.frame_size())?;
         let header = FrameHeader::parse(bytes)?;
@@ -125,20 +124,19 @@ impl WalHeader {
     }
 }
 
-/// The part of a frame in front of its page.
+/// The part of a frame before its page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FrameHeader {
     /// The number of the page, counted from 1.
     pub(crate) page: u32,
-    /// The size of the database in pages after this transaction, where this frame commits one; 0
-    /// in all its other frames.
+    /// The size of the database in pages after the transaction if this frame commits it, else 0.
     pub(crate) commit_size: u32,
     pub(crate) salts: Salts,
     pub(crate) checksum: Checksum,
 }
 
 impl FrameHeader {
-    /// Reads the frame header at the start of `bytes`, unverified; `None` where they are too few.
+    /// Parses the frame header at the start of `bytes` without verifying it; `None` if too short.
     pub(crate) fn parse(bytes: &[u8]) -> Option<FrameHeader> {
         let bytes = bytes.get(..FRAME_HEADER_SIZE)?;
         Some(FrameHeader {
@@ -157,13 +155,13 @@ pub(crate) struct Frame<'a> {
     pub(crate) data: &'a [u8],
 }
 
-/// The big-endian word at `at`; all integers of the format are, whatever the checksums use.
+/// The big-endian word at `at`. All integers of the format are big-endian.
 fn word(bytes: &[u8], at: usize) -> u32 {
     u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
-/// The checksum of the format: a Fibonacci-weighted sum over pairs of words, of which `bytes`
-/// holds a whole number.
+/// Continues a checksum: a Fibonacci-weighted sum over pairs of words. `bytes` is a multiple of 8
+/// long.
 fn add_to_checksum(big_endian: bool, [mut s0, mut s1]: Checksum, bytes: &[u8]) -> Checksum {
     let read = |b: &[u8]| {
         let b = [b[0], b[1], b[2], b[3]];

@@ -3,7 +3,7 @@ use rusqlite::Connection;
 
 use super::*;
 
-/// A log that SQLite wrote: one table, three rows, each its own transaction.
+/// A log written by SQLite, with three transactions.
 fn written_by_sqlite(page_size: u32) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("db");
@@ -26,8 +26,8 @@ fn commits(header: &WalHeader, log: &[u8]) -> usize {
     commits
 }
 
-/// The checksum of the format once more, word by word as the specification puts it.
-fn by_the_book(words: &[u32]) -> Checksum {
+/// The checksum of the format, word by word as in the specification.
+fn specified_checksum(words: &[u32]) -> Checksum {
     let (mut s0, mut s1) = (0_u32, 0_u32);
     for pair in words.chunks(2) {
         s0 = s0.wrapping_add(pair[0].wrapping_add(s1));
@@ -37,7 +37,7 @@ fn by_the_book(words: &[u32]) -> Checksum {
 }
 
 #[test]
-fn what_sqlite_writes_is_read_at_every_page_size() {
+fn a_log_written_by_sqlite_is_read_at_every_page_size() {
     for shift in 9..=16 {
         let log = written_by_sqlite(1 << shift);
         let header = WalHeader::parse(&log).unwrap();
@@ -51,7 +51,7 @@ fn what_sqlite_writes_is_read_at_every_page_size() {
 fn a_log_with_big_endian_checksums_is_read() {
     let words = [MAGIC | 1, VERSION, 4096, 7, 11, 13];
     let mut bytes: Vec<u8> = words.iter().flat_map(|w| w.to_be_bytes()).collect();
-    bytes.extend(by_the_book(&words).iter().flat_map(|w| w.to_be_bytes()));
+    bytes.extend(specified_checksum(&words).iter().flat_map(|w| w.to_be_bytes()));
     let header = WalHeader::parse(&bytes).unwrap();
     assert_eq!((header.checkpoint_seq, header.salts), (7, [11, 13]));
 
@@ -61,7 +61,7 @@ fn a_log_with_big_endian_checksums_is_read() {
 }
 
 #[test]
-fn each_reason_not_to_be_a_header_is_told() {
+fn each_defect_of_a_header_has_its_error() {
     let log = written_by_sqlite(512);
     let broken = |at: usize, byte: u8| {
         let mut log = log.clone();
@@ -104,7 +104,7 @@ fn every_flipped_bit_ends_the_log_at_its_frame() {
 
 proptest! {
     #[test]
-    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
+    fn arbitrary_bytes_cause_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
         let _ = WalHeader::parse(&bytes);
         let _ = FrameHeader::parse(&bytes);
         let log = WalHeader {

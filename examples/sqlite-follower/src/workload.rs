@@ -1,9 +1,9 @@
-//! Which transactions does the leader make when nobody gave it any?
+//! Generates the leader's transactions, unless the user gives a file.
 //!
-//! All that moves pages about: rows inserted, updated and deleted under an index, blobs longer than
-//! a page, tables made and dropped, a transaction that spills into the log and is rolled back, and
-//! a VACUUM that makes the database a fraction of its size. The n-th transaction of a database
-//! depends on the seed, the database and n alone.
+//! They change pages in every way: rows inserted, updated and deleted under an index, blobs longer
+//! than a page, tables created and dropped, rolled-back transactions that spill into the log, and
+//! `VACUUM` to a fraction of the size. The n-th transaction of a database depends only on the seed,
+//! the database and n.
 
 use repl_core::ShardId;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
@@ -13,15 +13,15 @@ use crate::rng::Rng;
 
 const ACCOUNTS: u64 = 100;
 
-/// What every transaction leaves true, spread over tables that no single page holds.
+/// An invariant of every transaction, over tables that share no page.
 pub(crate) const INVARIANT: &str = "SELECT (SELECT sum(balance) FROM accounts) = 100000
     AND (SELECT count(*) FROM events) = (SELECT events FROM totals)
     AND (SELECT count(*) FROM blobs) = (SELECT blobs FROM totals)";
 
-/// Every so many transactions most rows are deleted and the database is vacuumed.
+/// After this many transactions most rows are deleted and the database is vacuumed.
 const VACUUM_EVERY: u64 = 900;
 
-/// Pages in the cache of a connection that has to spill; and the default, in KiB.
+/// The cache size of a connection that must spill, in pages, and the default, in KiB.
 const TINY_CACHE: i64 = 5;
 const USUAL_CACHE: i64 = -2000;
 
@@ -33,13 +33,13 @@ pub(crate) struct Workload {
     done: u64,
 }
 
-/// Whether a database was written with this.
+/// Whether a database holds the generated workload.
 pub(crate) fn is_of_workload(db: &Connection) -> rusqlite::Result<bool> {
     Ok(progress::read(db)?.is_some_and(|(kind, _)| kind == Kind::Workload.name()))
 }
 
 impl Workload {
-    /// Goes on where the database says.
+    /// Continues after the transactions that the database holds.
     pub(crate) fn open(
         db: &mut Connection,
         seed: u64,
@@ -53,7 +53,7 @@ impl Workload {
         self.done
     }
 
-    /// Makes the next transaction.
+    /// Commits the next transaction.
     pub(crate) fn commit_next(&mut self, db: &mut Connection) -> rusqlite::Result<()> {
         let number = self.done + 1;
         let mut rng = Rng::new(self.seed, &[self.shard.0, number]);
@@ -84,8 +84,8 @@ impl Workload {
     }
 }
 
-/// Takes the write lock at once, and waits for it. A transaction that reads first is refused the
-/// lock without waiting where a base copy holds it for its instant.
+/// Begins a transaction that takes the write lock at once, waiting for it. One that reads first
+/// would fail without waiting while a base copy holds the lock.
 fn begin(db: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
     db.transaction_with_behavior(TransactionBehavior::Immediate)
 }
@@ -183,7 +183,7 @@ fn delete_most(db: &Connection) -> rusqlite::Result<()> {
     )
 }
 
-/// Leaves frames behind the last commit that the next transaction overwrites, under the same salts.
+/// Leaves frames after the last commit, which the next transaction overwrites under the same salts.
 fn spill_and_roll_back(db: &mut Connection, rng: &mut Rng) -> rusqlite::Result<()> {
     db.pragma_update(None, "cache_size", TINY_CACHE)?;
     let transaction = begin(db)?;

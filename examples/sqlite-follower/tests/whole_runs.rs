@@ -1,4 +1,4 @@
-//! Whole runs of the program, as a user starts them.
+//! Runs of the whole program, as a user starts it.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -18,11 +18,11 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Runs it with `--json`, and expects every replica to be equal.
+/// Runs the program with `--json`, and asserts that every replica is equal.
 fn run_well(args: &[&str]) -> Value {
     let output = run(&[args, &["--json"]].concat());
-    let said = text(&output.stderr);
-    assert!(output.status.success(), "{args:?}: {}\n{said}", text(&output.stdout));
+    let stderr = text(&output.stderr);
+    assert!(output.status.success(), "{args:?}: {}\n{stderr}", text(&output.stdout));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     for replica in report["replicas"].as_array().unwrap() {
         assert_eq!(replica["equal"], true);
@@ -31,15 +31,15 @@ fn run_well(args: &[&str]) -> Value {
     report
 }
 
-/// Runs it, and expects exit status 1 and these words on standard error; returns all of both.
+/// Runs the program, and asserts exit status 1 and these words in its output. Returns the output.
 fn run_badly(args: &[&str], words: &[&str]) -> String {
     let output = run(args);
-    let said = text(&output.stderr) + &text(&output.stdout);
-    assert_eq!(output.status.code(), Some(1), "{args:?}\n{said}");
+    let printed = text(&output.stderr) + &text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{args:?}\n{printed}");
     for word in words {
-        assert!(said.contains(word), "{word:?} is not in\n{said}");
+        assert!(printed.contains(word), "{word:?} is not in\n{printed}");
     }
-    said
+    printed
 }
 
 fn number(report: &Value, name: &str) -> u64 {
@@ -47,7 +47,7 @@ fn number(report: &Value, name: &str) -> u64 {
 }
 
 #[test]
-fn a_run_with_kills_and_restarts_ends_equal_and_reports_what_it_did() {
+fn after_kills_and_log_restarts_the_replicas_are_equal_and_the_report_counts_both() {
     let report = run_well(&[
         "--seed",
         "1",
@@ -72,25 +72,25 @@ fn a_run_with_kills_and_restarts_ends_equal_and_reports_what_it_did() {
 }
 
 #[test]
-fn a_soak_kills_a_follower_with_slots_again_and_again_and_sums_up() {
+fn a_soak_with_slots_sums_up_its_many_starts() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().to_str().unwrap();
-    // As large a soak as a test may be.
+    // Smaller than a real soak.
     let small = ["--transactions", "1600", "--kills", "44", "--leader-kills", "2", "--reads", "50"];
     let small = [&small[..], &["--soak", "--dir", dir]].concat();
     let output = run(&[&small[..], &["--store", "slots"]].concat());
-    let said = text(&output.stdout);
-    assert!(output.status.success(), "{said}{}", text(&output.stderr));
+    let stdout = text(&output.stdout);
+    assert!(output.status.success(), "{stdout}{}", text(&output.stderr));
     for row in ["follower kills          44\n", "follower starts         45: ", "in slots\n"] {
-        assert!(said.contains(row), "{said}");
+        assert!(stdout.contains(row), "{stdout}");
     }
-    assert!(said.ends_with("\nreplicas equal          4 of 4, after 46 kills\n"), "{said}");
+    assert!(stdout.ends_with("\nreplicas equal          4 of 4, after 46 kills\n"), "{stdout}");
     assert!(folder.path().join("follower/checkpoint/marks.slots").exists());
-    run_badly(&small, &["marks.slots", "is a SlotStore's"]);
+    run_badly(&small, &["marks.slots", "a file of a SlotStore"]);
 }
 
 #[test]
-fn power_cuts_are_survived_with_slots_too() {
+fn a_follower_with_slots_survives_power_cuts() {
     let args = ["--seed", "7", "--transactions", "1200", "--kills", "6", "--drop-page-cache"];
     let report = run_well(
         &[&args[..], &["--leader-kills", "2", "--reads", "100", "--store", "slots"]].concat(),
@@ -99,7 +99,7 @@ fn power_cuts_are_survived_with_slots_too() {
 }
 
 #[test]
-fn a_leader_that_is_killed_too_loses_nothing() {
+fn a_killed_leader_loses_nothing() {
     let report = run_well(&[
         "--seed",
         "2",
@@ -118,7 +118,7 @@ fn a_leader_that_is_killed_too_loses_nothing() {
 }
 
 #[test]
-fn a_second_run_goes_on_where_the_first_stopped() {
+fn a_second_run_continues_where_the_first_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("kept");
     let dir = dir.to_str().unwrap();
@@ -132,13 +132,16 @@ fn a_second_run_goes_on_where_the_first_stopped() {
     for start in second["starts"].as_array().unwrap() {
         assert_eq!(start["copied"].as_object().unwrap().len(), 0, "nothing is copied again");
     }
-    assert_ne!(first["replicas"][0]["hash"], second["replicas"][0]["hash"], "it went on");
+    assert_ne!(
+        first["replicas"][0]["hash"], second["replicas"][0]["hash"],
+        "the second run wrote nothing"
+    );
 
-    run_badly(&["--load", "any.sql", "--dir", dir], &["was made for workload", "another --dir"]);
+    run_badly(&["--load", "any.sql", "--dir", dir], &["was made for a workload", "another --dir"]);
 }
 
 #[test]
-fn a_parent_that_is_killed_at_any_instant_is_started_again_and_ends_equal() {
+fn after_kills_of_the_parent_a_run_ends_with_equal_replicas() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().to_str().unwrap();
     let args = ["--transactions", "1600", "--log-frames", "200", "--kills", "3", "--dir", dir];
@@ -169,7 +172,7 @@ fn no_child_outlives_its_parent() {
         |path: &Path| std::fs::File::open(path).is_ok_and(|file| file.try_lock().is_err());
     let deadline = Instant::now() + Duration::from_secs(20);
     while !locks.iter().all(|lock| is_held(lock)) {
-        assert!(Instant::now() < deadline, "they never started");
+        assert!(Instant::now() < deadline, "the children did not start");
         thread::sleep(Duration::from_millis(5));
     }
     run_badly(&["--dir", dir], &["is in use by another run"]);
@@ -183,13 +186,13 @@ fn no_child_outlives_its_parent() {
 }
 
 #[test]
-fn power_cuts_are_survived_where_the_replica_is_flushed_before_its_mark() {
+fn a_follower_survives_power_cuts() {
     let args = ["--seed", "5", "--transactions", "1600", "--kills", "8", "--drop-page-cache"];
     run_well(&[&args[..], &["--leader-kills", "0", "--reads", "100"]].concat());
 }
 
 #[test]
-fn power_cuts_of_leader_and_follower_together_are_survived() {
+fn leader_and_follower_survive_power_cuts_of_both() {
     run_well(&[
         "--seed",
         "6",
@@ -208,8 +211,8 @@ fn power_cuts_of_leader_and_follower_together_are_survived() {
 }
 
 #[test]
-fn a_transaction_that_is_applied_before_its_log_is_durable_is_found_out() {
-    let said = run_badly(
+fn a_mutant_that_applies_before_the_log_is_durable_is_caught() {
+    let printed = run_badly(
         &[
             "--seed",
             "6",
@@ -224,18 +227,18 @@ fn a_transaction_that_is_applied_before_its_log_is_durable_is_found_out() {
             "--reads",
             "100",
             "--drop-page-cache",
-            "--sabotage",
+            "--mutant",
             "apply-before-log",
         ],
         &[],
     );
-    let found = ["was reset behind the follower", "DIFFERS", "broken replica", "a stale read"];
-    assert!(found.iter().any(|f| said.contains(f)), "{said}");
+    let symptoms = ["was reset, but the follower", "DIFFERS", "broken replica", "stale read"];
+    assert!(symptoms.iter().any(|s| printed.contains(s)), "{printed}");
 }
 
 #[test]
-fn a_mark_that_is_saved_before_the_flush_is_found_out() {
-    // Which pages a power cut takes differs from run to run; nearly every run shows it.
+fn a_mutant_that_saves_the_mark_before_the_flush_is_caught() {
+    // What a power cut discards differs from run to run. Nearly every run catches the mutant.
     for seed in ["5", "6", "7", "8"] {
         let output = run(&[
             "--seed",
@@ -249,26 +252,26 @@ fn a_mark_that_is_saved_before_the_flush_is_found_out() {
             "--reads",
             "100",
             "--drop-page-cache",
-            "--sabotage",
+            "--mutant",
             "mark-before-flush",
         ]);
         if output.status.code() == Some(1) {
-            let said = text(&output.stdout) + &text(&output.stderr);
-            // Those who read in the follower may meet the broken file before the comparison does.
+            let printed = text(&output.stdout) + &text(&output.stderr);
+            // A reader in the follower may find the broken file before the comparison does.
             let by_sqlite =
-                said.contains("the replica cannot be read") && said.contains("malformed");
-            let compared = said.contains("DIFFERS") || said.contains("broken replica");
-            let by_client = said.contains("a stale read");
-            assert!(compared || by_sqlite || by_client, "{said}");
+                printed.contains("cannot read the replica") && printed.contains("malformed");
+            let compared = printed.contains("DIFFERS") || printed.contains("broken replica");
+            let by_client = printed.contains("stale read");
+            assert!(compared || by_sqlite || by_client, "{printed}");
             return;
         }
         assert!(output.status.success());
     }
-    panic!("the broken follower passed every time");
+    panic!("no run caught the mutant");
 }
 
 #[test]
-fn a_leader_that_ignores_the_floor_is_found_out() {
+fn a_mutant_that_ignores_the_floor_is_caught() {
     run_badly(
         &[
             "--seed",
@@ -283,9 +286,9 @@ fn a_leader_that_ignores_the_floor_is_found_out() {
             "100",
             "--log-frames",
             "60",
-            "--sabotage",
+            "--mutant",
             "ignore-floor",
         ],
-        &["was reset behind the follower", "--rebase", "db", "shard"],
+        &["was reset, but the follower", "--rebase", "db", "shard"],
     );
 }

@@ -1,4 +1,4 @@
-//! Where logarithmic axes begin and end, where they have ticks, and what stands at them.
+//! Logarithmic axes: their ranges, ticks and labels.
 
 use std::ops::Range;
 
@@ -9,25 +9,25 @@ pub(super) struct Axis {
     pub(super) ticks: Vec<f64>,
 }
 
-/// At most so many sizes have ticks, so that their labels do not overlap.
+/// The maximal number of ticks of an axis of sizes, so that their labels do not overlap.
 const SIZES: usize = 9;
 
-/// Up to so many times the shortest time, there are ticks between the powers of ten.
+/// The maximal ratio of the ends of an axis with ticks between the powers of ten.
 const FINE: f64 = 1000.0;
 
-/// An axis with ticks at the sizes that were measured, if there are any, and none is 0.
+/// An axis with ticks at the measured sizes; `None` if there are none, or one is 0.
 pub(super) fn of_sizes(sizes: impl Iterator<Item = f64>) -> Option<Axis> {
     let mut sizes: Vec<f64> = sizes.collect();
     sizes.sort_by(f64::total_cmp);
     sizes.dedup();
-    // A little wider than the sizes: markers would lie on the frame.
+    // Slightly wider than the sizes, so that no marker is on the frame.
     let (least, most) = (*sizes.first().filter(|least| **least > 0.0)?, *sizes.last()?);
     let room = (most / least).powf(0.03).max(1.2);
     let ticks = sizes.iter().copied().step_by(sizes.len().div_ceil(SIZES)).collect();
     Some(Axis { range: least / room..most * room, ticks })
 }
 
-/// An axis from a round time to a round time, with ticks at round times, if there are any.
+/// An axis with round times as ends and ticks; `None` if there are no times.
 pub(super) fn of_times(times: impl Iterator<Item = f64>) -> Option<Axis> {
     let ends = times.map(|time| (time, time));
     let (least, most) = ends.reduce(|(least, most), (t, _)| (least.min(t), most.max(t)))?;
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_have_the_unit_that_makes_them_short() {
+    fn a_time_is_labeled_in_a_fitting_unit() {
         let times = [0.5, 1.0, 200.0, 1e3, 1e4, 5e5, 1e6, 1e9, 2e10].map(time);
         let expected =
             ["0.5 ns", "1 ns", "200 ns", "1 us", "10 us", "500 us", "1 ms", "1 s", "20 s"];
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn times_end_at_round_ones_and_have_ticks_within() {
+    fn the_ends_and_ticks_of_an_axis_are_round_times() {
         let labels = |times: &[f64]| {
             let axis = of_times(times.iter().copied()).unwrap();
             assert!(times.iter().all(|time| axis.range.contains(time)));
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_have_ticks_where_they_were_measured_and_not_too_many() {
+    fn an_axis_has_ticks_at_measured_sizes_and_not_too_many() {
         let axis = of_sizes([256.0, 1.0, 16.0, 1.0].into_iter()).unwrap();
         assert_eq!(axis.ticks, [1.0, 16.0, 256.0]);
         assert!(axis.range.start < 1.0 && axis.range.end > 256.0);

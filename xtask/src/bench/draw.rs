@@ -1,5 +1,6 @@
-//! Draws a chart of times as SVG: both axes logarithmic, on a white ground of its own, so that it
-//! is readable on a dark page too.
+//! Draws a chart of times as SVG, with logarithmic axes.
+//!
+//! The background is white, so that the chart is readable on a dark page too.
 
 use std::error::Error;
 
@@ -9,7 +10,7 @@ use plotters::prelude::*;
 
 use super::axis;
 
-/// Lines over a number of something; times are nanoseconds.
+/// A chart of times in nanoseconds, over a number of something.
 pub(super) struct Chart {
     pub(super) title: &'static str,
     pub(super) x: &'static str,
@@ -17,22 +18,22 @@ pub(super) struct Chart {
     pub(super) lines: Vec<Line>,
 }
 
-/// One contender.
+/// The line of one contender.
 pub(super) struct Line {
     pub(super) label: &'static str,
     pub(super) thick: bool,
-    /// Along the x axis.
+    /// Ordered by x.
     pub(super) points: Vec<(f64, f64)>,
 }
 
-/// What a line is drawn on: pixels.
+/// The drawing area, in pixels.
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 type Drawn = Result<(), Box<dyn Error>>;
 
 const SIZE: (u32, u32) = (860, 500);
 
-/// The colours of Okabe and Ito, which differ for colour-blind eyes too.
+/// The palette of Okabe and Ito, whose colors color-blind people can distinguish.
 const COLORS: [RGBColor; 6] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -44,11 +45,11 @@ const COLORS: [RGBColor; 6] = [
 
 const GRID: RGBColor = RGBColor(221, 221, 221);
 
-/// The legend stands above the chart, where no line can run through it.
+/// The legend is above the chart, where no line crosses it.
 const LEGEND_TOP: i32 = 56;
 const LEGEND_ROW: i32 = 22;
 const LEGEND_COLUMNS: usize = 2;
-/// Where the columns begin, from the left edge.
+/// The left edges of the columns.
 const LEGEND_LEFT: [i32; LEGEND_COLUMNS] = [100, 475];
 
 /// Draws the chart.
@@ -65,7 +66,7 @@ pub(super) fn svg(chart: &Chart) -> Result<String, Box<dyn Error>> {
     Ok(svg)
 }
 
-/// Gives the height at which it ends.
+/// Draws the legend. Returns the y coordinate of its end.
 fn draw_legend(root: &Area<'_>, lines: &[Line]) -> Result<i32, Box<dyn Error>> {
     let style = ("sans-serif", 17).into_text_style(root);
     let mut y = LEGEND_TOP;
@@ -86,7 +87,11 @@ fn draw_lines(root: &Area<'_>, top: i32, chart: &Chart) -> Drawn {
     let x = axis::of_sizes(points().map(|point| point.0));
     let y = axis::of_times(points().map(|point| point.1));
     let (Some(x), Some(y)) = (x, y) else {
-        return Err(format!("{}: no points that a logarithmic axis can show", chart.title).into());
+        return Err(format!(
+            "{}: there are no points, or one of size 0, which a logarithmic axis cannot show",
+            chart.title
+        )
+        .into());
     };
     let (_, below) = root.split_vertically(top);
     let mut context = ChartBuilder::on(&below)
@@ -110,7 +115,7 @@ fn draw_lines(root: &Area<'_>, top: i32, chart: &Chart) -> Drawn {
         .axis_desc_style(("sans-serif", 18))
         .bold_line_style(GRID)
         .draw()?;
-    // The thin ones over the thick ones: where they coincide, both are seen.
+    // Thin lines over thick ones, so that both are visible where they coincide.
     let in_order = |thick| chart.lines.iter().enumerate().filter(move |(_, l)| l.thick == thick);
     for (number, line) in in_order(true).chain(in_order(false)) {
         let pixels: Vec<_> = line.points.iter().map(|point| context.backend_coord(point)).collect();
@@ -119,7 +124,7 @@ fn draw_lines(root: &Area<'_>, top: i32, chart: &Chart) -> Drawn {
     Ok(())
 }
 
-/// Each number has a colour and a marker of its own.
+/// Draws a line with the color and the marker of its number.
 fn draw_line(
     root: &Area<'_>,
     number: usize,
@@ -155,7 +160,7 @@ mod tests {
         Chart { title: "Saving", x: "shards", y: "time", lines }
     }
 
-    /// Whether every tag that is opened is closed, in order, and text holds no bare `&`.
+    /// Whether all tags are closed in order, and the text holds no bare `&`.
     fn is_well_formed(xml: &str) -> bool {
         let mut open = Vec::new();
         for part in xml.split('<').skip(1) {
@@ -190,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_chart_is_the_same_file() {
+    fn equal_charts_give_equal_files() {
         assert_eq!(svg(&chart()).unwrap(), svg(&chart()).unwrap());
     }
 

@@ -1,4 +1,4 @@
-//! What criterion measured: the medians in its folder.
+//! Reads the medians that criterion measured from its folder.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -22,7 +22,7 @@ pub(super) fn medians(
         let read = fs::read_to_string(&path).map_err(|err| format!("{}: {err}", path.display()))?;
         let estimates: Value = serde_json::from_str(&read)?;
         let median = estimates["median"]["point_estimate"].as_f64();
-        medians.insert(round, median.ok_or("criterion's estimates hold no median")?);
+        medians.insert(round, median.ok_or("no median in criterion's estimates")?);
     }
     if medians.is_empty() {
         return Err(format!("{}: no round of {contender}", folder.display()).into());
@@ -49,7 +49,7 @@ pub(super) fn medians_over_sizes(
     Ok(over_sizes)
 }
 
-/// Median, lowest and highest.
+/// The median, the lowest and the highest value; `None` if there are no values.
 pub(super) fn spread(mut values: Vec<f64>) -> Option<(f64, f64, f64)> {
     values.sort_by(f64::total_cmp);
     Some((*values.get(values.len() / 2)?, *values.first()?, *values.last()?))
@@ -65,7 +65,7 @@ fn names(folder: &Path) -> Result<Vec<String>, Box<dyn Error>> {
 pub(super) mod tests {
     use super::*;
 
-    /// Makes criterion's folder hold this median.
+    /// Writes a median into criterion's folder.
     pub(in crate::bench) fn put(criterion: &Path, group: &str, bench: &str, nanoseconds: f64) {
         let folder = criterion.join(group).join(bench).join("new");
         fs::create_dir_all(&folder).unwrap();
@@ -74,7 +74,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn every_size_of_a_work_has_the_median_of_its_rounds() {
+    fn each_size_has_the_median_of_its_rounds() {
         let dir = tempfile::tempdir().unwrap();
         for (round, nanoseconds) in [("0", 7.0), ("1", 900.0), ("2", 8.0)] {
             put(dir.path(), "save_16", &format!("ours_{round}"), nanoseconds);
@@ -87,15 +87,15 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_missing_group_or_contender_is_named() {
+    fn the_error_names_the_missing_group_or_contender() {
         let dir = tempfile::tempdir().unwrap();
         put(dir.path(), "save_16", "ours_0", 7.0);
-        put(dir.path(), "save_16", "seed_0", 7.0);
+        put(dir.path(), "save_16", "peer_0", 7.0);
         put(dir.path(), "save_256", "ours_0", 7.0);
         let error = |work, contender| {
             medians_over_sizes(dir.path(), work, contender).unwrap_err().to_string()
         };
         assert!(error("snapshot", "ours").ends_with("no group snapshot_SIZE"));
-        assert!(error("save", "seed").ends_with("save_256: no round of seed"));
+        assert!(error("save", "peer").ends_with("save_256: no round of peer"));
     }
 }

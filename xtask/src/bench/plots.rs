@@ -1,4 +1,4 @@
-//! The plots of docs/benchmarks.md, as a table.
+//! The plots of docs/benchmarks.md.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -7,18 +7,18 @@ use std::path::Path;
 use super::draw::{self, Chart};
 use super::medians::medians_over_sizes;
 
-/// Where the plots are, below docs.
+/// The folder of the plots in docs.
 pub(super) const FOLDER: &str = "plots";
 
 /// A chart of times over a number of something.
 struct Plot {
     file: &'static str,
     title: &'static str,
-    /// One sentence: what is measured.
+    /// What is measured, in a sentence or two.
     about: &'static str,
     x: &'static str,
     y: &'static str,
-    /// How many operations criterion takes for one.
+    /// The number of operations in one iteration of criterion.
     operations: u32,
     lines: &'static [Line],
 }
@@ -43,20 +43,20 @@ const PLOTS: &[Plot] = &[
     Plot {
         file: "snapshot.svg",
         title: "Snapshot over the number of shards",
-        about: "One snapshot of every mark: ours, and the seed's, which collects a new `HashMap`.",
+        about: "A snapshot of every mark, vs the baseline, which collects a new `HashMap`.",
         x: "shards",
         y: "time of a snapshot",
         operations: 1,
         lines: &[
             ours("snapshot_over_shards", "ours", "ours"),
-            peer("snapshot_over_shards", "seed", "the seed: a new HashMap"),
+            peer("snapshot_over_shards", "baseline", "the baseline: a new HashMap"),
         ],
     },
     Plot {
         file: "encode.svg",
         title: "Encode and seal over the number of shards",
-        about: "A checkpoint to sealed bytes with either codec, beside `serde_json` of the seed's \
-                map, which has no checksum, and beside copying and checksumming the bytes of \
+        about: "Encoding and sealing a checkpoint with either codec, vs `serde_json` of the \
+                baseline's map, without a checksum, and vs copying and checksumming the bytes of \
                 bincode.",
         x: "shards",
         y: "time of encoding and sealing",
@@ -64,15 +64,14 @@ const PLOTS: &[Plot] = &[
         lines: &[
             ours("encode_over_shards", "json", "ours, JSON"),
             ours("encode_over_shards", "bincode", "ours, bincode"),
-            peer("encode_over_shards", "seed", "the seed: serde_json of its map"),
+            peer("encode_over_shards", "baseline", "the baseline: serde_json of its map"),
             peer("encode_over_shards", "memcpy_crc32c", "memcpy and CRC32C, bincode's bytes"),
         ],
     },
     Plot {
         file: "save.svg",
         title: "FileStore save over the number of shards",
-        about: "A save of sealed bytes, beside the bare system calls that write and sync the same \
-                bytes.",
+        about: "A save of sealed bytes, vs the bare system calls that write and sync them.",
         x: "shards",
         y: "time of a save",
         operations: 1,
@@ -86,8 +85,8 @@ const PLOTS: &[Plot] = &[
     Plot {
         file: "commit.svg",
         title: "A durable checkpoint over the number of shards",
-        about: "Every mark moves and is durable: snapshot, encode, seal and save with either store, \
-                beside one commit of a snapshot of the same marks in SQLite (WAL, \
+        about: "Every mark moves and is made durable: snapshot, encode, seal and save with either \
+                store, vs one commit of a snapshot of the same marks in SQLite (WAL, \
                 `synchronous=FULL`), redb and fjall.",
         x: "shards",
         y: "time of a checkpoint or a commit",
@@ -103,14 +102,15 @@ const PLOTS: &[Plot] = &[
     Plot {
         file: "waiting.svg",
         title: "An advance over the number of waiters",
-        about: "An advance beside waiters whose seqnos lie above it, and one that wakes one of them. \
-                A tokio watch and event-listener wake every waiter, so what is drawn is the whole \
-                of it: the advance, the wake-ups, and that each who was woken looks and waits again.",
+        about: "An advance below the seqnos of all waiters, and one that wakes one of them, vs a \
+                tokio watch and an event-listener event, which wake every waiter. The times \
+                include the advance, the wake-ups, and each woken waiter checking and waiting \
+                again.",
         x: "waiters",
         y: "time of an advance and its wake-ups",
         operations: 1,
         lines: &[
-            ours("advance_over_waiters", "advance_below", "ours, reaching nobody"),
+            ours("advance_over_waiters", "advance_below", "ours, reaching none"),
             ours("advance_over_waiters", "wake_one", "ours, reaching one"),
             peer("advance_over_waiters", "tokio_watch", "tokio watch, reaching one"),
             peer("advance_over_waiters", "event_listener", "event-listener, reaching one"),
@@ -119,9 +119,9 @@ const PLOTS: &[Plot] = &[
     Plot {
         file: "window.svg",
         title: "Completing out of order over the size of the window",
-        about: "Two threads complete every other seqno of a shuffled window each, and meet at its \
-                end: ours, and sets of completed seqnos behind a `Mutex`. Seqnos more than 16,384 \
-                above the mark are ranges behind a lock with ours as well.",
+        about: "Two threads each complete every other seqno of a shuffled window, and wait for \
+                each other at its end, vs sets of completed seqnos behind a `Mutex`. Seqnos more \
+                than 16,384 above the mark are in ranges behind a lock with ours as well.",
         x: "seqnos of a window",
         y: "time of a completion of each thread",
         operations: 1,
@@ -133,10 +133,10 @@ const PLOTS: &[Plot] = &[
     },
 ];
 
-/// The part of the page that shows the plots.
+/// The section of the page with the plots.
 pub(super) fn section() -> String {
     let mut out = "\n## Plots\n\nBoth axes are logarithmic. Every point is the median over the \
-                   rounds of one run, the contenders in turn.\n"
+                   rounds of one run, in which the contenders alternate.\n"
         .to_owned();
     for plot in PLOTS {
         let labels: Vec<&str> = plot.lines.iter().map(|line| line.label).collect();
@@ -146,7 +146,7 @@ pub(super) fn section() -> String {
     out
 }
 
-/// Every plot: the name of its file, and the file.
+/// Draws every plot. Returns file names and contents.
 pub(super) fn drawn(criterion: &Path) -> Result<Vec<(&'static str, String)>, Box<dyn Error>> {
     PLOTS.iter().map(|plot| Ok((plot.file, draw::svg(&chart(plot, criterion)?)?))).collect()
 }
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plot_takes_the_times_of_its_contenders_for_one_operation() {
+    fn a_plot_shows_the_times_of_one_operation() {
         const PLOT: Plot = Plot {
             file: "advance.svg",
             title: "Advance",
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_shows_every_plot_and_its_words_fit() {
+    fn the_page_shows_every_plot_with_short_labels() {
         let page = section();
         for plot in PLOTS {
             assert!(page.contains(&format!("](plots/{})", plot.file)), "{page}");

@@ -1,4 +1,4 @@
-//! One filesystem, shut down again and again under one kind of store.
+//! Shuts one filesystem down repeatedly under one kind of store.
 
 use std::collections::BTreeMap;
 use std::io::BufReader;
@@ -7,22 +7,22 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use repl_harness::crash::shutdown::{
-    Event, Events, Follower, Judge, Kind, Lived, Made, Outcome, Plan, Surprise, Wrong,
+    CallRecord, Checker, Event, Events, Failure, Follower, Outcome, Plan, RunResult, WriterMutant,
 };
-use repl_harness::crash::{Left, Tree, tree_below};
+use repl_harness::crash::{ImageStats, StoreKind, Tree, read_tree};
 
 use super::machine::{Fallible, Fs, Helper, Volume};
 
-/// What is run.
+/// One kind of store on one filesystem.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lane {
     pub(super) fs: Fs,
-    pub(super) kind: Kind,
-    pub(super) wrong: Option<Wrong>,
+    pub(super) kind: StoreKind,
+    pub(super) wrong: Option<WriterMutant>,
     pub(super) cycles: u64,
 }
 
-/// What was seen.
+/// What a lane observed.
 #[derive(Debug, Default)]
 pub(super) struct Figures {
     pub(super) cycles: u64,
@@ -37,11 +37,11 @@ pub(super) struct Figures {
     /// next.
     pub(super) hit: BTreeMap<String, [u64; 2]>,
     /// What was found, compared to the simulated disk.
-    pub(super) left: Left,
+    pub(super) left: ImageStats,
     /// How many shutdowns left a temporary file.
     pub(super) temps: u64,
     pub(super) elapsed: Duration,
-    pub(super) surprise: Option<Surprise>,
+    pub(super) failure: Option<Failure>,
     /// What was run before it.
     pub(super) plan: Option<Plan>,
 }
@@ -53,19 +53,19 @@ impl Figures {
     }
 }
 
-/// No writer saves so often before its filesystem is gone.
+/// More saves than a writer makes before its filesystem is gone.
 const STAMPS: u64 = 1 << 20;
 
 impl Lane {
     pub(super) fn name(self) -> String {
         let store = match self.kind {
-            Kind::Files => "FileStore",
-            Kind::Slots => "SlotStore",
+            StoreKind::Files => "FileStore",
+            StoreKind::Slots => "SlotStore",
         };
         format!("{store} on {}", self.fs.name())
     }
 
-    /// Runs it until its cycles are done or something surprises.
+    /// Runs all cycles, or stops at the first failure.
     pub(super) fn run(
         self,
         folder: &Path,
@@ -80,21 +80,21 @@ impl Lane {
             lane: self,
             volume: Volume::new(self.fs, folder, &name, &mut helper)?,
             helper,
-            judge: Judge::default(),
+            checker: Checker::default(),
             last: None,
             figures: Figures::default(),
         };
         let stream = self.fs as u64 * 2 + self.kind as u64;
         for cycle in 0..self.cycles {
             let plan = Plan::of(seed, stream, self.kind, cycle);
-            run.figures.surprise = run.cycle(cycle, plan)?.err();
-            if run.figures.surprise.is_some() {
+            run.figures.failure = run.cycle(cycle, plan)?.err();
+            if run.figures.failure.is_some() {
                 break;
             }
             on_cycle();
         }
-        if run.figures.surprise.is_none() {
-            run.figures.surprise = run.last()?.err();
+        if run.figures.failure.is_none() {
+            run.figures.failure = run.last()?.err();
         }
         run.figures.plan = run.last;
         run.figures.elapsed = started.elapsed();
@@ -107,26 +107,26 @@ struct Run {
     // Dropped first: the helper may have it open.
     helper: Helper,
     volume: Volume,
-    judge: Judge,
+    checker: Checker,
     /// What was run last.
     last: Option<Plan>,
     figures: Figures,
 }
 
-/// All that a writer told.
+/// Everything that a writer reported.
 type Log = Vec<std::io::Result<(Event, Vec<u8>)>>;
 
 impl Run {
     /// Mounts, looks at what is there, and runs a writer until the filesystem is gone.
-    fn cycle(&mut self, cycle: u64, plan: Plan) -> Fallible<Result<(), Surprise>> {
+    fn cycle(&mut self, cycle: u64, plan: Plan) -> Fallible<Result<(), Failure>> {
         self.volume.mount(plan.options)?;
-        if let Err(surprise) = self.look()? {
-            return Ok(Err(surprise));
+        if let Err(failure) = self.look()? {
+            return Ok(Err(failure));
         }
         self.last = Some(plan);
         self.helper.open(&self.volume.stores())?;
         let first = cycle * STAMPS + 1;
-        let mut calls: Vec<Made> = Vec::new();
+        let mut calls: Vec<CallRecord> = Vec::new();
         let mut ordered = false;
         let mut too_early = None;
         let log = self.write(plan.follower, first, STAMPS, |helper, event| {
@@ -142,50 +142,52 @@ impl Run {
             }
             Ok(())
         })?;
-        let lived = match self.judge.lived(plan.follower, log) {
-            Ok(lived) => lived,
-            Err(surprise) => return Ok(Err(surprise)),
+        let result = match self.checker.check_run(plan.follower, log) {
+            Ok(result) => result,
+            Err(failure) => return Ok(Err(failure)),
         };
         if let Some(made) = too_early {
-            return Ok(Err(Surprise::Failed(format!("before the shutdown: {made:?}"))));
+            return Ok(Err(Failure::Unexpected(format!("before the shutdown: {made:?}"))));
         }
-        if lived.failed.is_none() || !ordered {
+        if result.failed.is_none() || !ordered {
             let what = "the writer ended, and no call had failed".to_owned();
-            return Ok(Err(Surprise::Failed(what)));
+            return Ok(Err(Failure::Unexpected(what)));
         }
         let at = self.helper.shut_down_at()?;
         let (call, under_way) = hit(&calls, at);
         self.figures.hit.entry(call).or_default()[usize::from(!under_way)] += 1;
-        self.count(&lived);
+        self.count(&result);
         self.figures.cycles += 1;
         self.volume.unmount()?;
         Ok(Ok(()))
     }
 
     /// Every follower recovers once more, and saves.
-    fn last(&mut self) -> Fallible<Result<(), Surprise>> {
+    fn last(&mut self) -> Fallible<Result<(), Failure>> {
         self.volume.mount(0)?;
-        if let Err(surprise) = self.look()? {
-            return Ok(Err(surprise));
+        if let Err(failure) = self.look()? {
+            return Ok(Err(failure));
         }
         for follower in Follower::all(self.lane.kind) {
             let log = self.write(follower, self.lane.cycles * STAMPS + 1, 3, |_, _| Ok(()))?;
-            match self.judge.lived(follower, log) {
-                Ok(lived) if lived.acknowledged == 3 => self.count(&lived),
-                Ok(_) => return Ok(Err(Surprise::Failed("a writer ended too early".to_owned()))),
-                Err(surprise) => return Ok(Err(surprise)),
+            match self.checker.check_run(follower, log) {
+                Ok(result) if result.acknowledged == 3 => self.count(&result),
+                Ok(_) => {
+                    return Ok(Err(Failure::Unexpected("a writer ended too early".to_owned())));
+                }
+                Err(failure) => return Ok(Err(failure)),
             }
         }
         self.volume.unmount()?;
         Ok(Ok(()))
     }
 
-    fn look(&mut self) -> Fallible<Result<(), Surprise>> {
-        let tree = tree_below(&self.volume.stores())?;
+    fn look(&mut self) -> Fallible<Result<(), Failure>> {
+        let tree = read_tree(&self.volume.stores())?;
         if let Some(last) = self.last.as_ref().map(|plan| plan.follower) {
             self.figures.temps += u64::from(has_temp(&tree, last));
         }
-        Ok(self.judge.mounted(&tree).map(|left| {
+        Ok(self.checker.check_mount(&tree).map(|left| {
             self.figures.left.unsettled += left.unsettled;
             self.figures.left.between += left.between;
             self.figures.left.garbage += left.garbage;
@@ -209,11 +211,11 @@ impl Run {
         let mut child = writer.stdout(Stdio::piped()).spawn()?;
         let pipe = child.stdout.take().ok_or("a writer without a pipe")?;
         let mut log = Log::new();
-        for told in Events::new(BufReader::with_capacity(1 << 20, pipe)) {
-            if let Ok((event, _)) = &told {
+        for event in Events::new(BufReader::with_capacity(1 << 20, pipe)) {
+            if let Ok((event, _)) = &event {
                 on_event(&mut self.helper, event)?;
             }
-            log.push(told);
+            log.push(event);
         }
         let status = child.wait()?;
         if !status.success() {
@@ -222,11 +224,11 @@ impl Run {
         Ok(log)
     }
 
-    fn count(&mut self, lived: &Lived) {
-        self.figures.attempted += lived.attempted;
-        self.figures.acknowledged += lived.acknowledged;
-        self.figures.fell_back += u64::from(lived.passed_over > 0);
-        match lived.outcome {
+    fn count(&mut self, result: &RunResult) {
+        self.figures.attempted += result.attempted;
+        self.figures.acknowledged += result.acknowledged;
+        self.figures.fell_back += u64::from(result.passed_over > 0);
+        match result.outcome {
             Some(outcome) => *self.figures.outcomes.entry(outcome).or_default() += 1,
             None => self.figures.cut_off += 1,
         }
@@ -234,9 +236,9 @@ impl Run {
 }
 
 /// The call that was under way at an instant, or the last one before it.
-fn hit(calls: &[Made], at: u128) -> (String, bool) {
+fn hit(calls: &[CallRecord], at: u128) -> (String, bool) {
     match calls.iter().rfind(|made| made.began <= at) {
-        Some(made) => (made.act.verb().to_owned(), made.ended >= at),
+        Some(made) => (made.operation.verb().to_owned(), made.ended >= at),
         None => ("the start".to_owned(), false),
     }
 }

@@ -1,4 +1,4 @@
-//! What only root on Linux can do: make filesystems, mount them, and shut them down.
+//! Makes, mounts and shuts down filesystems, which only root on Linux may.
 
 use std::error::Error;
 use std::fs;
@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Errors that go from thread to thread.
+/// A result whose error may move between threads.
 pub(super) type Fallible<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// A kind of filesystem.
@@ -28,7 +28,7 @@ impl Fs {
         }
     }
 
-    /// The least that its mkfs makes without complaint.
+    /// The smallest size that its mkfs accepts.
     fn bytes(self) -> u64 {
         match self {
             Fs::Ext4 => 64 << 20,
@@ -36,7 +36,7 @@ impl Fs {
         }
     }
 
-    /// Options that change what a shutdown leaves.
+    /// Mount options that change what a shutdown leaves.
     fn options(self) -> &'static [&'static str] {
         match self {
             Fs::Ext4 => &["loop", "loop,noauto_da_alloc"],
@@ -45,7 +45,7 @@ impl Fs {
     }
 }
 
-/// Why this machine cannot do it, if it cannot.
+/// Returns why this machine cannot run the shutdowns, if it cannot.
 pub(super) fn lacking() -> Option<String> {
     if !is_root() {
         return Some("only root may mount a filesystem".to_owned());
@@ -62,14 +62,14 @@ fn is_root() -> bool {
     user.and_then(|ids| ids.split_whitespace().nth(1)) == Some("0")
 }
 
-/// Whether the kernel knows a filesystem, or has a module for it.
+/// Whether the kernel supports a filesystem, if need be by a module.
 pub(super) fn kernel_knows(fs: Fs) -> bool {
     let _ = Command::new("modprobe").arg(fs.name()).stderr(Stdio::null()).status();
     let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
     known.split_whitespace().any(|word| word == fs.name())
 }
 
-/// Loop devices and mounts that bear this name.
+/// Lists the loop devices and mounts of this name.
 pub(super) fn leftovers(name: &str) -> Fallible<Vec<String>> {
     let devices = Command::new("losetup").arg("--all").output()?.stdout;
     let mounts = fs::read_to_string("/proc/self/mounts")?;
@@ -78,15 +78,15 @@ pub(super) fn leftovers(name: &str) -> Fallible<Vec<String>> {
     Ok(ours.map(str::to_owned).collect())
 }
 
-/// Runs a program to its end; what it complains of is the error.
+/// Runs a program. Its error output is the error.
 pub(super) fn run(program: &str, arguments: &[&str]) -> Fallible<()> {
     let output = Command::new(program).args(arguments).output();
     let output = output.map_err(|err| format!("{program}: {err}"))?;
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{program} {}: {}", arguments.join(" "), said.trim()).into())
+    let message = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{program} {}: {}", arguments.join(" "), message.trim()).into())
 }
 
 /// An image file with a filesystem in it, and where that is mounted.
@@ -102,7 +102,7 @@ impl Volume {
         let mount = folder.join(format!("{name}.mounted"));
         fs::create_dir(&mount)?;
         fs::File::create(&image)?.set_len(fs.bytes())?;
-        // Smaller than a page: more ways to be torn.
+        // Smaller than a page, so that more writes are torn.
         let blocks: &[&str] = if fs == Fs::Ext4 { &["-b", "1024", "-m", "0"] } else { &[] };
         let image_name = image.to_string_lossy().into_owned();
         run(&format!("mkfs.{}", fs.name()), &[&["-q"], blocks, &[&image_name]].concat())?;
@@ -126,8 +126,8 @@ impl Volume {
         run("mount", &["-t", self.fs.name(), "-o", chosen, &image, &mount])
     }
 
-    /// A process that another thread is about to start may have what is open here for a moment: so
-    /// this is tried for some seconds.
+    /// Unmounts it. Retried for some seconds, as a process that another thread starts may hold a file
+    /// of this one open for a moment.
     pub(super) fn unmount(&self) -> Fallible<()> {
         let end = Instant::now() + Duration::from_secs(10);
         loop {
@@ -166,28 +166,28 @@ impl Helper {
         Ok(Helper { child, commands, answers })
     }
 
-    /// Leaves no two free blocks side by side, so that files are written piece by piece.
+    /// Leaves no two adjacent free blocks, so that files are written in pieces.
     fn fragment(&mut self, root: &Path) -> Fallible<()> {
-        self.order("fragment", &root.to_string_lossy())?;
+        self.request("fragment", &root.to_string_lossy())?;
         self.answer().map(|_| ())
     }
 
     pub(super) fn open(&mut self, root: &Path) -> Fallible<()> {
-        self.order("open", &root.to_string_lossy())?;
+        self.request("open", &root.to_string_lossy())?;
         self.answer().map(|_| ())
     }
 
-    /// Orders the shutdown of the opened filesystem, after so many microseconds.
+    /// Requests the shutdown of the opened filesystem after some microseconds.
     pub(super) fn shut_down(&mut self, delay: u64) -> Fallible<()> {
-        self.order("down", &delay.to_string())
+        self.request("down", &delay.to_string())
     }
 
-    /// Waits for the shutdown that was ordered: when it came, in nanoseconds since 1970.
+    /// Waits for the requested shutdown. Returns when it came, in nanoseconds since 1970.
     pub(super) fn shut_down_at(&mut self) -> Fallible<u128> {
         Ok(self.answer()?.trim().parse()?)
     }
 
-    fn order(&mut self, command: &str, argument: &str) -> Fallible<()> {
+    fn request(&mut self, command: &str, argument: &str) -> Fallible<()> {
         let commands = self.commands.as_mut().ok_or("the helper has ended")?;
         Ok(writeln!(commands, "{command} {argument}")?)
     }

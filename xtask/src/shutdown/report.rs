@@ -1,6 +1,6 @@
-//! What the shutdowns showed, for people and for programs.
+//! Reports the shutdowns, as text and as JSON.
 
-use repl_harness::crash::shutdown::{Outcome, Surprise, Wrong};
+use repl_harness::crash::shutdown::{Failure, Outcome, WriterMutant};
 use serde_json::{Value, json};
 
 use super::lane::{Figures, Lane};
@@ -10,16 +10,16 @@ pub(super) struct Report {
     pub(super) seed: u64,
     /// The right protocol.
     pub(super) right: Vec<(Lane, Figures)>,
-    /// Wrong ones, each of which must be caught.
+    /// Mutants, each of which must be caught.
     pub(super) wrong: Vec<(Lane, Figures)>,
 }
 
 impl Report {
     pub(super) fn passed(&self) -> bool {
-        // Shutdowns that cut no save off show nothing.
+        // Shutdowns that interrupt no save prove nothing.
         let shows = |figures: &Figures| figures.cycles > 0 && figures.was_cut_off();
         !self.right.is_empty()
-            && self.right.iter().all(|(_, f)| f.surprise.is_none() && shows(f))
+            && self.right.iter().all(|(_, f)| f.failure.is_none() && shows(f))
             && self.wrong.iter().all(|(lane, figures)| is_caught(*lane, figures))
     }
 
@@ -29,9 +29,9 @@ impl Report {
             print(*lane, figures);
         }
         for (lane, figures) in &self.wrong {
-            let said = match &figures.surprise {
-                Some(surprise) if is_caught(*lane, figures) => {
-                    let said = surprise.to_string();
+            let said = match &figures.failure {
+                Some(failure) if is_caught(*lane, figures) => {
+                    let said = failure.to_string();
                     let first = said.lines().next().unwrap_or_default().to_owned();
                     format!("caught in cycle {}: {first}", figures.cycles + 1)
                 }
@@ -57,13 +57,15 @@ impl Report {
 /// simulated.
 fn is_caught(lane: Lane, figures: &Figures) -> bool {
     match lane.wrong {
-        Some(Wrong::Liar) => matches!(figures.surprise, Some(Surprise::NotSimulated { .. })),
-        _ => matches!(figures.surprise, Some(Surprise::Broken(_))),
+        Some(WriterMutant::SkipsSyncs) => {
+            matches!(figures.failure, Some(Failure::NotSimulated { .. }))
+        }
+        _ => matches!(figures.failure, Some(Failure::Broken(_))),
     }
 }
 
 fn about(lane: Lane) -> &'static str {
-    lane.wrong.map_or("", Wrong::about)
+    lane.wrong.map_or("", WriterMutant::about)
 }
 
 fn print(lane: Lane, figures: &Figures) {
@@ -89,8 +91,8 @@ fn print(lane: Lane, figures: &Figures) {
     if !figures.was_cut_off() {
         println!("  NO SAVE WAS CUT OFF: with so few shutdowns that may be; ask for more");
     }
-    if let Some(surprise) = &figures.surprise {
-        println!("  after cycle {cycles} and {:?}: {surprise}", figures.plan);
+    if let Some(failure) = &figures.failure {
+        println!("  after cycle {cycles} and {:?}: {failure}", figures.plan);
     }
 }
 
@@ -113,19 +115,19 @@ fn as_json(lane: Lane, figures: &Figures) -> Value {
         "garbage_sectors": figures.left.garbage,
         "left_a_temporary_file": figures.temps,
         "hit": figures.hit,
-        "surprise": figures.surprise.as_ref().map(ToString::to_string),
+        "failure": figures.failure.as_ref().map(ToString::to_string),
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use repl_harness::crash::shutdown::Kind;
+    use repl_harness::crash::StoreKind;
 
     use super::super::machine::Fs;
     use super::*;
 
-    fn passes(wrong: Option<Wrong>, figures: Figures) -> bool {
-        let lane = Lane { kind: Kind::Slots, fs: Fs::Ext4, wrong, cycles: 1 };
+    fn passes(wrong: Option<WriterMutant>, figures: Figures) -> bool {
+        let lane = Lane { kind: StoreKind::Slots, fs: Fs::Ext4, wrong, cycles: 1 };
         let good = || Figures { cycles: 1, attempted: 2, acknowledged: 1, ..Figures::default() };
         let right = Lane { wrong: None, ..lane };
         match wrong {
@@ -152,17 +154,17 @@ mod tests {
     }
 
     #[test]
-    fn a_run_with_a_surprise_or_without_one_from_a_wrong_writer_does_not_pass() {
-        let surprised = || Figures {
+    fn a_run_with_a_failure_or_without_one_from_a_mutant_does_not_pass() {
+        let failing = || Figures {
             cycles: 1,
             attempted: 2,
             acknowledged: 1,
-            surprise: Some(Surprise::Failed("x".to_owned())),
+            failure: Some(Failure::Unexpected("x".to_owned())),
             ..Figures::default()
         };
-        assert!(!passes(None, surprised()));
-        assert!(!passes(Some(Wrong::NoFileSync), Figures::default()));
+        assert!(!passes(None, failing()));
+        assert!(!passes(Some(WriterMutant::NoFileSync), Figures::default()));
         // It must be caught as what it is.
-        assert!(!passes(Some(Wrong::NoFileSync), surprised()));
+        assert!(!passes(Some(WriterMutant::NoFileSync), failing()));
     }
 }

@@ -1,18 +1,22 @@
 //! Why a checkpoint failed.
 
+use std::error::Error;
+
 use repl_core::{SeqNo, ShardId};
 
 use crate::envelope::SealError;
 use crate::store::SaveError;
 
-/// A checkpoint failed: the floors stand still.
+/// A checkpoint failed; the floors did not move.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum CheckpointError<E> {
-    /// The engine could not make its data durable; nothing was saved.
-    #[error("the engine failed to flush: {0}; no marks were saved")]
-    Flush(E),
-    /// The engine lowered a mark below what it had said before was durable; nothing was saved.
+pub enum CheckpointError {
+    /// The engine's `flush` failed; nothing was saved.
+    ///
+    /// Downcast the box to get the error that `flush` returned.
+    #[error("the engine failed to flush; no marks were saved")]
+    Flush(#[source] Box<dyn Error + Send + Sync>),
+    /// The flush lowered a mark below the last save; nothing was saved.
     #[error(
         "shard {shard}: the flush lowered the mark to {lowered}, but {saved} was saved before; no \
          marks were saved; if the engine lost data, reset the shard"
@@ -25,22 +29,22 @@ pub enum CheckpointError<E> {
         /// The mark that the flush left.
         lowered: SeqNo,
     },
-    /// The codec refused; nothing was saved.
+    /// The checkpoint could not be sealed; nothing was saved.
     #[error(transparent)]
     Seal(#[from] SealError),
-    /// The store failed: its error says what is known of the disk.
+    /// The store failed to save; its error says what a crash may leave.
     #[error(transparent)]
     Save(#[from] SaveError),
-    /// Generation `u64::MAX` was used; nothing was saved.
+    /// Generation `u64::MAX` is in use; nothing was saved.
     #[error(
         "no generation number is left above 18446744073709551615, that of a file in the store: \
-         nobody saves so often, so move that one file away, and no other"
+         no follower saves that often, so move that one file away, and no other"
     )]
     NoGenerationLeft,
 }
 
-impl<E> CheckpointError<E> {
-    /// Whether the store refuses further saves until it is opened again.
+impl CheckpointError {
+    /// Whether the store refuses to save until it is opened again.
     pub fn is_poisoning(&self) -> bool {
         matches!(self, CheckpointError::Save(error) if error.is_poisoning())
     }

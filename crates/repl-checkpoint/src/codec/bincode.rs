@@ -1,8 +1,8 @@
 //! bincode, in the fixed-width little-endian layout of bincode 1.
 //!
-//! Read through the crate `bincode`. Written by hand: the layout is the fields in their order, and
-//! what serde makes of so small an encoder depends on what the compiler happens to inline. A test
-//! holds the two to the same bytes.
+//! The crate `bincode` reads it. This file writes it: the layout is the fields in their order, and
+//! the speed of a serde encoder of that size depends on what the compiler happens to inline. A test
+//! compares the two byte by byte.
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 use bincode::serde::decode_from_slice;
@@ -10,16 +10,15 @@ use bincode::serde::decode_from_slice;
 use super::{Codec, CodecError};
 use crate::checkpoint::{Checkpoint, ShardCheckpoint};
 
-/// The fixed-width little-endian layout of bincode 1: see docs/format.md for it byte by byte.
+/// Encodes a checkpoint in the fixed-width little-endian layout of bincode 1.
 ///
-/// The crate `bincode` is no longer maintained. The layout is plain enough to outlive it: the crate
-/// wincode reads the same bytes, which a test holds to.
+/// docs/format.md has the layout byte by byte. The crate `bincode` is no longer maintained, but the
+/// layout is plain enough to outlive it: a test reads the same bytes with the crate wincode.
 ///
-/// A store keeps the codec that it began with. To change it, save what the old one holds into a new
-/// directory:
+/// A store keeps its codec. To change it, save the newest checkpoint into a new directory:
 /// ```
-/// use repl_checkpoint::{BincodeCodec, CheckpointStore, FileStore, JsonCodec, Save, StoreId};
-/// # use repl_checkpoint::{OnCorrupt, recover};
+/// use repl_checkpoint::{BincodeCodec, Checkpoint, CheckpointStore, FileStore, JsonCodec, Save};
+/// # use repl_checkpoint::{OnCorrupt, StoreId, recover};
 /// # let (old, new) = (tempfile::tempdir()?, tempfile::tempdir()?);
 /// # let store = FileStore::open(old.path(), StoreId::UNNAMED)?;
 /// # let mut follower = recover(store, JsonCodec, &[repl_core::ShardId(1)], OnCorrupt::Fail)?;
@@ -28,20 +27,21 @@ use crate::checkpoint::{Checkpoint, ShardCheckpoint};
 ///
 /// let mut from = FileStore::open(old.path(), StoreId::UNNAMED)?;
 /// let newest = from.load()?.into_iter().next().ok_or("nothing was saved")?;
-/// let (header, checkpoint) = repl_checkpoint::open(&JsonCodec, from.store_id(), &newest.bytes?)?;
-/// let bytes = repl_checkpoint::seal(&BincodeCodec, header, &checkpoint)?;
+/// let (header, checkpoint) =
+///     Checkpoint::unseal(&JsonCodec, from.store_id(), &newest.bytes?)?;
+/// let bytes = checkpoint.seal(&BincodeCodec, header)?;
 /// let mut to = FileStore::open(new.path(), from.store_id())?;
 /// to.save(Save { generation: header.generation, confirmed: header.confirmed, bytes: &bytes })?;
 /// # drop(to);
 /// # let store = FileStore::open(new.path(), StoreId::UNNAMED)?;
-/// # let found = recover(store, BincodeCodec, &[], OnCorrupt::Fail)?.found;
-/// # assert_eq!(found.unnamed, [repl_core::ShardId(1)]);
+/// # let report = recover(store, BincodeCodec, &[], OnCorrupt::Fail)?.report;
+/// # assert_eq!(report.orphaned, [repl_core::ShardId(1)]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct BincodeCodec;
 
-/// Bounds what damaged lengths can claim. A checkpoint of 1 GiB has 19 million shards.
+/// Bounds the lengths that damaged bytes can claim. A checkpoint of 1 GiB has 19 million shards.
 const LIMIT: usize = 1 << 30;
 
 fn config() -> Configuration<LittleEndian, Fixint, Limit<LIMIT>> {
@@ -64,7 +64,7 @@ impl Codec for BincodeCodec {
                 continue;
             }
             out.extend_from_slice(&row[..COUNTS]);
-            pairs(out, shard.completed.iter().map(|range| (range.first, range.last)));
+            pairs(out, shard.completed.iter().map(|range| (range.first(), range.last())));
             pairs(out, shard.epochs.iter().map(|start| (start.epoch, start.first)));
         }
         match out.len() - start {
@@ -82,7 +82,7 @@ impl Codec for BincodeCodec {
     }
 }
 
-/// Where the counts of ranges and of epochs begin in the row of a shard that has none.
+/// The offset of the counts of ranges and of epochs in the row of a shard without any.
 const COUNTS: usize = 40;
 
 /// Shard, log, incarnation, mark, no ranges, no epochs.
@@ -95,7 +95,7 @@ fn fixed_row(shard: &ShardCheckpoint) -> [u8; COUNTS + 16] {
     bytes
 }
 
-/// How many, then both numbers of each.
+/// The number of pairs, then both numbers of each.
 fn pairs(out: &mut Vec<u8>, pairs: impl ExactSizeIterator<Item = (u64, u64)>) {
     out.extend_from_slice(&(pairs.len() as u64).to_le_bytes());
     for (first, second) in pairs {

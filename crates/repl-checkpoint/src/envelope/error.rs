@@ -1,33 +1,33 @@
-//! Why a checkpoint cannot be sealed, or bytes cannot be opened.
+//! Errors of sealing a checkpoint and of unsealing bytes.
 
-use super::{Generation, StoreId};
 use crate::checkpoint::InvalidCheckpoint;
 use crate::codec::CodecError;
+use crate::ids::{Generation, StoreId};
 
 /// A checkpoint could not be sealed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SealError {
-    /// It would be refused when it is read.
-    #[error("the checkpoint is not valid: {0}")]
+    /// The checkpoint is not valid, so it would be refused when it is read.
+    #[error("the checkpoint is not valid")]
     Invalid(#[from] InvalidCheckpoint),
-    /// The codec cannot hold it.
-    #[error("the codec {codec:?} cannot encode the checkpoint: {source}")]
+    /// The codec cannot encode the checkpoint.
+    #[error("the codec {codec:?} cannot encode the checkpoint")]
     Codec {
         /// The codec.
         codec: &'static str,
-        /// Its own error.
+        /// The error of the codec.
         source: CodecError,
     },
-    /// A save cannot be confirmed by a later one.
-    #[error("generation {generation} names {confirmed}, which is not before it, as confirmed")]
+    /// The confirmed generation is not an earlier one.
+    #[error("generation {generation} names {confirmed} as confirmed, which is not an earlier one")]
     Confirmed {
         /// The number of this save.
         generation: Generation,
-        /// The generation that it names.
+        /// The generation that it names as confirmed.
         confirmed: Generation,
     },
-    /// The codec's name does not fit the header.
+    /// The name of the codec does not fit the header.
     #[error("codec name {codec:?}: a name is 1 to 8 characters of a-z, 0-9 and '-'")]
     CodecName {
         /// The name.
@@ -35,47 +35,47 @@ pub enum SealError {
     },
 }
 
-/// Bytes are not a checkpoint of this store.
+/// Bytes are not a checkpoint of this store, or are damaged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UnsealError {
-    /// There is not one byte.
+    /// There are no bytes.
     #[error("it is empty")]
     Empty,
     /// The first bytes are not those of a checkpoint.
     #[error("it does not begin with \"repl-checkpoint v\"")]
     Magic,
-    /// A format that this version does not read.
+    /// A newer format, which this version does not read.
     #[error("its format version is {version:?}, and this program reads version 1: upgrade it")]
     Version {
         /// The version.
         version: String,
     },
-    /// The header is cut off, not what rendering its fields gives, or at odds with itself.
+    /// The header is cut off or damaged.
     #[error("its header line is damaged")]
     Header,
     /// The payload is shorter or longer than the header says.
     #[error("its payload has {found} bytes, and its header says {expected}")]
     Length {
-        /// What the header says.
+        /// The length that the header says.
         expected: u64,
-        /// What is there.
+        /// The length that it has.
         found: u64,
     },
-    /// The checksum does not fit.
+    /// The checksum does not match.
     #[error("its checksum is {found:08x}, and its header says {expected:08x}")]
     Checksum {
-        /// What the header says.
+        /// The checksum that the header says.
         expected: u32,
-        /// What the bytes give.
+        /// The checksum of the bytes.
         found: u32,
     },
-    /// Whole, but of another codec.
+    /// Whole, but written with another codec.
     #[error("it was written with the codec {found:?}, and the codec {expected:?} was given")]
     OtherCodec {
         /// The codec that was given.
         expected: &'static str,
-        /// The codec of the bytes.
+        /// The codec that wrote the bytes.
         found: String,
     },
     /// Whole, but of another store.
@@ -86,25 +86,27 @@ pub enum UnsealError {
         /// The store of the bytes.
         found: StoreId,
     },
-    /// Whole, but not the generation that its place says.
-    #[error("it is generation {found}, and its place says generation {expected}")]
+    /// Whole, but not the generation that its file name or place says.
+    #[error("it is generation {found}, and its name or place says generation {expected}")]
     OtherGeneration {
-        /// What its place says.
+        /// The generation that its name or place says.
         expected: Generation,
-        /// What it says itself.
+        /// The generation that its header says.
         found: Generation,
     },
     /// Whole, but the codec refuses its payload.
-    #[error("its payload cannot be decoded: {0}")]
+    #[error("its payload cannot be decoded")]
     Payload(#[source] CodecError),
     /// Whole, but the checkpoint in it is not valid.
-    #[error("its payload is not valid: {0}")]
+    #[error("its payload is not a valid checkpoint")]
     Invalid(#[source] InvalidCheckpoint),
 }
 
 impl UnsealError {
-    /// Whether the bytes are damaged, so that an older checkpoint may take their place. Otherwise
-    /// they are somebody else's, or of a newer version: to fall back would hide a mistake.
+    /// Whether the bytes are damaged, so that recovery may fall back to an older checkpoint.
+    ///
+    /// Otherwise they are of another store, another codec or a newer version, and falling back
+    /// would hide a mistake.
     pub fn is_damage(&self) -> bool {
         match self {
             UnsealError::Version { .. }

@@ -1,22 +1,23 @@
-//! What a slot file holds: which slots are whole, and which of them is the newest.
+//! A slot file that was read: which slots are whole, and which of them is the newest.
 //!
-//! Slots are written in turn. So the slot after the newest whole one holds what is oldest, or what
-//! an unfinished save has left, or a newer checkpoint that has decayed: where it is damaged, it
-//! counts as newer. The one after that can be newer only where both are damaged.
+//! Slots are written in turn. So the slot after the newest whole one holds the oldest checkpoint, a
+//! torn write, or a newer checkpoint that was damaged later: if it is damaged, it counts as newer.
+//! The slot after that one counts as newer only if both are damaged.
 
 use std::path::Path;
 
-use super::page::{FirstPage, PAGE, SlotFileError};
+use super::page::{FirstPage, PAGE};
 use super::{SLOTS, offset};
-use crate::envelope::{Generation, StoreId, header_of, length_at};
-use crate::store::Candidate;
+use crate::envelope::{header_of, length_at};
+use crate::ids::{Generation, StoreId};
+use crate::store::{Candidate, SlotFileError};
 
-/// A slot file, read.
+/// A slot file that was read.
 pub(super) struct SlotFile {
     bytes: Vec<u8>,
     size: usize,
     page_is_damaged: bool,
-    /// What each slot holds; `None` where that is damaged.
+    /// The generation in each slot, or `None` if the slot is damaged.
     generations: [Option<Generation>; SLOTS],
 }
 
@@ -30,7 +31,7 @@ impl SlotFile {
             Some(FirstPage { size, .. }) => (size, false),
             None => match FirstPage::other_version(page) {
                 Some(version) => return Err(SlotFileError::Version { version }),
-                // As long as a slot file is, it says by its length alone how long its slots are.
+                // The length of the file alone says how long its slots are.
                 None => (bytes.len().saturating_sub(PAGE) / SLOTS, true),
             },
         };
@@ -52,19 +53,19 @@ impl SlotFile {
         Ok(file)
     }
 
-    /// The bytes of one slot.
+    /// The length of one slot.
     pub(super) fn size(&self) -> usize {
         self.size
     }
 
-    /// The slot of the newest whole checkpoint: the last one that holds it, as a new file has the
-    /// newest there.
+    /// The slot of the newest whole checkpoint. Of equal ones it is the last, where a new file has
+    /// the newest.
     pub(super) fn newest(&self) -> Option<usize> {
         let whole = (0..SLOTS).filter(|slot| self.generations[*slot].is_some());
         whole.max_by_key(|slot| (self.generations[*slot], *slot))
     }
 
-    /// The whole checkpoints, the newest first, each once: of equal generations the last.
+    /// The whole checkpoints, newest first. Of equal generations only the last slot counts.
     pub(super) fn whole(&self) -> Vec<(Generation, &[u8])> {
         let slot = |slot: usize| Some((self.generations[slot]?, self.envelope(slot)));
         let mut whole: Vec<_> = (0..SLOTS).rev().filter_map(slot).collect();
@@ -73,7 +74,7 @@ impl SlotFile {
         whole
     }
 
-    /// What is kept, the newest first. A damaged first page counts as damage above all of it.
+    /// All candidates, newest first. A damaged first page counts as damage above all of them.
     pub(super) fn candidates(&self, path: &Path) -> Vec<Candidate> {
         let candidate = |generation, bytes: &[u8]| Candidate {
             path: path.to_owned(),
@@ -82,7 +83,7 @@ impl SlotFile {
         };
         let mut all = Vec::new();
         if self.page_is_damaged {
-            // Too short to be a checkpoint, whatever it holds.
+            // Too short for a header, so it is refused as damage whatever its bytes are.
             all.push(candidate(None, self.bytes.get(..PAGE / 64).unwrap_or_default()));
         }
         let damaged = |slot: &usize| self.generations[*slot].is_none();
@@ -101,8 +102,8 @@ impl SlotFile {
         all
     }
 
-    /// The envelope in a slot, if it says its length and is followed by zeros alone; nothing of a
-    /// slot of zeros; otherwise the whole slot.
+    /// The envelope in a slot if only zeros follow it (empty for a slot of zeros), otherwise the
+    /// whole slot.
     fn envelope(&self, slot: usize) -> &[u8] {
         let bytes = self.bytes.get(offset(slot, self.size)..offset(slot + 1, self.size));
         let bytes = bytes.unwrap_or_default();

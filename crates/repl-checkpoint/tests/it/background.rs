@@ -1,4 +1,4 @@
-//! The checkpointer on a thread of its own.
+//! A checkpointer on a thread of its own.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
@@ -20,12 +20,12 @@ pub(crate) fn often() -> Schedule {
     Schedule::every(Duration::from_millis(5))
 }
 
-pub(crate) fn ignore<E>(_: &CheckpointError<E>) {}
+pub(crate) fn ignore(_: &CheckpointError) {}
 
 pub(crate) fn started(
     store: &Scripted,
     when: Schedule,
-) -> (Arc<ReplicationState>, BackgroundCheckpointer<Infallible>) {
+) -> (Arc<ReplicationState>, BackgroundCheckpointer) {
     let follower = store.recovered(&[1]);
     (follower.state, follower.checkpointer.spawn(when, durable, ignore).unwrap())
 }
@@ -81,7 +81,7 @@ fn marks_that_move_by_n_during_a_save_are_seen_after_it() {
     let follower = store.recovered(&[1]);
     let state = follower.state.clone();
     let flush = move |marks: &mut Snapshot| {
-        if marks.get(ONE) == Some(0) {
+        if marks.mark(ONE) == Some(0) {
             state.advance(ONE, 10);
         }
         Ok::<_, Infallible>(())
@@ -124,7 +124,7 @@ fn it_saves_when_asked() {
 }
 
 #[test]
-fn an_interval_without_end_leaves_it_to_the_asker() {
+fn an_endless_interval_saves_only_on_request() {
     let store = Scripted::default();
     let (state, background) = started(&store, Schedule::every(Duration::MAX));
     state.advance(ONE, 5);
@@ -140,8 +140,8 @@ fn an_interval_without_end_leaves_it_to_the_asker() {
 fn an_error_reaches_on_error_and_the_health_and_the_thread_goes_on() {
     let store = Scripted::default();
     let follower = store.recovered(&[1]);
-    let (fails, told) = (Arc::new(AtomicBool::new(true)), Arc::new(Mutex::new(Vec::new())));
-    let (f, t) = (Arc::clone(&fails), Arc::clone(&told));
+    let (fails, errors) = (Arc::new(AtomicBool::new(true)), Arc::new(Mutex::new(Vec::new())));
+    let (f, t) = (Arc::clone(&fails), Arc::clone(&errors));
     let background = follower
         .checkpointer
         .spawn(
@@ -156,7 +156,7 @@ fn an_error_reaches_on_error_and_the_health_and_the_thread_goes_on() {
         || matches!(floors.health(), Health::Failing { failures, .. } if failures >= 2),
     );
     assert_eq!(store.saves(), 0);
-    assert!(told.lock().unwrap()[0].contains("failed to flush"));
+    assert!(errors.lock().unwrap()[0].contains("failed to flush"));
     fails.store(false, SeqCst);
     eventually("good health", || store.saves() > 0 && floors.health() == Health::Good);
     background.close().unwrap();
@@ -176,8 +176,8 @@ fn the_thread_goes_on_after_a_save_that_failed() {
 fn the_thread_waits_to_be_closed_when_the_store_is_poisoned() {
     let store = Scripted::default();
     let follower = store.recovered(&[1]);
-    let told = Arc::new(AtomicU64::new(0));
-    let count = Arc::clone(&told);
+    let failures = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&failures);
     store.fail_next(&[Outcome::InDoubt]);
     let when = often().or_after(1).poll_every(Duration::from_millis(1));
     let background = follower
@@ -194,7 +194,7 @@ fn the_thread_waits_to_be_closed_when_the_store_is_poisoned() {
         background.save_now();
         std::thread::sleep(Duration::from_millis(5));
     }
-    assert_eq!(told.load(SeqCst), 1);
+    assert_eq!(failures.load(SeqCst), 1);
     assert_eq!(store.take_events(), ["save 1 confirmed 0"]);
     let ended = background.close().unwrap_err();
     assert!(

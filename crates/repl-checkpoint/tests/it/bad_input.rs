@@ -1,22 +1,30 @@
-//! What is not a checkpoint of this store is refused by name, and nothing is changed.
+//! Bytes that are not a checkpoint of this store are refused by name, and nothing is changed.
 
 use std::path::Path;
 
+use proptest::prelude::*;
 use repl_checkpoint::{
-    CorruptReason, Header, JsonCodec, OnCorrupt, RecoverError, StoreId, UnsealError, seal,
+    Checkpoint, CorruptReason, Header, JsonCodec, OnCorrupt, RecoverError, RecoverErrorKind,
+    Source, StoreId, UnsealError, recover,
 };
+use repl_core::ShardId;
 
+use crate::protocol::DIR;
+use crate::support::arbitrary::junk;
+use crate::support::faulty::Faulty;
 use crate::support::{
-    Other, STORE, contents, file, header, marks, marks_in, put, recovered, save, sealed,
+    Other, STORE, chain, contents, file, header, marks, marks_in, put, recovered, save, sealed,
     try_recover,
 };
+
+const ONE: ShardId = ShardId(1);
 
 fn whole() -> Vec<u8> {
     sealed(2, &marks(&[(1, 20)]))
 }
 
-/// Recovers over `bytes` as generation 2 with a whole generation 1 below, either way to deal with
-/// damage, and sees that no byte changes.
+/// Recovers from `bytes` as generation 2 above a whole generation 1, with either choice about
+/// damage, and checks that no byte changes.
 fn refused(bytes: &[u8]) -> [Result<(), RecoverError>; 2] {
     [OnCorrupt::Fail, OnCorrupt::FallBack].map(|on_corrupt| {
         let dir = tempfile::tempdir().unwrap();
@@ -26,19 +34,19 @@ fn refused(bytes: &[u8]) -> [Result<(), RecoverError>; 2] {
         let result = try_recover(dir.path(), &[1], on_corrupt);
         assert_eq!(contents(dir.path()), before);
         result.map(|recovered| {
-            assert_eq!(recovered.state.applied_seqno(repl_core::ShardId(1)), Some(10));
+            assert_eq!(recovered.state.applied_seqno(ONE), Some(10));
         })
     })
 }
 
-/// Damage: an error that names the file, the reason and the older generation, or the older one.
+/// Damage is an error with the file, the reason and the older generation, or is fallen back from.
 fn is_damage(bytes: &[u8], expected: impl Fn(&UnsealError) -> bool) {
     let [fail, fall_back] = refused(bytes);
     let error = fail.unwrap_err();
-    let RecoverError::Corrupt { newest, older } = &error else {
+    let RecoverErrorKind::Corrupt { newest, older } = error.kind() else {
         panic!("{error}");
     };
-    let CorruptReason::Open(reason) = &newest.reason else {
+    let CorruptReason::Unseal(reason) = &newest.reason else {
         panic!("{error}");
     };
     assert!(expected(reason), "{reason}");
@@ -46,20 +54,22 @@ fn is_damage(bytes: &[u8], expected: impl Fn(&UnsealError) -> bool) {
     let (generation, path) = older.as_ref().unwrap();
     assert_eq!(*generation, 1);
     assert!(path.ends_with("00000000000000000001.checkpoint"));
-    let message = error.to_string();
+    let message = chain(&error);
     for part in [newest.path.to_str().unwrap(), &reason.to_string(), path.to_str().unwrap()] {
         assert!(message.contains(part), "{message}");
     }
     fall_back.unwrap();
 }
 
-/// Somebody else's: an error whatever the caller chose.
+/// A checkpoint of another owner is an error whatever the caller chose.
 fn is_refused(bytes: &[u8], expected: impl Fn(&UnsealError) -> bool) {
     for result in refused(bytes) {
-        match result.unwrap_err() {
-            RecoverError::Refused { refused, .. } => {
+        match result.unwrap_err().kind() {
+            RecoverErrorKind::Refused { refused, .. } => {
                 assert!(refused.path.ends_with("00000000000000000002.checkpoint"));
-                assert!(matches!(&refused.reason, CorruptReason::Open(reason) if expected(reason)));
+                assert!(
+                    matches!(&refused.reason, CorruptReason::Unseal(reason) if expected(reason))
+                );
             }
             other => panic!("{other}"),
         }
@@ -108,7 +118,7 @@ fn another_generations_file_is_damage() {
 
 #[test]
 fn another_codecs_file_is_refused_and_never_fallen_back_from() {
-    let bytes = seal(&Other, header(2), &marks(&[(1, 20)])).unwrap();
+    let bytes = marks(&[(1, 20)]).seal(&Other, header(2)).unwrap();
     is_refused(
         &bytes,
         |reason| matches!(reason, UnsealError::OtherCodec { expected: "json", found } if found == "other"),
@@ -119,7 +129,7 @@ fn another_codecs_file_is_refused_and_never_fallen_back_from() {
 fn another_stores_file_is_refused_and_never_fallen_back_from() {
     let theirs = StoreId(0xbad);
     let header = Header { store: theirs, ..header(2) };
-    let bytes = seal(&JsonCodec, header, &marks(&[(1, 20)])).unwrap();
+    let bytes = marks(&[(1, 20)]).seal(&JsonCodec, header).unwrap();
     is_refused(
         &bytes,
         |reason| matches!(reason, UnsealError::OtherStore { expected, found } if (*expected, *found) == (STORE, theirs)),
@@ -128,7 +138,7 @@ fn another_stores_file_is_refused_and_never_fallen_back_from() {
 
 #[test]
 fn a_newer_version_is_refused_and_never_fallen_back_from() {
-    let bytes = b"repl-checkpoint v2 that nobody has written yet\n";
+    let bytes = b"repl-checkpoint v2 of a later program\n";
     is_refused(
         bytes,
         |reason| matches!(reason, UnsealError::Version { version } if version == "2"),
@@ -136,20 +146,20 @@ fn a_newer_version_is_refused_and_never_fallen_back_from() {
 }
 
 #[test]
-fn an_unnamed_store_and_a_named_one_are_not_each_others() {
+fn a_named_store_and_an_unnamed_one_refuse_each_others_files() {
     let header = Header { store: StoreId::UNNAMED, ..header(2) };
-    let bytes = seal(&JsonCodec, header, &marks(&[(1, 20)])).unwrap();
+    let bytes = marks(&[(1, 20)]).seal(&JsonCodec, header).unwrap();
     is_refused(&bytes, |reason| matches!(reason, UnsealError::OtherStore { .. }));
 }
 
 fn reports(dir: &Path, named: &[u64]) -> (Vec<u64>, Vec<u64>) {
-    let found = recovered(dir, named).found;
+    let found = recovered(dir, named).report;
     let ids = |shards: Vec<repl_core::ShardId>| shards.into_iter().map(|s| s.0).collect();
-    (ids(found.unnamed), ids(found.missing))
+    (ids(found.orphaned), ids(found.missing))
 }
 
 #[test]
-fn unknown_and_missing_shards_are_reported_in_order() {
+fn orphaned_and_missing_shards_are_reported_in_order() {
     let dir = tempfile::tempdir().unwrap();
     put(dir.path(), 1, &sealed(1, &marks(&[(1, 10), (5, 50), (7, 70), (9, 90)])));
     let before = contents(dir.path());
@@ -169,4 +179,54 @@ fn a_missing_shard_starts_at_0_and_a_known_one_where_it_was() {
     let generation = save(&mut follower.checkpointer);
     assert_eq!(marks_in(dir.path(), generation), [(1, 10), (2, 0), (5, 50)]);
     assert!(file(dir.path(), 1).exists());
+}
+
+/// The bytes of a file: a checkpoint, a damaged one, or anything.
+fn file_bytes() -> impl Strategy<Value = Option<Vec<u8>>> {
+    let whole = (1..6_u64, 0..1000_u64).prop_map(|(g, m)| sealed(g, &marks(&[(1, m)])));
+    let flipped = (1..6_u64, any::<prop::sample::Index>()).prop_map(|(g, bit)| {
+        let mut bytes = sealed(g, &marks(&[(1, g)]));
+        let bit = bit.index(bytes.len() * 8);
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        bytes
+    });
+    prop_oneof![Just(None), junk().prop_map(Some), whole.prop_map(Some), flipped.prop_map(Some),]
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_on_the_disk_make_recovery_panic_or_invent_a_mark(
+        files in proptest::collection::vec(file_bytes(), 5),
+        fall_back in any::<bool>(),
+    ) {
+        let disk = Faulty::new();
+        disk.mkdir(DIR);
+        // Only whole files under their own name count.
+        let mut whole = Vec::new();
+        for (bytes, generation) in files.iter().zip(1_u64..) {
+            let Some(bytes) = bytes else { continue };
+            disk.put(&format!("{DIR}/{generation:020}.checkpoint"), bytes);
+            let opened = Checkpoint::unseal(&JsonCodec, STORE, bytes);
+            if let Ok((header, checkpoint)) = opened && header.generation == generation {
+                whole.push((generation, checkpoint.shard(ONE).map(|s| s.mark)));
+            }
+        }
+        let newest = files.iter().rposition(Option::is_some).map(|i| i as u64 + 1);
+        let on_corrupt = if fall_back { OnCorrupt::FallBack } else { OnCorrupt::Fail };
+        let store = crate::protocol::open(&disk).unwrap();
+        if let Ok(found) = recover(store, JsonCodec, &[ONE], on_corrupt) {
+            let mark = found.state.applied_seqno(ONE);
+            match found.report.source {
+                Source::Fresh => prop_assert_eq!(newest, None),
+                Source::Resumed { generation } => {
+                    prop_assert_eq!(Some(generation), newest);
+                    prop_assert_eq!(whole.last(), Some(&(generation, mark)));
+                }
+                Source::FellBack { generation, .. } => {
+                    prop_assert!(fall_back && Some(generation) < newest);
+                    prop_assert_eq!(whole.last(), Some(&(generation, mark)));
+                }
+            }
+        }
+    }
 }

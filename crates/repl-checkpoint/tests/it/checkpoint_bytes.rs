@@ -1,8 +1,8 @@
-//! The marks as bytes, under the names and the contract that engines know.
+//! The contract of `CheckpointBytes`.
 
 use proptest::prelude::*;
 use repl_checkpoint::{
-    CheckpointBytes, Generation, Header, JsonCodec, StoreId, UnsealError, open, seal,
+    Checkpoint, CheckpointBytes, Generation, Header, JsonCodec, StoreId, UnsealError,
 };
 use repl_core::{Advance, NewShard, ReplicationState, ShardId};
 
@@ -25,7 +25,7 @@ proptest! {
         let ids: Vec<ShardId> = marks.keys().copied().map(ShardId).collect();
         let bytes = state(marks).to_checkpoint_bytes();
         let back = ReplicationState::from_checkpoint_bytes(&bytes, &ids).unwrap();
-        let expected: Vec<_> = open(&JsonCodec, StoreId::UNNAMED, &bytes).unwrap().1.shards;
+        let expected: Vec<_> = Checkpoint::unseal(&JsonCodec, StoreId::UNNAMED, &bytes).unwrap().1.shards;
         let found: Vec<_> = back.snapshot().iter().collect();
         prop_assert_eq!(found, expected.iter().map(|s| (s.shard, s.mark)).collect::<Vec<_>>());
         prop_assert_eq!(back.to_checkpoint_bytes(), bytes);
@@ -48,7 +48,7 @@ fn marks_and_no_others_are_preserved() {
 }
 
 #[test]
-fn a_shard_that_the_bytes_do_not_name_starts_at_0() {
+fn a_shard_that_the_bytes_lack_starts_at_0() {
     let bytes = state([(1, 42)]).to_checkpoint_bytes();
     let ids = [ShardId(1), ShardId(2), ShardId(2)];
     let back = ReplicationState::from_checkpoint_bytes(&bytes, &ids).unwrap();
@@ -85,9 +85,9 @@ fn corrupt_bytes_are_a_typed_error_and_never_nothing_applied() {
 }
 
 #[test]
-fn they_are_json_of_an_unnamed_store_with_generation_0() {
+fn checkpoint_bytes_are_json_of_an_unnamed_store_with_generation_0() {
     let bytes = state([(1, 42)]).to_checkpoint_bytes();
-    let (found, checkpoint) = open(&JsonCodec, StoreId::UNNAMED, &bytes).unwrap();
+    let (found, checkpoint) = Checkpoint::unseal(&JsonCodec, StoreId::UNNAMED, &bytes).unwrap();
     let nothing: Generation = 0;
     assert_eq!(found, Header::default());
     assert_eq!(found.generation, nothing);
@@ -95,8 +95,8 @@ fn they_are_json_of_an_unnamed_store_with_generation_0() {
 }
 
 #[test]
-fn a_named_stores_bytes_are_refused() {
-    let bytes = seal(&JsonCodec, header(1), &marks(&[(1, 42)])).unwrap();
+fn bytes_of_a_named_store_are_refused() {
+    let bytes = marks(&[(1, 42)]).seal(&JsonCodec, header(1)).unwrap();
     let refused = ReplicationState::from_checkpoint_bytes(&bytes, &[ShardId(1)]).unwrap_err();
     assert!(matches!(refused, UnsealError::OtherStore { .. }));
 }
@@ -118,4 +118,11 @@ fn a_state_without_shards_has_bytes_too() {
     let bytes = ReplicationState::default().to_checkpoint_bytes();
     let back = ReplicationState::from_checkpoint_bytes(&bytes, &[ShardId::SINGLE]).unwrap();
     assert_eq!(back.applied_seqno(ShardId::SINGLE), Some(0));
+}
+
+#[test]
+fn a_store_id_is_serialized_as_its_number() {
+    let json = serde_json::to_string(&StoreId(42)).unwrap();
+    assert_eq!(json, "42");
+    assert_eq!(serde_json::from_str::<StoreId>(&json).unwrap(), StoreId(42));
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use repl_checkpoint::{
     Checkpoint, CheckpointError, Codec, CodecError, EpochStart, InvalidCheckpoint, OnCorrupt,
-    SealError, open, recover, seal,
+    SealError, recover,
 };
 use repl_core::{Incarnation, SeqRange, ShardId};
 
@@ -24,13 +24,13 @@ proptest! {
         for codec in codecs() {
             let bytes = encode(codec, &checkpoint);
             prop_assert_eq!(codec.decode(&bytes).unwrap(), checkpoint.clone());
-            let sealed = seal(codec, header(1), &checkpoint).unwrap();
-            prop_assert_eq!(open(codec, STORE, &sealed).unwrap().1, checkpoint.clone());
+            let sealed = checkpoint.seal(codec, header(1)).unwrap();
+            prop_assert_eq!(Checkpoint::unseal(codec, STORE, &sealed).unwrap().1, checkpoint.clone());
         }
     }
 
     #[test]
-    fn two_checkpoints_are_equal_exactly_where_their_bytes_are(a in checkpoint(), b in checkpoint()) {
+    fn two_checkpoints_are_equal_exactly_if_their_bytes_are(a in checkpoint(), b in checkpoint()) {
         for codec in codecs() {
             prop_assert_eq!(encode(codec, &a), encode(codec, &a.clone()));
             prop_assert_eq!(encode(codec, &a) == encode(codec, &b), a == b);
@@ -41,7 +41,7 @@ proptest! {
     fn no_bytes_make_a_codec_panic(bytes in junk()) {
         for codec in codecs() {
             let _ = codec.decode(&bytes);
-            let _ = open(codec, STORE, &bytes);
+            let _ = Checkpoint::unseal(codec, STORE, &bytes);
         }
     }
 }
@@ -94,7 +94,7 @@ fn a_checkpoint_says_why_it_is_not_valid() {
     let twice = InvalidCheckpoint::ShardOrder { shard: id(0) };
     assert_eq!(broken(&|c| c.shards[1].shard = id(0)), twice);
     let range = |first, last| {
-        let range = SeqRange { first, last };
+        let range = SeqRange::new(first, last);
         (range, InvalidCheckpoint::Range { shard: id(1), range })
     };
     // At the mark, empty, overlapping, descending.
@@ -122,12 +122,12 @@ fn incarnations_that_have_run_out_can_still_be_saved() {
     last.next_incarnation = Incarnation(u64::MAX);
     last.shards[0].incarnation = Incarnation(u64::MAX);
     for codec in codecs() {
-        let bytes = seal(codec, header(1), &last).unwrap();
-        assert_eq!(open(codec, STORE, &bytes).unwrap().1, last);
+        let bytes = last.seal(codec, header(1)).unwrap();
+        assert_eq!(Checkpoint::unseal(codec, STORE, &bytes).unwrap().1, last);
     }
 }
 
-/// Cannot encode, or has no name that fits.
+/// A codec that cannot encode, with this name.
 struct Broken(&'static str);
 
 impl Codec for Broken {
@@ -173,12 +173,12 @@ mod bincode {
     use super::encode;
     use crate::support::{every_field, skipped};
 
-    /// Where the count of shards, and the two counts inside the first shard, stand.
+    /// The offsets of the count of shards and of the two counts in the first shard.
     const COUNTS: [usize; 3] = [8, 16 + 8 + 16 + 8 + 8, 16 + 8 + 16 + 8 + 8 + 8];
 
     #[test]
     fn a_hostile_length_allocates_nothing() {
-        // In a process that can have no more than 1 GiB: an allocation in proportion aborts it.
+        // In a process limited to 1 GiB, which an allocation of the claimed length would abort.
         let this = std::env::current_exe().unwrap();
         let script = "ulimit -v 1048576 && exec \"$0\" \"$@\"";
         let test = "codecs::bincode::hostile_lengths_are_refused";
@@ -220,8 +220,8 @@ mod bincode {
             number(&mut expected, shard.mark);
             number(&mut expected, shard.completed.len() as u64);
             for range in &shard.completed {
-                number(&mut expected, range.first);
-                number(&mut expected, range.last);
+                number(&mut expected, range.first());
+                number(&mut expected, range.last());
             }
             number(&mut expected, shard.epochs.len() as u64);
             for start in &shard.epochs {

@@ -1,9 +1,11 @@
-//! What is completed above a mark goes to disk and comes back exactly.
+//! Ranges completed above a mark are saved and recovered exactly.
 
 use std::path::Path;
 
 use repl_checkpoint::{Codec, FileStore, JsonCodec, OnCorrupt, Recovered, Saved, StoreId, recover};
-use repl_core::{AppliedSet, ApplyWindow, ClaimError, NewShard, SeqRange, Shard, ShardId};
+use repl_core::{
+    AppliedSet, ApplyWindow, ClaimError, CompleteError, NewShard, SeqRange, Shard, ShardId,
+};
 
 use crate::support::{durable, recovered, save, saved_in};
 
@@ -18,7 +20,7 @@ fn shard(follower: &Recovered, shard: ShardId) -> Shard {
     follower.state.shard(shard).unwrap()
 }
 
-/// A window in which 1 to 3, 5, 7 and 8, and what a skip says, are completed.
+/// A window in which 1 to 3, 5, 7, 8 and a skipped range are completed.
 fn worked_on(follower: &Recovered, id: ShardId) -> ApplyWindow {
     let window = ApplyWindow::new(shard(follower, id), 1 << 20).unwrap();
     for seqno in [8, 2, 5, 1, 7, 3] {
@@ -42,32 +44,32 @@ fn what_is_recorded_is_not_offered_twice(codec: impl Codec + Clone + 'static) {
     drop((window, follower));
 
     let follower = with(codec, dir.path());
-    assert_eq!(shard(&follower, ONE).completed(), AppliedSet::new(3, recorded));
-    assert_eq!(shard(&follower, TWO).completed(), AppliedSet::default());
+    assert_eq!(shard(&follower, ONE).applied_set(), AppliedSet::new(3, recorded));
+    assert_eq!(shard(&follower, TWO).applied_set(), AppliedSet::default());
     let window = ApplyWindow::new(shard(&follower, ONE), 1 << 20).unwrap();
-    assert_eq!(window.pending(), recorded);
-    assert_eq!(window.highest(), u64::MAX - 1);
+    assert_eq!(window.shard().applied_set().above().collect::<Vec<_>>(), recorded);
+    assert_eq!(window.shard().applied_set().highest(), u64::MAX - 1);
     for seqno in [1, 3, 5, 7, 8, 100_000, 1_000_000] {
-        assert_eq!(window.claim(seqno).unwrap_err(), ClaimError::AlreadyCompleted, "{seqno}");
+        assert_eq!(window.try_claim(seqno).unwrap_err(), ClaimError::AlreadyCompleted, "{seqno}");
     }
     for seqno in [4, 6] {
-        window.claim(seqno).unwrap().complete();
+        window.try_claim(seqno).unwrap().complete().unwrap();
     }
     assert_eq!(window.shard().applied(), 8);
     for seqno in 9..100_000 {
-        window.claim(seqno).unwrap().complete();
+        window.try_claim(seqno).unwrap().complete().unwrap();
     }
     assert_eq!(window.shard().applied(), u64::MAX - 1);
 }
 
 #[test]
-fn what_a_json_checkpoint_records_as_completed_is_not_offered_twice() {
+fn ranges_completed_in_a_json_checkpoint_are_not_replayed() {
     what_is_recorded_is_not_offered_twice(JsonCodec);
 }
 
 #[test]
 #[cfg(feature = "bincode")]
-fn what_a_bincode_checkpoint_records_as_completed_is_not_offered_twice() {
+fn ranges_completed_in_a_bincode_checkpoint_are_not_replayed() {
     what_is_recorded_is_not_offered_twice(repl_checkpoint::BincodeCodec);
 }
 
@@ -90,7 +92,7 @@ fn without_a_window_the_mark_passes_over_what_is_recorded() {
 }
 
 #[test]
-fn the_window_that_is_gone_is_in_the_next_save() {
+fn ranges_of_a_dropped_window_are_in_the_next_save() {
     let dir = tempfile::tempdir().unwrap();
     let mut follower = recovered(dir.path(), &[1]);
     drop(worked_on(&follower, ONE));
@@ -120,16 +122,16 @@ fn the_flush_sees_what_is_completed_and_forgets_what_is_not_durable() {
     let mut follower = recovered(dir.path(), &[1, 2]);
     let windows = [ONE, TWO].map(|id| worked_on(&follower, id));
     let flushed = follower.checkpointer.checkpoint(|marks| {
-        assert_eq!(marks.completed(ONE).len(), 3);
-        marks.forget_completed(ONE);
+        assert_eq!(marks.applied_set(ONE).unwrap().range_count(), 3);
+        marks.drop_above(ONE);
         marks.lower(TWO, 2);
         std::io::Result::Ok(())
     });
-    let Ok(Saved::Written { generation }) = flushed else { panic!("{flushed:?}") };
+    let Ok(Saved::Written { generation, .. }) = flushed else { panic!("{flushed:?}") };
     let saved = saved_in(dir.path(), generation).1;
     let of = |id| (saved.shard(id).unwrap().mark, saved.shard(id).unwrap().completed.len());
     assert_eq!((of(ONE), of(TWO)), ((3, 0), (2, 0)));
-    assert_eq!(windows[0].pending().len(), 3);
+    assert_eq!(windows[0].shard().applied_set().range_count(), 3);
 }
 
 #[test]
@@ -145,12 +147,12 @@ fn the_floors_know_marks_alone() {
 }
 
 #[test]
-fn a_shard_that_begins_again_inherits_nothing_completed() {
+fn a_new_incarnation_inherits_no_completed_ranges() {
     let dir = tempfile::tempdir().unwrap();
     let mut follower = recovered(dir.path(), &[1]);
     let window = worked_on(&follower, ONE);
     follower.state.reset_shard(NewShard::new(ONE).with_mark(2));
-    window.complete(4).unwrap();
+    assert_eq!(window.complete(4), Err(CompleteError::Removed));
     drop(window);
     let generation = save(&mut follower.checkpointer);
     let saved = saved_in(dir.path(), generation).1;

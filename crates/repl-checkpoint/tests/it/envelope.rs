@@ -1,25 +1,25 @@
-//! Nothing is taken for a checkpoint that is not one.
+//! Bytes that are not a sealed checkpoint are refused.
 
 use repl_checkpoint::{
     Checkpoint, Codec, CodecError, Header, InvalidCheckpoint, JsonCodec, SealError, StoreId,
-    UnsealError, open, seal,
+    UnsealError,
 };
 
 use crate::support::{STORE, codecs, every_field, header, marks, sealed, shard};
 
 const HEADER: usize = 180;
-/// Where the version's digit stands, and the digits of the checksum.
+/// The offsets of the version and of the checksum.
 const VERSION: usize = 17;
 const CRC: std::ops::Range<usize> = 171..179;
 
-/// Puts the checksum right that `bytes` should have.
+/// Corrects the checksum in `bytes`.
 fn with_right_checksum(mut bytes: Vec<u8>) -> Vec<u8> {
     let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes[..CRC.start]), &bytes[HEADER..]);
     bytes[CRC].copy_from_slice(format!("{crc:08x}").as_bytes());
     bytes
 }
 
-/// JSON under another name, or no name at all.
+/// The JSON codec under this name.
 struct Named(&'static str);
 
 impl Codec for Named {
@@ -35,10 +35,10 @@ impl Codec for Named {
 }
 
 #[test]
-fn open_gives_back_what_seal_was_given() {
+fn unseal_returns_what_was_sealed() {
     for codec in codecs() {
-        let bytes = seal(codec, header(9), &every_field()).unwrap();
-        let (found, checkpoint) = open(codec, STORE, &bytes).unwrap();
+        let bytes = every_field().seal(codec, header(9)).unwrap();
+        let (found, checkpoint) = Checkpoint::unseal(codec, STORE, &bytes).unwrap();
         assert_eq!((found, checkpoint), (header(9), every_field()));
     }
 }
@@ -46,16 +46,16 @@ fn open_gives_back_what_seal_was_given() {
 #[test]
 fn every_prefix_is_refused_as_damage() {
     for codec in codecs() {
-        let bytes = seal(codec, header(9), &every_field()).unwrap();
+        let bytes = every_field().seal(codec, header(9)).unwrap();
         for length in 0..bytes.len() {
-            let refused = open(codec, STORE, &bytes[..length]).unwrap_err();
+            let refused = Checkpoint::unseal(codec, STORE, &bytes[..length]).unwrap_err();
             assert!(refused.is_damage(), "{length} bytes: {refused}");
         }
-        assert!(matches!(open(codec, STORE, b""), Err(UnsealError::Empty)));
-        let short = open(codec, STORE, &bytes[..HEADER - 1]);
+        assert!(matches!(Checkpoint::unseal(codec, STORE, b""), Err(UnsealError::Empty)));
+        let short = Checkpoint::unseal(codec, STORE, &bytes[..HEADER - 1]);
         assert!(matches!(short, Err(UnsealError::Header)));
         let found = (bytes.len() - HEADER - 1) as u64;
-        let cut = open(codec, STORE, &bytes[..bytes.len() - 1]).unwrap_err();
+        let cut = Checkpoint::unseal(codec, STORE, &bytes[..bytes.len() - 1]).unwrap_err();
         let expected = found + 1;
         assert!(
             matches!(cut, UnsealError::Length { expected: e, found: f } if (e, f) == (expected, found)),
@@ -67,11 +67,11 @@ fn every_prefix_is_refused_as_damage() {
 #[test]
 fn every_single_bit_flip_is_refused_as_damage() {
     for codec in codecs() {
-        let whole = seal(codec, header(9), &every_field()).unwrap();
+        let whole = every_field().seal(codec, header(9)).unwrap();
         for bit in 0..whole.len() * 8 {
             let mut bytes = whole.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
-            let refused = open(codec, STORE, &bytes).unwrap_err();
+            let refused = Checkpoint::unseal(codec, STORE, &bytes).unwrap_err();
             assert!(refused.is_damage(), "bit {bit}: {refused}");
         }
     }
@@ -80,10 +80,10 @@ fn every_single_bit_flip_is_refused_as_damage() {
 #[test]
 fn every_extension_by_one_byte_is_refused_as_damage() {
     for codec in codecs() {
-        let whole = seal(codec, header(9), &every_field()).unwrap();
+        let whole = every_field().seal(codec, header(9)).unwrap();
         for byte in 0..=u8::MAX {
             let extended = [whole.as_slice(), &[byte]].concat();
-            let refused = open(codec, STORE, &extended).unwrap_err();
+            let refused = Checkpoint::unseal(codec, STORE, &extended).unwrap_err();
             assert!(matches!(refused, UnsealError::Length { .. }), "{refused}");
             assert!(refused.is_damage());
         }
@@ -91,10 +91,10 @@ fn every_extension_by_one_byte_is_refused_as_damage() {
 }
 
 #[test]
-fn header_fields_stand_at_their_documented_offsets() {
+fn header_fields_are_at_their_documented_offsets() {
     let header = Header { store: StoreId(0xabc), generation: u64::MAX, confirmed: 41 };
     for codec in codecs() {
-        let bytes = seal(codec, header, &marks(&[(1, 2)])).unwrap();
+        let bytes = marks(&[(1, 2)]).seal(codec, header).unwrap();
         let line = std::str::from_utf8(&bytes[..HEADER]).unwrap();
         assert_eq!(&line[..25], "repl-checkpoint v1 codec=");
         assert_eq!(line[25..33], format!("{:<8}", codec.name()));
@@ -116,7 +116,7 @@ fn header_fields_stand_at_their_documented_offsets() {
 #[test]
 fn sealing_equal_arguments_gives_equal_bytes() {
     for codec in codecs() {
-        let seal = || seal(codec, header(3), &every_field()).unwrap();
+        let seal = || every_field().seal(codec, header(3)).unwrap();
         assert_eq!(seal(), seal());
     }
 }
@@ -124,18 +124,19 @@ fn sealing_equal_arguments_gives_equal_bytes() {
 #[test]
 fn a_codec_name_that_does_not_fit_the_header_is_refused() {
     for name in ["", "ninechars", "JSON", "js on", "js\n", "j\u{e4}", "json "] {
-        let refused = seal(&Named(name), header(1), &marks(&[])).unwrap_err();
+        let refused = marks(&[]).seal(&Named(name), header(1)).unwrap_err();
         assert!(matches!(refused, SealError::CodecName { codec } if codec == name));
     }
     for name in ["j", "eightchr", "a-0"] {
-        let bytes = seal(&Named(name), header(1), &marks(&[])).unwrap();
-        assert_eq!(open(&Named(name), STORE, &bytes).unwrap().0, header(1));
+        let bytes = marks(&[]).seal(&Named(name), header(1)).unwrap();
+        assert_eq!(Checkpoint::unseal(&Named(name), STORE, &bytes).unwrap().0, header(1));
     }
 }
 
 #[test]
 fn another_codec_is_refused_by_name_and_is_no_damage() {
-    let refused = open(&Named("other"), STORE, &sealed(1, &every_field())).unwrap_err();
+    let refused =
+        Checkpoint::unseal(&Named("other"), STORE, &sealed(1, &every_field())).unwrap_err();
     assert!(
         matches!(&refused, UnsealError::OtherCodec { expected: "other", found } if found == "json")
     );
@@ -145,7 +146,7 @@ fn another_codec_is_refused_by_name_and_is_no_damage() {
 #[test]
 fn another_store_is_refused_by_name_and_is_no_damage() {
     let mine = StoreId(STORE.0 + 1);
-    let refused = open(&JsonCodec, mine, &sealed(1, &every_field())).unwrap_err();
+    let refused = Checkpoint::unseal(&JsonCodec, mine, &sealed(1, &every_field())).unwrap_err();
     assert!(
         matches!(refused, UnsealError::OtherStore { expected, found } if (expected, found) == (mine, STORE))
     );
@@ -159,7 +160,7 @@ fn a_newer_version_is_refused_by_name_and_is_no_damage() {
     let same_layout = with_right_checksum(version_2);
     let other_layout = b"repl-checkpoint v2 wholly different".to_vec();
     for bytes in [same_layout, other_layout] {
-        let refused = open(&JsonCodec, STORE, &bytes).unwrap_err();
+        let refused = Checkpoint::unseal(&JsonCodec, STORE, &bytes).unwrap_err();
         assert!(
             matches!(&refused, UnsealError::Version { version } if version == "2"),
             "{refused}"
@@ -173,7 +174,7 @@ fn a_version_digit_that_changed_under_its_checksum_is_damage() {
     for digit in b'2'..=b'9' {
         let mut bytes = sealed(1, &every_field());
         bytes[VERSION] = digit;
-        let refused = open(&JsonCodec, STORE, &bytes).unwrap_err();
+        let refused = Checkpoint::unseal(&JsonCodec, STORE, &bytes).unwrap_err();
         assert!(matches!(refused, UnsealError::Header), "{refused}");
     }
 }
@@ -181,7 +182,7 @@ fn a_version_digit_that_changed_under_its_checksum_is_damage() {
 #[test]
 fn a_foreign_file_is_refused() {
     for bytes in [&b"{}"[..], b"repl-checkpoint", b"\0\0\0\0", b"REPL-CHECKPOINT v1 "] {
-        let refused = open(&JsonCodec, STORE, bytes).unwrap_err();
+        let refused = Checkpoint::unseal(&JsonCodec, STORE, bytes).unwrap_err();
         assert!(matches!(refused, UnsealError::Magic) && refused.is_damage(), "{refused}");
     }
 }
@@ -191,7 +192,8 @@ fn a_header_in_another_spelling_is_refused_under_a_right_checksum() {
     let respelled = |at: usize, with: &str| {
         let mut bytes = sealed(1, &every_field());
         bytes[at..at + with.len()].copy_from_slice(with.as_bytes());
-        let refused = open(&JsonCodec, STORE, &with_right_checksum(bytes)).unwrap_err();
+        let refused =
+            Checkpoint::unseal(&JsonCodec, STORE, &with_right_checksum(bytes)).unwrap_err();
         assert!(matches!(refused, UnsealError::Header), "{with:?} at {at}: {refused}");
     };
     respelled(68, "FEED"); // the store's id in capitals
@@ -204,12 +206,12 @@ fn a_header_in_another_spelling_is_refused_under_a_right_checksum() {
 
 #[test]
 fn a_checksum_in_capitals_is_refused() {
-    // Whichever generation first has a letter in its checksum.
+    // The first generation with a letter in its checksum.
     let with_letter = (1..).map(|g| sealed(g, &every_field()));
     let mut bytes =
         with_letter.into_iter().find(|b| b[CRC].iter().any(u8::is_ascii_lowercase)).unwrap();
     bytes[CRC].make_ascii_uppercase();
-    let refused = open(&JsonCodec, STORE, &bytes).unwrap_err();
+    let refused = Checkpoint::unseal(&JsonCodec, STORE, &bytes).unwrap_err();
     assert!(matches!(refused, UnsealError::Header), "{refused}");
 }
 
@@ -218,7 +220,8 @@ fn a_wrong_length_is_refused_under_a_right_checksum() {
     for length in ["00000000000000000000", "18446744073709551615"] {
         let mut bytes = sealed(1, &every_field());
         bytes[143..163].copy_from_slice(length.as_bytes());
-        let refused = open(&JsonCodec, STORE, &with_right_checksum(bytes)).unwrap_err();
+        let refused =
+            Checkpoint::unseal(&JsonCodec, STORE, &with_right_checksum(bytes)).unwrap_err();
         assert!(matches!(refused, UnsealError::Length { .. }), "{refused}");
     }
 }
@@ -227,27 +230,27 @@ fn a_wrong_length_is_refused_under_a_right_checksum() {
 fn a_payload_that_the_codec_refuses_is_damage() {
     let mut bytes = sealed(1, &every_field());
     bytes[HEADER] = b'[';
-    let refused = open(&JsonCodec, STORE, &with_right_checksum(bytes)).unwrap_err();
+    let refused = Checkpoint::unseal(&JsonCodec, STORE, &with_right_checksum(bytes)).unwrap_err();
     assert!(matches!(refused, UnsealError::Payload(_)) && refused.is_damage());
 }
 
 #[test]
-fn what_open_would_refuse_is_never_sealed() {
+fn what_unseal_would_refuse_is_never_sealed() {
     let mut descending = marks(&[(2, 1), (1, 1)]);
-    let refused = seal(&JsonCodec, header(1), &descending).unwrap_err();
+    let refused = descending.seal(&JsonCodec, header(1)).unwrap_err();
     let reason = InvalidCheckpoint::ShardOrder { shard: shard(1, 1).shard };
     assert!(matches!(refused, SealError::Invalid(found) if found == reason));
-    // The same bytes by another way: encoded unchecked, under a right checksum.
+    // The same checkpoint, encoded without the check and with a correct checksum.
     let mut bytes = sealed(1, &marks(&[(1, 1), (2, 1)]));
     let swapped = String::from_utf8(bytes.split_off(HEADER)).unwrap();
     let swapped = swapped.replace("\"shard\":1", "\"shard\":9");
     bytes.extend_from_slice(swapped.as_bytes());
     descending.shards[0].shard.0 = 9;
-    let refused = open(&JsonCodec, STORE, &with_right_checksum(bytes)).unwrap_err();
+    let refused = Checkpoint::unseal(&JsonCodec, STORE, &with_right_checksum(bytes)).unwrap_err();
     assert!(matches!(refused, UnsealError::Invalid(_)) && refused.is_damage());
 }
 
-/// A codec of somebody else's that does not keep to appending.
+/// A wrong codec, which clears the buffer instead of appending to it.
 #[derive(Clone, Copy)]
 struct Clears;
 
@@ -268,6 +271,6 @@ impl Codec for Clears {
 
 #[test]
 fn a_codec_that_removes_the_header_is_an_error_and_no_panic() {
-    let sealed = seal(&Clears, Header::default(), &Checkpoint::default());
+    let sealed = Checkpoint::default().seal(&Clears, Header::default());
     assert!(matches!(sealed, Err(SealError::Codec { codec: "clears", .. })));
 }

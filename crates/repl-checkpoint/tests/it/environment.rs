@@ -1,7 +1,7 @@
-//! What the machine around it can do to a store: real faults, on real filesystems.
+//! Real faults on real filesystems.
 //!
-//! One file a kind of fault. `Follower` tells in one line what came of each save, so that a test
-//! reads as the list of what happened.
+//! One file per kind of fault. `Follower` returns the outcome of each save as one line, so that a
+//! test reads as a list of events.
 
 mod failing_device;
 mod injected;
@@ -17,11 +17,11 @@ use std::time::Duration;
 
 use repl_checkpoint::{FileStore, SlotStore};
 
+use crate::support::follower::Follower;
 use crate::support::process::Process;
-use crate::support::told::Follower;
 use crate::support::{AnyStore, copy_of, names};
 
-/// Runs a command; tells whether it was there and succeeded.
+/// Runs a command; returns whether it exists and succeeded.
 fn done(command: &str, arguments: &[&str]) -> bool {
     let ran = Command::new(command).args(arguments).output();
     ran.is_ok_and(|output| output.status.success())
@@ -31,7 +31,7 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// A mount, undone when it is dropped.
+/// A mount, unmounted when it is dropped.
 struct Mount(PathBuf);
 
 impl Mount {
@@ -42,7 +42,7 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        // A test beside this one that is just starting a process keeps all files open for a moment.
+        // A process that another test is just starting keeps files open for a moment.
         for _ in 0..200 {
             if done("umount", &[text(&self.0)]) {
                 return;
@@ -53,7 +53,7 @@ impl Drop for Mount {
     }
 }
 
-/// A file or directory that not even root may change, until this is dropped.
+/// Makes a file or directory immutable, even for root, until this is dropped.
 struct Immutable(PathBuf);
 
 impl Immutable {
@@ -68,10 +68,10 @@ impl Drop for Immutable {
     }
 }
 
-/// What came of a save that needs no more room, of one that does, and of one after the fault.
+/// The outcomes of a save that fits its place, of one that needs room, and of one after the fault.
 type Three = [&'static str; 3];
 
-/// What either store says of the three saves under one fault.
+/// The expected outcomes of the three saves for each store.
 struct Expected {
     files: Three,
     slots: Three,
@@ -87,7 +87,7 @@ impl Expected {
     }
 }
 
-/// Follows one shard, in this process or in another.
+/// A follower of one shard, in this process or another.
 trait Follow {
     fn does(&mut self, order: &str) -> String;
 }
@@ -109,8 +109,8 @@ impl Follow for Process {
     }
 }
 
-/// Saves twice, then under a fault, and again when it is gone. Whatever comes of the saves under
-/// the fault, the next process finds what was acknowledged last.
+/// Saves twice, then under a fault, then after it. Whatever the saves under the fault return, the
+/// next process finds what was acknowledged last.
 fn survives<S: AnyStore, F>(
     dir: &Path,
     mut follower: impl Follow,

@@ -1,10 +1,10 @@
-//! What a `FileStore` does with its directory.
+//! A `FileStore` and its directory.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 
-use repl_checkpoint::{CheckpointStore, FileStore, LoadError, OpenStoreError, Save, StoreId};
+use repl_checkpoint::{CheckpointStore, LoadError, Save};
 
 use crate::support::{
     STORE, contents, durable, file, marks, names, put, recovered, save, sealed, store,
@@ -24,36 +24,6 @@ fn a_fresh_directory_is_no_error_and_stays_empty() {
     drop(opened);
     assert_eq!(names(dir.path()), [""; 0]);
     assert!(dir.path().join("LOCK").exists());
-}
-
-#[test]
-fn deep_missing_directories_are_created() {
-    let dir = tempfile::tempdir().unwrap();
-    let deep = dir.path().join("a/b/c");
-    let mut follower = recovered(&deep, &[1]);
-    assert_eq!(save(&mut follower.checkpointer), 1);
-    assert_eq!(names(&deep), ["00000000000000000001.checkpoint"]);
-}
-
-#[test]
-fn a_relative_directory_is_made_absolute() {
-    // A name that is not there yet, next to the package; opened and removed at once.
-    let name = format!("target-of-a-test-{}", std::process::id());
-    let opened = FileStore::open(&name, STORE).unwrap();
-    assert_eq!(opened.dir(), std::env::current_dir().unwrap().join(&name));
-    drop(opened);
-    fs::remove_dir_all(&name).unwrap();
-}
-
-#[test]
-fn a_directory_behind_a_symbolic_link_is_used() {
-    let dir = tempfile::tempdir().unwrap();
-    fs::create_dir(dir.path().join("real")).unwrap();
-    let link = dir.path().join("link");
-    std::os::unix::fs::symlink("real", &link).unwrap();
-    let mut follower = recovered(&link, &[1]);
-    save(&mut follower.checkpointer);
-    assert_eq!(names(&dir.path().join("real")).len(), 1);
 }
 
 #[test]
@@ -110,7 +80,7 @@ fn load_gives_the_newest_first() {
 }
 
 #[test]
-fn files_are_for_their_owner_alone() {
+fn files_are_accessible_to_their_owner_alone() {
     let dir = tempfile::tempdir().unwrap();
     save(&mut recovered(dir.path(), &[1]).checkpointer);
     assert_eq!(mode(&file(dir.path(), 1)), 0o600);
@@ -122,7 +92,7 @@ fn the_lock_file_is_never_removed_or_replaced() {
     use std::os::unix::fs::MetadataExt;
     let dir = tempfile::tempdir().unwrap();
     let lock = dir.path().join("LOCK");
-    fs::write(&lock, "somebody's note").unwrap();
+    fs::write(&lock, "another program's note").unwrap();
     let inode = fs::metadata(&lock).unwrap().ino();
     for mark in 1..=3 {
         let mut follower = recovered(dir.path(), &[1]);
@@ -130,7 +100,7 @@ fn the_lock_file_is_never_removed_or_replaced() {
         save(&mut follower.checkpointer);
     }
     assert_eq!(fs::metadata(&lock).unwrap().ino(), inode);
-    assert_eq!(fs::read(&lock).unwrap(), b"somebody's note");
+    assert_eq!(fs::read(&lock).unwrap(), b"another program's note");
 }
 
 #[test]
@@ -148,7 +118,7 @@ fn leftover_temporary_files_of_its_own_are_removed_at_open() {
     assert_eq!(names(dir.path()), [""; 0]);
 }
 
-/// Names that come close to a checkpoint's or a temporary file's, and are neither.
+/// Names that are almost those of a checkpoint or a temporary file.
 const FOREIGN: [&str; 17] = [
     "README",
     "0000000000000000003.checkpoint",
@@ -244,64 +214,4 @@ fn a_socket_where_a_checkpoint_should_be_is_refused_by_name() {
     let refused = opened.load().unwrap_err();
     let found = "neither a file nor a directory";
     assert!(matches!(&refused, LoadError::NotAFile { found: f, .. } if *f == found));
-}
-
-#[test]
-fn a_file_where_the_directory_should_be_is_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("file");
-    fs::write(&path, "mine").unwrap();
-    for place in [path.clone(), path.join("below"), path.join("far/below")] {
-        let refused = FileStore::open(&place, STORE).unwrap_err();
-        assert!(matches!(refused, OpenStoreError::NotADirectory { .. }), "{refused}");
-    }
-    assert_eq!(fs::read(&path).unwrap(), b"mine");
-}
-
-#[test]
-fn the_error_names_what_stands_where_a_directory_should_be() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("file");
-    fs::write(&path, "mine").unwrap();
-    let link = dir.path().join("link");
-    std::os::unix::fs::symlink("file", &link).unwrap();
-    for place in [path.clone(), path.join("below"), path.join("far/below"), link.clone()] {
-        match FileStore::open(&place, STORE).unwrap_err() {
-            OpenStoreError::NotADirectory { path: named } => {
-                assert!(
-                    named == path || named == link,
-                    "{} for {}",
-                    named.display(),
-                    place.display()
-                );
-            }
-            other => panic!("{other}"),
-        }
-    }
-}
-
-#[test]
-fn two_directories_can_be_open_at_once() {
-    let dir = tempfile::tempdir().unwrap();
-    let one = FileStore::open(dir.path().join("one"), STORE).unwrap();
-    let two = FileStore::open(dir.path().join("two"), StoreId(2)).unwrap();
-    assert_ne!(one.dir(), two.dir());
-}
-
-/// Deployments switch a link from one directory to the next.
-#[test]
-fn a_link_that_is_switched_does_not_move_the_saves_of_an_open_store() {
-    let dir = tempfile::tempdir().unwrap();
-    let [a, b, current] = ["a", "b", "current"].map(|name| dir.path().join(name));
-    for real in [&a, &b] {
-        std::fs::create_dir(real).unwrap();
-    }
-    std::os::unix::fs::symlink(&a, &current).unwrap();
-    let mut follower = recovered(&current.join("marks"), &[1]);
-    std::fs::remove_file(&current).unwrap();
-    std::os::unix::fs::symlink(&b, &current).unwrap();
-    save(&mut follower.checkpointer);
-    assert!(!b.join("marks").exists());
-    drop(follower);
-    assert_eq!(recovered(&a.join("marks"), &[1]).found.missing, []);
 }

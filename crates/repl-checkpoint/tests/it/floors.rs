@@ -1,4 +1,4 @@
-//! What may be deleted: never more than any later recovery can do without.
+//! No segment that a later recovery may need is below a floor.
 
 use std::convert::Infallible;
 
@@ -127,7 +127,7 @@ fn a_poisoned_store_freezes_the_floors_and_shows_in_the_health() {
 }
 
 #[test]
-fn a_poisoned_store_stays_poisoned_in_the_health_though_nothing_is_left_to_save() {
+fn health_stays_poisoned_when_nothing_is_left_to_save() {
     let store = Scripted::default();
     let mut follower = store.recovered(&[1]);
     let floors = follower.checkpointer.floors();
@@ -137,8 +137,8 @@ fn a_poisoned_store_stays_poisoned_in_the_health_though_nothing_is_left_to_save(
     follower.state.advance(ONE, 9);
     store.fail_next(&[Outcome::InDoubt]);
     follower.checkpointer.checkpoint(durable).unwrap_err();
-    // The engine would find that no more than 5 is durable, which is what both generations hold,
-    // or fail; but a store that saves nothing is not worth a flush.
+    // The flush would fail or lower the mark to 5, which both generations hold. But a poisoned
+    // store is no reason to flush.
     let no_flush = |_: &mut Snapshot| -> Result<(), Infallible> { panic!("flushed for nothing") };
     for _ in 0..2 {
         let error = follower.checkpointer.checkpoint(no_flush).unwrap_err();
@@ -165,7 +165,7 @@ fn saving_nothing_new_after_an_error_is_good_health() {
 }
 
 #[test]
-fn a_shard_that_begins_again_has_no_floor_until_it_is_saved_itself() {
+fn a_new_incarnation_has_no_floor_until_it_is_saved_itself() {
     let store = Scripted::default();
     let mut follower = store.recovered(&[1, 2]);
     let floors = follower.checkpointer.floors();
@@ -173,7 +173,7 @@ fn a_shard_that_begins_again_has_no_floor_until_it_is_saved_itself() {
     save(&mut follower.checkpointer);
     save(&mut follower.checkpointer);
     assert_eq!(of(&floors, ONE), (Some(50), Some(50)));
-    // Not even where the new life starts above the old one's floor.
+    // Not even if the new incarnation starts above the floor of the old one.
     follower.state.reset_shard(NewShard::new(ONE).with_mark(60));
     assert_eq!(of(&floors, ONE), (None, None));
     save(&mut follower.checkpointer);
@@ -191,7 +191,7 @@ fn a_shard_that_begins_again_has_no_floor_until_it_is_saved_itself() {
 }
 
 #[test]
-fn a_save_begun_before_a_shard_began_again_moves_nothing_of_its_new_life() {
+fn a_save_begun_before_a_reset_moves_no_mark_of_the_new_incarnation() {
     let store = Scripted::default();
     let mut follower = store.recovered(&[1]);
     let (floors, state) = (follower.checkpointer.floors(), follower.state.clone());
@@ -209,7 +209,7 @@ fn a_save_begun_before_a_shard_began_again_moves_nothing_of_its_new_life() {
 }
 
 #[test]
-fn a_removed_shards_data_may_be_dropped_once_two_saves_have_left_it_out() {
+fn a_removed_shard_is_unreferenced_after_two_saves() {
     let store = Scripted::default();
     let mut follower = store.recovered(&[1, 2]);
     let floors = follower.checkpointer.floors();
@@ -229,15 +229,15 @@ fn a_removed_shards_data_may_be_dropped_once_two_saves_have_left_it_out() {
     assert!(!gone(ONE));
     save(&mut follower.checkpointer);
     assert!(gone(ONE) && !gone(TWO));
-    // In another life it is there again.
+    // A new incarnation references it again.
     follower.state.add_shard(NewShard::new(ONE)).unwrap();
     save(&mut follower.checkpointer);
     assert!(!gone(ONE));
 }
 
-/// A save that is under way may hold a shard that was removed since it began.
+/// A save in progress may hold a shard that was removed after it began.
 #[test]
-fn no_shard_is_gone_while_a_save_that_may_name_it_is_under_way_or_in_doubt() {
+fn no_shard_is_unreferenced_while_a_save_that_may_hold_it_runs_or_is_in_doubt() {
     let store = Scripted::default();
     let mut follower = store.recovered(&[1]);
     let floors = follower.checkpointer.floors();
@@ -270,13 +270,13 @@ fn no_shard_is_gone_while_a_save_that_may_name_it_is_under_way_or_in_doubt() {
 fn a_floor_given_out_is_never_above_what_a_later_recovery_returns() {
     let dir = tempfile::tempdir().unwrap();
     let mut floor = None;
-    for life in 0..3 {
+    for process in 0..3 {
         let mut follower = recovered(dir.path(), &[1]);
         for mark in 1..=4 {
-            follower.state.advance(ONE, life * 10 + mark);
+            follower.state.advance(ONE, process * 10 + mark);
             let newest = save(&mut follower.checkpointer);
             floor = floor.max(follower.checkpointer.floors().retention_floor(ONE));
-            // What another process finds if the newest file is damaged now.
+            // Another process recovers as if the newest file were damaged now.
             let copy = copy_of(dir.path());
             crate::support::put(copy.path(), newest, b"");
             if let Ok(found) = try_recover(copy.path(), &[1], OnCorrupt::FallBack) {

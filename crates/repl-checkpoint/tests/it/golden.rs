@@ -1,10 +1,10 @@
-//! Files of version 1 as they were first written. They are never written again: where these tests
-//! fail, the format has changed, and files in the field cannot be read.
+//! Files of version 1 as they were first written, and never again. If these tests fail, the format
+//! has changed, and existing files cannot be read.
 
 use std::io::Write;
 
 use repl_checkpoint::{
-    CheckpointStore, Codec, Header, JsonCodec, Save, SlotStore, StoreId, open, seal,
+    Checkpoint, CheckpointStore, Codec, Header, JsonCodec, Save, SlotStore, StoreId,
 };
 
 use crate::support::{every_field, marks};
@@ -16,12 +16,12 @@ const HEADER: Header = Header {
 };
 
 fn is_what_is_sealed(codec: &dyn Codec, golden: &[u8]) {
-    let bytes = seal(codec, HEADER, &every_field()).unwrap();
+    let bytes = every_field().seal(codec, HEADER).unwrap();
     assert!(bytes == golden, "{} differs from its golden file", codec.name());
 }
 
 fn opens(codec: &dyn Codec, golden: &[u8]) {
-    let opened = open(codec, HEADER.store, golden).unwrap();
+    let opened = Checkpoint::unseal(codec, HEADER.store, golden).unwrap();
     assert_eq!(opened, (HEADER, every_field()));
 }
 
@@ -48,7 +48,7 @@ fn slot_file() -> Vec<u8> {
     for generation in 40..=42 {
         let confirmed = if generation == 40 { 0 } else { generation - 1 };
         let header = Header { generation, confirmed, ..HEADER };
-        let bytes = seal(&JsonCodec, header, &marks(&[(1, generation * 100)])).unwrap();
+        let bytes = marks(&[(1, generation * 100)]).seal(&JsonCodec, header).unwrap();
         store.save(Save { generation, confirmed, bytes: &bytes }).unwrap();
     }
     std::fs::read(dir.path().join("marks.slots")).unwrap()
@@ -65,7 +65,7 @@ fn a_slot_file_of_version_1_is_written_and_read_unchanged() {
     let mut found = store.load().unwrap().into_iter();
     for generation in [42, 41, 40] {
         let bytes = found.next().unwrap().bytes.unwrap();
-        let (header, checkpoint) = open(&JsonCodec, HEADER.store, &bytes).unwrap();
+        let (header, checkpoint) = Checkpoint::unseal(&JsonCodec, HEADER.store, &bytes).unwrap();
         assert_eq!(header.generation, generation);
         assert_eq!(checkpoint, marks(&[(1, generation * 100)]));
     }
@@ -128,7 +128,7 @@ mod bincode {
             log: s.log.0,
             incarnation: s.incarnation.0,
             mark: s.mark,
-            completed: s.completed.iter().map(|r| (r.first, r.last)).collect(),
+            completed: s.completed.iter().map(|r| (r.first(), r.last())).collect(),
             epochs: s.epochs.iter().map(|e| (e.epoch, e.first)).collect(),
         };
         Checkpoint {

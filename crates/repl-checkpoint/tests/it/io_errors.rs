@@ -1,5 +1,4 @@
-//! Every call of an open and of a save fails in every way: what it comes to, and that nothing is
-//! lost.
+//! Every failing call of an open and of a save has the documented outcome, and nothing is lost.
 
 use std::io;
 
@@ -20,7 +19,7 @@ pub(crate) fn nth(after: usize, errno: i32, times: usize) -> Fault {
     Fault { on: "", after, times, how: How::Errno(errno) }
 }
 
-/// The generations that a process started now finds whole.
+/// The whole generations that the next process finds.
 fn found_by_the_next_process(disk: &Faulty) -> Vec<u64> {
     disk.arm(None);
     let mut store = open(disk).unwrap();
@@ -42,36 +41,36 @@ pub(crate) fn errno(source: &io::Error) -> i32 {
     source.raw_os_error().unwrap()
 }
 
-/// What a fault at this call of a save comes to.
+/// The documented outcome of a fault at this call of a save.
 #[derive(Debug, PartialEq)]
-enum Comes {
+enum Outcome {
     Saved,
     NotSaved(&'static str),
     InDoubt,
 }
 
-fn of_a_save(call: &str, with: i32) -> Comes {
+fn of_a_save(call: &str, with: i32) -> Outcome {
     match call.split(' ').next().unwrap() {
-        "write" if with == EINTR => Comes::Saved,
-        "create_new" => Comes::NotSaved("create"),
-        "write" => Comes::NotSaved("write"),
-        "sync_file" => Comes::NotSaved("sync"),
-        "rename" | "sync_dir" => Comes::InDoubt,
-        "remove" => Comes::Saved,
+        "write" if with == EINTR => Outcome::Saved,
+        "create_new" => Outcome::NotSaved("create"),
+        "write" => Outcome::NotSaved("write"),
+        "sync_file" => Outcome::NotSaved("sync"),
+        "rename" | "sync_dir" => Outcome::InDoubt,
+        "remove" => Outcome::Saved,
         other => panic!("unknown call {other}"),
     }
 }
 
-fn check_save(disk: &Faulty, store: &mut FileStore<Faulty>, expected: &Comes, with: i32) {
+fn check_save(disk: &Faulty, store: &mut FileStore<Faulty>, expected: &Outcome, with: i32) {
     let result = save(store, 3);
     match (&result, expected) {
-        (Ok(()), Comes::Saved) => {}
-        (Err(error @ SaveError::NotSaved { act, source, .. }), Comes::NotSaved(expected)) => {
+        (Ok(()), Outcome::Saved) => {}
+        (Err(error @ SaveError::NotSaved { act, source, .. }), Outcome::NotSaved(expected)) => {
             assert_eq!((act, errno(source)), (expected, with));
             assert!(!error.is_poisoning());
             no_temp(disk);
         }
-        (Err(error @ SaveError::InDoubt { source, .. }), Comes::InDoubt) => {
+        (Err(error @ SaveError::InDoubt { source, .. }), Outcome::InDoubt) => {
             assert_eq!(errno(source), with);
             assert!(error.is_poisoning());
         }
@@ -80,7 +79,7 @@ fn check_save(disk: &Faulty, store: &mut FileStore<Faulty>, expected: &Comes, wi
 }
 
 #[test]
-fn any_one_call_of_a_save_may_fail_in_any_way() {
+fn every_failing_call_of_a_save_has_the_documented_outcome() {
     let (disk, mut store) = with_two_saves();
     save(&mut store, 3).unwrap();
     let calls = disk.calls();
@@ -94,7 +93,7 @@ fn any_one_call_of_a_save_may_fail_in_any_way() {
             disk.arm(None);
             let next = save(&mut store, 4);
             match expected {
-                Comes::InDoubt => {
+                Outcome::InDoubt => {
                     assert!(matches!(next, Err(SaveError::Poisoned { .. })), "{call} {with}");
                     drop(store);
                     let found = found_by_the_next_process(&disk);
@@ -102,10 +101,10 @@ fn any_one_call_of_a_save_may_fail_in_any_way() {
                     let new: &[u64] = if happened { &[3, 2, 1] } else { &[2, 1] };
                     assert_eq!(found, new, "{call} {with}");
                 }
-                Comes::Saved | Comes::NotSaved(_) => {
+                Outcome::Saved | Outcome::NotSaved(_) => {
                     next.unwrap();
                     drop(store);
-                    let kept = if expected == Comes::Saved { vec![4, 3] } else { vec![4] };
+                    let kept = if expected == Outcome::Saved { vec![4, 3] } else { vec![4] };
                     assert_eq!(found_by_the_next_process(&disk), kept, "{call} {with}");
                 }
             }
@@ -140,7 +139,7 @@ fn a_disk_that_fails_for_good_keeps_the_older_checkpoint() {
             let (disk, mut store) = with_two_saves();
             disk.arm(nth(i, with, usize::MAX));
             let result = save(&mut store, 3);
-            assert_eq!(result.is_ok(), of_a_save(call, with) == Comes::Saved);
+            assert_eq!(result.is_ok(), of_a_save(call, with) == Outcome::Saved);
             let again = save(&mut store, 4).unwrap_err();
             let doubted = matches!(result, Err(SaveError::InDoubt { .. }));
             assert_eq!(again.is_poisoning(), doubted);
@@ -177,7 +176,7 @@ fn retention_that_fails_is_no_error_and_is_tried_again_at_the_next_save() {
 #[test]
 fn a_temporary_file_that_cannot_be_removed_stops_no_later_save_and_no_open() {
     let (disk, mut store) = with_two_saves();
-    // The sync and the removal after it.
+    // Both the sync and the removal after it fail.
     disk.arm(nth(2, EIO, 2));
     let failed = save(&mut store, 3).unwrap_err();
     assert!(matches!(failed, SaveError::NotSaved { act: "sync", .. }));
@@ -189,8 +188,8 @@ fn a_temporary_file_that_cannot_be_removed_stops_no_later_save_and_no_open() {
     assert_eq!(found_by_the_next_process(&disk), [4]);
 }
 
-/// What a fault at this call of an open comes to: the act and the path that the error names.
-/// `None` where the open succeeds all the same.
+/// The act and the path in the error after a fault at this call of an open, or `None` if the open
+/// succeeds all the same.
 fn of_an_open(call: &str, with: i32, created: bool) -> Option<(&'static str, String)> {
     let (verb, name) = call.split_once(' ').unwrap();
     let path = if name.starts_with('/') { name.to_owned() } else { format!("{DIR}/{name}") };
@@ -199,7 +198,7 @@ fn of_an_open(call: &str, with: i32, created: bool) -> Option<(&'static str, Str
         "create_dir" => "create",
         "open_dir" if path == DIR && !created => "open",
         "open_dir" | "sync_dir" => {
-            // Parents of directories that were there belong to others.
+            // Parents of existing directories belong to others.
             let others = !created || path == "/";
             if others && [EROFS, EACCES].contains(&with) {
                 return None;
@@ -208,19 +207,19 @@ fn of_an_open(call: &str, with: i32, created: bool) -> Option<(&'static str, Str
         }
         "try_lock" => "lock",
         "list" => "list",
-        // A temporary file that stays is in nobody's way.
+        // A temporary file that stays blocks nothing.
         "remove" => return None,
         other => panic!("unknown call {other}"),
     };
     Some((act, path))
 }
 
-/// Fails each call of an open in each way, and looks what the next process finds.
+/// Fails each call of an open in each way, and checks what the next process finds.
 fn any_call_of_an_open_may_fail(prepared: impl Fn() -> Faulty, creates: bool, kept: &[u64]) {
     let disk = prepared();
     open(&disk).unwrap();
     for (i, call) in disk.calls().into_iter().enumerate() {
-        // The directory itself is opened last, after those that were created.
+        // The directory itself is opened last, after the new parents.
         let parents = creates && (!call.ends_with(DIR) || call.starts_with("create_dir"));
         for with in ERRNOS {
             let expected = of_an_open(&call, with, parents);
@@ -246,7 +245,7 @@ fn any_call_of_an_open_may_fail(prepared: impl Fn() -> Faulty, creates: bool, ke
 }
 
 #[test]
-fn any_call_of_an_open_may_fail_in_any_way() {
+fn every_failing_call_of_an_open_has_the_documented_outcome() {
     let with_temp = || {
         let (disk, store) = with_two_saves();
         drop(store);
@@ -258,7 +257,7 @@ fn any_call_of_an_open_may_fail_in_any_way() {
 }
 
 #[test]
-fn any_call_of_an_open_that_creates_may_fail_in_any_way() {
+fn every_failing_call_of_an_open_that_creates_has_the_documented_outcome() {
     any_call_of_an_open_may_fail(Faulty::new, true, &[]);
 }
 

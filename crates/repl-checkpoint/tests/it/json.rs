@@ -1,43 +1,45 @@
-//! The JSON of a checkpoint is what any JSON reader takes it for, in one spelling only.
+//! The JSON of a checkpoint is plain JSON in exactly one spelling.
 
 use proptest::prelude::*;
 use repl_checkpoint::{Checkpoint, Codec, JsonCodec};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::codecs::encode;
 use crate::support::arbitrary::checkpoint;
 use crate::support::{every_field, marks};
 
-/// The document as somebody else would read it.
-#[derive(Debug, PartialEq, Deserialize)]
+/// The document as another program reads and writes it.
+#[derive(Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
     next_incarnation: u64,
     shards: Vec<Row>,
 }
 
-#[derive(Debug, PartialEq, Deserialize)]
+#[derive(Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Row {
     shard: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
     log: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     incarnation: Option<u64>,
     mark: u64,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     completed: Vec<(u64, u64)>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     epochs: Vec<(u64, u64)>,
 }
 
 impl Document {
-    /// What a reader should find for this checkpoint.
+    /// The document of a checkpoint.
     fn of(checkpoint: &Checkpoint) -> Self {
         let row = |s: &repl_checkpoint::ShardCheckpoint| Row {
             shard: s.shard.0,
             log: (s.log.0 != 0).then(|| format!("{:032x}", s.log.0)),
             incarnation: (s.incarnation.0 != 0).then_some(s.incarnation.0),
             mark: s.mark,
-            completed: s.completed.iter().map(|r| (r.first, r.last)).collect(),
+            completed: s.completed.iter().map(|r| (r.first(), r.last())).collect(),
             epochs: s.epochs.iter().map(|e| (e.epoch, e.first)).collect(),
         };
         Document {
@@ -47,7 +49,7 @@ impl Document {
     }
 }
 
-/// One change of the kind that a hand, a bad disk or another writer makes.
+/// A change as an editor, a bad disk or another writer makes it.
 fn change() -> impl Strategy<Value = (usize, usize, Vec<u8>)> {
     let piece = prop_oneof![
         proptest::collection::vec(any::<u8>(), 0..3),
@@ -78,6 +80,13 @@ proptest! {
     }
 
     #[test]
+    fn serde_json_writes_the_same_but_for_the_line_breaks(checkpoint in checkpoint()) {
+        let theirs = serde_json::to_string(&Document::of(&checkpoint)).unwrap();
+        let in_lines = theirs.replace("{\"shard\":", "\n{\"shard\":");
+        prop_assert_eq!(String::from_utf8(encode(&JsonCodec, &checkpoint)).unwrap(), in_lines);
+    }
+
+    #[test]
     fn only_what_would_be_written_is_read(
         checkpoint in checkpoint(),
         changes in proptest::collection::vec(change(), 1..3),
@@ -101,7 +110,7 @@ proptest! {
         at in any::<prop::sample::Index>(),
         digits in "[0-9]{1,20}",
     ) {
-        // Digits for digits: most of these are another valid document.
+        // A digit for a digit: most results are other valid documents.
         let bytes = encode(&JsonCodec, &checkpoint);
         let places: Vec<usize> = (0..bytes.len()).filter(|i| bytes[*i].is_ascii_digit()).collect();
         let at = places[at.index(places.len())];
@@ -134,7 +143,7 @@ fn a_shard_takes_a_line_and_defaults_are_left_out() {
     assert_eq!(empty, b"{\"next_incarnation\":0,\"shards\":[]}");
 }
 
-/// Documents that say the same or nearly, and are not what is written.
+/// Documents that mean the same or nearly, in a spelling that is never written.
 #[test]
 fn every_other_spelling_is_refused() {
     let good = "{\"next_incarnation\":1,\"shards\":[\n{\"shard\":1,\"mark\":5}]}";
@@ -154,7 +163,7 @@ fn every_other_spelling_is_refused() {
     for number in ["05", "+5", "-5", "5.0", "5e0", "\"5\"", " 5", "5 ", "", "null"] {
         spelled("\"mark\":5", &format!("\"mark\":{number}"));
     }
-    // 2^64, and longer ones.
+    // 2^64 and longer numbers.
     for number in ["18446744073709551616", "99999999999999999999", "100000000000000000000"] {
         spelled("\"mark\":5", &format!("\"mark\":{number}"));
     }

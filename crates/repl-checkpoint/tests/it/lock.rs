@@ -1,12 +1,12 @@
-//! One follower owns a directory.
+//! One store at a time holds a directory.
 
 use std::fs;
 use std::path::Path;
 
 use repl_checkpoint::{FileStore, OpenStoreError, SlotStore};
 
+use crate::support::follower::Follower;
 use crate::support::process::Process;
-use crate::support::told::Follower;
 use crate::support::{AnyStore, STORE, contents, eventually, opened, recovered_from, save};
 
 fn is_locked<S: AnyStore>(dir: &Path) -> bool {
@@ -38,10 +38,10 @@ fn a_second_store_in_this_process_is_refused_by_name() {
     a_second_store_is_refused::<SlotStore>();
 }
 
-fn who_is_refused_takes_nothing<S: AnyStore>(temp: &str) {
+fn a_refused_store_takes_nothing<S: AnyStore>(temp: &str) {
     let dir = tempfile::tempdir().unwrap();
     let mut first = recovered_from::<S>(dir.path(), &[1]);
-    // As if in the middle of the other's save.
+    // As in the middle of a save of the other store.
     let temp = dir.path().join(temp);
     fs::write(&temp, "in the making").unwrap();
     for _ in 0..3 {
@@ -53,9 +53,9 @@ fn who_is_refused_takes_nothing<S: AnyStore>(temp: &str) {
 }
 
 #[test]
-fn a_store_that_is_refused_takes_nothing_from_the_one_that_holds_the_directory() {
-    who_is_refused_takes_nothing::<FileStore>("00000000000000000001.checkpoint.temp-1-0");
-    who_is_refused_takes_nothing::<SlotStore>("marks.slots.temp-1-0");
+fn a_refused_store_leaves_the_directory_to_its_holder() {
+    a_refused_store_takes_nothing::<FileStore>("00000000000000000001.checkpoint.temp-1-0");
+    a_refused_store_takes_nothing::<SlotStore>("marks.slots.temp-1-0");
 }
 
 #[test]

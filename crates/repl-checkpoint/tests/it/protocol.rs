@@ -1,4 +1,4 @@
-//! The calls of one open and of one save, in their order: leaving one out or moving one fails here.
+//! The exact calls of an open and of a save: a missing or moved call fails here.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ pub(crate) fn open_slots(disk: &Faulty) -> Result<SlotStore<Faulty>, OpenStoreEr
     SlotStore::open_on(disk.clone(), Path::new(DIR), STORE)
 }
 
-/// A store that keeps generations 1 and 2, with a third to save that makes the first old.
+/// A store with generations 1 and 2; a third save removes the first.
 pub(crate) fn with_two_saves() -> (Faulty, FileStore<Faulty>) {
     let disk = Faulty::new();
     let mut store = open(&disk).unwrap();
@@ -38,7 +38,7 @@ pub(crate) fn save(store: &mut impl CheckpointStore, generation: u64) -> Result<
 }
 
 #[test]
-fn the_open_of_a_directory_that_is_there_takes_these_calls() {
+fn opening_an_existing_directory_makes_exactly_these_calls() {
     let (disk, store) = with_two_saves();
     drop(store);
     disk.put("/disk/marks/00000000000000000003.checkpoint.temp-1-0", b"half");
@@ -61,7 +61,7 @@ fn the_open_of_a_directory_that_is_there_takes_these_calls() {
 }
 
 #[test]
-fn the_open_of_missing_directories_creates_them_and_syncs_their_parents() {
+fn opening_missing_directories_creates_them_and_syncs_their_parents() {
     let disk = Faulty::new();
     FileStore::open_on(disk.clone(), Path::new("/disk/new/deep"), STORE).unwrap();
     assert_eq!(
@@ -122,7 +122,7 @@ const SAVE_3: [&str; 6] = [
 ];
 
 #[test]
-fn a_save_takes_these_calls() {
+fn a_save_makes_exactly_these_calls() {
     let (disk, mut store) = with_two_saves();
     save(&mut store, 3).unwrap();
     assert_eq!(disk.calls(), SAVE_3);
@@ -143,7 +143,7 @@ fn a_short_write_goes_on_and_an_interrupted_one_is_tried_again() {
                 _ => times + 1,
             };
             assert_eq!(writes, needed, "{how:?} {times}");
-            // Nothing comes between the last write and the sync, nor before the first.
+            // There is no call between the last write and the sync, nor before the first write.
             assert_eq!(calls[0], SAVE_3[0]);
             assert_eq!(calls[writes + 1..], SAVE_3[2..]);
             let newest = store.load().unwrap().remove(0);
@@ -196,7 +196,7 @@ fn a_poisoned_store_makes_no_call() {
 }
 
 #[test]
-fn a_disk_that_calls_every_name_taken_keeps_no_save_for_ever_and_stops_no_later_one() {
+fn a_save_gives_up_if_every_temporary_name_is_taken_and_a_later_one_succeeds() {
     let (disk, mut store) = with_two_saves();
     let taken = How::Errno(17) /* EEXIST */;
     disk.arm(Fault { on: "create_new", after: 0, times: usize::MAX, how: taken });

@@ -1,9 +1,9 @@
-//! Bugs that other systems have had with the files that hold their progress.
+//! Bugs of other systems in the files that hold their progress.
 
 use std::fs;
 
 use repl_checkpoint::{
-    CheckpointBytes, CorruptReason, OnCorrupt, RecoverError, SaveError, SealError, UnsealError,
+    CheckpointBytes, CorruptReason, OnCorrupt, RecoverErrorKind, SaveError, SealError, UnsealError,
 };
 use repl_core::{NewShard, ReplicationState, ShardId};
 
@@ -28,7 +28,7 @@ fn kafka_no_file_is_renamed_before_it_is_synced() {
         assert!(last_write < at("sync_file") && at("sync_file") < at("rename"));
         assert_eq!(calls.iter().filter(|c| c.starts_with("rename")).count(), 1);
     }
-    // Nor is one whose sync failed.
+    // A file whose sync failed is not renamed either.
     disk.arm(Fault { on: "sync_file", after: 0, times: 1, how: How::Errno(EIO) });
     save_on(&mut store, 6).unwrap_err();
     assert!(!disk.calls().iter().any(|c| c.starts_with("rename")));
@@ -41,10 +41,10 @@ fn kafka_an_empty_file_is_not_an_empty_state() {
     put(dir.path(), 1, b"");
     for on_corrupt in [OnCorrupt::Fail, OnCorrupt::FallBack] {
         let error = try_recover(dir.path(), &[1], on_corrupt).unwrap_err();
-        let RecoverError::Corrupt { newest, older: None } = error else {
+        let RecoverErrorKind::Corrupt { newest, older: None } = error.kind() else {
             panic!("{error}");
         };
-        assert!(matches!(newest.reason, CorruptReason::Open(UnsealError::Empty)));
+        assert!(matches!(newest.reason, CorruptReason::Unseal(UnsealError::Empty)));
     }
     assert_eq!(contents(dir.path())["00000000000000000001.checkpoint"], b"");
 }
@@ -64,7 +64,7 @@ fn postgres_the_floor_is_what_the_disk_holds_and_not_what_memory_holds() {
         }
         follower.state.advance(ONE, mark * 10 + 5);
         if let Some(floor) = floors.retention_floor(ONE) {
-            // Whichever file is left after a crash, it needs no segment at or below the floor.
+            // Whichever file a crash leaves, no segment at or below the floor is needed.
             let on_disk = contents(dir.path());
             let lowest = on_disk.keys().next().unwrap().strip_suffix(".checkpoint").unwrap();
             assert!(floor <= marks_in(dir.path(), lowest.parse().unwrap())[0].1);
@@ -77,7 +77,7 @@ fn postgres_the_floor_is_what_the_disk_holds_and_not_what_memory_holds() {
 fn postgres_a_leftover_temporary_file_blocks_no_save() {
     let dir = tempfile::tempdir().unwrap();
     let mut follower = recovered(dir.path(), &[1]);
-    // Of every name that the next saves would choose first.
+    // Leftovers of every name that the next saves would try first.
     let process = std::process::id();
     for generation in 1..=3_u64 {
         for n in 0..5 {
@@ -120,8 +120,8 @@ fn etcd_no_saved_mark_is_ahead_of_what_was_flushed() {
         state.advance(ONE, mark * 10);
         let mut flushed = 0;
         let flush = |marks: &mut repl_core::Snapshot| {
-            // Not all is durable yet, and more is applied meanwhile.
-            flushed = marks.get(ONE).unwrap() - 3;
+            // Not everything is durable, and more is applied meanwhile.
+            flushed = marks.mark(ONE).unwrap() - 3;
             marks.lower(ONE, flushed);
             state.advance(ONE, mark * 10 + 5);
             Ok::<_, std::convert::Infallible>(())
@@ -131,10 +131,10 @@ fn etcd_no_saved_mark_is_ahead_of_what_was_flushed() {
     }
 }
 
-/// etcd 13766, the other way out: marks in the engine's own transaction.
+/// etcd 13766, solved by marks in the engine's own transaction.
 #[test]
-fn etcd_marks_can_live_in_the_engines_own_transaction() {
-    // The engine commits data and marks as one value; a crash keeps an old or a new one, whole.
+fn etcd_marks_can_ride_in_the_engines_own_transaction() {
+    // The engine commits data and marks as one value; a crash leaves the old or the new one.
     let state = ReplicationState::single();
     let mut committed = (0, state.to_checkpoint_bytes());
     for seqno in 1..=10 {
@@ -192,7 +192,7 @@ fn harper_nothing_depends_on_a_clean_shutdown() {
     let mut follower = recovered(dir.path(), &[1]);
     follower.state.advance(ONE, 7);
     let generation = save(&mut follower.checkpointer);
-    // What a process that is killed now leaves behind, read by another.
+    // Another process reads what this one would leave if it were killed now.
     let crashed = tempfile::tempdir().unwrap();
     put(crashed.path(), generation, &fs::read(file(dir.path(), generation)).unwrap());
     assert_eq!(recovered(crashed.path(), &[1]).state.applied_seqno(ONE), Some(7));
@@ -203,10 +203,10 @@ fn harper_nothing_depends_on_a_clean_shutdown() {
 fn libsql_a_shard_without_a_checkpoint_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     put(dir.path(), 1, &sealed(1, &marks(&[(1, 10)])));
-    assert_eq!(recovered(dir.path(), &[1, 2]).found.missing, [ShardId(2)]);
+    assert_eq!(recovered(dir.path(), &[1, 2]).report.missing, [ShardId(2)]);
     let lost = tempfile::tempdir().unwrap();
-    let found = recovered(lost.path(), &[1, 2]).found;
-    assert!(matches!(found.origin, repl_checkpoint::Source::Fresh));
+    let found = recovered(lost.path(), &[1, 2]).report;
+    assert!(matches!(found.source, repl_checkpoint::Source::Fresh));
     assert_eq!(found.missing, [ONE, ShardId(2)]);
 }
 
@@ -221,11 +221,11 @@ fn kafka_absent_is_not_zero() {
     assert_eq!(follower.checkpointer.floors().checkpointed(ShardId(2)), Some(0));
     assert_eq!(follower.checkpointer.floors().checkpointed(ShardId(3)), None);
     drop(follower);
-    assert_eq!(recovered(dir.path(), &[1, 2, 3]).found.missing, [ShardId(3)]);
+    assert_eq!(recovered(dir.path(), &[1, 2, 3]).report.missing, [ShardId(3)]);
 }
 
-/// A second sync after one that failed says ok though the disk holds the old bytes. Of a file:
-/// `protocol::a_file_whose_sync_failed_is_never_synced_again`; here of the directory.
+/// After a failed sync a second one succeeds though the disk holds the old bytes. This is about the
+/// directory; `protocol::a_file_whose_sync_failed_is_never_synced_again` is about a file.
 #[test]
 fn linux_a_failed_sync_is_not_made_good_by_a_second_one() {
     let (disk, mut store) = with_two_saves();
@@ -235,16 +235,16 @@ fn linux_a_failed_sync_is_not_made_good_by_a_second_one() {
     assert_eq!(disk.calls().iter().filter(|c| c.starts_with("sync_dir")).count(), 1);
 }
 
-/// A file whose header says that a generation not yet saved was confirmed is nobody's work; what it
-/// says must not make the store remove what it has just saved.
+/// No store writes a header that confirms a generation not yet saved. Such a header must not make
+/// the store remove what it has just saved.
 #[test]
 fn a_confirmed_generation_ahead_of_its_own_loses_no_save() {
     let header = repl_checkpoint::Header { store: STORE, generation: 1, confirmed: 100 };
     let codec = &repl_checkpoint::JsonCodec;
-    let refused = repl_checkpoint::seal(codec, header, &marks(&[(1, 10)])).unwrap_err();
+    let refused = marks(&[(1, 10)]).seal(codec, header).unwrap_err();
     assert!(matches!(refused, SealError::Confirmed { generation: 1, confirmed: 100 }));
 
-    // Made by hand, with a checksum that fits.
+    // Forged, with a matching checksum.
     let honest = String::from_utf8(sealed(1, &marks(&[(1, 10)]))).unwrap();
     let forged =
         honest.replacen("confirmed=00000000000000000000", "confirmed=00000000000000000100", 1);
@@ -252,6 +252,6 @@ fn a_confirmed_generation_ahead_of_its_own_loses_no_save() {
     let crc = crc32c::crc32c_append(crc32c::crc32c(checked.as_bytes()), payload.as_bytes());
     let forged = format!("{checked}{crc:08x}\n{payload}");
     assert_ne!(forged, honest);
-    let opened = repl_checkpoint::open(codec, STORE, forged.as_bytes());
+    let opened = repl_checkpoint::Checkpoint::unseal(codec, STORE, forged.as_bytes());
     assert!(matches!(opened, Err(UnsealError::Header)), "{opened:?}");
 }

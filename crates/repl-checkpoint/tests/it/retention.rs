@@ -1,9 +1,8 @@
-//! The newest checkpoint is damaged, the follower falls back, and replays: no segment that it needs
-//! is gone, because the leader deletes no further than the retention floor.
+//! The newest checkpoint is damaged, and the follower falls back and replays. No segment is
+//! missing, as the leader deletes no further than the retention floor.
 //!
-//! A leader keeps a log of segments, and deletes what the follower's floor allows. An engine
-//! applies them, and keeps over a crash what was flushed. Whatever is damaged, in the end the engine
-//! holds what the whole log says.
+//! A leader keeps a log of segments and deletes what the follower's floor allows. An engine applies
+//! them, and a crash keeps what was flushed. In the end the engine must hold the whole log.
 
 mod damage;
 mod random;
@@ -15,7 +14,7 @@ use self::damage::{Damage, FILES, SLOTS};
 use self::world::{Gap, World};
 use crate::support::AnyStore;
 
-/// Saves and deletes, then damages the newest checkpoint, recovers and replays, three times over.
+/// Saves and deletes, then damages the newest checkpoint, recovers and replays, three times.
 fn damaged_again_and_again<S: AnyStore>(damage: Damage<S>, floor: world::Floor) -> Result<(), Gap> {
     let mut world = World::<S>::new(floor);
     for round in 0..3 {
@@ -57,9 +56,9 @@ fn whatever_damages_the_newest_slot_the_follower_falls_back_and_misses_no_segmen
     }
 }
 
-/// The newest checkpointed mark would be a wrong floor.
+/// The newest checkpointed mark is not a safe floor.
 #[test]
-fn a_leader_that_deletes_all_that_is_checkpointed_is_found_out() {
+fn a_leader_that_deletes_up_to_the_checkpointed_mark_is_caught() {
     for damage in FILES {
         let missed = damaged_again_and_again::<FileStore>(*damage, Floors::checkpointed);
         assert!(missed.is_err(), "{}", damage.name);

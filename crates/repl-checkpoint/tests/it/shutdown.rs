@@ -1,4 +1,4 @@
-//! How the checkpointer's own thread ends, and what it leaves behind.
+//! How a background checkpointer ends, and what it leaves behind.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -26,7 +26,7 @@ fn close_saves_last_and_gives_the_checkpointer_back() {
 }
 
 #[test]
-fn a_last_save_that_fails_is_told_and_the_checkpointer_given_back() {
+fn a_failed_last_save_is_an_error_that_gives_the_checkpointer_back() {
     let store = Scripted::default();
     let (_, background) = started(&store, Schedule::every(HOUR));
     store.fail_next(&[Outcome::NotSaved]);
@@ -99,12 +99,12 @@ fn an_on_error_that_panics_stops_the_thread_and_says_so() {
 fn dropped_by_its_own_callback_it_does_not_wait_for_itself() {
     let store = Scripted::default();
     let follower = store.recovered(&[1]);
-    let own: Arc<Mutex<Option<BackgroundCheckpointer<&str>>>> = Arc::default();
+    let own: Arc<Mutex<Option<BackgroundCheckpointer>>> = Arc::default();
     let (inside, ended) = (Arc::clone(&own), Arc::new(AtomicBool::new(false)));
-    let told = Arc::clone(&ended);
-    let on_error = move |_: &CheckpointError<&str>| {
+    let set = Arc::clone(&ended);
+    let on_error = move |_: &CheckpointError| {
         drop(inside.lock().unwrap().take());
-        told.store(true, SeqCst);
+        set.store(true, SeqCst);
     };
     let background =
         follower.checkpointer.spawn(Schedule::every(HOUR), |_| Err("no"), on_error).unwrap();

@@ -1,8 +1,7 @@
-//! Whatever a checkpoint holds, and in a file as in a slot: no damage to its bytes goes unseen.
+//! Damage to checkpoints of many sizes is detected, in files and in slots.
 
 use repl_checkpoint::{
-    Checkpoint, CheckpointStore, Codec, CorruptReason, Generation, OnCorrupt, Save, Source, open,
-    recover, seal,
+    Checkpoint, CheckpointStore, Codec, CorruptReason, Generation, OnCorrupt, Save, Source, recover,
 };
 use repl_core::{Incarnation, SeqRange, ShardId};
 
@@ -14,12 +13,12 @@ const SIZES: [u64; 3] = [0, 1, 28];
 const FILE: &str = "/disk/marks/marks.slots";
 const PAGE: usize = 4096;
 
-/// So many shards, every third of which has completed ranges.
+/// A checkpoint of `shards` shards; every third has completed ranges.
 fn checkpoint(shards: u64, generation: Generation) -> Checkpoint {
     let of = |id: u64| {
         let mut shard = shard(id, generation * 100 + id);
         if id.is_multiple_of(3) {
-            let range = |first, last| SeqRange { first, last };
+            let range = |first, last| SeqRange::new(first, last);
             let mark = shard.mark;
             shard.completed = Box::new([range(mark + 2, mark + 2), range(mark + 9, u64::MAX)]);
         }
@@ -29,10 +28,10 @@ fn checkpoint(shards: u64, generation: Generation) -> Checkpoint {
 }
 
 fn sealed_by(codec: &dyn Codec, shards: u64, generation: Generation) -> Vec<u8> {
-    seal(codec, header(generation), &checkpoint(shards, generation)).unwrap()
+    checkpoint(shards, generation).seal(codec, header(generation)).unwrap()
 }
 
-/// Every flip of one bit, or every so many, every truncation and every extension by one byte.
+/// Flips of one bit, truncations, and extensions by one byte; every `step`-th of them.
 fn damaged(whole: &[u8], bits: usize) -> impl Iterator<Item = (String, Vec<u8>)> {
     let flipped = |bit: usize| {
         let mut bytes = whole.to_vec();
@@ -50,16 +49,16 @@ fn no_damage_to_a_sealed_checkpoint_of_any_size_goes_unseen() {
     for codec in codecs() {
         for shards in SIZES {
             let whole = sealed_by(codec, shards, 4);
-            assert_eq!(open(codec, STORE, &whole).unwrap().1, checkpoint(shards, 4));
+            assert_eq!(Checkpoint::unseal(codec, STORE, &whole).unwrap().1, checkpoint(shards, 4));
             for (how, bytes) in damaged(&whole, 1) {
-                let refused = open(codec, STORE, &bytes).unwrap_err();
+                let refused = Checkpoint::unseal(codec, STORE, &bytes).unwrap_err();
                 assert!(refused.is_damage(), "{}, {shards}: {how}: {refused}", codec.name());
             }
         }
     }
 }
 
-/// A slot file whose newest checkpoint is generation 4, and where its slot begins.
+/// A slot file whose newest checkpoint is generation 4, and the offset of its slot.
 fn slot_file(codec: &dyn Codec, shards: u64) -> (Vec<u8>, usize) {
     let disk = Faulty::new();
     let mut store = open_slots(&disk).unwrap();
@@ -80,13 +79,13 @@ fn no_damage_to_the_newest_slot_of_any_size_goes_unseen() {
             let (file, slot) = slot_file(codec, shards);
             let whole = sealed_by(codec, shards, 4);
             let named: Vec<ShardId> = (0..shards).map(ShardId).collect();
-            // By nine, as a slot of so many is long: each of the eight bits, by turns.
+            // Step 9, as these slots are long; it reaches each of the eight bits in turn.
             let bits = if shards == 28 { 9 } else { 1 };
             for (how, bytes) in damaged(&whole, bits) {
                 let mut damaged = file.clone();
                 damaged[slot..slot + whole.len()].fill(0);
                 damaged[slot..slot + bytes.len()].copy_from_slice(&bytes);
-                // Behind an envelope there are zeros: one more, or one less, is none.
+                // Zeros follow the envelope, so one more or one less changes nothing.
                 if damaged == file {
                     continue;
                 }
@@ -96,11 +95,11 @@ fn no_damage_to_the_newest_slot_of_any_size_goes_unseen() {
                 let what = format!("{}, {shards}: {how}", codec.name());
                 let store = open_slots(&disk).unwrap();
                 let found = recover(store, new(), &named, OnCorrupt::Fail).unwrap();
-                let Source::FellBack { generation: 3, damaged } = &found.found.origin else {
-                    panic!("{what}: {:?}", found.found.origin);
+                let Source::FellBack { generation: 3, damaged } = &found.report.source else {
+                    panic!("{what}: {:?}", found.report.source);
                 };
                 let [newest] = damaged.as_slice() else { panic!("{what}: {damaged:?}") };
-                let CorruptReason::Open(reason) = &newest.reason else {
+                let CorruptReason::Unseal(reason) = &newest.reason else {
                     panic!("{what}: {newest}")
                 };
                 assert!(reason.is_damage() && newest.path.to_str() == Some(FILE), "{what}");

@@ -1,4 +1,4 @@
-//! What a `SlotStore` does: the same guarantees, from slots that are written in place.
+//! The guarantees of a `SlotStore`, which writes its slots in place.
 
 mod damage;
 mod failing;
@@ -8,7 +8,7 @@ mod protocol;
 mod refused;
 
 use repl_checkpoint::{
-    CheckpointStore, Generation, JsonCodec, OnCorrupt, RecoverError, Recovered, Source, open,
+    Checkpoint, CheckpointStore, Generation, JsonCodec, OnCorrupt, RecoverError, Recovered, Source,
     recover,
 };
 use repl_core::{SeqNo, ShardId};
@@ -23,8 +23,8 @@ const FILE: &str = "/disk/marks/marks.slots";
 const PAGE: usize = 4096;
 const ONE: ShardId = ShardId(1);
 
-/// A store in which generations 1 to `newest` were saved by this process: 1 fills all slots of a
-/// new file, 2 goes to slot 0, 3 to slot 1, 4 to slot 2.
+/// A store in which this process has saved generations 1 to `newest`: 1 fills all slots of a new
+/// file, 2 goes to slot 0, 3 to slot 1, 4 to slot 2.
 fn with_saves(newest: Generation) -> (Faulty, Slots) {
     let disk = Faulty::new();
     let mut store = opened(&disk).unwrap();
@@ -35,7 +35,7 @@ fn with_saves(newest: Generation) -> (Faulty, Slots) {
     (disk, store)
 }
 
-/// The same, of a process that has ended.
+/// The disk after these saves, with the store closed.
 fn after_saves(newest: Generation) -> Faulty {
     with_saves(newest).0
 }
@@ -44,7 +44,7 @@ fn file(disk: &Faulty) -> Vec<u8> {
     disk.bytes(FILE).unwrap()
 }
 
-/// A disk with just this slot file.
+/// A disk with this slot file and nothing else.
 fn with_file(bytes: &[u8]) -> Faulty {
     let disk = Faulty::new();
     disk.mkdir("/disk/marks");
@@ -52,12 +52,14 @@ fn with_file(bytes: &[u8]) -> Faulty {
     disk
 }
 
-/// The generation in each slot; `None` where it is damaged.
+/// The generation in each slot, or `None` if the slot is damaged.
 fn slots(bytes: &[u8]) -> Vec<Option<Generation>> {
     let size = (bytes.len() - PAGE) / 3;
     let generation = |slot: &[u8]| {
         let length = slot.iter().rposition(|b| *b != 0)? + 1;
-        open(&JsonCodec, STORE, &slot[..length]).ok().map(|(header, _)| header.generation)
+        Checkpoint::unseal(&JsonCodec, STORE, &slot[..length])
+            .ok()
+            .map(|(header, _)| header.generation)
     };
     bytes[PAGE..].chunks(size).map(generation).collect()
 }
@@ -73,10 +75,10 @@ fn recovered(disk: &Faulty) -> Recovered {
     try_recovered(disk, OnCorrupt::Fail).unwrap()
 }
 
-/// The generation that was recovered, and how many damaged ones above it were reported; 0 where
-/// nothing was ever saved. The mark is the one that was saved as this generation.
+/// The recovered generation, or 0 for none, and the number of damaged ones reported above it.
+/// Checks that the mark is the one saved as this generation.
 fn found(recovered: &Recovered) -> (Generation, usize) {
-    let found = match &recovered.found.origin {
+    let found = match &recovered.report.source {
         Source::Fresh => (0, 0),
         Source::Resumed { generation } => (*generation, 0),
         Source::FellBack { generation, damaged } => (*generation, damaged.len()),
@@ -89,14 +91,14 @@ fn mark(recovered: &Recovered) -> SeqNo {
     recovered.state.applied_seqno(ONE).unwrap()
 }
 
-/// What the next process finds.
+/// The generation that the next process finds, and the number of damaged ones above it.
 fn found_on(disk: &Faulty) -> (Generation, usize) {
     found(&recovered(disk))
 }
 
-/// The generations that a load gives as whole, in its order.
+/// The whole generations that a load returns, in its order.
 fn whole(store: &mut impl CheckpointStore) -> Vec<Generation> {
     let found = store.load().unwrap().into_iter();
-    let opened = found.map(|c| open(&JsonCodec, STORE, &c.bytes.unwrap()));
+    let opened = found.map(|c| Checkpoint::unseal(&JsonCodec, STORE, &c.bytes.unwrap()));
     opened.filter_map(|opened| Some(opened.ok()?.0.generation)).collect()
 }

@@ -1,14 +1,15 @@
-//! What the tests share.
+//! Helpers of the tests.
 
 pub(crate) mod arbitrary;
 mod fault;
 pub(crate) mod faulty;
+pub(crate) mod follower;
 pub(crate) mod process;
 pub(crate) mod scripted;
-pub(crate) mod told;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::error::Error;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -17,13 +18,13 @@ use std::time::{Duration, Instant};
 use repl_checkpoint::{
     Checkpoint, CheckpointStore, Checkpointer, Codec, CodecError, EpochStart, FileStore,
     Generation, Header, JsonCodec, OnCorrupt, OpenStoreError, RecoverError, Recovered, Saved,
-    ShardCheckpoint, SlotStore, StoreId, open, recover, seal,
+    ShardCheckpoint, SlotStore, StoreId, recover,
 };
 use repl_core::{Incarnation, LogId, SeqNo, SeqRange, ShardId, Snapshot};
 
 pub(crate) const STORE: StoreId = StoreId(0xfeed);
 
-/// JSON under a name of its own.
+/// The JSON codec under another name.
 pub(crate) struct Other;
 
 impl Codec for Other {
@@ -38,7 +39,7 @@ impl Codec for Other {
     }
 }
 
-/// A shard that has nothing but a mark.
+/// A shard with a mark and nothing else.
 pub(crate) fn shard(id: u64, mark: SeqNo) -> ShardCheckpoint {
     ShardCheckpoint {
         shard: ShardId(id),
@@ -50,7 +51,7 @@ pub(crate) fn shard(id: u64, mark: SeqNo) -> ShardCheckpoint {
     }
 }
 
-/// A checkpoint of plain shards.
+/// A checkpoint of shards with marks and nothing else.
 pub(crate) fn marks(marks: &[(u64, SeqNo)]) -> Checkpoint {
     Checkpoint {
         next_incarnation: Incarnation(1),
@@ -60,7 +61,7 @@ pub(crate) fn marks(marks: &[(u64, SeqNo)]) -> Checkpoint {
 
 /// Every field in use: absent and present optional ones, and the largest numbers.
 pub(crate) fn every_field() -> Checkpoint {
-    let range = |first, last| SeqRange { first, last };
+    let range = |first, last| SeqRange::new(first, last);
     let epoch = |epoch, first| EpochStart { epoch, first };
     Checkpoint {
         next_incarnation: Incarnation(8),
@@ -92,7 +93,7 @@ pub(crate) fn header(generation: Generation) -> Header {
 }
 
 pub(crate) fn sealed(generation: Generation, checkpoint: &Checkpoint) -> Vec<u8> {
-    seal(&JsonCodec, header(generation), checkpoint).unwrap()
+    checkpoint.seal(&JsonCodec, header(generation)).unwrap()
 }
 
 pub(crate) fn file_name(generation: Generation) -> String {
@@ -107,9 +108,9 @@ pub(crate) fn put(dir: &Path, generation: Generation, bytes: &[u8]) {
     fs::write(file(dir, generation), bytes).unwrap();
 }
 
-/// What the file of a generation says.
+/// The contents of the file of a generation.
 pub(crate) fn saved_in(dir: &Path, generation: Generation) -> (Header, Checkpoint) {
-    open(&JsonCodec, STORE, &fs::read(file(dir, generation)).unwrap()).unwrap()
+    Checkpoint::unseal(&JsonCodec, STORE, &fs::read(file(dir, generation)).unwrap()).unwrap()
 }
 
 /// The marks that the file of a generation holds.
@@ -118,12 +119,12 @@ pub(crate) fn marks_in(dir: &Path, generation: Generation) -> Vec<(u64, SeqNo)> 
     checkpoint.shards.iter().map(|s| (s.shard.0, s.mark)).collect()
 }
 
-/// The names in a directory but for the lock, sorted.
+/// The names in a directory except the lock, sorted.
 pub(crate) fn names(dir: &Path) -> Vec<String> {
     contents(dir).into_keys().collect()
 }
 
-/// Every name in a directory but for the lock, with the bytes of files.
+/// The names in a directory except the lock, with the bytes of files.
 pub(crate) fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let entry = |entry: fs::DirEntry| {
         let bytes = fs::read(entry.path()).unwrap_or_default();
@@ -133,7 +134,7 @@ pub(crate) fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     all.filter(|(name, _)| name != "LOCK").collect()
 }
 
-/// A directory with the same files but for the lock: what a process finds that starts now.
+/// A copy of the directory without the lock, as a process that starts now would find it.
 pub(crate) fn copy_of(dir: &Path) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
     for (name, bytes) in contents(dir) {
@@ -162,13 +163,13 @@ impl AnyStore for SlotStore {
     }
 }
 
-/// Opens a directory that nobody should hold, and waits a moment where somebody does: a process
-/// that another test is just starting keeps a copy of every lock until it has begun.
+/// Opens a directory that should be free, and waits while it is not: a process that another test is
+/// just starting keeps a copy of every lock until it has begun.
 pub(crate) fn opened<S: AnyStore>(dir: &Path) -> S {
     opened_or_refused(dir).unwrap()
 }
 
-/// The same where it may be refused for another reason.
+/// As [`opened`], and returns any error but a taken lock.
 pub(crate) fn opened_or_refused<S: AnyStore>(dir: &Path) -> Result<S, OpenStoreError> {
     let end = Instant::now() + Duration::from_secs(10);
     loop {
@@ -185,7 +186,7 @@ pub(crate) fn store(dir: &Path) -> FileStore {
     opened(dir)
 }
 
-/// The same from either store.
+/// Recovers from either store.
 pub(crate) fn recovered_from<S: AnyStore>(dir: &Path, shards: &[u64]) -> Recovered {
     let shards: Vec<ShardId> = shards.iter().copied().map(ShardId).collect();
     recover(opened::<S>(dir), JsonCodec, &shards, OnCorrupt::Fail).unwrap()
@@ -204,18 +205,24 @@ pub(crate) fn recovered(dir: &Path, shards: &[u64]) -> Recovered {
     try_recover(dir, shards, OnCorrupt::Fail).unwrap()
 }
 
-/// A flush of an engine whose every apply is durable.
+/// The flush of an engine in which applied segments are durable at once.
 #[expect(clippy::unnecessary_wraps, reason = "has the signature that a flush must have")]
 pub(crate) fn durable(_: &mut Snapshot) -> Result<(), Infallible> {
     Ok(())
 }
 
-/// Saves, and returns the generation; panics where there was nothing to save.
+/// Saves and returns the generation; panics if there was nothing to save.
 pub(crate) fn save(checkpointer: &mut Checkpointer) -> Generation {
     match checkpointer.checkpoint(durable).unwrap() {
-        Saved::Written { generation } => generation,
+        Saved::Written { generation, .. } => generation,
         Saved::Unchanged => panic!("nothing was saved"),
     }
+}
+
+/// The message of an error and of every cause below it.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let source = error.source().map(|source| format!(": {}", chain(source)));
+    format!("{error}{}", source.unwrap_or_default())
 }
 
 /// Waits until `happened`, for 10 s at most.
@@ -227,8 +234,8 @@ pub(crate) fn eventually(what: &str, happened: impl Fn() -> bool) {
     }
 }
 
-/// Says that a test could not run here, past the capture of the test harness. Fails where nothing
-/// may be skipped.
+/// Reports past the capture of the test harness that a test could not run here. Fails in CI, where
+/// no test may be skipped.
 pub(crate) fn skipped(why: &str) {
     let _ = writeln!(std::io::stderr(), "skipped: {why}");
     assert!(
@@ -249,7 +256,7 @@ pub(crate) fn codecs() -> Vec<&'static dyn Codec> {
 
 pub(crate) type NewCodec = fn() -> Box<dyn Codec>;
 
-/// The same, to be given away.
+/// The codecs of this build, as constructors.
 pub(crate) const CODECS: &[NewCodec] = &[
     || Box::new(JsonCodec),
     #[cfg(feature = "bincode")]

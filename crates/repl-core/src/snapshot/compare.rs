@@ -3,45 +3,49 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use super::{Snapshot, SnapshotEntry};
-use crate::cell::Key;
-use crate::completed::AppliedSet;
-use crate::ids::{SeqNo, ShardId};
+use super::Snapshot;
+use crate::applied_set::AppliedSet;
+use crate::ids::{Incarnation, Key, LogId, SeqNo, ShardId};
+use crate::table::Above;
 
 impl Snapshot {
-    /// The union: every shard that either holds, with its larger mark and all that either has
-    /// completed, matched by id; marks of different lives of a shard are compared as the numbers
-    /// they are.
+    /// Returns the union: every shard that either holds, with its larger mark and all ranges that
+    /// either has completed.
+    ///
+    /// Shards are matched by id; marks of different incarnations are compared as numbers. Log and
+    /// incarnation are those of the larger mark; of equal marks, those of the later incarnation.
     #[must_use]
     pub fn max(&self, other: &Snapshot) -> Snapshot {
-        self.combine(other, AppliedSet::union, |pair| match pair {
-            (Some(a), Some(b)) => Some(if b.mark > a.mark { b } else { a }),
+        self.combine(other, AppliedSet::union, |a, b| match (a, b) {
+            (Some(a), Some(b)) => Some(std::cmp::max_by_key(a, b, order)),
             (one, other) => one.or(other),
         })
     }
 
-    /// The intersection: every shard that both hold, with its smaller mark and what both have
-    /// completed above it.
+    /// Returns the intersection: every shard that both hold, with its smaller mark and the ranges
+    /// above it that both have completed.
+    ///
+    /// Log and incarnation are those of the smaller mark; of equal marks, those of the earlier
+    /// incarnation.
     #[must_use]
     pub fn min(&self, other: &Snapshot) -> Snapshot {
-        self.combine(other, AppliedSet::intersection, |(a, b)| {
-            let (a, b) = (a?, b?);
-            Some(if b.mark < a.mark { b } else { a })
+        self.combine(other, AppliedSet::intersection, |a, b| {
+            Some(std::cmp::min_by_key(a?, b?, order))
         })
     }
 
-    /// How many segments each shard of `ahead` is in front of this snapshot, in seqnos; 0 where it
-    /// is not. A shard that this snapshot does not hold lags by the whole of its mark.
+    /// Returns how many seqnos each shard of `ahead` is in front of this snapshot; 0 where it is
+    /// not. A shard that this snapshot does not hold lags by the whole of its mark.
     pub fn lag(&self, ahead: &Snapshot) -> impl Iterator<Item = (ShardId, u64)> {
-        pairs(self, ahead).filter_map(|(behind, ahead)| {
-            let ahead = ahead?;
-            let at = behind.map_or(0, |b| b.mark);
-            Some((ahead.shard, ahead.mark.saturating_sub(at)))
+        pairs(self, ahead).filter_map(|(behind, in_front)| {
+            let i = in_front?;
+            let at = behind.map_or(0, |b| self.marks[b]);
+            Some((ahead.keys[i].shard, ahead.marks[i].saturating_sub(at)))
         })
     }
 
-    /// How many seqnos all shards together have advanced since `earlier`. A shard whose life was
-    /// not yet in it counts from 0; one that has gone counts nothing.
+    /// Returns how many seqnos all shards together have advanced since `earlier`. A shard whose
+    /// incarnation was not in it counts from 0; one that was removed counts nothing.
     pub fn advanced_since(&self, earlier: &Snapshot) -> u64 {
         let sum = |from: u64, (now, before): (u64, u64)| from.saturating_add(now - before.min(now));
         if Arc::ptr_eq(&self.keys, &earlier.keys) {
@@ -49,82 +53,80 @@ impl Snapshot {
         }
         let both = pairs(self, earlier).filter_map(|(now, before)| {
             let now = now?;
-            let before = before.filter(|before| before.incarnation == now.incarnation);
-            Some((now.mark, before.map_or(0, |before| before.mark)))
+            let is_same = |b: &usize| earlier.keys[*b].incarnation == self.keys[now].incarnation;
+            Some((self.marks[now], before.filter(is_same).map_or(0, |b| earlier.marks[b])))
         });
         both.fold(0, sum)
     }
 
-    /// Whether this snapshot holds every shard of `other`, at its mark or above, and all that it
-    /// has completed.
+    /// Returns whether this snapshot holds every shard of `other`, at its mark or above, with all
+    /// ranges that it has completed.
     pub fn dominates(&self, other: &Snapshot) -> bool {
-        let above = |b: SnapshotEntry, a: Option<SnapshotEntry>| {
-            a.is_some_and(|a| {
-                if self.has_completed_with(other) {
-                    self.set(a.shard, a.mark).dominates(&other.set(b.shard, b.mark))
-                } else {
-                    a.mark >= b.mark
-                }
-            })
-        };
-        pairs(self, other).all(|(a, b)| b.is_none_or(|b| above(b, a)))
+        let with_ranges = self.has_ranges_with(other);
+        pairs(self, other).all(|pair| match pair {
+            (_, None) => true,
+            (None, Some(_)) => false,
+            (Some(a), Some(b)) if with_ranges => self.set_at(a).is_superset(&other.set_at(b)),
+            (Some(a), Some(b)) => self.marks[a] >= other.marks[b],
+        })
     }
 
     fn combine(
         &self,
         other: &Snapshot,
         both: impl Fn(&AppliedSet, &AppliedSet) -> AppliedSet,
-        choose: impl Fn((Option<SnapshotEntry>, Option<SnapshotEntry>)) -> Option<SnapshotEntry>,
+        choose: impl Fn(Option<(Key, SeqNo)>, Option<(Key, SeqNo)>) -> Option<(Key, SeqNo)>,
     ) -> Snapshot {
-        let mut completed = Vec::new();
-        let with_completed = self.has_completed_with(other);
-        let entries = pairs(self, other).filter_map(|pair| {
-            let mut entry = choose(pair)?;
-            if with_completed {
+        let with_ranges = self.has_ranges_with(other);
+        let (mut keys, mut marks, mut above) = (Vec::new(), Vec::new(), Above::new());
+        for pair in pairs(self, other) {
+            let ours = pair.0.map(|a| (self.keys[a], self.marks[a]));
+            let theirs = pair.1.map(|b| (other.keys[b], other.marks[b]));
+            let Some((key, mut mark)) = choose(ours, theirs) else { continue };
+            if with_ranges {
                 let set = match pair {
-                    (Some(a), Some(b)) => {
-                        both(&self.set(a.shard, a.mark), &other.set(b.shard, b.mark))
-                    }
-                    (Some(a), None) => self.set(a.shard, a.mark),
-                    (None, _) => other.set(entry.shard, entry.mark),
+                    (Some(a), Some(b)) => both(&self.set_at(a), &other.set_at(b)),
+                    (Some(a), None) => self.set_at(a),
+                    (None, b) => b.map(|b| other.set_at(b)).unwrap_or_default(),
                 };
-                entry.mark = set.mark();
-                if !set.above().is_empty() {
-                    completed.push((entry.shard, set.into_above()));
+                mark = set.mark();
+                if set.range_count() > 0 {
+                    above.push((key.shard, set.into_ranges_above()));
                 }
             }
-            Some(entry)
-        });
-        let (keys, marks): (Vec<Key>, Vec<SeqNo>) = entries.map(SnapshotEntry::split).unzip();
+            keys.push(key);
+            marks.push(mark);
+        }
         let next = self.next_incarnation.max(other.next_incarnation);
-        Snapshot::of(keys.into(), marks, completed, next)
+        Snapshot::of(keys.into(), marks, above, next)
     }
 
-    fn has_completed_with(&self, other: &Snapshot) -> bool {
-        !(self.completed.is_empty() && other.completed.is_empty())
-    }
-
-    /// What is applied of a shard that is here.
-    fn set(&self, shard: ShardId, mark: SeqNo) -> AppliedSet {
-        AppliedSet::in_form(mark, self.completed(shard))
+    fn has_ranges_with(&self, other: &Snapshot) -> bool {
+        !(self.above.is_empty() && other.above.is_empty())
     }
 }
 
-/// Every shard that either holds, ascending, with what each says of it.
-fn pairs(
-    a: &Snapshot,
-    b: &Snapshot,
-) -> impl Iterator<Item = (Option<SnapshotEntry>, Option<SnapshotEntry>)> {
-    let (mut a, mut b) = (a.entries().peekable(), b.entries().peekable());
+/// The order in which `max` and `min` choose, so that it does not matter which comes first.
+fn order((key, mark): &(Key, SeqNo)) -> (SeqNo, Incarnation, LogId) {
+    (*mark, key.incarnation, key.log)
+}
+
+/// Where a shard is in each of two snapshots.
+type Pair = (Option<usize>, Option<usize>);
+
+/// Every shard that either holds, ascending.
+fn pairs(a: &Snapshot, b: &Snapshot) -> impl Iterator<Item = Pair> {
+    let (mut i, mut j) = (0, 0);
     std::iter::from_fn(move || {
-        let order = match (a.peek(), b.peek()) {
+        let order = match (a.keys.get(i), b.keys.get(j)) {
             (None, None) => return None,
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
-            (Some(x), Some(y)) => x.shard.cmp(&y.shard),
+            (Some(left), Some(right)) => left.shard.cmp(&right.shard),
         };
-        let left = if order.is_le() { a.next() } else { None };
-        let right = if order.is_ge() { b.next() } else { None };
-        Some((left, right))
+        let pair = (order.is_le().then_some(i), order.is_ge().then_some(j));
+        i += usize::from(order.is_le());
+        j += usize::from(order.is_ge());
+        Some(pair)
     })
 }

@@ -1,64 +1,52 @@
-//! Snapshots made by hand, and what they are turned into.
+//! Snapshots made by hand.
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use super::{Snapshot, SnapshotEntry};
-use crate::cell::Key;
-use crate::ids::{Incarnation, LogId, SeqNo, ShardId};
+use super::{Snapshot, SnapshotEntry, after_all};
+use crate::applied_set::AppliedSet;
+use crate::ids::{Incarnation, Key, SeqNo, ShardId};
+use crate::table::Above;
 
-/// Makes a snapshot of whole entries; where a shard comes twice the larger mark counts.
+/// Collects whole entries; of two with the same shard the one with the larger mark counts.
 impl FromIterator<SnapshotEntry> for Snapshot {
     fn from_iter<I: IntoIterator<Item = SnapshotEntry>>(entries: I) -> Self {
         let mut entries: Vec<SnapshotEntry> = entries.into_iter().collect();
-        entries.sort_by_key(|entry| (entry.shard, std::cmp::Reverse(entry.mark)));
+        entries.sort_by_key(|entry| (entry.shard, std::cmp::Reverse(entry.mark())));
         entries.dedup_by_key(|entry| entry.shard);
-        let (keys, marks): (Vec<Key>, _) = entries.into_iter().map(SnapshotEntry::split).unzip();
-        Snapshot::of(keys.into(), marks, Vec::new(), Incarnation::default())
+        Snapshot::from_ascending(entries)
+    }
+}
+
+/// Collects marks of unnamed logs; of two with the same shard the larger mark counts.
+impl FromIterator<(ShardId, SeqNo)> for Snapshot {
+    fn from_iter<I: IntoIterator<Item = (ShardId, SeqNo)>>(marks: I) -> Self {
+        let entry = |(shard, mark)| SnapshotEntry::new(shard, AppliedSet::up_to(mark));
+        marks.into_iter().map(entry).collect()
+    }
+}
+
+impl Snapshot {
+    /// From entries in ascending order of their shards, without duplicates.
+    pub(super) fn from_ascending(entries: Vec<SnapshotEntry>) -> Self {
+        let mut keys = Vec::with_capacity(entries.len());
+        let mut marks = Vec::with_capacity(entries.len());
+        let mut above = Above::new();
+        for SnapshotEntry { shard, log, incarnation, applied } in entries {
+            keys.push(Key { shard, incarnation, log });
+            marks.push(applied.mark());
+            let ranges = applied.into_ranges_above();
+            if !ranges.is_empty() {
+                above.push((shard, ranges));
+            }
+        }
+        let next = after_all(&keys);
+        Snapshot::of(keys.into(), marks, above, next)
     }
 }
 
 /// Holds no shard.
 impl Default for Snapshot {
     fn default() -> Self {
-        Snapshot::of(Arc::default(), Vec::new(), Vec::new(), Incarnation::default())
-    }
-}
-
-/// Makes a snapshot by hand, of unnamed logs; where a shard comes twice the larger mark counts.
-impl FromIterator<(ShardId, SeqNo)> for Snapshot {
-    fn from_iter<I: IntoIterator<Item = (ShardId, SeqNo)>>(marks: I) -> Self {
-        let entry = |(shard, mark)| SnapshotEntry {
-            shard,
-            log: LogId::UNNAMED,
-            incarnation: Incarnation::default(),
-            mark,
-        };
-        marks.into_iter().map(entry).collect()
-    }
-}
-
-impl<S: BuildHasher + Default> From<&Snapshot> for HashMap<ShardId, SeqNo, S> {
-    fn from(snapshot: &Snapshot) -> Self {
-        snapshot.iter().collect()
-    }
-}
-
-impl<S: BuildHasher + Default> From<Snapshot> for HashMap<ShardId, SeqNo, S> {
-    fn from(snapshot: Snapshot) -> Self {
-        snapshot.iter().collect()
-    }
-}
-
-impl From<&Snapshot> for BTreeMap<ShardId, SeqNo> {
-    fn from(snapshot: &Snapshot) -> Self {
-        snapshot.iter().collect()
-    }
-}
-
-impl From<Snapshot> for BTreeMap<ShardId, SeqNo> {
-    fn from(snapshot: Snapshot) -> Self {
-        snapshot.iter().collect()
+        Snapshot::of(Arc::default(), Vec::new(), Above::new(), Incarnation::default())
     }
 }

@@ -1,4 +1,4 @@
-//! Who follows a mark is given every change of it, coalesced, and misses none.
+//! A reader of changes gets every change of a mark, coalesced, and misses none.
 
 use std::pin::pin;
 use std::task::{Context, Poll};
@@ -20,56 +20,56 @@ fn the_first_change_is_the_mark_as_it_is() {
     for mark in [0, 7] {
         shard.advance(mark);
         assert_eq!(shard.changes().seen(), None);
-        assert_eq!(shard.changes().wait_next(), Ok(mark));
-        assert_eq!(shard.changes().wait_next_timeout(Duration::ZERO), Ok(mark));
+        assert_eq!(shard.changes().next().wait(), Ok(mark));
+        assert_eq!(shard.changes().next().wait_timeout(Duration::ZERO), Ok(mark));
         assert_eq!(poll_next(&mut shard.changes(), &waker), Poll::Ready(Ok(mark)));
     }
 }
 
 #[test]
-fn who_comes_late_gets_the_newest_mark_once() {
+fn a_slow_reader_gets_the_newest_mark_once() {
     let (_state, shard) = single();
     let mut changes = shard.changes();
-    assert_eq!(changes.wait_next(), Ok(0));
+    assert_eq!(changes.next().wait(), Ok(0));
     advance_each(&shard, 1..=9);
-    assert_eq!(changes.wait_next(), Ok(9));
+    assert_eq!(changes.next().wait(), Ok(9));
     assert_eq!(changes.seen(), Some(9));
-    assert_eq!(changes.wait_next_timeout(Duration::ZERO), Err(WaitError::Timeout));
+    assert_eq!(changes.next().wait_timeout(Duration::ZERO), Err(WaitError::Timeout));
     shard.advance(9);
-    assert_eq!(changes.wait_next_timeout(Duration::ZERO), Err(WaitError::Timeout), "no change");
+    assert_eq!(changes.next().wait_timeout(Duration::ZERO), Err(WaitError::Timeout), "no change");
 }
 
 #[test]
-fn a_timeout_goes_on_from_the_same_place() {
+fn a_timeout_keeps_the_place() {
     let (_state, shard) = single();
     let mut changes = shard.changes();
-    assert_eq!(changes.wait_next(), Ok(0));
+    assert_eq!(changes.next().wait(), Ok(0));
     for seqno in 1..=3 {
-        let timeout = changes.wait_next_timeout(Duration::from_millis(1));
+        let timeout = changes.next().wait_timeout(Duration::from_millis(1));
         assert_eq!((timeout, changes.seen()), (Err(WaitError::Timeout), Some(seqno - 1)));
         shard.advance(seqno);
-        assert_eq!(changes.wait_next_timeout(Duration::from_secs(9)), Ok(seqno));
+        assert_eq!(changes.next().wait_timeout(Duration::from_secs(9)), Ok(seqno));
     }
 }
 
 #[test]
-fn a_clone_goes_on_from_the_place_of_its_original() {
+fn a_clone_continues_from_the_same_place() {
     let (_state, shard) = single();
     let mut changes = shard.changes();
-    assert_eq!(changes.wait_next(), Ok(0));
+    assert_eq!(changes.next().wait(), Ok(0));
     let mut copy = changes.clone();
     shard.advance(2);
-    assert_eq!(changes.wait_next(), Ok(2));
+    assert_eq!(changes.next().wait(), Ok(2));
     assert_eq!(copy.seen(), Some(0));
-    assert_eq!(copy.wait_next(), Ok(2));
+    assert_eq!(copy.next().wait(), Ok(2));
 }
 
-/// Every mark is above the one before, and the last one comes.
-fn follow(shard: &Shard, last: u64) -> usize {
+/// Reads changes up to `last`, asserts that they rise, and returns their number.
+fn read_changes(shard: &Shard, last: u64) -> usize {
     let mut changes = shard.changes();
     let (mut count, mut seen) = (0, None);
     while seen < Some(last) {
-        let mark = changes.wait_next().unwrap();
+        let mark = changes.next().wait().unwrap();
         assert!(seen < Some(mark));
         seen = Some(mark);
         count += 1;
@@ -79,48 +79,48 @@ fn follow(shard: &Shard, last: u64) -> usize {
 }
 
 #[test]
-fn followers_see_rising_marks_and_the_last_one_while_others_advance() {
+fn readers_get_rising_marks_and_the_last_one_while_others_advance() {
     const LAST: u64 = 5_000;
     let (_state, shard) = single();
     ends(move || {
         thread::scope(|s| {
-            let followers = [(); 3].map(|()| s.spawn(|| follow(&shard, LAST)));
+            let readers = [(); 3].map(|()| s.spawn(|| read_changes(&shard, LAST)));
             for first in 1..=2 {
                 let shard = &shard;
                 s.spawn(move || {
                     advance_each(shard, (first..=LAST).step_by(2));
                 });
             }
-            for follower in followers {
-                assert!(follower.join().unwrap() >= 1);
+            for reader in readers {
+                assert!(reader.join().unwrap() >= 1);
             }
         });
     });
 }
 
 #[test]
-fn subscribing_and_then_reading_misses_no_change() {
+fn no_change_is_missed_after_subscribing() {
     let (_state, shard) = single();
     ends(move || {
         thread::scope(|s| {
             s.spawn(|| advance_each(&shard, 1..=2_000));
             loop {
                 let mut changes = shard.changes();
-                let current = changes.wait_next().unwrap();
+                let current = changes.next().wait().unwrap();
                 if current == 2_000 {
                     return;
                 }
-                assert!(changes.wait_next().unwrap() > current);
+                assert!(changes.next().wait().unwrap() > current);
             }
         });
     });
 }
 
 #[test]
-fn close_is_told_after_the_last_change() {
+fn closed_is_returned_after_the_last_change() {
     let (state, shard) = single();
     let (mut changes, mut asleep) = (shard.changes(), shard.changes());
-    assert_eq!(asleep.wait_next(), Ok(0));
+    assert_eq!(asleep.next().wait(), Ok(0));
     let (counter, waker) = counting();
     let mut next = Box::pin(asleep.next());
     assert!(next.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
@@ -131,46 +131,46 @@ fn close_is_told_after_the_last_change() {
     drop(next);
     for changes in [&mut changes, &mut asleep] {
         if changes.seen().is_none() {
-            assert_eq!(changes.wait_next(), Ok(4));
+            assert_eq!(changes.next().wait(), Ok(4));
         }
-        assert_eq!(changes.wait_next(), Err(WaitError::Closed));
+        assert_eq!(changes.next().wait(), Err(WaitError::Closed));
         assert_eq!(poll_next(changes, &waker), Poll::Ready(Err(WaitError::Closed)));
     }
     shard.advance(5);
-    assert_eq!(changes.wait_next(), Ok(5), "marks may move after close");
+    assert_eq!(changes.next().wait(), Ok(5), "marks still move after close");
 }
 
 #[test]
 fn after_the_last_seqno_no_change_can_follow() {
     let (_state, shard) = single();
     let mut changes = shard.changes();
-    assert_eq!(changes.wait_next(), Ok(0));
+    assert_eq!(changes.next().wait(), Ok(0));
     shard.advance(u64::MAX);
-    assert_eq!(changes.wait_next(), Ok(u64::MAX));
+    assert_eq!(changes.next().wait(), Ok(u64::MAX));
     let (_, waker) = counting();
     for _ in 0..2 {
-        assert_eq!(changes.wait_next(), Err(WaitError::Closed));
-        assert_eq!(changes.wait_next_timeout(Duration::MAX), Err(WaitError::Closed));
+        assert_eq!(changes.next().wait(), Err(WaitError::Closed));
+        assert_eq!(changes.next().wait_timeout(Duration::MAX), Err(WaitError::Closed));
         assert_eq!(poll_next(&mut changes, &waker), Poll::Ready(Err(WaitError::Closed)));
     }
 }
 
 #[test]
-fn removal_ends_changes_even_before_one_that_was_not_seen() {
+fn removal_ends_changes_even_if_the_last_was_not_seen() {
     let (state, shard) = single();
     let mut changes = shard.changes();
-    assert_eq!(changes.wait_next(), Ok(0));
+    assert_eq!(changes.next().wait(), Ok(0));
     shard.advance(3);
     state.remove_shard(ShardId::SINGLE).unwrap();
     let (_, waker) = counting();
-    assert_eq!(changes.wait_next(), Err(WaitError::Removed));
-    assert_eq!(changes.wait_next_timeout(Duration::MAX), Err(WaitError::Removed));
+    assert_eq!(changes.next().wait(), Err(WaitError::Removed));
+    assert_eq!(changes.next().wait_timeout(Duration::MAX), Err(WaitError::Removed));
     assert_eq!(poll_next(&mut changes, &waker), Poll::Ready(Err(WaitError::Removed)));
     assert_eq!(changes.seen(), Some(0));
 }
 
 #[test]
-fn a_dropped_next_loses_no_change() {
+fn a_dropped_future_loses_no_change() {
     let (_state, shard) = single();
     let mut changes = shard.changes();
     let (counter, waker) = counting();
@@ -187,5 +187,5 @@ fn a_dropped_next_loses_no_change() {
     shard.advance(9);
     drop(next); // woken, but not polled again
     assert_eq!((counter.count(), changes.seen()), (1, Some(3)));
-    assert_eq!(changes.wait_next(), Ok(9));
+    assert_eq!(changes.next().wait(), Ok(9));
 }

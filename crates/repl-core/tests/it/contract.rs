@@ -1,9 +1,10 @@
-//! The calls of `ReplicationState`, each with what it promises.
+//! Each call of `ReplicationState` does what its documentation says.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use repl_core::{
-    Advance, Incarnation, LogId, NewShard, ReplicationState, Shard, ShardId, Snapshot,
+    Advance, AppliedSet, ApplyWindow, Incarnation, LogId, NewShard, ReplicationState, Shard,
+    ShardId, Snapshot,
 };
 
 #[test]
@@ -50,14 +51,14 @@ fn single_tracks_shard_0_and_no_other() {
 }
 
 #[test]
-fn an_unknown_shard_is_reported_and_not_taken_up() {
+fn an_unknown_shard_is_reported_and_not_added() {
     let state = ReplicationState::new(&[ShardId(1)]);
     assert_eq!(state.advance(ShardId(2), 5), Advance::UnknownShard);
     assert_eq!(state.applied_seqno(ShardId(2)), None);
     assert!(state.shard(ShardId(2)).is_none());
     assert!(state.remove_shard(ShardId(2)).is_none());
     assert!(state.reset_shard(NewShard::new(ShardId(2)).with_mark(5)).is_none());
-    assert_eq!(state.snapshot().get(ShardId(2)), None);
+    assert_eq!(state.snapshot().mark(ShardId(2)), None);
 }
 
 #[test]
@@ -84,7 +85,7 @@ fn a_shard_at_the_last_seqno_never_moves_again() {
     }
     let shard = state.shard(ShardId(1)).unwrap();
     assert_eq!(shard.advance_from(u64::MAX, u64::MAX), at_the_end);
-    assert_eq!(state.snapshot().get(ShardId(1)), Some(u64::MAX));
+    assert_eq!(state.snapshot().mark(ShardId(1)), Some(u64::MAX));
     assert_eq!(state.applied_seqno(ShardId(2)), Some(0));
 }
 
@@ -102,7 +103,7 @@ fn advance_from_moves_only_where_nothing_is_missing() {
     assert_eq!(
         shard.advance_from(40, 12),
         Advance::Stale { at: 12 },
-        "a mark at the target is enough, whatever was expected"
+        "stale, whatever was expected"
     );
     assert_eq!(shard.advance_from(40, 11), Advance::Stale { at: 12 });
     assert_eq!(shard.applied(), 12);
@@ -118,15 +119,15 @@ fn snapshot_holds_every_shard_with_its_own_mark() {
     let ascending: Vec<_> = [1, 4, 6, 9].map(|s| (ShardId(s), s * 10)).into();
     assert_eq!(snapshot.iter().collect::<Vec<_>>(), ascending);
     assert_eq!(snapshot.marks(), [10, 40, 60, 90]);
-    assert_eq!(BTreeMap::from(&snapshot).len(), 4);
-    assert_eq!(HashMap::<ShardId, u64>::from(&snapshot)[&ShardId(6)], 60);
+    let by_id: HashMap<ShardId, u64> = snapshot.iter().collect();
+    assert_eq!((by_id.len(), by_id[&ShardId(6)]), (4, 60));
 
     state.advance(ShardId(4), 41);
-    assert_eq!(snapshot.get(ShardId(4)), Some(40), "a snapshot holds values");
+    assert_eq!(snapshot.mark(ShardId(4)), Some(40), "a snapshot holds values");
 }
 
 #[test]
-fn a_snapshot_is_in_order_after_shards_came_and_went_in_any_order() {
+fn a_snapshot_ascends_in_whatever_order_shards_were_added_and_removed() {
     let state = ReplicationState::new(&[ShardId(5), ShardId(2)]);
     for (shard, mark) in [(9, 90), (1, 10), (4, 40)] {
         state.add_shard(NewShard::new(ShardId(shard)).with_mark(mark)).unwrap();
@@ -169,7 +170,7 @@ fn a_clone_of_a_handle_shares_the_mark() {
 }
 
 #[test]
-fn states_handles_and_snapshots_go_between_threads() {
+fn states_handles_and_snapshots_are_send_and_sync() {
     fn send_and_sync<T: Send + Sync + 'static>() {}
     send_and_sync::<ReplicationState>();
     send_and_sync::<Shard>();
@@ -180,7 +181,36 @@ fn states_handles_and_snapshots_go_between_threads() {
 fn debug_output_shows_the_marks() {
     let state = ReplicationState::new(&[ShardId(1)]);
     state.advance(ShardId(1), 42);
-    assert_eq!(format!("{state:?}"), "ReplicationState({1: 42})");
+    assert_eq!(format!("{state:?}"), "ReplicationState({1: ..=42})");
     let shard = state.shard(ShardId(1)).unwrap();
     assert_eq!(format!("{shard:?}"), "Shard { id: ShardId(1), applied: 42, removed: false, .. }");
+}
+
+#[test]
+fn the_state_lists_and_counts_its_shards_ascending() {
+    let state = ReplicationState::new(&[9, 4, 6].map(ShardId));
+    state.add_shard(NewShard::new(5)).unwrap();
+    state.remove_shard(ShardId(9)).unwrap();
+    assert_eq!(state.shards(), [4, 5, 6].map(ShardId));
+    assert_eq!((state.len(), state.is_empty()), (3, false));
+    for shard in state.shards() {
+        state.remove_shard(shard).unwrap();
+    }
+    assert_eq!((state.shards(), state.len(), state.is_empty()), (vec![], 0, true));
+}
+
+#[test]
+fn marks_are_a_snapshot_without_ranges() {
+    let state = ReplicationState::new(&[1, 2].map(ShardId));
+    let shard = state.shard(ShardId(1)).unwrap();
+    let window = ApplyWindow::new(shard.clone(), 8).unwrap();
+    shard.advance(3);
+    window.complete(5).unwrap();
+    shard.complete(90);
+    let (marks, mut snapshot) = (state.marks(), state.snapshot());
+    assert_eq!(snapshot.applied_set(ShardId(1)), Some(AppliedSet::new(3, [5, 90])));
+    assert_eq!(marks.applied_set(ShardId(1)), Some(AppliedSet::up_to(3)));
+    assert_ne!(marks, snapshot);
+    snapshot.drop_above(ShardId(1));
+    assert_eq!(marks, snapshot);
 }

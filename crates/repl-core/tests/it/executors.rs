@@ -1,4 +1,4 @@
-//! The same future runs under any executor.
+//! The futures run under any executor.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use smol::future::FutureExt as _;
 
 const LAST: u64 = 300;
 
-/// Follows a shard that somebody else advances to `LAST`, until the state is closed.
-async fn follow(shard: Shard) -> usize {
+/// Reads the changes of a shard that another thread advances to `LAST`, until the state is closed.
+async fn read_changes(shard: Shard) -> usize {
     assert_eq!(shard.reached(0).await.map(|_| ()), Ok(()));
     assert!(shard.reached(1).await.unwrap() >= 1);
     let mut changes = shard.changes();
@@ -30,7 +30,7 @@ async fn follow(shard: Shard) -> usize {
     count
 }
 
-/// Runs `executor` on a shard that a thread advances to `LAST`, and then closes.
+/// Runs `executor` on a shard while a thread advances it to `LAST` and then closes the state.
 fn with_advancer(executor: impl FnOnce(Shard) + Send + 'static) {
     let (state, shard) = single();
     ends(move || {
@@ -51,11 +51,12 @@ fn with_advancer(executor: impl FnOnce(Shard) + Send + 'static) {
 }
 
 #[test]
-fn under_tokio_on_one_thread() {
+fn waits_run_under_tokio_on_one_thread() {
     with_advancer(|shard| {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            let tasks: Vec<_> = (0..20).map(|_| tokio::spawn(follow(shard.clone()))).collect();
+            let tasks: Vec<_> =
+                (0..20).map(|_| tokio::spawn(read_changes(shard.clone()))).collect();
             for task in tasks {
                 assert!(task.await.unwrap() >= 1);
             }
@@ -64,12 +65,13 @@ fn under_tokio_on_one_thread() {
 }
 
 #[test]
-fn under_tokio_on_many_threads() {
+fn waits_run_under_tokio_on_many_threads() {
     with_advancer(|shard| {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(3).build().unwrap();
         runtime.block_on(async {
-            let tasks: Vec<_> = (0..20).map(|_| tokio::spawn(follow(shard.clone()))).collect();
+            let tasks: Vec<_> =
+                (0..20).map(|_| tokio::spawn(read_changes(shard.clone()))).collect();
             for task in tasks {
                 assert!(task.await.unwrap() >= 1);
             }
@@ -78,10 +80,10 @@ fn under_tokio_on_many_threads() {
 }
 
 #[test]
-fn under_smol() {
+fn waits_run_under_smol() {
     with_advancer(|shard| {
         smol::block_on(async {
-            let tasks: Vec<_> = (0..20).map(|_| smol::spawn(follow(shard.clone()))).collect();
+            let tasks: Vec<_> = (0..20).map(|_| smol::spawn(read_changes(shard.clone()))).collect();
             for task in tasks {
                 assert!(task.await >= 1);
             }
@@ -97,7 +99,7 @@ impl Wake for Unparks {
     }
 }
 
-/// As small as an executor can be.
+/// A minimal executor: it parks the thread between polls.
 fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unparks(thread::current())));
@@ -110,16 +112,16 @@ fn block_on<F: Future>(future: F) -> F::Output {
 }
 
 #[test]
-fn under_an_executor_made_by_hand() {
-    with_advancer(|shard| assert!(block_on(follow(shard)) >= 1));
+fn waits_run_under_a_minimal_executor() {
+    with_advancer(|shard| assert!(block_on(read_changes(shard)) >= 1));
 }
 
 #[test]
-fn blocking_in_a_thread_with_a_parking_token_of_its_own() {
+fn blocking_leaves_the_parking_token_of_the_thread() {
     let (_state, shard) = single();
     let token_is_left = ends(move || {
         thread::current().unpark();
-        let result = shard.wait_for_timeout(1, Duration::from_millis(5));
+        let result = shard.reached(1).wait_timeout(Duration::from_millis(5));
         assert_eq!(result, Err(WaitError::Timeout));
         let start = std::time::Instant::now();
         thread::park_timeout(Duration::from_secs(10));
@@ -133,7 +135,7 @@ fn current_thread_with_time() -> tokio::runtime::Runtime {
 }
 
 #[test]
-fn a_wait_that_tokio_gives_up_can_be_made_again() {
+fn a_wait_can_be_repeated_after_a_tokio_timeout() {
     let (_state, shard) = single();
     current_thread_with_time().block_on(async {
         let tick = Duration::from_millis(2);
@@ -149,7 +151,7 @@ fn a_wait_that_tokio_gives_up_can_be_made_again() {
 }
 
 #[test]
-fn no_change_is_lost_where_select_drops_the_other_branch() {
+fn no_change_is_lost_when_select_drops_a_branch() {
     let state = ReplicationState::new(&[ShardId(1), ShardId(2)]);
     let [one, two] = [1, 2].map(|id| state.shard(ShardId(id)).unwrap());
     let (mut ones, mut twos) = (one.changes(), two.changes());
@@ -192,7 +194,7 @@ fn the_loser_of_a_race_leaves_nothing() {
 }
 
 #[test]
-fn a_future_goes_from_one_task_and_executor_to_another() {
+fn a_future_moves_between_tasks_and_executors() {
     let (_state, shard) = single();
     let mut reached = shard.reached(2);
     assert!(poll(&mut reached, Waker::noop()).is_pending());

@@ -1,4 +1,4 @@
-//! In one life of a shard its mark never falls, whoever advances it.
+//! In one incarnation of a shard its mark never falls, whichever threads advance it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ScopedJoinHandle};
@@ -27,7 +27,7 @@ fn advance_never_moves_backward() {
     }
 }
 
-/// Reads until told to stop; every value is at least the one before.
+/// Reads until `stop` is set, and asserts that no value is below the one before.
 fn watch(read: impl Fn() -> u64, stop: &AtomicBool) {
     let mut last = 0;
     while !stop.load(Ordering::Relaxed) {
@@ -37,8 +37,7 @@ fn watch(read: impl Fn() -> u64, stop: &AtomicBool) {
     }
 }
 
-/// Advances over a stride of its own, with a stale seqno after each new one; returns how often it
-/// moved the mark.
+/// Advances to every fourth seqno, with a stale one after each; returns how often it moved the mark.
 fn stride(first: u64, advance: impl Fn(u64) -> Advance, applied: impl Fn() -> u64) -> u64 {
     let mut moved = 0;
     for seqno in (first..=THREADS * EACH).step_by(4) {
@@ -64,7 +63,7 @@ fn four_threads_at_once_end_at_the_maximum_and_no_reader_sees_a_fall() {
     let moved: u64 = thread::scope(|s| {
         let stop_at_end = StopAtEnd(&stop);
         s.spawn(|| watch(|| shard.applied(), &stop));
-        s.spawn(|| watch(|| state.snapshot().get(ShardId(1)).unwrap(), &stop));
+        s.spawn(|| watch(|| state.snapshot().mark(ShardId(1)).unwrap(), &stop));
         let by_handle =
             |shard: Shard| move |first| stride(first, |n| shard.advance(n), || shard.applied());
         let by_id = |first| {
@@ -89,11 +88,11 @@ fn four_threads_at_once_end_at_the_maximum_and_no_reader_sees_a_fall() {
     });
     assert_eq!(shard.applied(), THREADS * EACH);
     assert!((1..=THREADS * EACH).contains(&moved));
-    assert_eq!(state.applied_seqno(ShardId(2)), Some(0), "the neighbour never moved");
+    assert_eq!(state.applied_seqno(ShardId(2)), Some(0), "the other shard never moved");
 }
 
 #[test]
-fn of_threads_that_ask_for_the_same_seqno_exactly_one_moves_the_mark() {
+fn exactly_one_of_many_threads_moves_the_mark_to_each_seqno() {
     let state = ReplicationState::single();
     let shard = state.shard(ShardId::SINGLE).unwrap();
     let moved: u64 = thread::scope(|s| {
@@ -106,6 +105,6 @@ fn of_threads_that_ask_for_the_same_seqno_exactly_one_moves_the_mark() {
         });
         threads.into_iter().map(|t| t.join().unwrap()).sum()
     });
-    assert_eq!(moved, EACH, "each asked for every seqno, in order");
+    assert_eq!(moved, EACH, "each seqno moved the mark once");
     assert_eq!(shard.applied(), EACH);
 }

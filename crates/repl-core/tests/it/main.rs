@@ -1,5 +1,5 @@
-//! What `repl-core` guarantees, one file a guarantee.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+//! What `repl-core` guarantees, one file per guarantee.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "test helpers fail the test")]
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,35 +8,49 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use repl_core::{ApplyWindow, ReplicationState, Shard, ShardId};
+use repl_core::{
+    ApplyWindow, Completion, Reached, ReplicationState, SeqRange, Shard, ShardId, WaitError,
+    WindowError,
+};
 
-mod behind_ranges;
+mod applied_set_laws;
+mod awaited;
+mod awaited_changes;
 mod changes;
 mod claims;
-mod completed_laws;
+mod closing;
+mod contains;
 mod contract;
-mod ending;
+mod errors;
 mod executors;
 mod forward_only;
-mod lives;
+mod ids;
+mod incarnations;
+mod membership;
 mod merge;
-mod model;
-mod no_advance_lost;
-mod no_completion_waits;
+mod no_completion_left_behind;
 mod out_of_order;
+mod reached_all;
 mod restore;
+mod room;
+mod seq_range;
+mod shard_close;
 mod skips;
 mod snapshot_laws;
+mod snapshot_range_laws;
+mod snapshots;
+mod state_model;
 mod timeouts;
 mod waiting;
 mod waiting_model;
 mod wakers;
-mod window_bounds;
-mod window_lives;
+mod watchers;
+mod window_capacity;
+mod window_incarnations;
 mod window_model;
 
-/// Tells threads to stop when it goes out of scope, by a failed assertion too: a test that fails
-/// must not hang.
+/// Stops threads when it goes out of scope, after a failed assertion too: a test that fails must
+/// not hang.
 struct StopAtEnd<'a>(&'a AtomicBool);
 
 impl Drop for StopAtEnd<'_> {
@@ -61,6 +75,55 @@ fn advance_each(shard: &Shard, seqnos: impl IntoIterator<Item = u64>) {
 fn complete_each(window: &ApplyWindow, seqnos: impl IntoIterator<Item = u64>) {
     for seqno in seqnos {
         window.complete(seqno).unwrap();
+    }
+}
+
+/// What is completed above the mark of a shard.
+fn above(shard: &Shard) -> Vec<SeqRange> {
+    shard.applied_set().above().collect()
+}
+
+fn ranges(of: &[(u64, u64)]) -> Vec<SeqRange> {
+    of.iter().map(|(first, last)| SeqRange::new(*first, *last)).collect()
+}
+
+/// A window over a shard in which `ranges` are completed, as after a restart.
+fn restored(shard: Shard, capacity: u64, ranges: &[SeqRange]) -> Result<ApplyWindow, WindowError> {
+    let window = ApplyWindow::new(shard, capacity)?;
+    for range in ranges {
+        window.shard().complete(*range);
+    }
+    Ok(window)
+}
+
+/// Completes `seqno` as soon as the window has room for it.
+fn complete_when_room(window: &ApplyWindow, seqno: u64) -> Completion {
+    window.room_for(seqno).wait().unwrap();
+    window.complete(seqno).unwrap()
+}
+
+/// A wait that is in the queue, and how often it was woken.
+struct Queued {
+    seqno: u64,
+    reached: Reached,
+    counter: Arc<Wakes>,
+    waker: Waker,
+}
+
+impl Queued {
+    fn new(shard: &Shard, seqno: u64) -> Self {
+        let (counter, waker) = counting();
+        let mut reached = shard.reached(seqno);
+        assert!(poll(&mut reached, &waker).is_pending());
+        Queued { seqno, reached, counter, waker }
+    }
+
+    fn wakes(&self) -> usize {
+        self.counter.count()
+    }
+
+    fn poll(&mut self) -> Poll<Result<u64, WaitError>> {
+        poll(&mut self.reached, &self.waker)
     }
 }
 
@@ -102,13 +165,13 @@ fn poll<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Context::from_waker(waker))
 }
 
-/// Runs `f` in a thread, and fails where it does not end: a deadlock must not hang the tests.
+/// Runs `f` in a thread, and panics if it does not end: a deadlock must not hang the tests.
 fn ends<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
     let (send, result) = mpsc::channel();
     let thread = thread::spawn(move || drop(send.send(f())));
     match result.recv_timeout(Duration::from_secs(20)) {
         Ok(result) => result,
-        Err(mpsc::RecvTimeoutError::Timeout) => panic!("it does not end"),
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("it did not end in 20 s"),
         Err(mpsc::RecvTimeoutError::Disconnected) => match thread.join() {
             Err(panic) => std::panic::resume_unwind(panic),
             Ok(()) => unreachable!("a thread that ends without a panic has sent its result"),

@@ -1,19 +1,25 @@
 //! A state that is restored from what was saved is the state that was saved.
 
 use proptest::prelude::*;
-use repl_core::{Incarnation, LogId, NewShard, ReplicationState, ShardId, Snapshot, SnapshotEntry};
+use repl_core::{
+    AppliedSet, Incarnation, LogId, NewShard, ReplicationState, ShardId, Snapshot, SnapshotEntry,
+};
 
-fn entry(shard: u64, incarnation: u64, mark: u64) -> SnapshotEntry {
-    SnapshotEntry {
-        shard: ShardId(shard),
-        log: LogId(u128::from(shard) << 70),
-        incarnation: Incarnation(incarnation),
-        mark,
-    }
+use crate::{above, ranges};
+
+fn entry(shard: u64, incarnation: u64, applied: AppliedSet) -> SnapshotEntry {
+    SnapshotEntry::new(shard, applied)
+        .with_log(LogId(u128::from(shard) << 70))
+        .with_incarnation(Incarnation(incarnation))
 }
 
-fn whole(snapshot: &Snapshot) -> (Vec<SnapshotEntry>, Incarnation) {
-    (snapshot.entries().collect(), snapshot.next_incarnation())
+fn up_to(shard: u64, incarnation: u64, mark: u64) -> SnapshotEntry {
+    entry(shard, incarnation, AppliedSet::up_to(mark))
+}
+
+fn restored<const N: usize>(entries: [SnapshotEntry; N], next: u64) -> ReplicationState {
+    let snapshot = Snapshot::from_iter(entries).with_next_incarnation(Incarnation(next));
+    ReplicationState::restore(&snapshot)
 }
 
 #[test]
@@ -24,62 +30,82 @@ fn a_round_trip_keeps_every_mark_log_and_incarnation() {
         .unwrap();
     state.reset_shard(NewShard::new(ShardId(4)).with_mark(17)).unwrap();
     let saved = state.snapshot();
-    let back = ReplicationState::restore(saved.entries(), saved.next_incarnation());
-    assert_eq!(whole(&back.snapshot()), whole(&saved));
+    let back = ReplicationState::restore(&saved);
+    assert_eq!(back.snapshot(), saved);
     let added = back.add_shard(NewShard::new(ShardId(9))).unwrap();
     assert_eq!(added.incarnation(), saved.next_incarnation());
 }
 
 #[test]
-fn where_a_shard_is_given_twice_the_later_entry_counts() {
-    let state = ReplicationState::restore(
-        [entry(1, 5, 50), entry(2, 1, 3), entry(1, 2, 7)],
-        Incarnation(9),
-    );
+fn a_round_trip_keeps_every_range_and_the_mark_moves_over_it() {
+    let saved = AppliedSet::new(4, ranges(&[(6, 7), (9, 9), (70_000, u64::MAX)]));
+    let state = restored([entry(1, 0, saved.clone()), up_to(2, 0, 5)], 1);
+    let shard = state.shard(ShardId(1)).unwrap();
+    assert_eq!(shard.applied_set(), saved);
+    assert_eq!(state.snapshot().applied_set(ShardId(1)), Some(saved));
+    assert_eq!(above(&state.shard(ShardId(2)).unwrap()), []);
+    shard.advance(5);
+    assert_eq!(shard.applied(), 7);
+    shard.complete(8..=69_999);
+    assert_eq!(shard.applied_set(), AppliedSet::up_to(u64::MAX));
+}
+
+#[test]
+fn of_two_entries_of_one_shard_the_one_with_the_larger_mark_is_restored() {
+    let state = restored([up_to(1, 5, 50), up_to(2, 1, 3), up_to(1, 2, 7)], 9);
     let entries: Vec<_> = state.snapshot().entries().collect();
-    assert_eq!(entries, [entry(1, 2, 7), entry(2, 1, 3)]);
-    assert_eq!(state.applied_seqno(ShardId(1)), Some(7));
+    assert_eq!(entries, [up_to(1, 5, 50), up_to(2, 1, 3)]);
+    assert_eq!(state.applied_seqno(ShardId(1)), Some(50));
 }
 
 #[test]
 fn a_next_incarnation_that_was_used_already_is_raised() {
     for next in [0, 3, 6, 7] {
-        let state = ReplicationState::restore([entry(1, 6, 0), entry(2, 3, 0)], Incarnation(next));
+        let state = restored([up_to(1, 6, 0), up_to(2, 3, 0)], next);
         assert_eq!(state.snapshot().next_incarnation(), Incarnation(7));
     }
-    let state = ReplicationState::restore([entry(1, 6, 0)], Incarnation(40));
+    let state = restored([up_to(1, 6, 0)], 40);
     assert_eq!(state.snapshot().next_incarnation(), Incarnation(40));
-    let state = ReplicationState::restore([], Incarnation(40));
+    let state = restored([], 40);
     assert_eq!(state.add_shard(NewShard::new(ShardId(1))).unwrap().incarnation(), Incarnation(40));
 }
 
 #[test]
 fn incarnations_that_have_run_out_do_not_wrap() {
-    let state = ReplicationState::restore([entry(1, u64::MAX, 4)], Incarnation(0));
+    let state = restored([up_to(1, u64::MAX, 4)], 0);
     assert_eq!(state.snapshot().next_incarnation(), Incarnation(u64::MAX));
     let added = state.add_shard(NewShard::new(ShardId(2))).unwrap();
     assert_eq!(added.incarnation(), Incarnation(u64::MAX));
     assert_eq!(state.applied_seqno(ShardId(1)), Some(4));
 }
 
+fn applied() -> impl Strategy<Value = AppliedSet> {
+    let range = (any::<u64>(), 0..9_u64).prop_map(|(first, by)| first..=first.saturating_add(by));
+    (any::<u64>(), prop::collection::vec(range, 0..4))
+        .prop_map(|(mark, ranges)| AppliedSet::new(mark, ranges))
+}
+
 proptest! {
     #[test]
-    fn any_entries_come_back(
-        entries in prop::collection::btree_map(any::<u64>(), (0..1000_u64, any::<u64>()), 0..40),
+    fn any_entries_are_restored(
+        entries in prop::collection::btree_map(any::<u64>(), (0..1000_u64, applied()), 0..40),
         next in 0..2000_u64,
     ) {
         let entries: Vec<_> =
-            entries.into_iter().map(|(shard, (inc, mark))| entry(shard, inc, mark)).collect();
-        let shuffled = entries.iter().rev().copied();
-        let state = ReplicationState::restore(shuffled, Incarnation(next));
+            entries.into_iter().map(|(shard, (inc, set))| entry(shard, inc, set)).collect();
+        let shuffled: Snapshot = entries.iter().rev().cloned().collect();
+        let shuffled = shuffled.with_next_incarnation(Incarnation(next));
+        let state = ReplicationState::restore(&shuffled);
         let snapshot = state.snapshot();
+        prop_assert_eq!(&snapshot, &shuffled);
         prop_assert_eq!(snapshot.entries().collect::<Vec<_>>(), entries.clone());
         for e in &entries {
-            prop_assert_eq!(state.applied_seqno(e.shard), Some(e.mark));
+            prop_assert_eq!(state.applied_seqno(e.shard), Some(e.mark()));
             let handle = state.shard(e.shard).unwrap();
             prop_assert_eq!((handle.incarnation(), handle.log()), (e.incarnation, e.log));
+            prop_assert_eq!(&handle.applied_set(), &e.applied);
             prop_assert!(snapshot.next_incarnation() > e.incarnation);
         }
-        prop_assert_eq!(whole(&state.clone().snapshot()), whole(&snapshot));
+        prop_assert_eq!(state.clone().snapshot(), snapshot);
     }
 }

@@ -1,18 +1,13 @@
-//! A skip, and an advance from outside, complete what will never come.
+//! A skip, an advance from outside and a restored range complete seqnos without a claim.
 
-use std::task::Waker;
 use std::thread;
 
-use crate::{complete_each, counting, poll, single};
+use crate::{Queued, above, complete_each, ranges, restored, single};
 use repl_core::{Advance, AppliedSet, ApplyWindow, Completion, SeqRange, Shard};
 
 fn window(capacity: u64) -> (ApplyWindow, Shard) {
     let (_state, shard) = single();
     (ApplyWindow::new(shard.clone(), capacity).unwrap(), shard)
-}
-
-fn ranges(of: &[(u64, u64)]) -> Vec<SeqRange> {
-    of.iter().map(|(first, last)| SeqRange::new(*first, *last)).collect()
 }
 
 #[test]
@@ -22,11 +17,11 @@ fn a_skip_is_idempotent() {
     let again = Ok(Completion::AlreadyCompleted { mark: 0 });
     for part in [5..=8, 5..=5, 6..=7, 8..=8] {
         assert_eq!(window.skip(part), again);
-        assert_eq!(window.pending(), ranges(&[(5, 8)]));
+        assert_eq!(above(window.shard()), ranges(&[(5, 8)]));
     }
     assert_eq!(window.skip(1..=4), Ok(Completion::Completed { mark: 8 }));
     assert_eq!(window.skip(1..=8), Ok(Completion::AlreadyCompleted { mark: 8 }));
-    assert_eq!((shard.applied(), window.pending()), (8, vec![]));
+    assert_eq!((shard.applied(), above(window.shard())), (8, vec![]));
 }
 
 #[test]
@@ -35,11 +30,11 @@ fn a_skip_below_the_mark_and_an_empty_one_change_nothing() {
     shard.advance(9);
     window.complete(12).unwrap();
     let nothing = Ok(Completion::AlreadyCompleted { mark: 9 });
-    #[expect(clippy::reversed_empty_ranges, reason = "that is what is tried")]
+    #[expect(clippy::reversed_empty_ranges, reason = "an empty range is the case under test")]
     for range in [0..=0, 0..=9, 3..=5, 9..=9, 15..=11, 20..=10, 1..=0] {
         assert_eq!(window.skip(range), nothing);
     }
-    assert_eq!((shard.applied(), window.pending()), (9, ranges(&[(12, 12)])));
+    assert_eq!((shard.applied(), above(window.shard())), (9, ranges(&[(12, 12)])));
 }
 
 #[test]
@@ -47,46 +42,41 @@ fn a_skip_from_below_the_mark_goes_on_from_it() {
     let (window, shard) = window(100);
     shard.advance(9);
     assert_eq!(window.skip(0..=11), Ok(Completion::Completed { mark: 11 }));
-    assert_eq!((shard.applied(), window.pending()), (11, vec![]));
+    assert_eq!((shard.applied(), above(window.shard())), (11, vec![]));
 }
 
 #[test]
 fn a_skip_next_to_the_mark_wakes_waiters() {
     let (window, shard) = window(100);
-    let waiting = [3, 4, 7, 9].map(|seqno| {
-        let (counter, waker) = counting();
-        let mut reached = shard.reached(seqno);
-        assert!(poll(&mut reached, &waker).is_pending());
-        (reached, counter)
-    });
+    let waiting = [3, 4, 7, 9].map(|seqno| Queued::new(&shard, seqno));
     window.complete(4).unwrap();
     window.skip(5..=7).unwrap();
-    assert!(waiting.iter().all(|(_, counter)| counter.count() == 0));
+    assert!(waiting.iter().all(|waiter| waiter.wakes() == 0));
     window.skip(1..=3).unwrap();
-    for (mut reached, counter) in waiting {
-        let woken = reached.seqno() <= 7;
-        assert_eq!(counter.count(), usize::from(woken));
-        assert_eq!(poll(&mut reached, Waker::noop()).is_ready(), woken);
+    for mut waiter in waiting {
+        let woken = waiter.seqno <= 7;
+        assert_eq!(waiter.wakes(), usize::from(woken));
+        assert_eq!(waiter.poll().is_ready(), woken);
     }
 }
 
 #[test]
 fn a_skip_joins_what_it_touches() {
-    let (window, _) = window(100);
+    let (window, shard) = window(100);
     for range in [10..=12, 20..=22, 14..=15] {
         window.skip(range).unwrap();
     }
     window.complete(13).unwrap();
     window.complete(9).unwrap();
-    assert_eq!(window.pending(), ranges(&[(9, 15), (20, 22)]));
+    assert_eq!(above(window.shard()), ranges(&[(9, 15), (20, 22)]));
     window.skip(16..=19).unwrap();
-    assert_eq!(window.pending(), ranges(&[(9, 22)]));
+    assert_eq!(above(window.shard()), ranges(&[(9, 22)]));
     window.skip(7..=30).unwrap();
-    assert_eq!((window.pending(), window.highest()), (ranges(&[(7, 30)]), 30));
+    assert_eq!((above(&shard), shard.applied_set().highest()), (ranges(&[(7, 30)]), 30));
 }
 
 #[test]
-fn the_mark_moves_over_skips_and_completions_by_turns() {
+fn the_mark_moves_over_alternating_skips_and_completions() {
     let (window, shard) = window(100);
     complete_each(&window, (4..=30).filter(|seqno| seqno % 4 < 2));
     for first in (2..=30).step_by(4) {
@@ -94,16 +84,19 @@ fn the_mark_moves_over_skips_and_completions_by_turns() {
     }
     assert_eq!(shard.applied(), 0);
     assert_eq!(window.complete(1), Ok(Completion::Completed { mark: 31 }));
-    assert_eq!((shard.applied(), window.pending()), (31, vec![]));
+    assert_eq!((shard.applied(), above(window.shard())), (31, vec![]));
 }
 
 #[test]
 fn a_skip_costs_the_same_whatever_its_length() {
     let (window, shard) = window(3);
     assert_eq!(window.skip(2..=u64::MAX), Ok(Completion::Completed { mark: 0 }));
-    assert_eq!((window.pending(), window.highest()), (ranges(&[(2, u64::MAX)]), u64::MAX));
+    assert_eq!(
+        (above(&shard), shard.applied_set().highest()),
+        (ranges(&[(2, u64::MAX)]), u64::MAX)
+    );
     for seqno in [2, 3, 1 << 40, u64::MAX] {
-        assert!(window.contains(seqno));
+        assert!(window.shard().contains(seqno));
     }
     assert_eq!(window.complete(1), Ok(Completion::Completed { mark: u64::MAX }));
     assert_eq!(shard.applied(), u64::MAX);
@@ -112,36 +105,36 @@ fn a_skip_costs_the_same_whatever_its_length() {
 #[test]
 fn claims_in_a_skip_stay_with_their_holders() {
     let (window, shard) = window(100);
-    let claim = window.claim(3).unwrap();
+    let claim = window.try_claim(3).unwrap();
     window.skip(2..=5).unwrap();
-    assert_eq!(claim.complete(), Completion::AlreadyCompleted { mark: 0 });
-    assert_eq!((window.pending(), shard.applied()), (ranges(&[(2, 5)]), 0));
+    assert_eq!(claim.complete(), Ok(Completion::AlreadyCompleted { mark: 0 }));
+    assert_eq!((above(window.shard()), shard.applied()), (ranges(&[(2, 5)]), 0));
 }
 
 #[test]
-fn numbers_that_jump_are_skipped_between_the_records() {
+fn seqnos_between_two_records_are_skipped() {
     const STEP: u64 = 4_096;
     let (window, shard) = window(u64::MAX);
     let records = [8, 2, 5, 1, 7, 3, 6, 4].map(|i| i * STEP);
     for record in records {
         window.skip(record - STEP + 1..=record - 1).unwrap();
-        window.claim(record).unwrap().complete();
+        window.try_claim(record).unwrap().complete().unwrap();
         assert_eq!(shard.applied() % STEP, 0);
     }
-    assert_eq!((shard.applied(), window.pending()), (8 * STEP, vec![]));
+    assert_eq!((shard.applied(), above(window.shard())), (8 * STEP, vec![]));
 }
 
 #[test]
 fn an_advance_from_outside_counts_as_a_skip_up_to_it() {
     let (window, shard) = window(100);
-    let claims = [2, 5].map(|seqno| window.claim(seqno).unwrap());
+    let claims = [2, 5].map(|seqno| window.try_claim(seqno).unwrap());
     window.complete(3).unwrap();
     assert_eq!(shard.advance(4), Advance::Advanced { from: 0 });
-    assert_eq!((shard.applied(), window.pending()), (4, vec![]));
-    assert!((0..=4).all(|seqno| window.contains(seqno)) && !window.contains(5));
+    assert_eq!((shard.applied(), above(window.shard())), (4, vec![]));
+    assert!((0..=4).all(|seqno| window.shard().contains(seqno)) && !window.shard().contains(5));
     let [overtaken, next] = claims;
-    assert_eq!(overtaken.complete(), Completion::AlreadyCompleted { mark: 4 });
-    assert_eq!(next.complete(), Completion::Completed { mark: 5 });
+    assert_eq!(overtaken.complete(), Ok(Completion::AlreadyCompleted { mark: 4 }));
+    assert_eq!(next.complete(), Ok(Completion::Completed { mark: 5 }));
 }
 
 #[test]
@@ -153,21 +146,16 @@ fn an_advance_from_outside_moves_over_what_is_completed_and_wakes() {
         if capacity == u64::MAX {
             complete_each(&window, 40_001..=40_009);
         }
-        let last = shard.completed().above()[0].last;
-        let waiting = [3, 4, 9, last, last + 1].map(|seqno| {
-            let (counter, waker) = counting();
-            let mut reached = shard.reached(seqno);
-            assert!(poll(&mut reached, &waker).is_pending());
-            (reached, counter)
-        });
+        let last = above(&shard)[0].last();
+        let waiting = [3, 4, 9, last, last + 1].map(|seqno| Queued::new(&shard, seqno));
         assert_eq!(shard.advance(3), Advance::Advanced { from: 0 });
         assert_eq!(shard.applied(), 3, "4 is missing");
         assert_eq!(shard.advance(4), Advance::Advanced { from: 3 });
         assert_eq!(shard.applied(), last);
-        for (mut reached, counter) in waiting {
-            let woken = reached.seqno() <= last;
-            assert_eq!(counter.count(), usize::from(woken));
-            assert_eq!(poll(&mut reached, Waker::noop()).is_ready(), woken);
+        for mut waiter in waiting {
+            let woken = waiter.seqno <= last;
+            assert_eq!(waiter.wakes(), usize::from(woken));
+            assert_eq!(waiter.poll().is_ready(), woken);
         }
         assert_eq!(shard.advance(last), Advance::Stale { at: last });
         assert_eq!(window.complete(last + 1), Ok(Completion::Completed { mark: last + 1 }));
@@ -182,34 +170,32 @@ fn an_advance_into_the_middle_of_a_completed_range_ends_at_its_end() {
     shard.advance(7);
     assert_eq!(shard.applied(), 9);
     shard.advance(25);
-    assert_eq!((shard.applied(), window.pending()), (29, vec![]));
+    assert_eq!((shard.applied(), above(window.shard())), (29, vec![]));
 }
 
 #[test]
-fn what_the_shard_is_told_is_completed_counts_in_its_window() {
+fn ranges_completed_on_the_shard_count_in_its_window() {
     let (window, shard) = window(u64::MAX);
     window.complete(7).unwrap();
     shard.complete(SeqRange::new(3, 6));
     shard.complete(SeqRange::new(90_000, 90_009));
-    let above = ranges(&[(3, 7), (90_000, 90_009)]);
-    assert_eq!((window.pending(), window.highest()), (above.clone(), 90_009));
-    assert_eq!(shard.completed(), AppliedSet::new(0, above));
+    assert_eq!(shard.applied_set(), AppliedSet::new(0, [3..=7, 90_000..=90_009]));
     for seqno in [3, 6, 90_000] {
-        assert!(window.contains(seqno) && window.claim(seqno).is_err());
+        assert!(window.shard().contains(seqno) && window.try_claim(seqno).is_err());
         let done = window.complete(seqno);
         assert_eq!(done, Ok(Completion::AlreadyCompleted { mark: 0 }));
     }
     shard.complete(SeqRange::new(0, 2));
     assert_eq!(shard.applied(), 7, "next to the mark it moves it, over the window's 7 too");
     shard.complete(SeqRange::new(5, 4));
-    shard.complete(SeqRange::new(0, 0));
+    shard.complete(SeqRange::from(0));
     shard.complete(SeqRange::new(2, 7));
-    assert_eq!(shard.completed(), AppliedSet::new(7, ranges(&[(90_000, 90_009)])));
+    assert_eq!(shard.applied_set(), AppliedSet::new(7, [90_000..=90_009]));
 }
 
-/// What is completed lies in the ring and in ranges by turns, and the gaps close from all sides.
+/// Completions alternate between the ring and ranges, and four threads close the gaps.
 #[test]
-fn no_completion_is_left_behind_where_skips_and_completions_meet() {
+fn no_completion_is_left_behind_between_skips_and_completions() {
     const LAST: u64 = 3_000;
     for round in 0..10 {
         let (window, shard) = window(u64::MAX);
@@ -223,16 +209,16 @@ fn no_completion_is_left_behind_where_skips_and_completions_meet() {
                 });
             }
         });
-        assert_eq!((shard.applied(), window.pending()), (LAST, vec![]));
+        assert_eq!((shard.applied(), above(window.shard())), (LAST, vec![]));
     }
 }
 
 fn complete_somehow(window: &ApplyWindow, shard: &Shard, seqno: u64, how: u64) {
     match how {
-        0 => _ = window.claim(seqno).unwrap().complete(),
+        0 => _ = window.try_claim(seqno).unwrap().complete().unwrap(),
         1 => _ = window.complete(seqno).unwrap(),
         2 => _ = window.skip(seqno..=seqno).unwrap(),
-        3 => shard.complete(SeqRange::new(seqno, seqno)),
+        3 => shard.complete(SeqRange::from(seqno)),
         _ => {
             if let Advance::Gap { .. } = shard.advance_from(seqno - 1, seqno) {
                 window.complete(seqno).unwrap();
@@ -242,7 +228,7 @@ fn complete_somehow(window: &ApplyWindow, shard: &Shard, seqno: u64, how: u64) {
 }
 
 #[test]
-fn what_is_completed_lies_above_the_mark_that_comes_with_it() {
+fn the_ranges_of_an_applied_set_are_above_its_mark() {
     const LAST: u64 = 10_000;
     let (window, shard) = window(256);
     thread::scope(|s| {
@@ -252,10 +238,30 @@ fn what_is_completed_lies_above_the_mark_that_comes_with_it() {
             }
         });
         while !worker.is_finished() {
-            let completed = shard.completed();
+            let completed = shard.applied_set();
             let mark = completed.mark();
-            assert!(completed.above().iter().all(|range| range.first > mark + 1), "{completed:?}");
+            assert!(completed.above().all(|range| range.first() > mark + 1), "{completed:?}");
         }
     });
-    assert_eq!(shard.completed(), AppliedSet::new(LAST, []));
+    assert_eq!(shard.applied_set(), AppliedSet::up_to(LAST));
+}
+
+#[test]
+fn closing_the_gap_before_a_restored_range_moves_the_mark_over_completions_above_it() {
+    let window = restored(single().1, 256, &ranges(&[(2, 3), (6, 9)])).unwrap();
+    for seqno in [4, 5, 10] {
+        window.try_claim(seqno).unwrap().complete().unwrap();
+    }
+    let done = window.try_claim(1).unwrap().complete();
+    assert_eq!(done, Ok(Completion::Completed { mark: 10 }));
+    assert_eq!((window.shard().applied(), above(window.shard())), (10, vec![]));
+}
+
+#[test]
+fn closing_the_gap_before_a_skip_moves_the_mark_over_completions_above_it() {
+    let window = ApplyWindow::new(single().1, 256).unwrap();
+    window.skip(2..=3).unwrap();
+    window.complete(4).unwrap();
+    assert_eq!(window.complete(1), Ok(Completion::Completed { mark: 4 }));
+    assert_eq!((window.shard().applied(), above(window.shard())), (4, vec![]));
 }

@@ -1,11 +1,11 @@
-//! An advance wakes those whose seqno it reaches, each once, and nobody else.
+//! An advance wakes the waiters whose seqno it reaches, each once, and no others.
 
 use std::sync::Barrier;
 use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
-use crate::{counting, ends, poll, single};
+use crate::{Queued, counting, ends, poll, single};
 use repl_core::{Advance, Changes, NewShard, Reached, ReplicationState, ShardId, WaitError};
 
 #[test]
@@ -14,59 +14,51 @@ fn a_seqno_that_is_reached_already_returns_at_once() {
     shard.advance(7);
     let (counter, waker) = counting();
     for seqno in [0, 1, 6, 7] {
-        assert_eq!(shard.wait_for(seqno), Ok(7));
-        assert_eq!(shard.wait_for_timeout(seqno, Duration::ZERO), Ok(7));
-        assert_eq!(state.wait_for(ShardId::SINGLE, seqno), Ok(7));
-        assert_eq!(state.wait_for_timeout(ShardId::SINGLE, seqno, Duration::ZERO), Ok(7));
+        assert_eq!(shard.reached(seqno).wait(), Ok(7));
+        assert_eq!(shard.reached(seqno).wait_timeout(Duration::ZERO), Ok(7));
+        assert_eq!(state.reached(ShardId::SINGLE, seqno).wait(), Ok(7));
+        assert_eq!(state.reached(ShardId::SINGLE, seqno).wait_timeout(Duration::ZERO), Ok(7));
         assert_eq!(poll(&mut shard.reached(seqno), &waker), Poll::Ready(Ok(7)));
     }
     shard.advance(8);
-    assert_eq!(counter.count(), 0, "who did not wait is not woken");
+    assert_eq!(counter.count(), 0, "a wait that was ready at once is not woken");
 }
 
 #[test]
 fn seqno_0_is_reached_from_the_start() {
     let (_state, shard) = single();
     let (_, waker) = counting();
-    assert_eq!(shard.wait_for(0), Ok(0));
+    assert_eq!(shard.reached(0).wait(), Ok(0));
     assert_eq!(poll(&mut shard.reached(0), &waker), Poll::Ready(Ok(0)));
 }
 
 #[test]
-fn only_targets_at_or_below_the_mark_wake_each_exactly_once() {
+fn an_advance_wakes_each_waiter_that_it_reaches_once_and_no_other() {
     let (_state, shard) = single();
     let targets = [5, 1, 9, 4, 6, 5];
-    let mut waiting: Vec<_> = targets
-        .iter()
-        .map(|seqno| {
-            let (counter, waker) = counting();
-            let mut reached = shard.reached(*seqno);
-            assert_eq!(poll(&mut reached, &waker), Poll::Pending);
-            (reached, counter, waker)
-        })
-        .collect();
+    let mut waiting = targets.map(|seqno| Queued::new(&shard, seqno));
     for (to, woken) in [(3, 1), (4, 2), (5, 4), (8, 5), (9, 6)] {
         shard.advance(to);
-        for (reached, counter, _) in &waiting {
-            assert_eq!(counter.count(), usize::from(reached.seqno() <= to));
+        for waiter in &waiting {
+            assert_eq!(waiter.wakes(), usize::from(waiter.seqno <= to));
         }
-        assert_eq!(waiting.iter().map(|(_, counter, _)| counter.count()).sum::<usize>(), woken);
+        assert_eq!(waiting.iter().map(Queued::wakes).sum::<usize>(), woken);
     }
     shard.advance(20);
-    for (reached, counter, waker) in &mut waiting {
-        assert_eq!(poll(reached, waker), Poll::Ready(Ok(20)), "the mark as it is when polled");
-        assert_eq!(counter.count(), 1);
+    for waiter in &mut waiting {
+        assert_eq!(waiter.poll(), Poll::Ready(Ok(20)), "the mark at the time of the poll");
+        assert_eq!(waiter.wakes(), 1);
     }
 }
 
 #[test]
-fn threads_that_wait_return_when_the_mark_comes_to_their_seqno() {
+fn blocked_threads_return_once_their_seqno_is_reached() {
     let (_state, shard) = single();
     ends(move || {
         thread::scope(|s| {
             let waiters = [1, 2, 2, 5, 9].map(|seqno| {
                 let shard = &shard;
-                s.spawn(move || (seqno, shard.wait_for(seqno)))
+                s.spawn(move || (seqno, shard.reached(seqno).wait()))
             });
             for to in 1..=9 {
                 thread::sleep(Duration::from_millis(1));
@@ -95,41 +87,33 @@ fn no_wake_up_is_lost_between_looking_and_sleeping() {
             });
             for seqno in 1..=ROUNDS {
                 turn.wait();
-                assert_eq!(shard.wait_for(seqno), Ok(seqno));
+                assert_eq!(shard.reached(seqno).wait(), Ok(seqno));
             }
         });
     });
 }
 
-/// The word beside the mark keeps its highest bit for itself.
+/// The target keeps its highest bit for a flag.
 #[test]
 fn seqnos_up_to_the_last_can_be_awaited() {
     const HIGH: u64 = 1 << 63;
     let targets = [HIGH - 2, HIGH - 1, HIGH, HIGH + 1, HIGH + 5, u64::MAX - 1, u64::MAX];
     let (_state, shard) = single();
-    let mut waiting: Vec<_> = targets
-        .iter()
-        .map(|seqno| {
-            let (counter, waker) = counting();
-            let mut reached = shard.reached(*seqno);
-            assert_eq!(poll(&mut reached, &waker), Poll::Pending);
-            (reached, counter, waker)
-        })
-        .collect();
+    let mut waiting = targets.map(|seqno| Queued::new(&shard, seqno));
     for to in [3, HIGH - 3].into_iter().chain(targets) {
         assert!(matches!(shard.advance(to), Advance::Advanced { .. }));
-        for (reached, counter, _) in &waiting {
-            assert_eq!(counter.count(), usize::from(reached.seqno() <= to), "at {to}");
+        for waiter in &waiting {
+            assert_eq!(waiter.wakes(), usize::from(waiter.seqno <= to), "at {to}");
         }
     }
-    for (reached, _, waker) in &mut waiting {
-        assert_eq!(poll(reached, waker), Poll::Ready(Ok(u64::MAX)));
+    for waiter in &mut waiting {
+        assert_eq!(waiter.poll(), Poll::Ready(Ok(u64::MAX)));
     }
-    assert_eq!(shard.wait_for(u64::MAX), Ok(u64::MAX));
+    assert_eq!(shard.reached(u64::MAX).wait(), Ok(u64::MAX));
 }
 
 #[test]
-fn one_advance_wakes_any_number_at_once() {
+fn one_advance_wakes_any_number_of_waiters() {
     for count in [1, 31, 32, 33, 64, 65, 200] {
         let (_state, shard) = single();
         let (counter, waker) = counting();
@@ -151,7 +135,7 @@ fn one_advance_wakes_any_number_at_once() {
 }
 
 #[test]
-fn who_waits_on_one_shard_is_not_woken_by_another() {
+fn a_waiter_is_not_woken_by_another_shard() {
     let state = ReplicationState::new(&[ShardId(1), ShardId(2)]);
     let (counter, waker) = counting();
     let mut reached = state.reached(ShardId(1), 3);
@@ -186,22 +170,22 @@ fn every_way_to_move_the_mark_wakes() {
 }
 
 #[test]
-fn an_unknown_shard_is_told_by_every_way_to_wait() {
+fn every_wait_on_an_unknown_shard_fails() {
     let (state, _) = single();
     let unknown = ShardId(9);
     let (_, waker) = counting();
     let expected = Err(WaitError::UnknownShard);
-    assert_eq!(state.wait_for(unknown, 0), expected);
-    assert_eq!(state.wait_for_timeout(unknown, 0, Duration::MAX), expected);
+    assert_eq!(state.reached(unknown, 0).wait(), expected);
+    assert_eq!(state.reached(unknown, 0).wait_timeout(Duration::MAX), expected);
     let mut reached = state.reached(unknown, 0);
     assert_eq!(poll(&mut reached, &waker), Poll::Ready(expected));
     state.add_shard(NewShard::new(unknown)).unwrap();
-    assert_eq!(poll(&mut reached, &waker), Poll::Ready(expected), "it asked before");
-    assert_eq!(state.wait_for(unknown, 0), Ok(0));
+    assert_eq!(poll(&mut reached, &waker), Poll::Ready(expected), "the result is kept");
+    assert_eq!(state.reached(unknown, 0).wait(), Ok(0));
 }
 
 #[test]
-fn futures_and_changes_go_between_threads_and_need_no_pinning() {
+fn futures_and_changes_are_send_sync_and_unpin() {
     fn free<T: Send + Sync + Unpin + 'static>() {}
     fn send<T: Send>(_: T) {}
     free::<Reached>();
@@ -212,7 +196,7 @@ fn futures_and_changes_go_between_threads_and_need_no_pinning() {
 }
 
 #[test]
-fn debug_and_display_tell_what_is_awaited_and_why_it_ended() {
+fn debug_and_display_show_what_is_awaited_and_why_it_failed() {
     let (state, shard) = single();
     shard.advance(2);
     let (_, waker) = counting();
@@ -220,10 +204,12 @@ fn debug_and_display_tell_what_is_awaited_and_why_it_ended() {
     assert!(poll(&mut reached, &waker).is_pending());
     let text = format!("{reached:?}");
     assert!(text.contains("applied: 2") && text.contains("seqno: 5"), "{text}");
-    assert!(text.contains("waiting: true"), "{text}");
-    assert!(format!("{:?}", state.reached(ShardId(4), 5)).contains("shard: None"));
+    assert!(text.contains("queued: true"), "{text}");
+    assert!(format!("{:?}", shard.reached(5)).contains("queued: false"));
+    assert_eq!(format!("{:?}", state.reached(ShardId(4), 5)), "Reached(Err(UnknownShard))");
+    assert_eq!(format!("{:?}", shard.reached(1)), "Reached(Ok(2))");
     let mut changes = shard.changes();
-    assert_eq!(changes.wait_next(), Ok(2));
+    assert_eq!(changes.next().wait(), Ok(2));
     assert!(format!("{changes:?}").contains("seen: Some(2)"));
     for (error, word) in [
         (WaitError::Timeout, "timed out"),

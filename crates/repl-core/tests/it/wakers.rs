@@ -1,5 +1,5 @@
-//! A waker is a stranger's code: whatever it does, it harms no one else, and a future that is
-//! dropped leaves none of it behind.
+//! A waker is the caller's code: a panic, a block or a call back in it harms no other waiter, and a
+//! dropped future leaves no waker behind.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::{advance_each, calling, counting, ends, poll, single};
 use repl_core::{Advance, NewShard, Reached, ReplicationState, Shard, ShardId, WaitError};
 
-/// What ends or fulfils a wait for 1.
+/// Each way to end a wait for seqno 1.
 const ENDS: [fn(&ReplicationState); 4] = [
     |state| _ = state.advance(ShardId::SINGLE, 1),
     ReplicationState::close,
@@ -25,7 +25,7 @@ fn waiting(shard: &Shard, seqno: u64, waker: &Waker) -> Reached {
 }
 
 #[test]
-fn a_panicking_waker_stops_neither_the_others_nor_who_wakes_it() {
+fn a_panicking_waker_stops_neither_the_others_nor_the_caller() {
     for end in ENDS {
         let (state, shard) = single();
         let (counter, waker) = counting();
@@ -42,11 +42,11 @@ fn a_panicking_waker_stops_neither_the_others_nor_who_wakes_it() {
 }
 
 #[test]
-fn an_advance_reports_what_it_did_though_a_waker_panics() {
+fn an_advance_returns_its_outcome_although_a_waker_panics() {
     let (_state, shard) = single();
     let _waiting = waiting(&shard, 2, &calling(|| panic!("a waker's own panic")));
     assert_eq!(shard.advance(2), Advance::Advanced { from: 0 });
-    assert_eq!(shard.wait_for(2), Ok(2));
+    assert_eq!(shard.reached(2).wait(), Ok(2));
 }
 
 #[test]
@@ -74,10 +74,10 @@ fn a_waker_that_blocks_holds_no_lock() {
     }
 }
 
-/// Every kind of call that takes a lock.
+/// Makes every kind of call that takes a lock.
 fn use_all(state: &ReplicationState, shard: &Shard) {
     let (_, waker) = counting();
-    let _ = shard.wait_for_timeout(1_000, Duration::ZERO);
+    let _ = shard.reached(1_000).wait_timeout(Duration::ZERO);
     let mut reached = shard.reached(1_000);
     let _ = poll(&mut reached, &waker);
     drop(reached);
@@ -87,13 +87,13 @@ fn use_all(state: &ReplicationState, shard: &Shard) {
     assert!(poll(&mut reached, &waker).is_ready());
     let id = ShardId(77);
     let other = state.add_shard(NewShard::new(id)).unwrap();
-    other.complete(repl_core::SeqRange::new(2, 3));
-    assert_eq!(other.completed().above().len(), 1);
+    other.complete(2..=3);
+    assert_eq!(other.applied_set().range_count(), 1);
     state.reset_shard(NewShard::new(id)).unwrap();
     state.remove_shard(id).unwrap();
     drop(state.clone());
     state.close();
-    let _ = shard.changes().wait_next();
+    let _ = shard.changes().next().wait();
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn a_waker_may_wait_again_and_be_woken_again() {
     assert_eq!(poll(&mut reached.unwrap(), Waker::noop()), Poll::Ready(Ok(2)));
 }
 
-/// A waker that owns a future of the same shard, and so drops it when it is dropped itself.
+/// A waker that owns a future of the same shard, and drops it when it is dropped itself.
 struct Owns(#[expect(dead_code, reason = "held to be dropped")] Reached);
 
 impl Wake for Owns {
@@ -158,7 +158,7 @@ fn a_waker_may_drop_another_future_of_the_shard_when_it_is_dropped() {
             end(&state);
             (woken, replaced)
         });
-        assert_eq!(Arc::strong_count(&counter), 2, "all futures with it are gone");
+        assert_eq!(Arc::strong_count(&counter), 2, "all futures with it are dropped");
         drop(left);
     }
 }
@@ -174,7 +174,11 @@ fn a_dropped_future_leaves_nothing() {
     drop(first);
     assert_eq!(Arc::strong_count(&counter), 3);
     shard.advance(5);
-    assert_eq!((counter.count(), Arc::strong_count(&counter)), (1, 2), "only the one that is left");
+    assert_eq!(
+        (counter.count(), Arc::strong_count(&counter)),
+        (1, 2),
+        "only the future that is left is woken"
+    );
     drop(second);
     assert_eq!(Arc::strong_count(&counter), 2);
 }
@@ -185,7 +189,7 @@ fn a_hundred_thousand_futures_that_are_dropped_leave_nothing() {
     let (counter, waker) = counting();
     let mut all: Vec<_> = (1..=100_000).map(|i| waiting(&shard, i % 1_000 + 1, &waker)).collect();
     assert_eq!(Arc::strong_count(&counter), 100_002);
-    all.truncate(60_000); // from its start, and then one by one from the end
+    all.truncate(60_000); // from the front, and then one by one from the end
     while all.pop().is_some() {}
     assert_eq!(Arc::strong_count(&counter), 2);
     for _ in 0..1_000 {
@@ -212,28 +216,41 @@ fn only_the_newest_waker_of_a_future_is_woken_and_kept() {
 }
 
 #[test]
-fn a_future_does_nothing_until_it_is_polled() {
+fn a_future_is_in_no_queue_until_it_is_polled() {
     let (_state, shard) = single();
-    let reached = shard.reached(1);
-    assert_eq!(reached.seqno(), 1);
+    let mut reached = shard.reached(1);
+    assert_eq!(shard.awaited(), None);
+    assert!(poll(&mut reached, Waker::noop()).is_pending());
+    assert_eq!(shard.awaited(), Some(1));
     shard.advance(1);
     drop(reached);
+    assert_eq!(shard.awaited(), None);
 }
 
 #[test]
-fn polled_after_it_was_ready_a_future_tells_how_the_shard_stands_then() {
+fn a_future_keeps_its_result_once_it_is_ready() {
     let (state, shard) = single();
-    let mut reached = waiting(&shard, 2, Waker::noop());
-    for to in [2, 3, 8] {
-        shard.advance(to);
-        assert_eq!(poll(&mut reached, Waker::noop()), Poll::Ready(Ok(to)));
-    }
+    let mut polled = waiting(&shard, 2, Waker::noop());
+    let mut closed = waiting(&shard, 9, Waker::noop());
+    shard.advance(2);
+    let at_once = shard.reached(1);
+    assert_eq!(poll(&mut polled, Waker::noop()), Poll::Ready(Ok(2)));
+    state.close();
+    assert_eq!(poll(&mut closed, Waker::noop()), Poll::Ready(Err(WaitError::Closed)));
+    shard.advance(9);
+    let mut at_once = [at_once, shard.reached(9)];
     state.remove_shard(ShardId::SINGLE).unwrap();
-    assert_eq!(poll(&mut reached, Waker::noop()), Poll::Ready(Err(WaitError::Removed)));
+    for _ in 0..2 {
+        assert_eq!(poll(&mut polled, Waker::noop()), Poll::Ready(Ok(2)));
+        assert_eq!(poll(&mut closed, Waker::noop()), Poll::Ready(Err(WaitError::Closed)));
+        assert_eq!(poll(&mut at_once[0], Waker::noop()), Poll::Ready(Ok(2)));
+    }
+    let [earlier, later] = at_once;
+    assert_eq!((earlier.wait(), later.wait()), (Ok(2), Ok(9)));
 }
 
 #[test]
-fn a_future_goes_to_another_thread_between_polls() {
+fn a_future_moves_to_another_thread_between_polls() {
     let (_state, shard) = single();
     let (here, waker) = counting();
     let mut reached = waiting(&shard, 4, &waker);
@@ -251,7 +268,7 @@ fn a_future_goes_to_another_thread_between_polls() {
 }
 
 #[test]
-fn futures_that_come_and_go_in_many_threads_disturb_no_wait() {
+fn futures_dropped_in_many_threads_disturb_no_wait() {
     const LAST: u64 = 4_000;
     let (_state, shard) = single();
     let (counter, waker) = counting();
@@ -269,12 +286,12 @@ fn futures_that_come_and_go_in_many_threads_disturb_no_wait() {
                         ready
                     });
                 }
-                let last = s.spawn(|| shard.wait_for(LAST));
+                let last = s.spawn(|| shard.reached(LAST).wait());
                 advance_each(&shard, 1..=LAST);
                 last.join().unwrap()
             })
         }
     });
     assert_eq!(result, Ok(LAST));
-    assert_eq!(Arc::strong_count(&counter), 1, "the waker itself is gone, and every clone of it");
+    assert_eq!(Arc::strong_count(&counter), 1, "the waker and every clone of it are dropped");
 }

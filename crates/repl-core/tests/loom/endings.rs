@@ -18,7 +18,7 @@ fn closing_ends_every_wait() {
         for waiter in waiters {
             assert_eq!(waiter.join().unwrap().0, Err(WaitError::Closed));
         }
-        assert_eq!(shard.wait_for(1), Err(WaitError::Closed));
+        assert_eq!(shard.reached(1).wait(), Err(WaitError::Closed));
     });
 }
 
@@ -33,18 +33,18 @@ fn a_wait_ends_reached_or_closed() {
         let result = waiter.join().unwrap();
         assert!(result == (Ok(1), 1) || result.0 == Err(WaitError::Closed), "{result:?}");
         assert_eq!(applier.join().unwrap(), Advance::Advanced { from: 0 });
-        assert_eq!(shard.wait_for(1), Ok(1));
-        assert_eq!(shard.wait_for(2), Err(WaitError::Closed));
+        assert_eq!(shard.reached(1).wait(), Ok(1));
+        assert_eq!(shard.reached(2).wait(), Err(WaitError::Closed));
     });
 }
 
 #[test]
-fn a_shard_added_while_the_state_closes_ends_its_waits_too() {
+fn a_shard_added_while_the_state_closes_fails_its_waits_too() {
     check(|| {
         let (state, _) = one_shard();
         let adder = thread::spawn({
             let state = Arc::clone(&state);
-            move || state.add_shard(NewShard::new(OTHER)).unwrap().wait_for(1)
+            move || state.add_shard(NewShard::new(OTHER)).unwrap().reached(1).wait()
         });
         state.close();
         assert_eq!(adder.join().unwrap(), Err(WaitError::Closed));
@@ -60,7 +60,7 @@ fn the_last_change_is_given_out_before_closed() {
             shard.advance(1);
             state.close();
         });
-        while changes.wait_next().is_ok() {}
+        while changes.next().wait().is_ok() {}
         assert_eq!(changes.seen(), Some(1));
         applier.join().unwrap();
     });
@@ -84,7 +84,7 @@ fn removing_ends_every_wait() {
 }
 
 #[test]
-fn a_wait_across_a_reset_ends_by_its_own_life() {
+fn a_wait_across_a_reset_ends_with_its_own_incarnation() {
     check(|| {
         let (state, old) = one_shard();
         let written = data();
@@ -107,7 +107,7 @@ fn a_wait_across_a_reset_ends_by_its_own_life() {
 }
 
 #[test]
-fn who_is_told_removed_while_waiting_finds_the_new_life() {
+fn a_wait_that_ends_removed_finds_the_new_incarnation() {
     check(|| {
         let (state, old) = one_shard();
         let changer = thread::spawn({
@@ -116,10 +116,10 @@ fn who_is_told_removed_while_waiting_finds_the_new_life() {
                 step(|| state.reset_shard(NewShard::new(SHARD).with_mark(1))).unwrap();
             }
         });
-        assert_eq!(old.wait_for(1), Err(WaitError::Removed));
+        assert_eq!(old.reached(1).wait(), Err(WaitError::Removed));
         let new = state.shard(SHARD).unwrap();
         assert!(new.incarnation() > old.incarnation());
-        assert_eq!(new.wait_for(1), Ok(1));
+        assert_eq!(new.reached(1).wait(), Ok(1));
         changer.join().unwrap();
     });
 }
@@ -138,11 +138,11 @@ fn a_wait_by_id_ends_while_its_shard_is_removed_and_added_again() {
                 assert_eq!(new.advance(1), Advance::Advanced { from: 0 });
             }
         });
-        match state.wait_for(SHARD, 1) {
+        match state.reached(SHARD, 1).wait() {
             Ok(at) => assert_eq!((at, written.load(Ordering::Relaxed)), (1, 1)),
             Err(why) => assert!([WaitError::Removed, WaitError::UnknownShard].contains(&why)),
         }
         changer.join().unwrap();
-        assert_eq!((old.applied(), old.wait_for(0)), (0, Err(WaitError::Removed)));
+        assert_eq!((old.applied(), old.reached(0).wait()), (0, Err(WaitError::Removed)));
     });
 }

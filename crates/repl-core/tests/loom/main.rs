@@ -29,9 +29,10 @@ use loom::thread;
 use repl_core::{Advance, Reached, ReplicationState, Shard, ShardId, WaitError};
 
 mod endings;
-mod far;
 mod marks;
+mod overflow;
 mod shards;
+mod stopped_helpers;
 mod twins;
 mod waiting;
 mod window;
@@ -54,6 +55,13 @@ fn check(model: impl Fn() + Sync + Send + 'static) {
         model();
         TURNS.set(None);
     });
+}
+
+/// Checks `model`, with places between the steps of the sources at which a thread may be stopped.
+fn check_interleaved(model: impl Fn() + Sync + Send + 'static) {
+    repl_core::set_interleaved(true);
+    check(model);
+    repl_core::set_interleaved(false);
 }
 
 /// A place where any other thread may come first. Relaxed, so it orders nothing else.
@@ -93,7 +101,7 @@ fn apply(data: &Arc<AtomicU64>, shard: &Shard, to: u64) -> thread::JoinHandle<Ad
 fn wait(data: &Arc<AtomicU64>, shard: &Shard, seqno: u64) -> thread::JoinHandle<(Waited, u64)> {
     let (data, shard) = (Arc::clone(data), shard.clone());
     thread::spawn(move || {
-        let result = shard.wait_for(seqno);
+        let result = shard.reached(seqno).wait();
         (result, data.load(Ordering::Relaxed))
     })
 }

@@ -36,7 +36,7 @@ fn a_later_advance_continues_what_an_earlier_one_published() {
 }
 
 #[test]
-fn who_moves_the_mark_on_sees_what_is_under_it() {
+fn a_thread_that_moves_the_mark_on_observes_what_is_below_it() {
     check(|| {
         let (_state, shard) = one_shard();
         let first = data();

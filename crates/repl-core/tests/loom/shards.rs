@@ -61,7 +61,7 @@ fn an_old_handle_never_raises_the_new_cell() {
 }
 
 #[test]
-fn who_is_told_removed_finds_the_new_life() {
+fn a_thread_that_sees_removed_finds_the_new_incarnation() {
     check(|| {
         let (state, old) = one_shard();
         let applier = thread::spawn({
@@ -81,7 +81,7 @@ fn who_is_told_removed_finds_the_new_life() {
 
 /// The reader has the old table at hand; the one who tells it has none, and takes the newest.
 #[test]
-fn whom_a_reader_of_the_new_table_tells_finds_it_too() {
+fn a_thread_informed_by_a_reader_of_the_new_table_finds_it_too() {
     check(|| {
         let (state, old) = one_shard();
         let told = data();
@@ -110,7 +110,7 @@ fn whom_a_reader_of_the_new_table_tells_finds_it_too() {
 }
 
 #[test]
-fn who_is_told_removed_finds_no_shard_after_a_removal() {
+fn a_thread_that_sees_removed_finds_no_shard_after_a_removal() {
     check(|| {
         let (state, old) = one_shard();
         let applier = thread::spawn({
@@ -203,10 +203,10 @@ fn a_snapshot_never_pairs_an_old_incarnation_with_a_new_mark() {
             Incarnation(0) => &[0, 2, 100],
             _ => &[10, 11, 100],
         };
-        assert!(possible.contains(&entry.mark), "{entry:?}");
+        assert!(possible.contains(&entry.mark()), "{entry:?}");
         assert!(entry.incarnation < snapshot.next_incarnation());
         let hit_by_id = advancer.join().unwrap();
-        if entry.incarnation != Incarnation(0) && entry.mark == 100 {
+        if entry.incarnation != Incarnation(0) && entry.mark() == 100 {
             assert!(matches!(hit_by_id, Advance::Advanced { from: 10 | 11 }), "{hit_by_id:?}");
         }
         changer.join().unwrap();

@@ -8,7 +8,7 @@ use repl_core::{AppliedSet, SeqRange};
 use crate::{Advance, Bell, Ordering, apply, check, data, one_shard, step, thread, wait};
 
 #[test]
-fn an_advance_wakes_who_waits_for_it() {
+fn an_advance_wakes_the_waiter_of_its_seqno() {
     check(|| {
         let (_state, shard) = one_shard();
         let written = data();
@@ -20,7 +20,7 @@ fn an_advance_wakes_who_waits_for_it() {
 }
 
 #[test]
-fn an_advance_beyond_a_seqno_wakes_who_waits_for_it() {
+fn an_advance_beyond_a_seqno_wakes_its_waiter() {
     check(|| {
         let (_state, shard) = one_shard();
         let waiters = [1, 2].map(|seqno| wait(&data(), &shard, seqno));
@@ -50,7 +50,7 @@ fn of_two_advances_the_one_that_reaches_it_wakes() {
         let written = data();
         let below = apply(&data(), &shard, 1);
         let there = apply(&written, &shard, 2);
-        assert_eq!(shard.wait_for(2), Ok(2));
+        assert_eq!(shard.reached(2).wait(), Ok(2));
         assert_eq!(written.load(Ordering::Relaxed), 2);
         below.join().unwrap();
         there.join().unwrap();
@@ -98,7 +98,7 @@ fn the_waker_of_the_last_poll_is_woken() {
 }
 
 #[test]
-fn who_gives_up_leaves_the_others_their_wake_up() {
+fn a_waiter_that_gives_up_leaves_the_others_their_wake_up() {
     for given_up_at in [1, 3] {
         check(move || {
             let (_state, shard) = one_shard();
@@ -153,7 +153,7 @@ fn changes_end_at_the_last_mark_however_they_are_coalesced() {
         });
         let mut last = None;
         while last != Some(2) {
-            let next = changes.wait_next().unwrap();
+            let next = changes.next().wait().unwrap();
             assert!(last < Some(next), "{next} after {last:?}");
             last = Some(next);
         }
@@ -163,7 +163,7 @@ fn changes_end_at_the_last_mark_however_they_are_coalesced() {
 
 /// No window: a range recorded above the mark, as from a checkpoint.
 #[test]
-fn a_range_is_passed_by_the_advance_that_comes_to_it() {
+fn a_range_is_passed_by_the_advance_that_reaches_it() {
     check(|| {
         let (_state, shard) = one_shard();
         let (below, in_range) = (data(), data());
@@ -180,12 +180,12 @@ fn a_range_is_passed_by_the_advance_that_comes_to_it() {
         }
         applier.join().unwrap();
         restorer.join().unwrap();
-        assert_eq!(shard.completed(), AppliedSet::new(3, []));
+        assert_eq!(shard.applied_set(), AppliedSet::up_to(3));
     });
 }
 
 #[test]
-fn who_waits_for_a_seqno_in_a_range_is_woken() {
+fn a_waiter_for_a_seqno_in_a_range_is_woken() {
     check(|| {
         let (_state, shard) = one_shard();
         let applier = apply(&data(), &shard, 1);
@@ -193,7 +193,7 @@ fn who_waits_for_a_seqno_in_a_range_is_woken() {
             let shard = shard.clone();
             move || shard.complete(SeqRange::new(2, 3))
         });
-        assert_eq!(shard.wait_for(3), Ok(3));
+        assert_eq!(shard.reached(3).wait(), Ok(3));
         applier.join().unwrap();
         restorer.join().unwrap();
     });
@@ -205,21 +205,24 @@ fn what_is_completed_is_found_in_the_mark_or_above_it() {
         let (_state, shard) = one_shard();
         shard.complete(SeqRange::new(2, 3));
         let applier = apply(&data(), &shard, 1);
-        let completed = step(|| shard.completed());
+        let completed = step(|| shard.applied_set());
         let before = AppliedSet::new(0, [SeqRange::new(2, 3)]);
-        assert!([before, AppliedSet::new(3, [])].contains(&completed), "{completed:?}");
+        assert!([before, AppliedSet::up_to(3)].contains(&completed), "{completed:?}");
         applier.join().unwrap();
     });
 }
 
 #[test]
-fn who_sees_nothing_above_the_mark_sees_the_mark_that_passed_it() {
+fn nothing_above_the_mark_means_that_the_mark_has_passed_it() {
     check(|| {
         let (state, shard) = one_shard();
-        shard.complete(SeqRange::new(2, 2));
+        shard.complete(2);
         let applier = apply(&data(), &shard, 1);
         let snapshot = step(|| state.snapshot());
-        let seen = (snapshot.get(crate::SHARD), snapshot.completed(crate::SHARD).len());
+        let seen = (
+            snapshot.mark(crate::SHARD),
+            snapshot.applied_set(crate::SHARD).unwrap().range_count(),
+        );
         assert!([(Some(0), 1), (Some(2), 0)].contains(&seen), "{snapshot:?}");
         applier.join().unwrap();
     });

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use repl_core::{AppliedSet, ApplyWindow, Claim, ClaimError, Completion, SeqRange};
+use repl_core::{AppliedSet, ApplyWindow, Claim, ClaimError, Completion};
 
 use crate::{AtomicU64, Ordering, apply, check, data, one_shard, step, thread};
 
@@ -29,7 +29,7 @@ fn is_completed(completion: Completion) -> bool {
 }
 
 #[test]
-fn two_who_close_one_gap_bring_the_mark_over_it() {
+fn two_completions_that_close_one_gap_move_the_mark_over_it() {
     check(|| {
         let window = window(4);
         let (first, second) = (data(), data());
@@ -41,12 +41,12 @@ fn two_who_close_one_gap_bring_the_mark_over_it() {
         for completer in completers {
             assert!(is_completed(completer.join().unwrap()));
         }
-        assert_eq!(window.shard().completed(), AppliedSet::new(2, []));
+        assert_eq!(window.shard().applied_set(), AppliedSet::up_to(2));
     });
 }
 
 #[test]
-fn three_who_complete_in_any_order_bring_the_mark_over_all() {
+fn three_completions_in_any_order_move_the_mark_over_all() {
     check(|| {
         let window = window(4);
         let written = [data(), data()];
@@ -60,17 +60,17 @@ fn three_who_complete_in_any_order_bring_the_mark_over_all() {
         for completer in completers {
             assert!(is_completed(completer.join().unwrap()));
         }
-        assert_eq!(window.shard().completed(), AppliedSet::new(3, []));
+        assert_eq!(window.shard().applied_set(), AppliedSet::up_to(3));
     });
 }
 
 #[test]
-fn who_waits_for_a_later_seqno_is_woken_by_who_closes_the_gap() {
+fn a_waiter_for_a_later_seqno_is_woken_when_the_gap_is_closed() {
     check(|| {
         let window = window(4);
         let written = data();
         let completers = [complete(&data(), &window, 1), complete(&written, &window, 2)];
-        assert_eq!(window.shard().wait_for(2), Ok(2));
+        assert_eq!(window.shard().reached(2).wait(), Ok(2));
         assert_eq!(written.load(Ordering::Relaxed), 2);
         for completer in completers {
             completer.join().unwrap();
@@ -86,13 +86,13 @@ fn one_of_two_completions_of_a_seqno_completes_it() {
             let completers = [(); 2].map(|()| complete(&data(), &window, seqno));
             let done = completers.map(|completer| is_completed(completer.join().unwrap()));
             assert!(done[0] ^ done[1]);
-            assert_eq!(window.pending().len(), usize::from(seqno == 2));
+            assert_eq!(window.shard().applied_set().range_count(), usize::from(seqno == 2));
         });
     }
 }
 
 #[test]
-fn an_advance_from_outside_brings_the_mark_over_what_is_completed() {
+fn an_advance_from_outside_moves_the_mark_over_what_is_completed() {
     check(|| {
         let window = window(4);
         let completers = [2, 3].map(|seqno| complete(&data(), &window, seqno));
@@ -100,7 +100,7 @@ fn an_advance_from_outside_brings_the_mark_over_what_is_completed() {
         for completer in completers {
             completer.join().unwrap();
         }
-        assert_eq!(window.shard().completed(), AppliedSet::new(3, []));
+        assert_eq!(window.shard().applied_set(), AppliedSet::up_to(3));
     });
 }
 
@@ -114,7 +114,7 @@ fn a_completion_and_an_advance_to_the_same_seqno_lose_nothing_above_it() {
             window.complete(seqno).unwrap();
         }
         applier.join().unwrap();
-        assert_eq!(window.shard().completed(), AppliedSet::new(3, []));
+        assert_eq!(window.shard().applied_set(), AppliedSet::up_to(3));
     });
 }
 
@@ -127,63 +127,63 @@ fn what_a_window_completed_outlives_it() {
         let applier = apply(&data(), &shard, 1);
         drop(window);
         applier.join().unwrap();
-        assert_eq!(shard.completed(), AppliedSet::new(2, []));
+        assert_eq!(shard.applied_set(), AppliedSet::up_to(2));
     });
 }
 
 #[test]
-fn a_window_begun_during_an_advance_follows_it() {
+fn a_window_opened_during_an_advance_goes_on_from_it() {
     check(|| {
         let (_state, shard) = one_shard();
         let applier = apply(&data(), &shard, 1);
         let window = ApplyWindow::new(shard, 4).unwrap();
         window.complete(2).unwrap();
         applier.join().unwrap();
-        assert_eq!(window.shard().completed(), AppliedSet::new(2, []));
+        assert_eq!(window.shard().applied_set(), AppliedSet::up_to(2));
     });
 }
 
 #[test]
-fn a_window_begun_while_a_range_is_brought_back_knows_of_it() {
+fn a_window_opened_while_a_range_is_restored_knows_the_range() {
     check(|| {
         let (_state, shard) = one_shard();
         let restorer = thread::spawn({
             let shard = shard.clone();
-            move || shard.complete(SeqRange::new(2, 2))
+            move || shard.complete(2)
         });
         let window = ApplyWindow::new(shard, 4).unwrap();
         window.complete(3).unwrap();
         restorer.join().unwrap();
-        assert_eq!(window.claim(2).unwrap_err(), ClaimError::AlreadyCompleted);
+        assert_eq!(window.try_claim(2).unwrap_err(), ClaimError::AlreadyCompleted);
         window.complete(1).unwrap();
-        assert_eq!(window.shard().completed(), AppliedSet::new(3, []));
+        assert_eq!(window.shard().applied_set(), AppliedSet::up_to(3));
     });
 }
 
 #[test]
-fn a_range_brought_back_closes_a_gap_of_the_window() {
+fn a_restored_range_closes_a_gap_of_the_window() {
     check(|| {
         let window = window(4);
         let completer = complete(&data(), &window, 2);
-        window.shard().complete(SeqRange::new(1, 1));
+        window.shard().complete(1);
         completer.join().unwrap();
-        assert_eq!(window.shard().completed(), AppliedSet::new(2, []));
+        assert_eq!(window.shard().applied_set(), AppliedSet::up_to(2));
     });
 }
 
 #[test]
-fn one_of_two_claimers_gets_a_seqno() {
+fn a_seqno_is_claimed_by_one_of_two_appliers() {
     check(|| {
         let window = window(4);
         let other = thread::spawn({
             let window = Arc::clone(&window);
-            move || window.claim(2)
+            move || window.try_claim(2)
         });
-        let claims = [window.claim(2), other.join().unwrap()];
+        let claims = [window.try_claim(2), other.join().unwrap()];
         let refused: Vec<_> = claims.iter().filter_map(|claim| claim.as_ref().err()).collect();
         assert_eq!(refused, [&ClaimError::Claimed]);
         drop(claims);
-        assert_eq!(window.claim(2).map(|claim| claim.seqno()), Ok(2));
+        assert_eq!(window.try_claim(2).map(|claim| claim.seqno()), Ok(2));
     });
 }
 
@@ -195,7 +195,7 @@ fn claims_of_one_seqno_exclude_each_other() {
         let (window, count) = (window(4), data());
         let add = {
             let (window, count) = (Arc::clone(&window), Arc::clone(&count));
-            move || match step(|| window.claim(1)) {
+            move || match step(|| window.try_claim(1)) {
                 Ok(claim) => {
                     count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
                     drop::<Claim>(claim);
@@ -210,21 +210,21 @@ fn claims_of_one_seqno_exclude_each_other() {
         let other = thread::spawn(add.clone());
         let claimed = add() + other.join().unwrap();
         assert_eq!(count.load(Ordering::Relaxed), claimed);
-        assert!(window.claim(1).is_ok());
+        assert!(window.try_claim(1).is_ok());
     });
 }
 
 #[test]
-fn a_claim_let_go_takes_no_completion_back() {
+fn a_released_claim_undoes_no_completion() {
     for seqno in [1, 2] {
         check(move || {
             let window = window(4);
-            let claim = window.claim(seqno).unwrap();
+            let claim = window.try_claim(seqno).unwrap();
             let completer = complete(&data(), &window, seqno);
             drop(claim);
             assert!(is_completed(completer.join().unwrap()));
-            assert!(window.contains(seqno));
-            assert_eq!(window.claim(seqno).unwrap_err(), ClaimError::AlreadyCompleted);
+            assert!(window.shard().contains(seqno));
+            assert_eq!(window.try_claim(seqno).unwrap_err(), ClaimError::AlreadyCompleted);
         });
     }
 }
@@ -238,26 +238,26 @@ fn a_skip_and_a_claim_of_one_seqno_end_with_it_completed() {
                 let window = Arc::clone(&window);
                 move || {
                     window.skip(seqno..=seqno).unwrap();
-                    assert_eq!(window.claim(seqno).unwrap_err(), ClaimError::AlreadyCompleted);
+                    assert_eq!(window.try_claim(seqno).unwrap_err(), ClaimError::AlreadyCompleted);
                 }
             });
-            match window.claim(seqno) {
+            match window.try_claim(seqno) {
                 Ok(claim) => drop(claim.complete()),
                 Err(why) => assert_eq!(why, ClaimError::AlreadyCompleted),
             }
             skipper.join().unwrap();
             window.complete(1).unwrap();
-            assert_eq!(window.shard().completed(), AppliedSet::new(seqno, []));
+            assert_eq!(window.shard().applied_set(), AppliedSet::up_to(seqno));
         });
     }
 }
 
 #[test]
-fn who_waits_for_room_gets_it() {
+fn a_claim_that_waits_for_room_gets_it() {
     check(|| {
         let window = window(1);
         let completer = complete(&data(), &window, 1);
-        assert_eq!(window.claim_blocking(2).map(|claim| claim.seqno()), Ok(2));
+        assert_eq!(window.claim(2).wait().map(|claim| claim.seqno()), Ok(2));
         completer.join().unwrap();
     });
 }

@@ -1,28 +1,29 @@
-//! A disk in memory that forgets what a real one may forget.
+//! A disk in memory that loses what a real disk may lose.
 
 mod calls;
 mod content;
 mod dir;
 mod file;
-mod left;
+mod image;
 mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 pub(crate) use self::content::{Content, hash_bytes, hash128};
 pub(crate) use self::dir::Ino;
 pub(crate) use self::file::{FileNode, SECTOR};
-pub use self::left::{Entry, Left, NotLeft, Tree, tree_below};
-pub(crate) use self::state::{State, is_temp};
-use super::fault::{Fault, How};
+pub use self::image::{Entry, ImageStats, NotAnImage, Tree, read_tree};
+pub(crate) use self::state::State;
+use super::fault::{Fault, FaultKind};
+use crate::locked::locked;
 
-/// A disk in memory, with the cache that an operating system keeps above it. Clones share it.
+/// A disk in memory with the cache of an operating system. Clones share it.
 ///
-/// It does what it is told, and knows at every instant what a power cut would leave: see
-/// [`SimDisk::after_power_cut`]. docs/crash-model.md has the whole model.
+/// [`SimDisk::after_power_cut`] returns what a power cut may leave at any instant.
+/// docs/crash-model.md describes the model.
 #[derive(Clone)]
 pub struct SimDisk(Arc<Mutex<Shared>>);
 
@@ -32,30 +33,30 @@ struct Shared {
     calls: Vec<Call>,
     fault: Option<Fault>,
     fired: bool,
-    /// What the disk was before each call, where somebody wants to know.
+    /// The disk before each call, if it is recorded.
     before: Option<Vec<State>>,
 }
 
-/// One call: a verb and the path it was made with.
+/// One call to a [`SimDisk`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
     /// The method of [`Disk`](repl_checkpoint::Disk).
     pub verb: &'static str,
-    /// Its first path.
+    /// The first path that it was given.
     pub path: PathBuf,
-    /// How it was made to fail, if it was.
-    pub fault: Option<How>,
+    /// The way in which it was made to fail, if it was.
+    pub fault: Option<FaultKind>,
 }
 
 /// A file open for writing.
 #[derive(Debug, Clone)]
 pub struct SimFile(Ino, PathBuf);
 
-/// A directory kept open.
+/// An open directory.
 #[derive(Debug, Clone)]
 pub struct SimDir(Ino, PathBuf);
 
-/// A lock: free again once it is dropped.
+/// A lock, released on drop.
 pub struct SimLock(Ino, SimDisk);
 
 impl SimDir {
@@ -78,12 +79,12 @@ impl Default for SimDisk {
 }
 
 impl SimDisk {
-    /// A disk with an empty root directory.
+    /// Creates a disk with an empty root directory.
     pub fn new() -> Self {
         SimDisk::of(State::new())
     }
 
-    /// A disk as a new process finds it.
+    /// Creates a disk in this state, without locks.
     pub(crate) fn of(state: State) -> Self {
         SimDisk(Arc::new(Mutex::new(Shared {
             state,
@@ -96,14 +97,15 @@ impl SimDisk {
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.0)
     }
 
     pub(crate) fn state(&self) -> State {
         self.shared().state.clone()
     }
 
-    /// Makes one of the calls from now on fail, the first of which is number 0, or all from it on.
+    /// Sets the fault of the calls from now on, and clears the list of calls. The next call has
+    /// number 0.
     pub fn fail(&self, fault: Option<Fault>) {
         let mut shared = self.shared();
         shared.calls.clear();
@@ -111,12 +113,12 @@ impl SimDisk {
         shared.fired = false;
     }
 
-    /// Whether the call that was to fail has been made.
+    /// Returns whether a call has failed because of the fault.
     pub fn has_failed(&self) -> bool {
         self.shared().fired
     }
 
-    /// The calls since the last [`SimDisk::fail`].
+    /// Returns the calls since the last [`SimDisk::fail`].
     pub fn calls(&self) -> Vec<Call> {
         self.shared().calls.clone()
     }
@@ -129,7 +131,7 @@ impl SimDisk {
         self.shared().before = Some(Vec::new());
     }
 
-    /// The disk before each call since [`SimDisk::record`], and as it is now.
+    /// The disk before each call since [`SimDisk::record`], and now.
     pub(crate) fn recorded(&self) -> Vec<State> {
         let mut shared = self.shared();
         let mut states = shared.before.take().unwrap_or_default();
@@ -137,7 +139,7 @@ impl SimDisk {
         states
     }
 
-    /// A disk that has gone its own way from now on, with the same locks held.
+    /// Copies the disk, with the same locks held. The copies share nothing.
     #[must_use]
     pub fn fork(&self) -> SimDisk {
         let fork = SimDisk::of(self.state());
@@ -146,15 +148,16 @@ impl SimDisk {
         fork
     }
 
-    /// The same disk and cache, with no process left that has a lock or an open file.
+    /// Copies disk and cache without any lock, as a process death leaves them.
     #[must_use]
     pub fn after_process_death(&self) -> SimDisk {
         SimDisk::of(self.state())
     }
 
-    /// Every disk that a power cut may leave, each different. `None` where more than twelve changes
-    /// of one directory are pending. Grows with the product of what each unsynced sector may be
-    /// left as: for small files.
+    /// Returns every disk that a power cut may leave, each once.
+    ///
+    /// `None` if more than twelve changes of one directory are pending. The number of images is the
+    /// product of the states of every unsynced sector: keep files small.
     pub fn after_power_cut(&self) -> Option<Vec<SimDisk>> {
         let all = |file: &FileNode, _| {
             Arc::new(file.after_power_cut().into_iter().map(|content| (content, 1)).collect())
@@ -166,26 +169,26 @@ impl SimDisk {
         Some(distinct.into_values().map(SimDisk::of).collect())
     }
 
-    /// Every file that is seen, by its path.
+    /// Returns the cached bytes of every file, by path.
     pub fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let files = self.state().files().into_iter();
         files.map(|(path, content)| (path, content.bytes().to_vec())).collect()
     }
 
-    /// Puts bytes at a path behind everybody's back, durable at once.
+    /// Creates or replaces a file, durable at once. This is not a recorded call.
     ///
     /// # Errors
-    /// Where the directory is missing.
+    /// If the directory is missing.
     pub fn put(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         self.shared().state.put(path, bytes.to_vec())
     }
 
-    /// Does what `act` does unless the call is to fail.
+    /// Records a call and runs `act`, unless the call is made to fail.
     fn call<T>(
         &self,
         verb: &'static str,
         path: &Path,
-        act: impl FnOnce(&mut Shared, Option<How>) -> io::Result<T>,
+        act: impl FnOnce(&mut Shared, Option<FaultKind>) -> io::Result<T>,
     ) -> io::Result<T> {
         let mut shared = self.shared();
         let shared = &mut *shared;
@@ -196,8 +199,8 @@ impl SimDisk {
         }
         shared.calls.push(Call { verb, path: path.to_owned(), fault });
         match fault {
-            Some(How::Errno(errno)) => Err(io::Error::from_raw_os_error(errno)),
-            Some(How::DoneBut(errno)) => {
+            Some(FaultKind::Errno(errno)) => Err(io::Error::from_raw_os_error(errno)),
+            Some(FaultKind::DoneBut(errno)) => {
                 act(shared, None)?;
                 Err(io::Error::from_raw_os_error(errno))
             }
@@ -205,10 +208,10 @@ impl SimDisk {
         }
     }
 
-    /// Opens an existing file, to write in place.
+    /// Opens an existing file for writing in place.
     ///
     /// # Errors
-    /// Where there is none, or the call is made to fail.
+    /// If there is no such file, or the call is made to fail.
     pub fn open_write(&self, path: &Path) -> io::Result<SimFile> {
         self.call("open_write", path, |disk, _| {
             let ino = disk.state.find(path)?;
@@ -224,10 +227,10 @@ impl Shared {
         ino: Ino,
         offset: impl FnOnce(&FileNode) -> usize,
         bytes: &[u8],
-        how: Option<How>,
+        how: Option<FaultKind>,
     ) -> io::Result<usize> {
         let taken = match how {
-            Some(How::Short(most)) => most.min(bytes.len()),
+            Some(FaultKind::Short(most)) => most.min(bytes.len()),
             _ => bytes.len(),
         };
         let file = self.state.file_mut(ino)?;
@@ -236,9 +239,9 @@ impl Shared {
         Ok(taken)
     }
 
-    fn sync(&mut self, ino: Ino, how: Option<How>) -> io::Result<()> {
+    fn sync(&mut self, ino: Ino, how: Option<FaultKind>) -> io::Result<()> {
         let file = self.state.file_mut(ino)?;
-        if let Some(How::SyncLost { errno, cache_survives }) = how {
+        if let Some(FaultKind::SyncLost { errno, cache_survives }) = how {
             file.fail_sync(cache_survives);
             return Err(io::Error::from_raw_os_error(errno));
         }

@@ -1,29 +1,31 @@
-//! Every crash point, every image, each told-apart one once.
+//! Enumerates every crash point and every image. What recovery cannot tell apart is tried once.
 
 mod config;
 mod report;
 mod script;
-mod seen;
+mod visited;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::disk::{FileNode, State, hash128};
-use super::fault::{Fault, How};
+use super::fault::{Fault, FaultKind};
 use super::history::History;
 use super::invariant::{Broken, Violation};
-use super::life::{Life, Plan, live};
-use super::protocol::{DIR, OpenStore, Protocol};
-use super::sabotage::Sabotage;
+use super::layout::DIR;
+use super::mutants::Mutant;
+use super::process::{Plan, Trace, run_process};
+use super::protocol::{OpenStore, Protocol};
+use crate::locked::locked;
 
 pub use self::config::Config;
 pub use self::report::{Progress, Report};
 use self::script::{Step, script};
-use self::seen::{Choices, Seen};
+use self::visited::{FileContents, Visited};
 
-/// Where a process begins.
-struct Node {
+/// The situation in which a process begins.
+struct Start {
     state: State,
     history: History,
     faults: usize,
@@ -31,24 +33,27 @@ struct Node {
     before: Option<Arc<Step>>,
 }
 
-/// Enumerates all that `config` bounds, of the right protocol or a wrong one. `on_progress` is
-/// called ten times a second.
+/// Enumerates every crash within the bounds of `config`, of the real protocol or of a mutant.
+///
+/// `on_progress` is called ten times a second.
 pub fn explore(
     config: &Config,
-    sabotage: Option<Sabotage>,
+    mutant: Option<Mutant>,
     on_progress: impl FnMut(&Progress),
 ) -> Report {
-    run(*config, Protocol::of(config.store, sabotage), on_progress)
+    run(*config, Protocol::of(config.store, mutant), on_progress)
 }
 
-/// The same for a store of your own that reaches its disk through [`Disk`](repl_checkpoint::Disk).
-/// `config.store` and `config.prune` do not count: what it makes of bytes is not known, so nothing
-/// counts as one that differs. Keep `config.shards` small: each sector that a save leaves unsynced
-/// multiplies the images by three or more.
+/// Enumerates every crash of a store of your own, which must reach its disk through
+/// [`Disk`](repl_checkpoint::Disk).
 ///
-/// It is held to what docs/crash-model.md lists, and must lock its directory: a second one is refused
-/// with [`OpenStoreError::Locked`](repl_checkpoint::OpenStoreError::Locked). Files with `.temp-` in
-/// their names must be gone after it is opened.
+/// Ignores `config.store` and `config.prune`: what the store makes of bytes is not known, so every
+/// image is tried. Keep `config.shards` small: each sector that a save leaves unsynced multiplies
+/// the images by three or more.
+///
+/// The store is held to the promises in docs/crash-model.md. It must lock its directory and refuse
+/// a second open with [`OpenStoreError::Locked`](repl_checkpoint::OpenStoreError::Locked). After
+/// an open, no file with `.temp-` in its name may exist.
 /// ```
 /// use repl_checkpoint::FileStore;
 /// use repl_harness::crash::{Config, explore_own};
@@ -66,7 +71,7 @@ pub fn explore_own(config: &Config, open: OpenStore, on_progress: impl FnMut(&Pr
 fn run(config: Config, protocol: Protocol, mut on_progress: impl FnMut(&Progress)) -> Report {
     let started = Instant::now();
     let explorer = Explorer::new(config, protocol);
-    let mut frontier = vec![Node {
+    let mut frontier = vec![Start {
         state: State::with_sectors(config.sector),
         history: History::new(config.shards),
         faults: config.faults,
@@ -88,13 +93,13 @@ fn run(config: Config, protocol: Protocol, mut on_progress: impl FnMut(&Progress
 struct Explorer {
     config: Config,
     protocol: Protocol,
-    points: Seen,
-    images_seen: Seen,
-    choices: Choices,
+    points: Visited,
+    images_seen: Visited,
+    choices: FileContents,
     images: AtomicU64,
-    lives: AtomicU64,
+    processes: AtomicU64,
     not_enumerated: AtomicU64,
-    /// The violation that the fewest crashes and calls lead to.
+    /// The violation with the fewest crashes and calls, and their numbers.
     shortest: Mutex<Option<((usize, usize), Violation)>>,
 }
 
@@ -103,40 +108,41 @@ impl Explorer {
         Explorer {
             config,
             protocol,
-            points: Seen::default(),
-            images_seen: Seen::default(),
-            choices: Choices::new(protocol, config.prune),
+            points: Visited::default(),
+            images_seen: Visited::default(),
+            choices: FileContents::new(protocol, config.prune),
             images: AtomicU64::new(0),
-            lives: AtomicU64::new(0),
+            processes: AtomicU64::new(0),
             not_enumerated: AtomicU64::new(0),
             shortest: Mutex::default(),
         }
     }
 
-    /// Runs all processes that begin after so many crashes; gives those that begin after one more.
+    /// Runs every process that begins after `depth` crashes. Returns those that begin after one
+    /// more.
     fn level(
         &self,
         depth: usize,
-        frontier: &[Node],
+        frontier: &[Start],
         on_progress: &mut dyn FnMut(usize),
-    ) -> Vec<Node> {
+    ) -> Vec<Start> {
         let next = AtomicUsize::new(0);
         let found = Mutex::new(Vec::new());
         let work = || {
             let mut mine = Vec::new();
-            while let Some(node) = frontier.get(next.fetch_add(1, Relaxed)) {
-                self.expand(node, depth, &mut mine);
+            while let Some(start) = frontier.get(next.fetch_add(1, Relaxed)) {
+                self.expand(start, depth, &mut mine);
             }
-            found.lock().unwrap_or_else(PoisonError::into_inner).append(&mut mine);
+            locked(&found).append(&mut mine);
         };
         std::thread::scope(|scope| {
             let threads: Vec<_> =
                 (0..self.config.threads.max(1)).map(|_| scope.spawn(work)).collect();
-            let mut told = Instant::now();
+            let mut reported = Instant::now();
             while !threads.iter().all(std::thread::ScopedJoinHandle::is_finished) {
                 std::thread::sleep(Duration::from_millis(1));
-                if told.elapsed() >= Duration::from_millis(100) {
-                    told = Instant::now();
+                if reported.elapsed() >= Duration::from_millis(100) {
+                    reported = Instant::now();
                     on_progress(next.load(Relaxed).min(frontier.len()));
                 }
             }
@@ -144,82 +150,82 @@ impl Explorer {
         found.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lives all lives that begin at a node, and cuts each at every call.
-    fn expand(&self, node: &Node, depth: usize, next: &mut Vec<Node>) {
-        let plan = self.plan(node, depth);
-        let Some(life) = self.run(node, &plan, depth) else {
+    /// Runs every process that begins in this situation, and ends each at every call.
+    fn expand(&self, start: &Start, depth: usize, next: &mut Vec<Start>) {
+        let plan = self.plan(start, depth);
+        let Some(trace) = self.run(start, &plan, depth) else {
             return;
         };
         if depth == self.config.crashes {
             return;
         }
-        self.crash(node, &plan, &life, 0, depth, next);
-        if node.faults == 0 {
+        self.crash(start, &plan, &trace, 0, depth, next);
+        if start.faults == 0 {
             return;
         }
-        for (call, made) in life.calls.iter().enumerate() {
-            for how in How::of(made.verb, made.path.starts_with(DIR)) {
-                let fault = Some(Fault { call, how: *how, lasting: false });
+        for (call, made) in trace.calls.iter().enumerate() {
+            for kind in FaultKind::of(made.verb, made.path.starts_with(DIR)) {
+                let fault = Some(Fault { call, kind: *kind, permanent: false });
                 let plan = Plan { fault, ..plan.clone() };
-                if let Some(life) = self.run(node, &plan, depth) {
-                    self.crash(node, &plan, &life, call + 1, depth, next);
+                if let Some(trace) = self.run(start, &plan, depth) {
+                    self.crash(start, &plan, &trace, call + 1, depth, next);
                 }
             }
         }
     }
 
-    fn plan(&self, node: &Node, depth: usize) -> Plan {
+    fn plan(&self, start: &Start, depth: usize) -> Plan {
         let saves = if depth == 0 { self.config.saves } else { self.config.later_saves };
         let mark = |save: usize, shard: usize| {
-            // As long as marks get, and above all of the lives before.
+            // As long as marks get, and above those of every process before.
             (depth as u64 + 1) * 1_000_000_000_000_000_000 + (save * 1000 + shard) as u64
         };
         let marks = |save| (0..self.config.shards).map(|shard| mark(save, shard)).collect();
         let (saves, completed) = ((1..=saves).map(marks).collect(), self.config.completed);
-        Plan { saves, completed, fault: None, after_cut: node.after_cut }
+        Plan { saves, completed, fault: None, after_cut: start.after_cut }
     }
 
-    /// One life; `None` where it breaks a promise.
-    fn run(&self, node: &Node, plan: &Plan, depth: usize) -> Option<Life> {
-        self.lives.fetch_add(1, Relaxed);
-        let life = live(self.protocol, &node.state, &node.history, plan);
-        match &life.broken {
+    /// Runs one process; `None` if it breaks a promise.
+    fn run(&self, start: &Start, plan: &Plan, depth: usize) -> Option<Trace> {
+        self.processes.fetch_add(1, Relaxed);
+        let trace = run_process(self.protocol, &start.state, &start.history, plan);
+        match &trace.broken {
             Some(broken) => {
-                self.broken(node, broken, &life, depth);
+                self.broken(start, broken, &trace, depth);
                 None
             }
-            None => Some(life),
+            None => Some(trace),
         }
     }
 
-    /// Ends a life before each of its calls from `first` on, and after the last.
+    /// Ends a process before each of its calls from `first` on, and after the last.
     fn crash(
         &self,
-        node: &Node,
+        start: &Start,
         plan: &Plan,
-        life: &Life,
+        trace: &Trace,
         first: usize,
         depth: usize,
-        next: &mut Vec<Node>,
+        next: &mut Vec<Start>,
     ) {
-        let faults = node.faults - usize::from(plan.fault.is_some());
+        let faults = start.faults - usize::from(plan.fault.is_some());
         let key = |file: &FileNode, temporary| self.choices.key(file, temporary);
-        for (calls, state) in life.states.iter().enumerate().skip(first) {
-            let Some(history) = life.history(calls) else {
+        for (calls, state) in trace.states.iter().enumerate().skip(first) {
+            let Some(history) = trace.history(calls) else {
                 continue;
             };
             let known = (history.key(), depth, faults);
-            if !self.points.insert(hash128(&(state.key(&key), known, node.after_cut))) {
+            if !self.points.insert(hash128(&(state.key(&key), known, start.after_cut))) {
                 continue;
             }
             let step = Arc::new(Step {
-                before: node.before.clone(),
-                start: node.state.clone(),
-                history: node.history.clone(),
+                before: start.before.clone(),
+                start: start.state.clone(),
+                history: start.history.clone(),
                 plan: plan.clone(),
                 calls,
             });
-            let child = |state: State, after_cut| Node {
+            let child = |state: State, after_cut| Start {
                 state,
                 history: history.clone(),
                 faults,
@@ -233,13 +239,13 @@ impl Explorer {
                 continue;
             };
             let died = (!state.is_settled()).then(|| (state.clone(), 1, false));
-            let cuts = images.into_iter().map(|(image, alike)| (image, alike, true));
-            for (image, alike, after_cut) in died.into_iter().chain(cuts) {
-                self.images.fetch_add(alike, Relaxed);
+            let cuts = images.into_iter().map(|(image, count)| (image, count, true));
+            for (image, count, after_cut) in died.into_iter().chain(cuts) {
+                self.images.fetch_add(count, Relaxed);
                 if self.images_seen.insert(hash128(&(image.key(&key), known, after_cut))) {
                     let child = child(image, after_cut);
                     if depth + 1 == self.config.crashes {
-                        // Nothing comes after it: it need not wait for its level.
+                        // It is the last process of its chain and need not wait for its level.
                         self.run(&child, &self.plan(&child, depth + 1), depth + 1);
                     } else {
                         next.push(child);
@@ -249,19 +255,18 @@ impl Explorer {
         }
     }
 
-    fn broken(&self, node: &Node, broken: &Broken, life: &Life, depth: usize) {
-        let before = node.before.as_deref().map_or(0, Step::all_calls);
-        let rank = (depth, before + life.calls.len());
+    fn broken(&self, start: &Start, broken: &Broken, trace: &Trace, depth: usize) {
+        let before = start.before.as_deref().map_or(0, Step::all_calls);
+        let rank = (depth, before + trace.calls.len());
         let mut shortest = self.shortest();
         if shortest.as_ref().is_none_or(|(other, _)| rank < *other) {
-            let script = script(self.protocol, node.before.as_ref(), &node.state, life);
-            let Broken { invariant, what } = broken.clone();
-            *shortest = Some((rank, Violation { invariant, what, script }));
+            let script = script(self.protocol, start.before.as_ref(), &start.state, trace);
+            *shortest = Some((rank, broken.clone().after(script)));
         }
     }
 
     fn shortest(&self) -> MutexGuard<'_, Option<((usize, usize), Violation)>> {
-        self.shortest.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.shortest)
     }
 
     fn has_violation(&self) -> bool {
@@ -279,7 +284,7 @@ impl Explorer {
             distinct,
             contents: self.choices.contents(),
             crash_points: self.points.len() as u64,
-            lives: self.lives.load(Relaxed),
+            processes: self.processes.load(Relaxed),
             not_enumerated: self.not_enumerated.load(Relaxed),
             elapsed,
             violation: self.shortest().clone().map(|(_, violation)| violation),

@@ -1,40 +1,39 @@
-//! How one call fails, or all calls from one on.
+//! How one call fails, or every call from one on.
 
 use std::fmt;
 
 /// A call that fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fault {
-    /// Which call, from 0.
+    /// The number of the call, from 0.
     pub call: usize,
-    /// In what way.
-    pub how: How,
-    /// Whether every later call fails in the same way, as far as the way concerns it: a disk that
-    /// has failed for good.
-    pub lasting: bool,
+    /// The way in which it fails.
+    pub kind: FaultKind,
+    /// Whether every later call to which the kind applies fails in the same way.
+    pub permanent: bool,
 }
 
 impl Fault {
-    /// What becomes of this call.
-    pub(crate) fn of(&self, call: usize) -> Option<How> {
-        (call == self.call || (self.lasting && call > self.call)).then_some(self.how)
+    /// The way in which this call fails, if it does.
+    pub(crate) fn of(&self, call: usize) -> Option<FaultKind> {
+        (call == self.call || (self.permanent && call > self.call)).then_some(self.kind)
     }
 }
 
 /// The way in which a call fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum How {
-    /// With this number of the operating system, and nothing is done.
+pub enum FaultKind {
+    /// The call does nothing and returns this error number.
     Errno(i32),
-    /// It is done all the same, as where the answer is lost.
+    /// The call does its work and still returns this error number.
     DoneBut(i32),
-    /// A write takes at most this many bytes, and says so.
+    /// A write takes at most this many bytes.
     Short(usize),
-    /// A sync writes nothing, and every later one believes that it did.
+    /// A sync writes nothing, and every later sync reports success without writing it.
     SyncLost {
-        /// What it says.
+        /// The error number that it returns.
         errno: i32,
-        /// Whether reads give what was to be written, or what is on the disk.
+        /// Whether later reads return the unwritten bytes or the ones on the disk.
         cache_survives: bool,
     },
 }
@@ -43,26 +42,26 @@ const EIO: i32 = 5;
 const EINTR: i32 = 4;
 const ENOSPC: i32 = 28;
 
-impl How {
-    /// The ways in which a call of [`Disk`](repl_checkpoint::Disk) is made to fail.
-    pub(crate) fn of(verb: &str, in_store_dir: bool) -> &'static [How] {
-        const EIO_ONLY: &[How] = &[How::Errno(EIO)];
-        const SYNC: &[How] = &[
-            How::Errno(EIO),
-            How::SyncLost { errno: EIO, cache_survives: true },
-            How::SyncLost { errno: EIO, cache_survives: false },
+impl FaultKind {
+    /// The ways in which the enumeration makes a call of [`Disk`](repl_checkpoint::Disk) fail.
+    pub(crate) fn of(verb: &str, in_store_dir: bool) -> &'static [FaultKind] {
+        const EIO_ONLY: &[FaultKind] = &[FaultKind::Errno(EIO)];
+        const SYNC: &[FaultKind] = &[
+            FaultKind::Errno(EIO),
+            FaultKind::SyncLost { errno: EIO, cache_survives: true },
+            FaultKind::SyncLost { errno: EIO, cache_survives: false },
         ];
-        const SYNC_DIR: &[How] =
-            &[How::Errno(EIO), How::SyncLost { errno: EIO, cache_survives: true }];
-        // A write that fails may have been done all the same.
-        const WRITE: &[How] = &[
-            How::Errno(ENOSPC),
-            How::Errno(EINTR),
-            How::Short(0),
-            How::Short(700),
-            How::DoneBut(EIO),
+        const SYNC_DIR: &[FaultKind] =
+            &[FaultKind::Errno(EIO), FaultKind::SyncLost { errno: EIO, cache_survives: true }];
+        // A write that fails may still have been done.
+        const WRITE: &[FaultKind] = &[
+            FaultKind::Errno(ENOSPC),
+            FaultKind::Errno(EINTR),
+            FaultKind::Short(0),
+            FaultKind::Short(700),
+            FaultKind::DoneBut(EIO),
         ];
-        const RENAME: &[How] = &[How::Errno(EIO), How::DoneBut(EIO)];
+        const RENAME: &[FaultKind] = &[FaultKind::Errno(EIO), FaultKind::DoneBut(EIO)];
         match verb {
             "sync_file" | "sync_data" => SYNC,
             "sync_dir" if in_store_dir => SYNC_DIR,
@@ -73,17 +72,17 @@ impl How {
     }
 }
 
-impl fmt::Display for How {
+impl fmt::Display for FaultKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            How::Errno(errno) => write!(f, "fails with errno {errno}"),
-            How::DoneBut(errno) => write!(f, "is done but says errno {errno}"),
-            How::Short(most) => write!(f, "takes {most} bytes"),
-            How::SyncLost { errno, cache_survives: true } => {
-                write!(f, "writes nothing, says errno {errno}, and the pages are clean")
+            FaultKind::Errno(errno) => write!(f, "fails with errno {errno}"),
+            FaultKind::DoneBut(errno) => write!(f, "is done but returns errno {errno}"),
+            FaultKind::Short(most) => write!(f, "takes {most} bytes"),
+            FaultKind::SyncLost { errno, cache_survives: true } => {
+                write!(f, "writes nothing, returns errno {errno}, and the pages are clean")
             }
-            How::SyncLost { errno, cache_survives: false } => {
-                write!(f, "writes nothing, says errno {errno}, and the pages are dropped")
+            FaultKind::SyncLost { errno, cache_survives: false } => {
+                write!(f, "writes nothing, returns errno {errno}, and the pages are dropped")
             }
         }
     }

@@ -1,29 +1,29 @@
-//! What a recovery may find, given what was tried and said before.
+//! The checkpoints that a recovery may find, given every save and result so far.
 
 use std::sync::Arc;
 
 use super::disk::hash128;
 use super::invariant::{Broken, Invariant};
 
-/// A checkpoint as it was handed to the store.
+/// A checkpoint as it was passed to the store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Value {
-    /// 0 for none: what is found where nothing was ever saved.
+    /// 0 for the empty history: no checkpoint was ever saved.
     pub(crate) generation: u64,
     pub(crate) marks: Arc<[u64]>,
     /// The hash of the file's bytes.
     pub(crate) bytes: u128,
 }
 
-/// What was tried, acknowledged and given out, in all lives so far.
+/// What every process so far attempted, acknowledged and returned.
 #[derive(Debug, Clone)]
 pub(crate) struct History {
-    /// What a recovery may find from here on.
+    /// The checkpoints that a recovery may find from here on.
     possible: Arc<Vec<Value>>,
-    /// The highest marks given out as checkpointed, and as floors.
+    /// The highest marks returned as checkpointed, and as floors.
     checkpointed: Arc<[u64]>,
     floors: Arc<[u64]>,
-    /// All that was ever handed to a store; tells one broken promise from another.
+    /// Every checkpoint that was passed to a store. Tells which promise is broken.
     attempted: Arc<Vec<Value>>,
 }
 
@@ -44,22 +44,22 @@ impl History {
         Arc::make_mut(&mut self.attempted).push(value.clone());
     }
 
-    /// The save returned `Ok`: nothing older is enough any more.
+    /// The save returned `Ok`: no older checkpoint may be found.
     pub(crate) fn acknowledge(&mut self, value: &Value) {
         self.possible = Arc::new(vec![value.clone()]);
     }
 
-    /// The save said that it left the older one untouched.
+    /// The save was reported as not saved: it may not be found.
     pub(crate) fn not_saved(&mut self, value: &Value) {
         Arc::make_mut(&mut self.possible).retain(|possible| possible != value);
     }
 
-    /// A power cut left just this.
+    /// This checkpoint was found after a power cut, so it is durable.
     pub(crate) fn settle(&mut self, value: &Value) {
         self.acknowledge(value);
     }
 
-    /// These were given out.
+    /// These marks were returned.
     pub(crate) fn claim(&mut self, checkpointed: &[Option<u64>], floors: &[Option<u64>]) {
         raise(&mut self.checkpointed, checkpointed);
         raise(&mut self.floors, floors);
@@ -69,33 +69,32 @@ impl History {
         &self.attempted
     }
 
-    /// Holds a recovery after crashes alone to all that was said before.
+    /// Checks a recovery after crashes against everything that was returned before.
     pub(crate) fn check(&self, found: &Value) -> Result<(), Broken> {
-        let said = || {
-            format!("generation {} is found, with marks {:?}..", found.generation, {
-                found.marks.first()
-            })
+        let text = || {
+            let first = found.marks.first();
+            format!("generation {} is found, with marks {first:?}..", found.generation)
         };
         if !self.possible.contains(found) {
             let newest = self.possible.iter().map(|p| p.generation).min().unwrap_or(0);
             let invariant = if found.generation != 0 && !self.attempted.contains(found) {
-                Invariant::NothingUnwritten
+                Invariant::RecoveredWasWritten
             } else if found.generation < newest {
                 Invariant::AcknowledgedSurvives
             } else {
-                Invariant::NotSavedLeavesOld
+                Invariant::NotSavedIsAbsent
             };
             let possible: Vec<u64> = self.possible.iter().map(|p| p.generation).collect();
-            let what = format!("{}; possible generations: {possible:?}", said());
+            let what = format!("{}; possible generations: {possible:?}", text());
             return Err(Broken::new(invariant, what));
         }
         if !covers(&found.marks, &self.checkpointed) {
-            return Err(Broken::new(Invariant::FloorsHold, said()));
+            return Err(Broken::new(Invariant::FloorsHold, text()));
         }
         self.check_floors(found)
     }
 
-    /// The same after damage to a file.
+    /// Checks a recovery after damage to a file: only the floors hold.
     pub(crate) fn check_floors(&self, found: &Value) -> Result<(), Broken> {
         if covers(&found.marks, &self.floors) {
             return Ok(());
@@ -104,14 +103,14 @@ impl History {
         Err(Broken::new(Invariant::FloorsHold, what))
     }
 
-    /// Equal where nothing that is checked from here on can differ.
+    /// A key that two histories share only if every later check treats them alike.
     pub(crate) fn key(&self) -> u128 {
         hash128(&(&*self.possible, &self.checkpointed, &self.floors))
     }
 }
 
-fn covers(found: &[u64], said: &[u64]) -> bool {
-    found.len() == said.len() && found.iter().zip(said).all(|(found, said)| found >= said)
+fn covers(found: &[u64], returned: &[u64]) -> bool {
+    found.len() == returned.len() && found.iter().zip(returned).all(|(found, old)| found >= old)
 }
 
 fn raise(highest: &mut Arc<[u64]>, given: &[Option<u64>]) {

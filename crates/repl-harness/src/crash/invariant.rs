@@ -1,4 +1,4 @@
-//! What every image is held to, and how a broken promise is told.
+//! The promises that every recovery is checked against, and how a violation is reported.
 
 use std::fmt;
 
@@ -7,34 +7,33 @@ use std::fmt;
 pub enum Invariant {
     /// Nothing panics, whatever the disk holds.
     NoPanic,
-    /// What is recovered was written, byte for byte.
-    NothingUnwritten,
-    /// What was acknowledged is found again, or something newer.
+    /// Recovery returns only what was written, byte for byte.
+    RecoveredWasWritten,
+    /// Recovery returns the last acknowledged save or a newer one.
     AcknowledgedSurvives,
-    /// What was said not to be saved is not found.
-    NotSavedLeavesOld,
-    /// A crash alone is no damage: recovery answers.
-    RecoveryAnswers,
-    /// A crash damages no more than the one checkpoint whose save it cut off.
-    OneUnfinished,
-    /// Where no call fails, a save succeeds.
-    NextSaveWorks,
-    /// No temporary file is there after an open.
-    NoTempOutlivesOpen,
-    /// A temporary file that a process finds is removed, and nothing else is done with it.
-    FoundTempsUnread,
-    /// No floor or checkpointed mark once given out is above what a later recovery returns.
+    /// A save that was reported as not saved is not found.
+    NotSavedIsAbsent,
+    /// Recovery succeeds after a crash: a crash alone is no damage.
+    RecoverySucceeds,
+    /// A crash damages at most the checkpoint whose save it interrupted.
+    AtMostOneTorn,
+    /// A save succeeds if no call fails.
+    NextSaveSucceeds,
+    /// No temporary file exists after an open.
+    OpenRemovesTemps,
+    /// A process does nothing with the temporary files that it finds except remove them.
+    TempsOnlyRemoved,
+    /// No floor or checkpointed mark that was returned is above what a later recovery returns.
     FloorsHold,
-    /// One store at a time holds a directory.
+    /// At most one store at a time owns a directory.
     OneOwner,
     /// No generation is used twice within one open.
     GenerationsRise,
     /// At every instant `floor <= checkpointed <= applied`.
     WithinApplied,
-    /// A damaged file is never passed over in silence.
+    /// Damage to a file is reported.
     DamageIsReported,
-    /// Damage to one file, or to one slot, leaves a whole one to fall back to, from the second save
-    /// on.
+    /// Damage to one file or one slot leaves an older checkpoint, from the second save on.
     OneDamageSurvived,
 }
 
@@ -42,32 +41,32 @@ impl fmt::Display for Invariant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Invariant::NoPanic => "nothing panics",
-            Invariant::NothingUnwritten => "what is recovered was written",
-            Invariant::AcknowledgedSurvives => "what was acknowledged is found again",
-            Invariant::NotSavedLeavesOld => "what was said not to be saved is not found",
-            Invariant::RecoveryAnswers => "after a crash alone recovery answers",
-            Invariant::OneUnfinished => "a crash damages one unfinished save at most",
-            Invariant::NextSaveWorks => "the next save works",
-            Invariant::NoTempOutlivesOpen => "no temporary file outlives an open",
-            Invariant::FoundTempsUnread => "a temporary file that is found is not used",
+            Invariant::RecoveredWasWritten => "recovery returns only what was written",
+            Invariant::AcknowledgedSurvives => "an acknowledged save is found again",
+            Invariant::NotSavedIsAbsent => "a save reported as not saved is not found",
+            Invariant::RecoverySucceeds => "recovery succeeds after a crash",
+            Invariant::AtMostOneTorn => "a crash damages at most one checkpoint",
+            Invariant::NextSaveSucceeds => "the next save succeeds",
+            Invariant::OpenRemovesTemps => "no temporary file exists after an open",
+            Invariant::TempsOnlyRemoved => "a temporary file that is found is only removed",
             Invariant::FloorsHold => "no floor is above a later recovery",
-            Invariant::OneOwner => "one store at a time holds a directory",
+            Invariant::OneOwner => "at most one store owns a directory",
             Invariant::GenerationsRise => "no generation is used twice",
             Invariant::WithinApplied => "floor <= checkpointed <= applied",
-            Invariant::DamageIsReported => "damage is never passed over in silence",
-            Invariant::OneDamageSurvived => "damage to one checkpoint leaves another",
+            Invariant::DamageIsReported => "damage is reported",
+            Invariant::OneDamageSurvived => "damage to one checkpoint leaves an older one",
         })
     }
 }
 
-/// A broken promise, and the shortest way to it that was found.
+/// A broken promise, with the shortest sequence of calls found that breaks it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
     /// The promise.
     pub invariant: Invariant,
-    /// What was seen instead.
+    /// What was observed instead.
     pub what: String,
-    /// The calls that lead there, one a line, with the crashes between them.
+    /// The calls that lead to it, one per line, with the crashes between them.
     pub script: Vec<String>,
 }
 
@@ -78,7 +77,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// The same within one life of a process.
+/// A broken promise within one process, before its calls are known.
 #[derive(Debug, Clone)]
 pub(crate) struct Broken {
     pub(crate) invariant: Invariant,
@@ -88,5 +87,9 @@ pub(crate) struct Broken {
 impl Broken {
     pub(crate) fn new(invariant: Invariant, what: impl Into<String>) -> Self {
         Broken { invariant, what: what.into() }
+    }
+
+    pub(crate) fn after(self, script: Vec<String>) -> Violation {
+        Violation { invariant: self.invariant, what: self.what, script }
     }
 }

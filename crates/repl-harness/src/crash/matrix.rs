@@ -1,39 +1,40 @@
-//! Every call of an open, a recovery and a save fails in every way, once and for good.
+//! Makes every call of an open, a recovery and a save fail in every way, once and for good.
 
-mod act;
 mod check;
+mod scenario;
 mod table;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use repl_checkpoint::{CheckpointStore, OpenStoreError};
 
-use self::act::Act;
 use self::check::Check;
+use self::scenario::Scenario;
 use super::disk::{Call, SimDisk};
 use super::fault::Fault;
-use super::life::short;
-use super::protocol::{Protocol, Store};
+use super::kind::StoreKind;
+use super::layout::short;
+use super::protocol::Protocol;
+use crate::panics::caught;
 
-/// What a store makes of a call that fails. Each comes with the act that its error names.
+/// What a store does about a call that fails. An error names what the store was doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Outcome {
-    /// All goes well, by the same call once more.
+    /// It succeeds: it makes the same call again.
     TriedAgain,
-    /// All goes well without it.
+    /// It succeeds without the call.
     Ignored,
     NotOpened(&'static str),
     NotLoaded(&'static str),
-    /// Recovery reports damage and stops.
+    /// Recovery reports damage and fails.
     Damaged,
-    /// Recovery stops, and falls back in no case.
+    /// Recovery fails, and would also fail with `FallBack`.
     Refused,
-    /// Recovery reports damage, and falls back as it was told to.
+    /// Recovery reports damage and falls back.
     FellBack,
     NotSaved(&'static str),
     /// From then on the store makes no call.
@@ -42,31 +43,31 @@ enum Outcome {
 
 type AnyStore = Box<dyn CheckpointStore>;
 
-/// A kind of store, and how it is opened.
+/// A kind of store with its open function.
 struct Subject<'a> {
-    kind: Store,
+    kind: StoreKind,
     open: &'a dyn Fn(&SimDisk) -> Result<AnyStore, OpenStoreError>,
 }
 
-/// What came of every call that was made to fail.
+/// The result of the matrix of failing calls.
 #[derive(Debug, Clone)]
 pub struct MatrixReport {
-    /// How many cases the matrix has: a call of a store, a way in which it fails, once or for good.
+    /// The number of cases: a call of a store, a way in which it fails, once or for good.
     pub cases: u64,
-    /// How many disks were recovered from after them: the cache, and what power cuts leave.
+    /// The number of disks that were recovered from: caches, and images of power cuts.
     pub images: u64,
-    /// How long it took.
+    /// The duration of the matrix.
     pub elapsed: Duration,
-    /// Every case that came to something else than it should, and what is wrong with the table.
+    /// Every case with another outcome than expected, and every error in the table.
     pub failing: Vec<FailingCase>,
 }
 
-/// A case that came to something else than it should.
+/// A case with another outcome than expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailingCase {
-    /// The store, what it did, the call, and the way in which that failed.
+    /// The store, what it did, the call, and the way in which the call failed.
     pub case: String,
-    /// What came of it.
+    /// What was observed.
     pub what: String,
 }
 
@@ -82,19 +83,23 @@ impl fmt::Display for MatrixReport {
     }
 }
 
-/// Makes every call of both stores fail in every way that it can, once and for good, and holds what
-/// comes of it to one table. After each, nothing is lost, whether the process dies or the power is
-/// cut; what is not saved is not found, and the next save works once the disk is good again; a store
-/// in doubt makes no call; and no temporary file outlives the next open.
+/// Makes every call of both kinds of store fail in every way, and compares the outcomes to a table.
+///
+/// Each call fails once, and for good. After each case:
+/// - nothing is lost, whether the process dies or the power is cut
+/// - a save that was reported as not saved is not found
+/// - the next save succeeds once the disk works again
+/// - a store in doubt makes no call
+/// - no temporary file exists after the next open
 ///
 /// Takes seconds.
 pub fn matrix() -> MatrixReport {
     let mut run = Run::default();
-    for kind in Store::ALL.iter().copied() {
+    for kind in StoreKind::ALL.iter().copied() {
         let protocol = Protocol::of(kind, None);
         run.all(&Subject { kind, open: &|disk| protocol.open(disk) });
     }
-    run.rows_that_nothing_meets();
+    run.unmatched_rows();
     run.report()
 }
 
@@ -103,56 +108,56 @@ struct Run {
     cases: u64,
     images: u64,
     failing: Vec<FailingCase>,
-    met: BTreeSet<usize>,
+    matched: BTreeSet<usize>,
 }
 
 impl Default for Run {
     fn default() -> Self {
-        let (failing, met) = (Vec::new(), BTreeSet::new());
-        Run { started: Instant::now(), cases: 0, images: 0, failing, met }
+        let (failing, matched) = (Vec::new(), BTreeSet::new());
+        Run { started: Instant::now(), cases: 0, images: 0, failing, matched }
     }
 }
 
 impl Run {
     fn all(&mut self, subject: &Subject<'_>) {
-        for act in Act::of(subject.kind) {
-            match act.calls(subject) {
+        for scenario in Scenario::of(subject.kind) {
+            match scenario.calls(subject) {
                 Ok(calls) => {
                     for (number, call) in calls.iter().enumerate() {
-                        self.call(subject, *act, number, call);
+                        self.call(subject, *scenario, number, call);
                     }
                 }
-                Err(what) => self.fails(format!("{:?}, {act:?}", subject.kind), what),
+                Err(what) => self.fails(format!("{:?}, {scenario:?}", subject.kind), what),
             }
         }
     }
 
-    /// One row of cases.
-    fn call(&mut self, subject: &Subject<'_>, act: Act, number: usize, call: &Call) {
-        let at = format!("{:?}, {act:?}: {} {}", subject.kind, call.verb, short(&call.path));
-        let cases = table::cases(subject.kind, act, call);
+    /// Every case of one call.
+    fn call(&mut self, subject: &Subject<'_>, scenario: Scenario, number: usize, call: &Call) {
+        let at = format!("{:?}, {scenario:?}: {} {}", subject.kind, call.verb, short(&call.path));
+        let cases = table::cases(subject.kind, scenario, call);
         if cases.is_empty() {
-            self.fails(at.clone(), "the table says nothing of this call".to_owned());
+            self.fails(at.clone(), "no row matches this call".to_owned());
         }
-        for (row, how, lasting, expected) in cases {
-            self.met.insert(row);
+        for (row, kind, permanent, expected) in cases {
+            self.matched.insert(row);
             self.cases += 1;
-            let fault = Fault { call: number, how, lasting };
-            let mut check = Check::new(subject, act);
-            let case = || check.case(fault, expected);
-            let seen = catch_unwind(AssertUnwindSafe(case));
+            let fault = Fault { call: number, kind, permanent };
+            let mut check = Check::new(subject, scenario);
+            let result = caught(|| check.case(fault, expected));
             self.images += check.images;
-            if let Err(what) = seen.unwrap_or_else(|_| Err("a panic".to_owned())) {
-                let how_long = if lasting { "for good" } else { "once" };
-                self.fails(format!("{at} {how}, {how_long}"), what);
+            if let Err(what) = result.unwrap_or_else(|panic| Err(format!("it panics: {panic}"))) {
+                let duration = if permanent { "for good" } else { "once" };
+                self.fails(format!("{at} {kind}, {duration}"), what);
             }
         }
     }
 
-    fn rows_that_nothing_meets(&mut self) {
-        let unmet = (0..table::ROWS).filter(|row| !self.met.contains(row)).collect::<Vec<_>>();
-        for row in unmet {
-            self.fails(format!("row {row}"), "no call meets it".to_owned());
+    fn unmatched_rows(&mut self) {
+        let unmatched: Vec<_> =
+            (0..table::ROWS).filter(|row| !self.matched.contains(row)).collect();
+        for row in unmatched {
+            self.fails(format!("row {row}"), "it matches no call".to_owned());
         }
     }
 

@@ -1,7 +1,6 @@
-//! The production code, unchanged, on a simulated disk; or with one thing done wrong around it.
+//! The production code on a simulated disk, unchanged or with one mutant around it.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use repl_checkpoint::{
     CheckpointStore, Disk, FileStore, Floors, JsonCodec, OnCorrupt, OpenStoreError, RecoverError,
@@ -10,56 +9,26 @@ use repl_checkpoint::{
 use repl_core::ShardId;
 
 use super::disk::SimDisk;
-use super::reader;
-use super::sabotage::{Ahead, Sabotage, WrongDisk, WrongStore};
+use super::kind::StoreKind;
+use super::layout::{DIR, STORE_ID};
+use super::mutants::{AheadCodec, Mutant, MutantDisk, MutantStore};
+use super::verdict;
 use super::watched::{Notes, Watched};
 
-pub(crate) const STORE: StoreId = StoreId(0x00c0_ffee);
-/// The store's directory: neither it nor its parent is there at first.
-pub(crate) const DIR: &str = "/data/marks";
-/// Where a `SlotStore` keeps everything.
-pub(crate) const SLOT_FILE: &str = "/data/marks/marks.slots";
-/// Its first page, and how many slots follow: docs/format.md.
-pub(crate) const PAGE: usize = 4096;
-pub(crate) const SLOTS: usize = 3;
-
-/// Which store is run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Store {
-    /// A [`FileStore`]: a file a generation.
-    Files,
-    /// A [`SlotStore`]: three slots of one file, written in place.
-    Slots,
-}
-
-impl Store {
-    /// All of them.
-    pub const ALL: &[Store] = &[Store::Files, Store::Slots];
-}
-
-impl fmt::Display for Store {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Store::Files => "FileStore",
-            Store::Slots => "SlotStore",
-        })
-    }
-}
-
-/// Opens a store of your own on a disk, in a directory that may be missing, under a name.
+/// Opens a store of your own on a disk, in a directory that may be missing.
 pub type OpenStore =
     fn(SimDisk, &Path, StoreId) -> Result<Box<dyn CheckpointStore>, OpenStoreError>;
 
-/// What is run.
+/// What a process runs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Protocol {
-    pub(crate) store: Store,
-    pub(crate) wrong: Option<Sabotage>,
-    /// In the place of `store`.
+    pub(crate) store: StoreKind,
+    pub(crate) mutant: Option<Mutant>,
+    /// Takes the place of `store`.
     pub(crate) own: Option<OpenStore>,
 }
 
-/// Why there is no recovered follower.
+/// Why recovery returned no follower.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refused {
     #[error(transparent)]
@@ -68,34 +37,34 @@ pub(crate) enum Refused {
     Recover(#[from] RecoverError),
 }
 
-/// The marks that are given out for each shard.
+/// The marks that were returned for each shard.
 pub(crate) struct Claims {
     pub(crate) checkpointed: Vec<Option<u64>>,
     pub(crate) floors: Vec<Option<u64>>,
 }
 
 impl Protocol {
-    pub(crate) fn of(store: Store, wrong: Option<Sabotage>) -> Self {
-        Protocol { store, wrong, own: None }
+    pub(crate) fn of(store: StoreKind, mutant: Option<Mutant>) -> Self {
+        Protocol { store, mutant, own: None }
     }
 
-    /// How many damaged checkpoints a crash may leave above the newest whole one.
-    pub(crate) fn left_by_a_crash(self) -> usize {
+    /// The most damaged checkpoints that a crash may leave above the newest whole one.
+    pub(crate) fn max_torn(self) -> usize {
         match (self.own, self.store) {
-            // As many as it says itself: of more, recovery tells.
+            // The store's own `max_torn` decides: recovery fails if there are more.
             (Some(_), _) => usize::MAX,
-            (None, Store::Files) => 0,
-            (None, Store::Slots) => 1,
+            (None, StoreKind::Files) => 0,
+            (None, StoreKind::Slots) => 1,
         }
     }
 
     pub(crate) fn open(self, disk: &SimDisk) -> Result<Box<dyn CheckpointStore>, OpenStoreError> {
         if let Some(open) = self.own {
-            return open(disk.clone(), Path::new(DIR), STORE);
+            return open(disk.clone(), Path::new(DIR), STORE_ID);
         }
-        match self.wrong {
+        match self.mutant {
             None => self.open_on(disk.clone()),
-            Some(wrong) => self.open_on(WrongDisk::new(disk.clone(), wrong, Path::new(DIR))),
+            Some(mutant) => self.open_on(MutantDisk::new(disk.clone(), mutant, Path::new(DIR))),
         }
     }
 
@@ -105,8 +74,8 @@ impl Protocol {
     ) -> Result<Box<dyn CheckpointStore>, OpenStoreError> {
         let dir = Path::new(DIR);
         Ok(match self.store {
-            Store::Files => Box::new(FileStore::open_on(disk, dir, STORE)?),
-            Store::Slots => Box::new(SlotStore::open_on(disk, dir, STORE)?),
+            StoreKind::Files => Box::new(FileStore::open_on(disk, dir, STORE_ID)?),
+            StoreKind::Slots => Box::new(SlotStore::open_on(disk, dir, STORE_ID)?),
         })
     }
 
@@ -119,12 +88,12 @@ impl Protocol {
         let notes = Notes::default();
         let store = self.open(disk)?;
         let watched = Watched { store, disk: disk.clone(), notes: notes.clone() };
-        let recovered = match self.wrong {
+        let recovered = match self.mutant {
             None => recover(watched, JsonCodec, shards, on_corrupt)?,
-            Some(wrong) => {
-                let store = WrongStore::new(watched, self, wrong);
-                if wrong == Sabotage::MarksAhead {
-                    recover(store, Ahead, shards, on_corrupt)?
+            Some(mutant) => {
+                let store = MutantStore::new(watched, mutant, move |disk| self.open(disk));
+                if mutant == Mutant::MarksAhead {
+                    recover(store, AheadCodec, shards, on_corrupt)?
                 } else {
                     recover(store, JsonCodec, shards, on_corrupt)?
                 }
@@ -133,16 +102,16 @@ impl Protocol {
         Ok((recovered, notes))
     }
 
-    /// What users of the floors are told.
+    /// The marks that users of the floors see.
     pub(crate) fn claims(self, found: &[u64], floors: &Floors, shards: &[ShardId]) -> Claims {
         let claim = |shard: &ShardId, found: &u64| {
             let checkpointed = floors.checkpointed(*shard);
             let floor = floors.retention_floor(*shard);
-            match self.wrong {
-                Some(Sabotage::FloorsAtOpen) => {
+            match self.mutant {
+                Some(Mutant::FloorsAtOpen) => {
                     (checkpointed.or(Some(*found)), floor.or(Some(*found)))
                 }
-                Some(Sabotage::FloorOfNewest) => (checkpointed, checkpointed),
+                Some(Mutant::FloorOfNewest) => (checkpointed, checkpointed),
                 _ => (checkpointed, floor),
             }
         };
@@ -151,22 +120,12 @@ impl Protocol {
         Claims { checkpointed, floors }
     }
 
-    /// What a process makes of a file's bytes: equal where nothing that it does can differ, but for
-    /// the text of an error.
+    /// What a process makes of a file's bytes. Two files with equal verdicts lead to the same
+    /// behavior, except for the text of an error.
     pub(crate) fn verdict(self, file: &[u8]) -> u128 {
         match self.store {
-            Store::Files => reader::of_checkpoint(self.wrong, file),
-            Store::Slots => reader::of_slots(self.wrong, file),
+            StoreKind::Files => verdict::of_checkpoint(self.mutant, file),
+            StoreKind::Slots => verdict::of_slots(self.mutant, file),
         }
     }
-}
-
-/// Whether a file of this name holds a checkpoint that a process would read.
-pub(crate) fn is_kept(path: &Path) -> bool {
-    path == Path::new(SLOT_FILE) || path.extension().is_some_and(|e| e == "checkpoint")
-}
-
-/// The slot file's path.
-pub(crate) fn slot_file() -> PathBuf {
-    PathBuf::from(SLOT_FILE)
 }

@@ -1,22 +1,22 @@
-//! A store on a real filesystem that is shut down under it.
+//! Checks a store on a real filesystem that is shut down while the store saves.
 //!
-//! A writer process ([`write()`]) runs the production code on a filesystem and tells every call on
-//! a pipe. Somebody shuts the filesystem down, mounts it again and hands what was told and what is
-//! there to a [`Judge`]. It holds recovery to what the simulated crashes are held to, and it makes
-//! the same calls on a [`SimDisk`](super::SimDisk): what is found must be among the images that
-//! this says a power cut may leave.
+//! A writer process ([`write()`]) runs the production code on a filesystem and reports every call
+//! on a pipe. The caller shuts the filesystem down, mounts it again and passes the reports and the
+//! files to a [`Checker`]. The checker holds recovery to the promises of the simulated crashes. It
+//! also makes the same calls on a [`SimDisk`](super::SimDisk): the files must be one of the images
+//! that a power cut may leave there.
 
+mod checker;
 mod event;
 mod follower;
-mod judge;
-mod logged;
+mod logged_disk;
 mod plan;
 mod replay;
 mod writer;
 
-pub use self::event::{Act, Event, Events, Made};
-pub use self::follower::{Follower, Format, Kind};
-pub use self::judge::{Judge, Lived, Outcome, Surprise};
-pub use self::logged::Wrong;
+pub use self::checker::{Checker, Failure, Outcome, RunResult};
+pub use self::event::{CallRecord, Event, Events, Operation};
+pub use self::follower::{Follower, Format};
+pub use self::logged_disk::WriterMutant;
 pub use self::plan::Plan;
 pub use self::writer::write;

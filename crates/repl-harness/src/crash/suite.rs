@@ -1,76 +1,76 @@
-//! The right protocols and all wrong ones, within the same bounds.
+//! Runs the real protocol and every mutant within the same bounds.
 
 use std::time::{Duration, Instant};
 
+use super::damage::{DamageReport, damage};
 use super::explore::{Config, Progress, Report, explore};
 use super::invariant::Violation;
-use super::media::{MediaReport, damage};
-use super::protocol::Store;
-use super::sabotage::Sabotage;
+use super::kind::StoreKind;
+use super::mutants::Mutant;
 
-/// What came of the whole suite.
+/// The result of the whole suite.
 #[derive(Debug, Clone)]
 pub struct SuiteReport {
-    /// The right protocol of each store.
+    /// The real protocol, for each kind of store.
     pub stores: Vec<StoreReport>,
-    /// Each wrong protocol of each store.
-    pub sabotages: Vec<Trial>,
-    /// How long it took.
+    /// Every mutant, for each kind of store.
+    pub mutants: Vec<Trial>,
+    /// The duration of the suite.
     pub elapsed: Duration,
 }
 
-/// What came of the right protocol of one store.
+/// The result of the real protocol with one kind of store.
 #[derive(Debug, Clone)]
 pub struct StoreReport {
-    /// Which.
-    pub store: Store,
-    /// Every crash.
+    /// The kind of store.
+    pub store: StoreKind,
+    /// The enumeration of crashes.
     pub crashes: Report,
-    /// Every damage.
-    pub media: MediaReport,
+    /// The sweep over damaged files.
+    pub damage: DamageReport,
 }
 
-/// What came of one wrong protocol.
+/// The result of one mutant.
 #[derive(Debug, Clone)]
 pub struct Trial {
-    /// What was done wrong.
-    pub sabotage: Sabotage,
-    /// With which store.
-    pub store: Store,
-    /// What broke, and under which bounds; `None` where nothing did, which is a failure.
+    /// The mutant.
+    pub mutant: Mutant,
+    /// The kind of store.
+    pub store: StoreKind,
+    /// The bounds and the violation; `None` if the mutant was not caught, which is a failure.
     pub caught: Option<(Stage, Violation)>,
-    /// How long it took.
+    /// The duration of the trial.
     pub elapsed: Duration,
 }
 
-/// The bounds under which a wrong protocol was caught.
+/// The bounds under which a mutant was caught.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// So many crashes and failing calls.
+    /// The enumeration of crashes.
     Crashes {
-        /// Crashes.
+        /// The number of crashes.
         crashes: usize,
-        /// Failing calls.
+        /// The number of failing calls.
         faults: usize,
     },
-    /// Damage to a file.
-    Media,
+    /// The sweep over damaged files.
+    Damage,
 }
 
-/// Ever wider bounds.
+/// The bounds of a trial, from narrow to wide.
 const STAGES: [Stage; 5] = [
     Stage::Crashes { crashes: 1, faults: 0 },
     Stage::Crashes { crashes: 1, faults: 1 },
     Stage::Crashes { crashes: 2, faults: 0 },
-    Stage::Media,
+    Stage::Damage,
     Stage::Crashes { crashes: 2, faults: 1 },
 ];
 
 impl SuiteReport {
-    /// Whether the right protocol holds, every image was looked at, and every wrong one was caught.
+    /// Whether the real protocol passes, every image was tried, and every mutant was caught.
     pub fn passed(&self) -> bool {
         self.stores.iter().all(StoreReport::passed)
-            && self.sabotages.iter().all(|trial| trial.caught.is_some())
+            && self.mutants.iter().all(|trial| trial.caught.is_some())
     }
 }
 
@@ -78,49 +78,50 @@ impl StoreReport {
     fn passed(&self) -> bool {
         self.crashes.violation.is_none()
             && self.crashes.not_enumerated == 0
-            && self.media.violation.is_none()
+            && self.damage.violation.is_none()
     }
 }
 
-/// Runs everything, with every store: the one in `config` does not count. `on_progress` is told what
-/// is run, and how far it has come.
+/// Runs everything with every kind of store. Ignores `config.store`.
+///
+/// `on_progress` is called with the name of the current part, ten times a second.
 pub fn suite(config: &Config, mut on_progress: impl FnMut(&str, &Progress)) -> SuiteReport {
     let started = Instant::now();
     let mut stores = Vec::new();
-    let mut sabotages = Vec::new();
-    for store in Store::ALL.iter().copied() {
+    let mut mutants = Vec::new();
+    for store in StoreKind::ALL.iter().copied() {
         let config = Config { store, ..*config };
         let name = store.to_string();
         let crashes = explore(&config, None, |progress| on_progress(&name, progress));
-        stores.push(StoreReport { store, crashes, media: damage(&config, None) });
-        for sabotage in Sabotage::ALL.iter().filter(|wrong| wrong.stores().contains(&store)) {
-            let about = format!("{store}: {}", sabotage.about());
-            sabotages.push(try_wrong(&config, *sabotage, |progress| on_progress(&about, progress)));
+        stores.push(StoreReport { store, crashes, damage: damage(&config, None) });
+        for mutant in Mutant::ALL.iter().filter(|mutant| mutant.stores().contains(&store)) {
+            let about = format!("{store}: {}", mutant.about());
+            mutants.push(try_mutant(&config, *mutant, |progress| on_progress(&about, progress)));
         }
     }
-    SuiteReport { stores, sabotages, elapsed: started.elapsed() }
+    SuiteReport { stores, mutants, elapsed: started.elapsed() }
 }
 
-/// Runs one wrong protocol of one store within ever wider bounds, none of which exceed those of
-/// `config`, until it is caught.
-pub fn try_wrong(
+/// Runs one mutant within ever wider bounds until it is caught. The bounds never exceed those of
+/// `config`.
+pub fn try_mutant(
     config: &Config,
-    sabotage: Sabotage,
+    mutant: Mutant,
     mut on_progress: impl FnMut(&Progress),
 ) -> Trial {
     let started = Instant::now();
     let caught = STAGES.into_iter().find_map(|stage| {
         let violation = match stage {
-            Stage::Media => damage(config, Some(sabotage)).violation,
+            Stage::Damage => damage(config, Some(mutant)).violation,
             Stage::Crashes { crashes, faults }
                 if crashes <= config.crashes && faults <= config.faults =>
             {
                 let bounds = Config { crashes, faults, ..*config };
-                explore(&bounds, Some(sabotage), &mut on_progress).violation
+                explore(&bounds, Some(mutant), &mut on_progress).violation
             }
             Stage::Crashes { .. } => None,
         };
         Some((stage, violation?))
     });
-    Trial { sabotage, store: config.store, caught, elapsed: started.elapsed() }
+    Trial { mutant, store: config.store, caught, elapsed: started.elapsed() }
 }

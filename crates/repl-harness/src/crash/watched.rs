@@ -1,41 +1,43 @@
-//! What a store is given and gives back, noted.
+//! A store whose loads and saves are recorded.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use repl_checkpoint::{
-    Candidate, CheckpointStore, Generation, LoadError, Save, SaveError, StoreId,
+    Candidate, CheckpointStore, Generation, LoadError, OpenStoreError, Save, SaveError, StoreId,
 };
 
 use super::disk::{SimDisk, hash_bytes};
-use super::protocol::{Protocol, STORE, slot_file};
+use super::layout::{STORE_ID, slot_file};
+use crate::locked::locked;
 
-/// What was noted. Clones share it.
+/// What was recorded. Clones share it.
 #[derive(Clone, Default)]
-pub(crate) struct Notes(Arc<Mutex<Seen>>);
+pub(crate) struct Notes(Arc<Mutex<Recorded>>);
 
 #[derive(Default)]
-pub(crate) struct Seen {
-    /// Each file's generation, and the hash of its bytes.
+pub(crate) struct Recorded {
+    /// Each loaded file's generation, and the hash of its bytes.
     pub(crate) loaded: Vec<(Generation, u128)>,
     pub(crate) saves: Vec<Attempt>,
 }
 
-/// One save, however it ended.
+/// One save, whatever its result.
 #[derive(Clone, Copy)]
 pub(crate) struct Attempt {
     pub(crate) generation: Generation,
+    /// The hash of its bytes.
     pub(crate) bytes: u128,
-    /// How many calls the disk had seen when it began.
+    /// The number of calls to the disk before it began.
     pub(crate) calls: usize,
 }
 
 impl Notes {
-    pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Recorded> {
+        locked(&self.0)
     }
 }
 
-/// A store under watch.
+/// A store that records what it is given and what it returns.
 pub(crate) struct Watched {
     pub(crate) store: Box<dyn CheckpointStore>,
     pub(crate) disk: SimDisk,
@@ -43,10 +45,13 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    /// Lets go of the store, lock and all, and opens it once more.
-    pub(crate) fn open_again(&mut self, protocol: Protocol) {
+    /// Drops the store with its lock and opens it again.
+    pub(crate) fn reopen(
+        &mut self,
+        open: impl FnOnce(&SimDisk) -> Result<Box<dyn CheckpointStore>, OpenStoreError>,
+    ) {
         self.store = Box::new(Closed);
-        if let Ok(store) = protocol.open(&self.disk) {
+        if let Ok(store) = open(&self.disk) {
             self.store = store;
         }
     }
@@ -63,12 +68,12 @@ impl CheckpointStore for Watched {
             let bytes = candidate.bytes.as_ref().ok()?;
             Some((candidate.generation?, hash_bytes(bytes)))
         };
-        self.notes.seen().loaded = candidates.iter().filter_map(note).collect();
+        self.notes.lock().loaded = candidates.iter().filter_map(note).collect();
         Ok(candidates)
     }
 
     fn save(&mut self, save: Save<'_>) -> Result<(), SaveError> {
-        self.notes.seen().saves.push(Attempt {
+        self.notes.lock().saves.push(Attempt {
             generation: save.generation,
             bytes: hash_bytes(save.bytes),
             calls: self.disk.call_count(),
@@ -81,12 +86,12 @@ impl CheckpointStore for Watched {
     }
 }
 
-/// No store.
+/// A store that holds nothing and saves nothing.
 struct Closed;
 
 impl CheckpointStore for Closed {
     fn store_id(&self) -> StoreId {
-        STORE
+        STORE_ID
     }
 
     fn load(&mut self) -> Result<Vec<Candidate>, LoadError> {

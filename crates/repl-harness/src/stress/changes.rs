@@ -1,4 +1,4 @@
-//! Begins and ends lives of shards.
+//! Adds, resets and removes shards.
 
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -8,8 +8,9 @@ use super::checker::Checked;
 use super::ledger::{Changes, Kind, ShardLedger};
 use super::seqnos;
 use super::subject::{Handle, Subject};
-use super::threads::Worker;
 use super::violation::Invariant;
+use super::worker::Worker;
+use crate::seed::one_in;
 
 fn progress_of(kind: Kind, seqno: SeqNo) -> u64 {
     match kind {
@@ -19,19 +20,20 @@ fn progress_of(kind: Kind, seqno: SeqNo) -> u64 {
 }
 
 impl<S: Subject> Worker<'_, S> {
-    /// Begins or ends a life of a shard, unless another thread is at it.
+    /// Adds, resets or removes a shard, unless another thread is changing it.
     pub(crate) fn change(&mut self, shard: usize) -> Checked {
         let ledger = &self.checker.ledger.shards[shard];
         let Ok(mut changes) = ledger.changing.try_lock() else { return Ok(()) };
         changes.count += 1;
         let current = ledger.view().current;
-        let ending = current.and_then(|current| ledger.life(current));
-        let seen = ending.as_ref().map_or(0, |life| progress_of(ledger.kind, life.has_seen()));
-        let start = match (self.rng.below(4), ledger.kind) {
+        let ending = current.and_then(|current| ledger.record(current));
+        let seen =
+            ending.as_ref().map_or(0, |record| progress_of(ledger.kind, record.least_mark()));
+        let start = match (self.rng.u64(..4), ledger.kind) {
             (0, _) => 0,
-            (_, Kind::Window { .. }) => self.rng.below(seen + 64),
-            (1, _) => seqnos::start(seen + self.rng.below(4), ledger.shard, changes.count),
-            _ => seqnos::start(self.rng.below(seen + 1), ledger.shard, changes.count),
+            (_, Kind::Window { .. }) => self.rng.u64(..seen + 64),
+            (1, _) => seqnos::start(seen + self.rng.u64(..4), ledger.shard, changes.count),
+            _ => seqnos::start(self.rng.u64(..=seen), ledger.shard, changes.count),
         };
         let new = NewShard::new(ledger.shard).with_mark(start);
         let subject = self.checker.subject;
@@ -43,7 +45,7 @@ impl<S: Subject> Worker<'_, S> {
         };
         ending.ending.store(true, SeqCst);
         ledger.change_begins();
-        if self.rng.one_in(2) {
+        if one_in(&mut self.rng, 2) {
             let reset = subject.reset(new);
             ending.ended.store(true, SeqCst);
             self.done.resets += 1;
@@ -56,10 +58,10 @@ impl<S: Subject> Worker<'_, S> {
         if removed {
             return Ok(());
         }
-        self.checker.at_most(Invariant::TableIsTrue, &ending, ending.incarnation.0, None)
+        self.checker.at_most(Invariant::TableMatchesChanges, &ending, ending.incarnation.0, None)
     }
 
-    /// Records a life that was begun, and that it is new and begins where it was told to.
+    /// Records a new incarnation, and checks that it is new and begins at `start`.
     fn begun(
         &self,
         ledger: &ShardLedger,
@@ -67,17 +69,18 @@ impl<S: Subject> Worker<'_, S> {
         handle: Option<S::Handle>,
         start: SeqNo,
     ) -> Checked {
-        let Some(handle) = handle else { return Err(self.ghost(ledger, start)) };
+        let Some(handle) = handle else { return Err(self.checker.untracked(ledger, start)) };
         let incarnation = handle.incarnation();
-        let Some(life) = ledger.life(incarnation).filter(|_| changes.newest < Some(incarnation))
+        let Some(record) =
+            ledger.record(incarnation).filter(|_| changes.newest < Some(incarnation))
         else {
-            let (newest, who) = (changes.newest.map(|i| i.0 + 1), (ledger.shard, changes.newest));
+            let (newest, at) = (changes.newest.map(|i| i.0 + 1), (ledger.shard, changes.newest));
             let risen = Invariant::IncarnationsRise;
-            return Err(self.checker.violation(risen, who, newest, Some(incarnation.0)));
+            return Err(self.checker.violation(risen, at, newest, Some(incarnation.0)));
         };
         changes.newest = Some(incarnation);
-        life.begins(&AppliedSet::new(start, []));
+        record.begins(&AppliedSet::up_to(start));
         ledger.change_ends(Some(incarnation));
-        self.checker.saw(&life, start, handle.applied())
+        self.checker.check_mark(&record, start, handle.applied())
     }
 }

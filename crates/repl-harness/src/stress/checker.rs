@@ -1,16 +1,15 @@
-//! The checks that every thread makes of every number it gets.
+//! The checks of every mark and every snapshot.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
-use repl_core::{Advance, Incarnation, SeqNo, ShardId, Snapshot};
+use repl_core::{Advance, AppliedSet, Incarnation, SeqNo, ShardId, Snapshot};
 
-use super::ledger::{Ledger, Life, ShardLedger, View};
+use super::ledger::{Ledger, Record, ShardLedger, View};
 use super::seqnos::{self, Origin};
 use super::subject::{Handle, Subject};
 use super::violation::{Invariant, Violation};
-use super::work::Work;
 
 pub(crate) type Checked<T = ()> = Result<T, Violation>;
 
@@ -29,13 +28,13 @@ impl<S> Clone for Checker<'_, S> {
 
 impl<S> Copy for Checker<'_, S> {}
 
-/// What was known of every shard before a snapshot was taken.
+/// The facts known of every shard before a snapshot was taken.
 pub(crate) struct Before(Vec<Known>);
 
 struct Known {
     view: View,
     seen: SeqNo,
-    /// Completed above `seen`.
+    /// The completed ranges above `seen`.
     done: Vec<RangeInclusive<SeqNo>>,
 }
 
@@ -50,11 +49,11 @@ impl<S: Subject> Checker<'_, S> {
         Violation { invariant, shard, incarnation, lesser, greater, seed: self.seed, hung: None }
     }
 
-    /// `lesser <= greater`, for one life. Nothing is less than any number.
+    /// Checks that `lesser <= greater` for one incarnation. `None` is less than any number.
     pub(crate) fn at_most(
         &self,
         invariant: Invariant,
-        life: &Life,
+        record: &Record,
         lesser: impl Into<Option<SeqNo>>,
         greater: impl Into<Option<SeqNo>>,
     ) -> Checked {
@@ -62,179 +61,225 @@ impl<S: Subject> Checker<'_, S> {
         if lesser <= greater {
             return Ok(());
         }
-        let who = (life.shard, Some(life.incarnation));
-        Err(self.violation(invariant, who, lesser, greater))
+        let at = (record.shard, Some(record.incarnation));
+        Err(self.violation(invariant, at, lesser, greater))
     }
 
-    /// A mark of this life was read; `before` was seen before the read began.
-    pub(crate) fn saw(&self, life: &Life, before: SeqNo, mark: SeqNo) -> Checked {
-        let fell = life.work.is_none() || life.seen.load(SeqCst) > mark;
+    /// Checks a mark that was read. `before` was observed before the read began.
+    pub(crate) fn check_mark(&self, record: &Record, before: SeqNo, mark: SeqNo) -> Checked {
+        let fell = record.work.is_none() || record.seen.load(SeqCst) > mark;
         let invariant = if fell { Invariant::NeverFalls } else { Invariant::NoCompletionLost };
-        self.at_most(invariant, life, before, mark)?;
-        self.belongs(life, mark)?;
-        life.seen.fetch_max(mark, SeqCst);
+        self.at_most(invariant, record, before, mark)?;
+        self.belongs(record, mark)?;
+        record.seen.fetch_max(mark, SeqCst);
         Ok(())
     }
 
-    /// The mark was asked for, and for this very life.
-    fn belongs(&self, life: &Life, mark: SeqNo) -> Checked {
-        let start = life.start.get().copied();
+    /// Checks that the mark was requested, and for this incarnation.
+    fn belongs(&self, record: &Record, mark: SeqNo) -> Checked {
+        let start = record.start.get().copied();
         if start == Some(mark) {
             return Ok(());
         }
-        if let Some(work) = &life.work {
+        if let Some(work) = &record.work {
             let most = work.most();
-            // Until the call that began the life has returned, its start is not known here.
+            // The start is not known until the call that began the incarnation has returned.
             let most = if start.is_some() { most } else { Some(mark) };
-            return self.at_most(Invariant::NoGapPassed, life, mark, most);
+            return self.at_most(Invariant::NoGapPassed, record, mark, most);
         }
-        let known = self.ledger.shard(life.shard);
-        let by_id = known.map(|shard| shard.asked_by_id.load(SeqCst));
+        let known = self.ledger.shard(record.shard);
+        let by_id = known.map(|shard| shard.requested_by_id.load(SeqCst));
         let own = match seqnos::origin(mark) {
             Some(Origin::ById) => {
-                self.at_most(Invariant::NothingUnasked, life, mark, by_id)?;
+                self.at_most(Invariant::WithinRequested, record, mark, by_id)?;
                 true
             }
-            Some(Origin::ByHandle) if seqnos::is_of_life(mark, life.incarnation) => {
-                self.at_most(Invariant::NothingUnasked, life, mark, life.asked.load(SeqCst))?;
+            Some(Origin::ByHandle) if seqnos::is_of_incarnation(mark, record.incarnation) => {
+                self.at_most(
+                    Invariant::WithinRequested,
+                    record,
+                    mark,
+                    record.requested.load(SeqCst),
+                )?;
                 true
             }
             Some(Origin::ByHandle) => false,
             // As above.
             Some(Origin::Start) | None => start.is_none(),
         };
-        if own && (mark == 0 || seqnos::is_of_shard(mark, life.shard)) {
+        if own && (mark == 0 || seqnos::is_of_shard(mark, record.shard)) {
             return Ok(());
         }
-        let who = (life.shard, Some(life.incarnation));
-        Err(self.violation(Invariant::OwnLifeOnly, who, start, Some(mark)))
+        let at = (record.shard, Some(record.incarnation));
+        Err(self.violation(Invariant::OwnIncarnationOnly, at, start, Some(mark)))
     }
 
-    /// What an advance of this life to `asked` answered.
-    pub(crate) fn answered(
+    /// Checks the result of an advance to `requested`.
+    pub(crate) fn check_advance(
         &self,
-        life: &Life,
+        record: &Record,
         before: SeqNo,
-        asked: SeqNo,
+        requested: SeqNo,
         outcome: Advance,
     ) -> Checked {
         match outcome {
             Advance::Advanced { from } => {
-                self.at_most(Invariant::NeverFalls, life, before, from)?;
-                self.at_most(Invariant::OutcomeIsTrue, life, from + 1, asked)?;
+                self.at_most(Invariant::NeverFalls, record, before, from)?;
+                self.at_most(Invariant::OutcomeMatchesMark, record, from + 1, requested)?;
             }
             Advance::Stale { at } => {
-                self.at_most(Invariant::NeverFalls, life, before, at)?;
-                self.at_most(Invariant::OutcomeIsTrue, life, asked, at)?;
+                self.at_most(Invariant::NeverFalls, record, before, at)?;
+                self.at_most(Invariant::OutcomeMatchesMark, record, requested, at)?;
             }
             Advance::Gap { .. } | Advance::Removed | Advance::UnknownShard => {
-                return self.at_most(Invariant::TableIsTrue, life, life.incarnation.0, None);
+                return self.at_most(
+                    Invariant::TableMatchesChanges,
+                    record,
+                    record.incarnation.0,
+                    None,
+                );
             }
         }
-        life.seen.fetch_max(asked, SeqCst);
+        record.seen.fetch_max(requested, SeqCst);
         Ok(())
     }
 
-    /// The life that the shard has now: never one before a life that somebody has found already.
-    pub(crate) fn look_up(&self, shard: &ShardLedger) -> Checked<Option<(S::Handle, Arc<Life>)>> {
-        let before = shard.found.load(SeqCst);
-        let Some(handle) = self.subject.handle(shard.shard) else { return Ok(None) };
-        let Some(life) = shard.life(handle.incarnation()) else { return Ok(None) };
-        self.at_most(Invariant::IncarnationsRise, &life, before, life.incarnation.0)?;
-        shard.found.fetch_max(life.incarnation.0, SeqCst);
-        Ok(Some((handle, life)))
-    }
-
-    /// `floor <= checkpointed <= flushed <= applied`, and neither of them ever falls.
-    pub(crate) fn compare(&self, shard: &ShardLedger) -> Checked {
-        let Some((handle, life)) = self.look_up(shard)? else { return Ok(()) };
-        let before = life.has_seen();
-        let known = (life.floor.load(SeqCst), life.checkpointed.load(SeqCst));
-        // Read in this order each bounds the one before it, whatever moves meanwhile.
-        let floor = self.subject.floor(shard.shard);
-        let checkpointed = self.subject.checkpointed(shard.shard);
-        let flushed = life.flushed.load(SeqCst);
-        let applied = handle.applied();
-        let now = self.subject.handle(shard.shard).map(|h| h.incarnation());
-        if now != Some(life.incarnation) {
+    /// A handle returned `Removed`: its incarnation must be ending, and no look-up may find it.
+    pub(crate) fn removed(&self, record: &Record) -> Checked {
+        let found = self.subject.handle(record.shard).map(|handle| handle.incarnation());
+        if record.ending.load(SeqCst) && found != Some(record.incarnation) {
             return Ok(());
         }
-        self.saw(&life, before, applied)?;
+        self.at_most(Invariant::TableMatchesChanges, record, record.incarnation.0, None)
+    }
+
+    /// The violation of an advance that succeeded after its incarnation had ended.
+    pub(crate) fn advanced_after_removal(&self, record: &Record, requested: SeqNo) -> Checked {
+        self.at_most(Invariant::RemovedStaysRemoved, record, requested, None)
+    }
+
+    /// The violation of a result for a shard that is not tracked.
+    pub(crate) fn untracked(&self, shard: &ShardLedger, number: SeqNo) -> Violation {
+        let at = (shard.shard, None);
+        self.violation(Invariant::TableMatchesChanges, at, Some(number), None)
+    }
+
+    /// Looks a shard up. Its incarnation is never below one that an earlier look-up has returned.
+    pub(crate) fn look_up(&self, shard: &ShardLedger) -> Checked<Option<(S::Handle, Arc<Record>)>> {
+        let before = shard.found.load(SeqCst);
+        let Some(handle) = self.subject.handle(shard.shard) else { return Ok(None) };
+        let Some(record) = shard.record(handle.incarnation()) else { return Ok(None) };
+        self.at_most(Invariant::IncarnationsRise, &record, before, record.incarnation.0)?;
+        shard.found.fetch_max(record.incarnation.0, SeqCst);
+        Ok(Some((handle, record)))
+    }
+
+    /// Checks that `floor <= checkpointed <= flushed <= applied`, and that none of them falls.
+    pub(crate) fn check_floors(&self, shard: &ShardLedger) -> Checked {
+        let Some((handle, record)) = self.look_up(shard)? else { return Ok(()) };
+        let before = record.least_mark();
+        let known = (record.floor.load(SeqCst), record.checkpointed.load(SeqCst));
+        // Read in this order, each bounds the one before it, whatever moves in the meantime.
+        let floor = self.subject.floor(shard.shard);
+        let checkpointed = self.subject.checkpointed(shard.shard);
+        let flushed = record.flushed.load(SeqCst);
+        let applied = handle.applied();
+        let now = self.subject.handle(shard.shard).map(|h| h.incarnation());
+        if now != Some(record.incarnation) {
+            return Ok(());
+        }
+        self.check_mark(&record, before, applied)?;
         let or_0 = |mark: Option<SeqNo>| mark.unwrap_or(0);
-        self.at_most(Invariant::NeverFalls, &life, known.0, or_0(floor))?;
-        self.at_most(Invariant::NeverFalls, &life, known.1, or_0(checkpointed))?;
-        self.at_most(Invariant::FloorWithinCheckpointed, &life, floor, checkpointed)?;
-        self.at_most(Invariant::CheckpointedWithinFlushed, &life, or_0(checkpointed), flushed)?;
-        self.at_most(Invariant::FlushedWithinApplied, &life, flushed, applied)?;
-        life.floor.fetch_max(or_0(floor), SeqCst);
-        life.checkpointed.fetch_max(or_0(checkpointed), SeqCst);
+        self.at_most(Invariant::NeverFalls, &record, known.0, or_0(floor))?;
+        self.at_most(Invariant::NeverFalls, &record, known.1, or_0(checkpointed))?;
+        self.at_most(Invariant::FloorWithinCheckpointed, &record, floor, checkpointed)?;
+        self.at_most(Invariant::CheckpointedWithinFlushed, &record, or_0(checkpointed), flushed)?;
+        self.at_most(Invariant::FlushedWithinApplied, &record, flushed, applied)?;
+        record.floor.fetch_max(or_0(floor), SeqCst);
+        record.checkpointed.fetch_max(or_0(checkpointed), SeqCst);
         Ok(())
     }
 
-    /// To be called before a snapshot is taken that [`Checker::snapshot`] is to check.
+    /// Must be called before taking a snapshot that [`Checker::check_snapshot`] checks.
     pub(crate) fn before_snapshot(&self) -> Before {
         let known = self.ledger.shards.iter().map(|shard| {
             let view = shard.view();
-            let life = view.current.and_then(|current| shard.life(current));
-            let seen = life.as_ref().map_or(0, |life| life.has_seen());
-            let work = life.as_ref().and_then(|life| life.work.as_ref());
+            let record = view.current.and_then(|current| shard.record(current));
+            let seen = record.as_ref().map_or(0, |record| record.least_mark());
+            let work = record.as_ref().and_then(|record| record.work.as_ref());
             let done = work.map(|work| work.completed_above(seen)).unwrap_or_default();
             Known { view, seen, done }
         });
         Before(known.collect())
     }
 
-    /// A snapshot holds what is tracked, in order, and all that was done and nothing ahead of what
-    /// was asked.
-    pub(crate) fn snapshot(&self, before: &Before, snapshot: &Snapshot) -> Checked {
+    /// Checks a snapshot: it holds every tracked shard in order, everything that was done, and nothing
+    /// that was not requested.
+    pub(crate) fn check_snapshot(&self, before: &Before, snapshot: &Snapshot) -> Checked {
         for (shard, Known { view, seen, done }) in self.ledger.shards.iter().zip(&before.0) {
             let entry = snapshot.entry(shard.shard);
-            let found = entry.map(|e| e.incarnation);
-            if view.held_until(&shard.view()) && found != view.current {
+            let found = entry.as_ref().map(|e| e.incarnation);
+            if view.unchanged_until(&shard.view()) && found != view.current {
                 let (expected, found) = (view.current.map(|i| i.0), found.map(|i| i.0));
-                let who = (shard.shard, view.current);
-                return Err(self.violation(Invariant::TableIsTrue, who, expected, found));
+                let at = (shard.shard, view.current);
+                return Err(self.violation(Invariant::TableMatchesChanges, at, expected, found));
             }
             let Some(entry) = entry else { continue };
-            let Some(life) = shard.life(entry.incarnation) else { continue };
-            let is_of_life = view.current == found;
-            let (seen, done) = if is_of_life { (*seen, &**done) } else { (0, &[][..]) };
-            let above = snapshot.completed(shard.shard);
-            self.listed(&life, done, entry.mark.saturating_add(1), entry.mark, above)?;
-            self.saw(&life, seen, entry.mark)?;
+            let Some(record) = shard.record(entry.incarnation) else { continue };
+            let is_same_incarnation = view.current == found;
+            let (seen, done) = if is_same_incarnation { (*seen, &**done) } else { (0, &[][..]) };
+            self.check_applied(&record, done, &entry.applied)?;
+            self.check_mark(&record, seen, entry.mark())?;
             let next = snapshot.next_incarnation().0;
-            self.at_most(Invariant::IncarnationsRise, &life, life.incarnation.0 + 1, next)?;
+            self.at_most(Invariant::IncarnationsRise, &record, record.incarnation.0 + 1, next)?;
         }
         let known = |shard: ShardId| self.ledger.shard(shard).is_some();
         let mut last = None;
         for (shard, _) in snapshot {
             if !known(shard) || last >= Some(shard) {
-                let who = (shard, None);
-                return Err(self.violation(Invariant::TableIsTrue, who, None, Some(shard.0)));
+                let at = (shard, None);
+                return Err(self.violation(
+                    Invariant::TableMatchesChanges,
+                    at,
+                    None,
+                    Some(shard.0),
+                ));
             }
             last = Some(shard);
         }
         Ok(())
     }
 
-    /// When all threads have ended: every mark is the maximum of all that was asked of its life.
-    pub(crate) fn end(&self) -> Checked {
-        self.snapshot(&self.before_snapshot(), &self.subject.snapshot())?;
-        for shard in self.ledger.shards.iter().filter(|shard| shard.kind.has_window()) {
-            self.complete_the_rest(shard)?;
+    /// Checks what is completed above a mark: every range was begun, none of `done` is missing, and
+    /// no two ranges touch.
+    pub(crate) fn check_applied(
+        &self,
+        record: &Record,
+        done: &[RangeInclusive<SeqNo>],
+        applied: &AppliedSet,
+    ) -> Checked {
+        let Some(work) = &record.work else { return Ok(()) };
+        let (mark, ranges) = (applied.mark(), applied.above());
+        let mut end = mark.saturating_add(1);
+        for range in ranges.clone() {
+            if range.is_empty() || range.first() <= end {
+                return self.at_most(Invariant::WindowMatchesCalls, record, range.first(), None);
+            }
+            end = range.last().saturating_add(1);
         }
-        for shard in &self.ledger.shards {
-            let Some(current) = shard.view().current else { continue };
-            let Some(life) = shard.life(current) else { continue };
-            let start = life.start.get().copied().unwrap_or(0);
-            let asked = start.max(life.asked_by_id.load(SeqCst)).max(life.asked.load(SeqCst));
-            let maximum = life.work.as_ref().map_or(asked, Work::highest);
-            let end = self.subject.applied(shard.shard);
-            let strays = super::ledger::locked(&shard.strays);
-            let stray = end > Some(maximum) && end.is_some_and(|end| strays.contains(&end));
-            if end != Some(maximum) && !stray {
-                let who = (shard.shard, Some(current));
-                return Err(self.violation(Invariant::EndIsMaximum, who, Some(maximum), end));
+        if let Some(range) = work.never_completed(ranges.clone()) {
+            return self.at_most(Invariant::WindowMatchesCalls, record, range.first(), None);
+        }
+        if record.ending.load(SeqCst) {
+            return Ok(()); // an ended incarnation has no completed ranges
+        }
+        for range in done {
+            let first = mark.saturating_add(1).max(*range.start());
+            let last = *range.end();
+            let mut ranges = ranges.clone();
+            let listed = ranges.any(|range| range.first() <= first && last <= range.last());
+            if first <= last && !listed {
+                return self.at_most(Invariant::NoCompletionLost, record, last, mark);
             }
         }
         Ok(())

@@ -1,33 +1,29 @@
-//! What was asked and what was seen: the numbers that a subject's answers are held against.
+//! Records what was requested and observed, to check the subject's results.
 //!
-//! A number that bounds marks from above is raised *before* the call that may move the mark there,
-//! one that bounds them from below *after* it was seen. So both hold at every instant, and no lock
-//! is held over a call to the subject, which would hide its races.
+//! An upper bound of a mark is raised *before* the call that may move the mark there, a lower bound
+//! *after* the mark was observed. So both hold at every instant. No lock is held over a call to the
+//! subject, since that would hide its races.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use repl_core::{AppliedSet, Incarnation, SeqNo, ShardId};
 
 use super::work::Work;
+use crate::locked::locked;
 
-/// How many ended lives of a shard are remembered.
+/// The number of ended incarnations of a shard whose records are kept.
 const REMEMBERED: usize = 64;
 
-/// The answer is right even where an earlier holder panicked: each change is one step.
-pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What is done with a shard.
+/// How a shard is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Advanced to seqnos that say who asked for them.
+    /// It is advanced to seqnos that encode how they were requested.
     Plain,
-    /// The same, by two threads in turn.
+    /// It is advanced by two threads in turn.
     Relay,
-    /// Completed out of order, through a window of this capacity: its seqnos are dense.
+    /// It is completed out of order, through a window of this capacity. Its seqnos are dense.
     Window { capacity: u64 },
 }
 
@@ -37,42 +33,42 @@ impl Kind {
     }
 }
 
-/// One life of one shard.
+/// The record of one incarnation of one shard.
 #[derive(Debug)]
-pub(crate) struct Life {
+pub(crate) struct Record {
     pub(crate) shard: ShardId,
     pub(crate) incarnation: Incarnation,
-    /// The mark that it began with, once the call that began it has returned.
+    /// The first mark, once the call that began the incarnation has returned.
     pub(crate) start: OnceLock<SeqNo>,
-    /// At most this was asked for through handles.
-    pub(crate) asked: AtomicU64,
-    /// At least this was asked for by id while it was the shard's life.
-    pub(crate) asked_by_id: AtomicU64,
-    /// At least this its mark is.
+    /// The highest seqno requested through handles: an upper bound.
+    pub(crate) requested: AtomicU64,
+    /// The highest seqno requested by id during the whole of this incarnation: a lower bound.
+    pub(crate) requested_by_id: AtomicU64,
+    /// The highest observed mark: a lower bound.
     pub(crate) seen: AtomicU64,
-    /// What the advancers through handles wrote, with nothing but the subject to publish it.
+    /// The newest write of an advance through a handle. Only the subject makes it visible.
     pub(crate) written: AtomicU64,
-    /// For a shard that is completed out of order.
+    /// The record of its claims and completions, for a shard that is completed out of order.
     pub(crate) work: Option<Work>,
-    /// At least this is durable in the engine.
+    /// The mark that is durable in the engine: a lower bound.
     pub(crate) flushed: AtomicU64,
-    /// At least these were given out.
+    /// The highest checkpointed mark and floor that were returned.
     pub(crate) checkpointed: AtomicU64,
     pub(crate) floor: AtomicU64,
-    /// Set before the call that ends it.
+    /// Set before the call that ends the incarnation.
     pub(crate) ending: AtomicBool,
     /// Set after that call.
     pub(crate) ended: AtomicBool,
 }
 
-impl Life {
+impl Record {
     fn new(shard: ShardId, kind: Kind, incarnation: Incarnation) -> Self {
-        Life {
+        Record {
             shard,
             incarnation,
             start: OnceLock::new(),
-            asked: AtomicU64::new(0),
-            asked_by_id: AtomicU64::new(0),
+            requested: AtomicU64::new(0),
+            requested_by_id: AtomicU64::new(0),
             seen: AtomicU64::new(0),
             written: AtomicU64::new(0),
             work: kind.has_window().then(Work::new),
@@ -84,7 +80,7 @@ impl Life {
         }
     }
 
-    /// The life is known to begin with these completed.
+    /// Records what is completed at the start.
     pub(crate) fn begins(&self, found: &AppliedSet) {
         if let Some(work) = &self.work {
             work.begins(found);
@@ -92,20 +88,20 @@ impl Life {
         let _ = self.start.set(found.mark());
     }
 
-    /// At least this its mark is.
-    pub(crate) fn has_seen(&self) -> SeqNo {
+    /// The lower bound of the mark.
+    pub(crate) fn least_mark(&self) -> SeqNo {
         let seen = self.seen.load(Ordering::SeqCst);
         self.work.as_ref().map_or(seen, |work| seen.max(work.least()))
     }
 
-    /// To be called before an advance to `seqno` through a handle.
-    pub(crate) fn asks(&self, seqno: SeqNo) {
+    /// Must be called before an advance to `seqno` through a handle.
+    pub(crate) fn requests(&self, seqno: SeqNo) {
         self.written.fetch_max(seqno, Ordering::Relaxed);
-        self.asked.fetch_max(seqno, Ordering::SeqCst);
+        self.requested.fetch_max(seqno, Ordering::SeqCst);
     }
 }
 
-/// Which life a shard has, as far as one look can tell.
+/// The incarnation of a shard at one look.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct View {
     version: u64,
@@ -113,36 +109,36 @@ pub(crate) struct View {
 }
 
 impl View {
-    /// Whether the shard had this life all the time from this look to `later`.
-    pub(crate) fn held_until(&self, later: &View) -> bool {
+    /// Whether the shard had the same incarnation all the time from this look to `later`.
+    pub(crate) fn unchanged_until(&self, later: &View) -> bool {
         self.version.is_multiple_of(2) && self == later
     }
 }
 
-/// One shard, through all its lives.
+/// The record of one shard, through all its incarnations.
 #[derive(Debug)]
 pub(crate) struct ShardLedger {
     pub(crate) shard: ShardId,
     pub(crate) kind: Kind,
-    /// Held while its life is changed: one change of one shard at a time. Changes of different
-    /// shards race with each other.
+    /// Held while the shard is added, reset or removed. Changes of different shards race with each
+    /// other.
     pub(crate) changing: Mutex<Changes>,
-    /// Odd while its life is changed.
+    /// Odd while the shard is added, reset or removed.
     version: AtomicU64,
     /// The incarnation plus one; 0 while it is not tracked.
     current: AtomicU64,
-    /// The highest incarnation that a look-up has found.
+    /// The highest incarnation that a look-up has returned.
     pub(crate) found: AtomicU64,
-    /// At most this was asked for by id.
-    pub(crate) asked_by_id: AtomicU64,
-    /// What the advancers by id wrote, with nothing but the subject to publish it.
+    /// The highest seqno requested by id: an upper bound.
+    pub(crate) requested_by_id: AtomicU64,
+    /// The newest write of an advance by id. Only the subject makes it visible.
     pub(crate) written_by_id: AtomicU64,
-    /// Asked for by id while its life was changed: each may have hit either life.
+    /// The seqnos requested by id during a change: each may have reached either incarnation.
     pub(crate) strays: Mutex<Vec<SeqNo>>,
-    lives: Mutex<Lives>,
+    records: Mutex<Records>,
 }
 
-/// How often the life of a shard was changed, and the newest incarnation.
+/// The number of changes of a shard, and its newest incarnation.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
     pub(crate) count: u64,
@@ -150,9 +146,9 @@ pub(crate) struct Changes {
 }
 
 #[derive(Debug, Default)]
-struct Lives {
-    by_incarnation: BTreeMap<Incarnation, Arc<Life>>,
-    /// Those below are forgotten.
+struct Records {
+    by_incarnation: BTreeMap<Incarnation, Arc<Record>>,
+    /// The records of incarnations below this are dropped.
     remembered_from: Incarnation,
 }
 
@@ -165,10 +161,10 @@ impl ShardLedger {
             version: AtomicU64::new(0),
             current: AtomicU64::new(0),
             found: AtomicU64::new(0),
-            asked_by_id: AtomicU64::new(0),
+            requested_by_id: AtomicU64::new(0),
             written_by_id: AtomicU64::new(0),
             strays: Mutex::default(),
-            lives: Mutex::default(),
+            records: Mutex::default(),
         }
     }
 
@@ -187,25 +183,25 @@ impl ShardLedger {
         self.version.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// The record of one life, begun by whoever meets it first; `None` where it ended long ago.
-    pub(crate) fn life(&self, incarnation: Incarnation) -> Option<Arc<Life>> {
-        let mut lives = locked(&self.lives);
-        if incarnation < lives.remembered_from {
+    /// The record of an incarnation, created at the first call; `None` if it was dropped.
+    pub(crate) fn record(&self, incarnation: Incarnation) -> Option<Arc<Record>> {
+        let mut records = locked(&self.records);
+        if incarnation < records.remembered_from {
             return None;
         }
-        let life = lives.by_incarnation.entry(incarnation);
-        let new = || Arc::new(Life::new(self.shard, self.kind, incarnation));
-        let life = Arc::clone(life.or_insert_with(new));
-        while lives.by_incarnation.len() > REMEMBERED {
-            if let Some((oldest, _)) = lives.by_incarnation.pop_first() {
-                lives.remembered_from = Incarnation(oldest.0.saturating_add(1));
+        let record = records.by_incarnation.entry(incarnation);
+        let new = || Arc::new(Record::new(self.shard, self.kind, incarnation));
+        let record = Arc::clone(record.or_insert_with(new));
+        while records.by_incarnation.len() > REMEMBERED {
+            if let Some((oldest, _)) = records.by_incarnation.pop_first() {
+                records.remembered_from = Incarnation(oldest.0.saturating_add(1));
             }
         }
-        Some(life)
+        Some(record)
     }
 }
 
-/// All shards.
+/// The records of all shards.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     pub(crate) shards: Vec<ShardLedger>,
@@ -228,7 +224,7 @@ impl Ledger {
         self.shards.iter().find(|s| s.shard == shard)
     }
 
-    pub(crate) fn life(&self, shard: ShardId, incarnation: Incarnation) -> Option<Arc<Life>> {
-        self.shard(shard)?.life(incarnation)
+    pub(crate) fn record(&self, shard: ShardId, incarnation: Incarnation) -> Option<Arc<Record>> {
+        self.shard(shard)?.record(incarnation)
     }
 }

@@ -1,37 +1,37 @@
-//! What a run did.
+//! The progress and the result of a run.
 
 use std::fmt;
 use std::time::Duration;
 
-use super::Config;
+use super::config::Config;
 
-/// What a run has done so far.
+/// The progress of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// How long it has been running.
+    /// The time since the run began.
     pub elapsed: Duration,
-    /// How long it is to run.
+    /// The configured duration of the run.
     pub duration: Duration,
-    /// How many operations it has done.
+    /// The number of operations so far.
     pub operations: u64,
-    /// How many checkpoints were acknowledged.
+    /// The number of acknowledged checkpoints so far.
     pub saves: u64,
 }
 
-/// How many operations of each kind were done.
+/// The number of operations of each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Operations {
-    /// Advances through a handle on the life that the shard had when it was taken.
+    /// Advances through a handle.
     pub advances_by_handle: u64,
     /// Advances by the shard's id.
     pub advances_by_id: u64,
-    /// Advances through handles whose life had ended.
+    /// Advances through handles whose shard had been removed or reset.
     pub advances_by_old_handle: u64,
-    /// Reads of one mark, by handle or id.
+    /// Reads of one mark, by handle or by id.
     pub reads: u64,
     /// Snapshots.
     pub snapshots: u64,
-    /// Comparisons of floor, checkpointed, flushed and applied marks.
+    /// Comparisons of the floor with the checkpointed, flushed and applied mark.
     pub comparisons: u64,
     /// Shards added.
     pub adds: u64,
@@ -41,23 +41,23 @@ pub struct Operations {
     pub resets: u64,
     /// Checkpoints, refused ones included.
     pub checkpoints: u64,
-    /// Waits, blocking or not, that ended as the seqno was reached.
+    /// Waits, blocking or not, that ended because the seqno was reached.
     pub waits_reached: u64,
-    /// Waits that ended as their time was up.
+    /// Waits that ended because their time was up.
     pub waits_timed_out: u64,
-    /// Waits that ended as the life of the shard did.
+    /// Waits that ended because the shard was removed or reset.
     pub waits_removed: u64,
-    /// Waits that ended as the state was closed.
+    /// Waits that ended because the state was closed.
     pub waits_closed: u64,
     /// Futures that were dropped while they waited.
     pub waits_cancelled: u64,
     /// Polls of futures.
     pub polls: u64,
-    /// Times that a mark was handed from one of two threads to the other, each waiting for it.
+    /// Advances of the mark that two threads move in turn.
     pub hand_overs: u64,
     /// Seqnos claimed.
     pub claims: u64,
-    /// Claims refused: of seqnos that are completed, claimed or too far above the mark.
+    /// Claims refused because the seqno is completed, claimed or too far above the mark.
     pub claims_refused: u64,
     /// Claims dropped.
     pub claims_dropped: u64,
@@ -65,19 +65,19 @@ pub struct Operations {
     pub completions: u64,
     /// Ranges skipped.
     pub skips: u64,
-    /// Comparisons of what a window says of a seqno, and of what is completed.
+    /// Reads of a window: whether a seqno is completed, and the completed ranges.
     pub window_reads: u64,
     /// Windows opened.
     pub windows: u64,
 }
 
 impl Operations {
-    /// All of them.
+    /// The sum of all operations.
     pub fn total(&self) -> u64 {
         self.by_name().iter().map(|(_, count)| count).sum()
     }
 
-    /// Each kind with its name, in the order of the fields.
+    /// The name and count of each kind, in the order of the fields.
     pub fn by_name(&self) -> [(&'static str, u64); 24] {
         [
             ("advances by handle", self.advances_by_handle),
@@ -92,8 +92,8 @@ impl Operations {
             ("checkpoints", self.checkpoints),
             ("waits that reached their seqno", self.waits_reached),
             ("waits timed out", self.waits_timed_out),
-            ("waits told of a removal", self.waits_removed),
-            ("waits told of the closing", self.waits_closed),
+            ("waits ended by a removal", self.waits_removed),
+            ("waits ended by the close", self.waits_closed),
             ("waits cancelled", self.waits_cancelled),
             ("polls of futures", self.polls),
             ("marks handed over", self.hand_overs),
@@ -135,22 +135,22 @@ impl Operations {
     }
 }
 
-/// What a run did that found nothing wrong.
+/// The result of a run without a violation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Report {
-    /// How many threads ran, without those that only wait.
+    /// The number of threads, without those that only wait.
     pub threads: usize,
     /// The seed.
     pub seed: u64,
-    /// How long it took.
+    /// The duration of the run.
     pub elapsed: Duration,
-    /// What was done.
+    /// The operations.
     pub operations: Operations,
-    /// How many checkpoints were acknowledged.
+    /// The number of acknowledged checkpoints.
     pub saves: u64,
-    /// How many flushes were refused on purpose.
+    /// The number of flushes that were refused on purpose.
     pub refused: u64,
-    /// How often the subject was opened and run.
+    /// The number of times that the subject was opened and run.
     pub rounds: u64,
 }
 
@@ -167,7 +167,7 @@ impl Report {
         }
     }
 
-    /// Operations a second, all threads together.
+    /// The operations per second of all threads together.
     #[expect(clippy::cast_precision_loss, reason = "a rate to look at")]
     pub fn operations_per_second(&self) -> f64 {
         self.operations.total() as f64 / self.elapsed.as_secs_f64().max(f64::EPSILON)

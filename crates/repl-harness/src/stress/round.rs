@@ -1,70 +1,47 @@
-//! One round: the subject opened, run by all threads at once, and dropped.
+//! The state that the threads of one round share.
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use repl_core::ShardId;
+use fastrand::Rng;
+use repl_core::{SeqNo, ShardId};
 
 use super::checker::Checker;
-use super::ledger::{Kind, Ledger, locked};
-use super::relay::Player;
-use super::report::Operations;
-use super::saves::{LastRound, Saves, between, marks};
+use super::config::Config;
+use super::error::StressError;
+use super::held::Held;
+use super::ledger::Ledger;
+use super::marks::{LastRound, marks};
+use super::recovered::between;
+use super::saves::Saves;
+use super::shards::shards;
 use super::subject::Subject;
-use super::threads::Worker;
-use super::waiter::Waiter;
-use super::watch::Watch;
+use super::watch::{OpenWait, Watch, Watched};
 use super::windows::Open;
-use super::{Config, Progress, Report, StressError};
+use crate::locked::locked;
 
-/// Few enough that threads meet on them.
-pub(crate) const PLAIN: Range<usize> = 0..8;
-/// Those that are completed out of order. The window of the second is larger than the rings in
-/// which windows keep what is near.
-pub(crate) const WINDOWS: Range<usize> = 8..10;
-/// The one that two threads advance in turn.
-pub(crate) const RELAY: usize = 10;
-
-fn shards() -> Vec<(ShardId, Kind)> {
-    let plain = PLAIN.map(|_| Kind::Plain);
-    let windows = [24, 16_384 + 96].map(|capacity| Kind::Window { capacity });
-    let kinds = plain.chain(windows).chain([Kind::Relay]);
-    (0..).map(ShardId).zip(kinds).collect()
-}
-
-/// How often the observer is called.
-const OBSERVED: Duration = Duration::from_millis(100);
-
-/// How often the threads are looked after while they end.
-const LOOKED: Duration = Duration::from_millis(1);
-
-/// How long the threads of a broken round are given to end.
-const LEFT_BEHIND: Duration = Duration::from_millis(300);
-
-/// What the threads of one round share.
+/// The shared state of one round.
 pub(crate) struct Round<S: Subject> {
-    config: Config,
-    dir: PathBuf,
-    number: u64,
-    subject: S,
-    ledger: Ledger,
-    saves: Mutex<Saves>,
-    /// The windows of the shards, where they have one: only at [`WINDOWS`].
+    pub(crate) config: Config,
+    pub(crate) dir: PathBuf,
+    pub(crate) number: u64,
+    pub(crate) subject: S,
+    pub(crate) ledger: Ledger,
+    pub(crate) saves: Mutex<Saves>,
+    /// The open window of each shard. Only shards of [`WINDOWS`](super::shards::WINDOWS) have one.
     pub(crate) windows: Vec<Mutex<Option<Arc<Open<S>>>>>,
     pub(crate) watch: Watch<S::Handle>,
-    /// The first thing found wrong.
-    broken: Mutex<Option<StressError>>,
-    stop: AtomicBool,
-    operations: AtomicU64,
-    acknowledged: AtomicU64,
+    /// The first error.
+    pub(crate) broken: Mutex<Option<StressError>>,
+    pub(crate) stop: AtomicBool,
+    pub(crate) operations: AtomicU64,
+    pub(crate) acknowledged: AtomicU64,
 }
 
 impl<S: Subject> Round<S> {
-    /// Opens the subject, and checks that it goes on from what the round before left.
+    /// Opens the subject, and checks that it recovers what the round before saved.
     pub(crate) fn open(
         config: &Config,
         dir: &Path,
@@ -86,7 +63,7 @@ impl<S: Subject> Round<S> {
             locked(&shard.changing).newest = Some(*incarnation);
             shard.change_begins();
             shard.change_ends(Some(*incarnation));
-            checker.goes_on(shard, *incarnation, completed)?;
+            checker.recovered(shard, *incarnation, completed)?;
         }
         Ok(Arc::new(Round {
             config: config.clone(),
@@ -108,92 +85,14 @@ impl<S: Subject> Round<S> {
         Checker { subject: &self.subject, ledger: &self.ledger, seed: self.config.seed }
     }
 
-    /// Runs all threads until `ends` or until one of them finds something wrong, and closes the
-    /// subject while some of them wait.
-    pub(crate) fn run(
-        self: Arc<Self>,
-        ends: Instant,
-        start: Instant,
-        report: &mut Report,
-        observer: &mut impl FnMut(&Progress),
-    ) -> Result<LastRound, StressError> {
-        let (done, acknowledged) = (report.operations.total(), report.saves);
-        let threads = self.config.threads.max(1) as u64;
-        let workers = self.spawn(0..threads, |round, n| Worker::new(round, n).run());
-        let mut waiters = self.spawn(0..threads, |round, n| Waiter::new(round, n).run());
-        waiters.extend(self.spawn(0..2, |round, n| Player::new(round, n).run()));
-        while !self.is_over() && Instant::now() < ends {
-            thread::sleep(OBSERVED.min(ends.saturating_duration_since(Instant::now())));
-            self.look();
-            observer(&Progress {
-                elapsed: start.elapsed(),
-                duration: self.config.duration,
-                operations: done + self.operations.load(Ordering::Relaxed),
-                saves: acknowledged + self.acknowledged.load(Ordering::Relaxed),
-            });
-        }
-        self.stop.store(true, Ordering::Relaxed);
-        self.join(workers, report);
-        // Nobody advances any more: who should have been woken by now is woken by nothing else.
-        while self.look() > 0 && !self.is_broken() {
-            thread::sleep(LOOKED);
-        }
-        self.close();
-        self.join(waiters, report);
-        if let Some(error) = locked(&self.broken).take() {
-            return Err(error);
-        }
-        self.windows.iter().for_each(|window| drop(locked(window).take()));
-        self.checker().end()?;
-        let saves = locked(&self.saves);
-        report.saves += saves.acknowledged;
-        report.refused += saves.refused;
-        Ok(saves.last.clone())
-    }
-
-    fn spawn(
-        self: &Arc<Self>,
-        threads: Range<u64>,
-        run: impl Fn(&Self, u64) -> Operations + Copy + Send + 'static,
-    ) -> Vec<JoinHandle<Operations>> {
-        let spawn = |n| {
-            let round = Arc::clone(self);
-            thread::spawn(move || run(&round, n))
-        };
-        threads.map(spawn).collect()
-    }
-
-    /// Waits until the threads have ended. Where the round is broken one may never do so: it is
-    /// left behind.
-    fn join(&self, threads: Vec<JoinHandle<Operations>>, report: &mut Report) {
-        let mut broken_since = None;
-        while threads.iter().any(|thread| !thread.is_finished()) {
-            self.look();
-            if self.is_broken() {
-                self.close();
-                let since = *broken_since.get_or_insert_with(Instant::now);
-                if since.elapsed() > LEFT_BEHIND {
-                    break;
-                }
-            }
-            thread::sleep(LOOKED);
-        }
-        for thread in threads.into_iter().filter(JoinHandle::is_finished) {
-            match thread.join() {
-                Ok(operations) => report.operations.add(&operations),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-    }
-
-    fn close(&self) {
+    pub(crate) fn close(&self) {
         self.ledger.closing.store(true, Ordering::SeqCst);
         self.subject.close();
         self.ledger.closed.store(true, Ordering::SeqCst);
     }
 
-    /// How many waits should have ended by now; fails the round where one has hung for too long.
-    fn look(&self) -> usize {
+    /// Returns how many waits should have ended by now. Fails the round if one has hung too long.
+    pub(crate) fn look(&self) -> usize {
         let due = self.watch.look(&self.ledger, self.config.seed);
         due.unwrap_or_else(|violation| {
             self.fail(violation.into());
@@ -201,7 +100,7 @@ impl<S: Subject> Round<S> {
         })
     }
 
-    fn is_broken(&self) -> bool {
+    pub(crate) fn is_broken(&self) -> bool {
         locked(&self.broken).is_some()
     }
 
@@ -215,7 +114,7 @@ impl<S: Subject> Round<S> {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    /// Distinguishes the streams of random numbers of all threads of all rounds.
+    /// The seed of a thread, and a stream of it that no other thread of any round uses.
     pub(crate) fn stream(&self, thread: u64) -> (u64, u64) {
         (self.config.seed, self.number << 16 | thread)
     }
@@ -224,11 +123,29 @@ impl<S: Subject> Round<S> {
         self.operations.fetch_add(operations, Ordering::Relaxed);
     }
 
-    /// Has the subject checkpoint, unless another thread is at it.
-    pub(crate) fn checkpoint(&self, rng: &mut crate::rng::Rng) -> Result<bool, StressError> {
+    /// Has the subject save a checkpoint, unless another thread does.
+    pub(crate) fn checkpoint(&self, rng: &mut Rng) -> Result<bool, StressError> {
         let Ok(mut saves) = self.saves.try_lock() else { return Ok(false) };
         saves.checkpoint(self.checker(), &self.dir, rng)?;
         self.acknowledged.store(saves.acknowledged, Ordering::Relaxed);
         Ok(true)
+    }
+
+    /// Watches a wait on one incarnation until the returned value is dropped. Must be called before
+    /// the wait begins.
+    pub(crate) fn watched(
+        &self,
+        doing: &'static str,
+        held: &Held<S::Handle>,
+        seqno: SeqNo,
+        timeout: Option<Duration>,
+    ) -> Watched<'_, S::Handle> {
+        self.watch.begins(OpenWait {
+            doing,
+            handle: Some(held.handle.clone()),
+            record: Arc::clone(&held.record),
+            seqno,
+            until: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
+        })
     }
 }

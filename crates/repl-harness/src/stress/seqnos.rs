@@ -1,11 +1,11 @@
-//! Sequence numbers that say who asked for them.
+//! Sequence numbers that encode how they were requested.
 //!
 //! The high bits are the progress, which orders them; the low bits are a tag:
 //! ```text
 //! 36 bits progress | 2 bits kind | 4 bits shard | 22 bits incarnation, change or nothing
 //! ```
-//! A mark holds the very number of the advance that moved it, so its tag tells whether it belongs
-//! where it was found. 0 is no segment at all.
+//! A mark equals the number of the advance that moved it, so its tag shows whether it belongs to
+//! the shard and incarnation where it was found. 0 means that no segment is applied.
 
 use repl_core::{Incarnation, SeqNo, ShardId};
 
@@ -16,14 +16,14 @@ const LOW_BITS: u32 = TAG_BITS + SHARD_BITS + KIND_BITS;
 const TAG_MASK: u64 = (1 << TAG_BITS) - 1;
 const MAX_PROGRESS: u64 = (1 << (64 - LOW_BITS)) - 1;
 
-/// How a sequence number came into the world.
+/// How a sequence number was requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// Asked for by the shard's id, whichever life it had.
+    /// By the shard's id, whatever its incarnation.
     ById = 1,
-    /// Asked for through a handle on one life.
+    /// Through a handle on one incarnation.
     ByHandle = 2,
-    /// The mark that a life was begun with.
+    /// As the first mark of an incarnation.
     Start = 3,
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn by_id(progress: u64, shard: ShardId) -> SeqNo {
     encode(progress, Origin::ById, shard, 0)
 }
 
-/// `change` differs from one life of a shard to the next.
+/// `change` differs from one incarnation of a shard to the next.
 pub(crate) fn start(progress: u64, shard: ShardId, change: u64) -> SeqNo {
     encode(progress, Origin::Start, shard, change)
 }
@@ -63,8 +63,8 @@ pub(crate) fn is_of_shard(seqno: SeqNo, shard: ShardId) -> bool {
     encode(0, Origin::ById, shard, 0) >> TAG_BITS & 15 == seqno >> TAG_BITS & 15
 }
 
-/// Whether a number asked for through a handle was asked for through one on this life.
-pub(crate) fn is_of_life(seqno: SeqNo, incarnation: Incarnation) -> bool {
+/// Whether a number that was requested through a handle belongs to this incarnation.
+pub(crate) fn is_of_incarnation(seqno: SeqNo, incarnation: Incarnation) -> bool {
     seqno & TAG_MASK == incarnation.0 & TAG_MASK
 }
 
@@ -73,19 +73,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seqno_says_who_asked_for_it() {
-        let (shard, life) = (ShardId(5), Incarnation(77));
-        let n = by_handle(9, shard, life);
+    fn a_seqno_encodes_how_it_was_requested() {
+        let (shard, incarnation) = (ShardId(5), Incarnation(77));
+        let n = by_handle(9, shard, incarnation);
         assert_eq!((progress(n), origin(n)), (9, Some(Origin::ByHandle)));
         assert!(is_of_shard(n, shard) && !is_of_shard(n, ShardId(4)));
-        assert!(is_of_life(n, life) && !is_of_life(n, Incarnation(78)));
+        assert!(is_of_incarnation(n, incarnation) && !is_of_incarnation(n, Incarnation(78)));
         assert_eq!(origin(by_id(9, shard)), Some(Origin::ById));
         assert_eq!(origin(start(9, shard, 1)), Some(Origin::Start));
         assert_eq!(origin(0), None);
     }
 
     #[test]
-    fn progress_orders_before_all_else() {
+    fn progress_orders_seqnos_whatever_their_tags() {
         let low = by_handle(8, ShardId(15), Incarnation(u64::MAX));
         assert!(low < by_id(9, ShardId(0)));
     }

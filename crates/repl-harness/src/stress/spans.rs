@@ -1,11 +1,11 @@
-//! Sets of sequence numbers that are mostly whole ranges.
+//! Sets of sequence numbers, kept as ranges.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use repl_core::SeqNo;
 
-/// A set of numbers, as ranges that do not touch: the last of each by its first.
+/// A set of sequence numbers as ranges that do not touch. Maps the first of each range to its last.
 #[derive(Debug, Default)]
 pub(crate) struct Spans(BTreeMap<SeqNo, SeqNo>);
 
@@ -25,7 +25,7 @@ impl Spans {
         self.0.insert(first, last);
     }
 
-    /// Whether all of the range is in the set.
+    /// Whether the whole range is in the set.
     pub(crate) fn covers(&self, range: RangeInclusive<SeqNo>) -> bool {
         let below = self.0.range(..=*range.start()).next_back();
         below.is_some_and(|(_, last)| range.end() <= last)
@@ -40,7 +40,7 @@ impl Spans {
         self.0.last_key_value().map(|(_, last)| *last)
     }
 
-    /// The ranges above `mark`, but for the one that holds it.
+    /// The ranges that begin above `mark`.
     pub(crate) fn above(&self, mark: SeqNo) -> impl Iterator<Item = RangeInclusive<SeqNo>> + '_ {
         self.0.range(mark.saturating_add(1)..).map(|(first, last)| *first..=*last)
     }
@@ -51,7 +51,7 @@ mod tests {
     use super::Spans;
 
     #[test]
-    fn ranges_that_touch_are_one() {
+    fn ranges_that_touch_are_merged() {
         let mut spans = Spans::default();
         for (first, last) in [(0, 3), (7, 8), (12, 12), (9, 8)] {
             spans.insert(first..=last);

@@ -1,100 +1,103 @@
-//! What the suite drives: a state and its checkpointer, or something that claims to be them.
+//! The interface between the suite and what it tests: a state and its checkpointer.
 
 use std::error::Error;
 use std::ops::RangeInclusive;
 use std::path::Path;
-use std::pin::Pin;
 use std::time::Duration;
 
 use repl_checkpoint::Saved;
 use repl_core::{
-    Advance, AppliedSet, ClaimError, Completion, Incarnation, NewShard, SeqNo, SeqRange, ShardId,
-    Snapshot, WaitError, WindowError, WindowFull,
+    Advance, AppliedSet, ClaimError, CompleteError, Completion, Incarnation, NewShard, SeqNo,
+    ShardId, Snapshot, WaitError, WindowError,
 };
 
-/// What came of a wait: a mark at or above the seqno that was awaited.
+/// The result of a wait: a mark at or above the awaited seqno.
 pub type Waited = Result<SeqNo, WaitError>;
 
-/// A wait as a future.
-pub type Waiting<'a> = Pin<Box<dyn Future<Output = Waited> + Send + 'a>>;
+/// A wait for a mark: a future that can also block its thread.
+pub trait Wait: Future<Output = Waited> + Send {
+    /// Blocks until the wait ends.
+    ///
+    /// # Errors
+    /// The reason for which the seqno will not be reached.
+    fn wait(self) -> Waited;
+    /// Blocks until the wait ends, for at most `timeout`.
+    ///
+    /// # Errors
+    /// Those of [`Wait::wait`], and [`WaitError::Timeout`].
+    fn wait_timeout(self, timeout: Duration) -> Waited;
+}
 
-/// A handle on one life of one shard, with the promises of `repl_core::Shard`.
+/// A handle on one incarnation of a shard, with the promises of `repl_core::Shard`.
 pub trait Handle: Clone + Send + Sync + 'static {
+    /// A wait for a seqno.
+    type Reached: Wait + 'static;
     /// Follows the changes of the mark.
     type Changes: Changes;
     /// Lets the shard be applied out of order.
     type Window: Window;
 
-    /// Which life.
+    /// Returns the incarnation.
     fn incarnation(&self) -> Incarnation;
-    /// The mark.
+    /// Returns the mark.
     fn applied(&self) -> SeqNo;
     /// Moves the mark forward.
     fn advance(&self, seqno: SeqNo) -> Advance;
-    /// Blocks until the mark is at `seqno` or above.
-    ///
-    /// # Errors
-    /// Why it never will be.
-    fn wait_for(&self, seqno: SeqNo) -> Waited;
-    /// The same for at most `timeout`.
-    ///
-    /// # Errors
-    /// The same, and that the time was up.
-    fn wait_for_timeout(&self, seqno: SeqNo, timeout: Duration) -> Waited;
-    /// The same as a future.
-    fn reached(&self, seqno: SeqNo) -> Waiting<'static>;
-    /// The mark as it is, and then every change of it.
+    /// Waits until the mark is at `seqno` or above.
+    fn reached(&self, seqno: SeqNo) -> Self::Reached;
+    /// Follows the mark, from its current value on.
     fn changes(&self) -> Self::Changes;
-    /// The mark, and what is completed above it.
-    fn completed(&self) -> AppliedSet;
-    /// The window of the shard, where it has none.
+    /// Returns whether a seqno is at or below the mark, or completed above it.
+    fn contains(&self, seqno: SeqNo) -> bool;
+    /// Returns the mark, and what is completed above it.
+    fn applied_set(&self) -> AppliedSet;
+    /// Opens the window of the shard.
     ///
     /// # Errors
-    /// As `repl_core::ApplyWindow::new`.
+    /// Those of `repl_core::ApplyWindow::new`.
     fn window(&self, capacity: u64) -> Result<Self::Window, WindowError>;
 }
 
 /// Follows one mark, with the promises of `repl_core::Changes`.
 pub trait Changes: Send + 'static {
-    /// The next change.
-    fn next(&mut self) -> Waiting<'_>;
-    /// The next change, blocking for at most `timeout`.
-    ///
-    /// # Errors
-    /// As [`Handle::wait_for_timeout`].
-    fn wait_next_timeout(&mut self, timeout: Duration) -> Waited;
+    /// A wait for the next change.
+    type Next<'a>: Wait
+    where
+        Self: 'a;
+
+    /// Waits for the next change.
+    fn next(&mut self) -> Self::Next<'_>;
 }
 
 /// Completes the seqnos of one shard in any order, with the promises of `repl_core::ApplyWindow`.
 pub trait Window: Send + Sync + 'static {
-    /// A seqno in the hands of one thread; dropped, it is free again.
+    /// The right of one thread to apply a seqno. The seqno is free again when it is dropped.
     type Claim: Claim;
 
-    /// Gives a seqno to the caller alone.
+    /// Claims a seqno, without waiting.
     ///
     /// # Errors
-    /// As `repl_core::ApplyWindow::claim`.
-    fn claim(&self, seqno: SeqNo) -> Result<Self::Claim, ClaimError>;
+    /// Those of `repl_core::ApplyWindow::try_claim`.
+    fn try_claim(&self, seqno: SeqNo) -> Result<Self::Claim, ClaimError>;
     /// Completes a seqno without a claim.
     ///
     /// # Errors
-    /// Where it is too far above the mark.
-    fn complete(&self, seqno: SeqNo) -> Result<Completion, WindowFull>;
-    /// Declares that nothing will come for these seqnos.
+    /// If it is too far above the mark, or the shard was removed.
+    fn complete(&self, seqno: SeqNo) -> Result<Completion, CompleteError>;
+    /// Declares that no segment will come for these seqnos.
     ///
     /// # Errors
-    /// Where they begin too far above the mark.
-    fn skip(&self, range: RangeInclusive<SeqNo>) -> Result<Completion, WindowFull>;
-    /// Whether a seqno is completed.
-    fn contains(&self, seqno: SeqNo) -> bool;
-    /// What is completed above the mark.
-    fn pending(&self) -> Vec<SeqRange>;
+    /// If they begin too far above the mark, or the shard was removed.
+    fn skip(&self, range: RangeInclusive<SeqNo>) -> Result<Completion, CompleteError>;
 }
 
-/// A seqno in the hands of one thread: see [`Window::claim`].
+/// The right of one thread to apply a seqno: see [`Window::try_claim`].
 pub trait Claim: Send + 'static {
-    /// Completes it.
-    fn complete(self) -> Completion;
+    /// Completes the seqno.
+    ///
+    /// # Errors
+    /// If the shard was removed.
+    fn complete(self) -> Result<Completion, CompleteError>;
 }
 
 /// A state and its checkpointer, with the promises of `repl_core::ReplicationState`,
@@ -102,48 +105,45 @@ pub trait Claim: Send + 'static {
 ///
 /// Its checkpoints are files of a `FileStore` without a name, in JSON: the suite reads them.
 ///
-/// A wait that never ends is found out; the thread in it is left behind, and the subject with it.
+/// The suite finds a wait that never ends. It leaves the thread behind, and the subject with it.
 pub trait Subject: Sized + Send + Sync + 'static {
     /// Its handles.
     type Handle: Handle;
 
-    /// Recovers what `dir` holds, for these shards.
+    /// Recovers these shards from a directory.
     ///
     /// # Errors
-    /// Whatever opening says.
+    /// If the store cannot be opened or recovery fails.
     fn open(dir: &Path, shards: &[ShardId]) -> Result<Self, SubjectError>;
-    /// A handle on the life that the shard has now.
+    /// Returns a handle on the current incarnation of a shard.
     fn handle(&self, shard: ShardId) -> Option<Self::Handle>;
     /// Moves the mark of a shard forward.
     fn advance(&self, shard: ShardId, seqno: SeqNo) -> Advance;
-    /// The mark of a shard.
+    /// Returns the mark of a shard.
     fn applied(&self, shard: ShardId) -> Option<SeqNo>;
-    /// All marks.
+    /// Returns all marks, with what is completed above them.
     fn snapshot(&self) -> Snapshot;
-    /// Begins to track a shard; `None` where it is tracked.
+    /// Adds a shard; `None` if it is already tracked.
     fn add(&self, new: NewShard) -> Option<Self::Handle>;
-    /// Ends a life of a shard and begins another; `None` where it is not tracked.
+    /// Begins a new incarnation of a shard; `None` if it is not tracked.
     fn reset(&self, new: NewShard) -> Option<Self::Handle>;
-    /// Ceases to track a shard, and returns whether it was tracked.
+    /// Removes a shard. Returns whether it was tracked.
     fn remove(&self, shard: ShardId) -> bool;
-    /// Blocks until the mark of a shard is at `seqno` or above, for at most `timeout`.
-    ///
-    /// # Errors
-    /// As [`Handle::wait_for_timeout`], and that the shard is not tracked.
-    fn wait_for_timeout(&self, shard: ShardId, seqno: SeqNo, timeout: Duration) -> Waited;
-    /// Ends all waiting, for good.
+    /// Waits until the mark of a shard is at `seqno` or above.
+    fn reached(&self, shard: ShardId, seqno: SeqNo) -> <Self::Handle as Handle>::Reached;
+    /// Fails current and future waits.
     fn close(&self);
     /// Has the engine flush, then saves the marks.
     ///
     /// # Errors
-    /// [`NotSaved`].
+    /// If the engine refuses to flush, or the save fails.
     fn checkpoint(
         &self,
         flush: &mut dyn FnMut(&mut Snapshot) -> Result<(), FlushRefused>,
     ) -> Result<Saved, NotSaved>;
-    /// The newest saved mark of a shard.
+    /// Returns the newest saved mark of a shard.
     fn checkpointed(&self, shard: ShardId) -> Option<SeqNo>;
-    /// Up to where segments of a shard may be deleted.
+    /// Returns the retention floor of a shard: segments up to it may be deleted.
     fn floor(&self, shard: ShardId) -> Option<SeqNo>;
 }
 
@@ -158,18 +158,18 @@ pub enum NotSaved {
     /// The engine refused to flush.
     #[error(transparent)]
     Refused(#[from] FlushRefused),
-    /// Anything else.
+    /// The checkpointer failed.
     #[error("the checkpoint failed")]
     Failed(#[source] SubjectError),
 }
 
-/// A subject failed in its own way.
+/// An error of the subject.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct SubjectError(Box<dyn Error + Send + Sync>);
 
 impl SubjectError {
-    /// Wraps the subject's own error.
+    /// Wraps an error of the subject.
     pub fn new(reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         SubjectError(reason.into())
     }

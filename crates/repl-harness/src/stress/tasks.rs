@@ -1,4 +1,4 @@
-//! An executor of one thread that polls a future only when it was woken: a lost wake-up hangs it.
+//! A single-threaded executor that polls a future only after a wake-up: a lost wake-up hangs it.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -6,21 +6,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
+use fastrand::Rng;
+
 use super::checker::Checked;
 use super::report::Operations;
 use super::waits::Ended;
-use crate::rng::Rng;
+use crate::seed::one_in;
 
 type Running<'a> = Pin<Box<dyn Future<Output = Checked<Vec<Ended>>> + Send + 'a>>;
 
 struct Task<'a> {
     future: Running<'a>,
     woken: Arc<Woken>,
-    /// After so many polls it is dropped.
+    /// The number of polls after which it is dropped; `None` if it runs to its end.
     polls_left: Option<u64>,
 }
 
-/// Whether a task is to be polled.
+/// Whether a task must be polled.
 struct Woken {
     woken: AtomicBool,
     thread: Thread,
@@ -44,7 +46,7 @@ impl Task<'_> {
     }
 }
 
-/// Futures that run until all have ended.
+/// Futures that run until every one has ended.
 #[derive(Default)]
 pub(crate) struct Tasks<'a> {
     all: Vec<Task<'a>>,
@@ -69,11 +71,11 @@ impl<'a> Tasks<'a> {
             };
             let mut task = self.all.swap_remove(next);
             done.polls += 1;
-            // A future need not stay with the thread that polled it first.
-            let moves = rng.one_in(32);
+            // A future may move to another thread between polls.
+            let moves = one_in(rng, 32);
             let poll = if moves { elsewhere(|| task.poll()) } else { task.poll() };
             match poll {
-                Poll::Ready(result) => result?.into_iter().for_each(|ended| done.waited(ended)),
+                Poll::Ready(result) => result?.into_iter().for_each(|ended| done.count_wait(ended)),
                 Poll::Pending => {
                     task.polls_left = task.polls_left.map(|left| left - 1);
                     if task.polls_left != Some(0) {

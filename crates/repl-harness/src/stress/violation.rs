@@ -1,81 +1,81 @@
-//! What the suite holds a subject to, and how it says that a promise was broken.
+//! The promises of a subject, and how a violation is reported.
 
 use std::fmt;
 use std::time::Duration;
 
 use repl_core::{Incarnation, SeqNo, ShardId};
 
-/// A promise: for every one of them `lesser <= greater` of a [`Violation`] should have held.
+/// A promise of the subject, as an inequality: the `lesser` side of a [`Violation`] should have been
+/// at most the `greater` side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Invariant {
-    /// A mark, and what is saved of it, never falls within one life of a shard.
+    /// A mark, and the saved mark, never falls within one incarnation of a shard.
     NeverFalls,
-    /// A mark comes from its own life of its own shard.
-    OwnLifeOnly,
-    /// A mark is at most what was asked for.
-    NothingUnasked,
-    /// What `advance` answers agrees with the mark.
-    OutcomeIsTrue,
-    /// After a removal has returned, every advance through an old handle says `Removed`.
+    /// A mark belongs to its own shard and incarnation.
+    OwnIncarnationOnly,
+    /// A mark is at most the highest requested seqno.
+    WithinRequested,
+    /// The result of `advance` agrees with the mark.
+    OutcomeMatchesMark,
+    /// After a removal has returned, every advance through an old handle returns `Removed`.
     RemovedStaysRemoved,
-    /// What was added is tracked and what was removed is not.
-    TableIsTrue,
-    /// Each life gets an incarnation above those of the lives before it, and no look-up finds an
-    /// earlier life than one before it did.
+    /// An added shard is tracked, and a removed one is not.
+    TableMatchesChanges,
+    /// Each incarnation of a shard is above the earlier ones, and no look-up finds an incarnation
+    /// below one that an earlier look-up found.
     IncarnationsRise,
     /// The retention floor is at most the mark in the generation before the newest.
     FloorWithinPreviousGeneration,
     /// The retention floor is at most the checkpointed mark.
     FloorWithinCheckpointed,
-    /// What is checkpointed, and what a crash would find on the disk, was flushed before.
+    /// A checkpointed mark, and a mark that a crash would leave on the disk, was flushed before.
     CheckpointedWithinFlushed,
-    /// What is flushed is applied.
+    /// A flushed mark is applied.
     FlushedWithinApplied,
-    /// What was acknowledged is found again.
+    /// An acknowledged mark is recovered.
     AcknowledgedWithinRecovered,
-    /// What is found again was attempted.
+    /// A recovered mark was attempted.
     RecoveredWithinAttempted,
-    /// What an acknowledged checkpoint recorded as completed above a mark is completed after the
-    /// recovery.
+    /// A completed range in an acknowledged checkpoint is completed after recovery.
     RecordedWithinCompleted,
-    /// What is completed above a mark after the recovery was recorded by an attempted checkpoint.
+    /// A completed range after recovery was in an attempted checkpoint.
     CompletedWithinRecorded,
-    /// When all is done, every mark is the maximum of all that was asked.
+    /// At the end every mark is the maximum of all requested seqnos.
     EndIsMaximum,
-    /// A wait that says that its seqno was reached is right.
-    ReachedIsReached,
-    /// A wait ends for the reason that it gives: its life was ended, the state closed, or the time
-    /// up.
-    WaitIsTrue,
-    /// A wait ends soon after its seqno is reached, its life ended, the state closed or the time
-    /// up. The violation says more in [`Violation::hung`].
+    /// A wait that returns a mark returns one at or above its seqno.
+    ReachedMarkIsHighEnough,
+    /// A wait ends for the reason that it returns: the shard was removed, the state closed, or the
+    /// time up.
+    WaitEndsForItsReason,
+    /// A wait ends soon after its seqno is reached, its shard removed, the state closed or its time
+    /// up. [`Violation::hung`] has details.
     WaitEnds,
-    /// Who learns of a mark sees what was written before the mark was moved there.
-    WrittenIsSeen,
-    /// A seqno is claimed by one thread at a time.
+    /// A thread that observes a mark also observes every write made before the mark was reached.
+    WritesAreVisible,
+    /// A seqno is claimed by at most one thread at a time.
     ClaimedOnce,
-    /// A seqno is not claimed any more once it is completed.
+    /// A completed seqno is not claimed again.
     NoClaimAfterCompletion,
-    /// A claim that is let go frees its seqno.
-    FreedIsFree,
-    /// The mark passes no seqno that is neither completed nor skipped.
+    /// A dropped claim frees its seqno.
+    DroppedClaimIsFree,
+    /// The mark moves over no seqno that is neither completed nor skipped.
     NoGapPassed,
-    /// The mark does not stay below what is completed next to it.
+    /// The mark moves over every completed seqno next to it.
     NoCompletionLost,
-    /// What a window says of a seqno agrees with what was done with it.
-    WindowIsTrue,
+    /// A window's answer about a seqno agrees with what was done with the seqno.
+    WindowMatchesCalls,
 }
 
 impl Invariant {
-    /// What stands on the two sides of the inequality.
+    /// The names of the two sides of the inequality.
     fn sides(self) -> (&'static str, &'static str) {
         match self {
             Invariant::NeverFalls => ("seen before", "now"),
-            Invariant::OwnLifeOnly => ("its own start", "a mark of another life"),
-            Invariant::NothingUnasked => ("the mark", "the most that was asked for"),
-            Invariant::OutcomeIsTrue => ("asked for or answered", "what must follow"),
-            Invariant::RemovedStaysRemoved => ("asked for after the removal", "never moved"),
-            Invariant::TableIsTrue => ("expected in the table", "found there"),
+            Invariant::OwnIncarnationOnly => ("its own start", "a mark of another incarnation"),
+            Invariant::WithinRequested => ("the mark", "the highest requested seqno"),
+            Invariant::OutcomeMatchesMark => ("requested or returned", "the expected result"),
+            Invariant::RemovedStaysRemoved => ("requested after the removal", "never moved"),
+            Invariant::TableMatchesChanges => ("expected in the table", "found in the table"),
             Invariant::IncarnationsRise => ("an earlier incarnation", "a later one"),
             Invariant::FloorWithinPreviousGeneration => ("floor", "previous generation"),
             Invariant::FloorWithinCheckpointed => ("floor", "checkpointed"),
@@ -85,30 +85,32 @@ impl Invariant {
             Invariant::RecoveredWithinAttempted => ("recovered", "attempted"),
             Invariant::RecordedWithinCompleted => ("recorded", "completed after the recovery"),
             Invariant::CompletedWithinRecorded => ("completed after the recovery", "recorded"),
-            Invariant::EndIsMaximum => ("the maximum asked for", "the end"),
-            Invariant::ReachedIsReached => ("awaited", "the mark that ended the wait"),
-            Invariant::WaitIsTrue => ("awaited", "what must follow"),
+            Invariant::EndIsMaximum => ("the highest requested seqno", "the mark at the end"),
+            Invariant::ReachedMarkIsHighEnough => ("awaited", "the mark that ended the wait"),
+            Invariant::WaitEndsForItsReason => ("awaited", "the expected result"),
             Invariant::WaitEnds => ("awaited", "the mark"),
-            Invariant::WrittenIsSeen => ("the mark", "written before it and seen"),
+            Invariant::WritesAreVisible => ("the mark", "the newest visible write"),
             Invariant::ClaimedOnce => ("claimed", "free to be claimed"),
             Invariant::NoClaimAfterCompletion => ("claimed", "not completed"),
-            Invariant::FreedIsFree => ("free", "free to be claimed"),
-            Invariant::NoGapPassed => ("the mark", "the end of what was completed next to it"),
-            Invariant::NoCompletionLost => ("the end of what is completed", "the mark"),
-            Invariant::WindowIsTrue => ("said of the seqno", "done with it"),
+            Invariant::DroppedClaimIsFree => ("free", "free to be claimed"),
+            Invariant::NoGapPassed => ("the mark", "the end of the completed range next to it"),
+            Invariant::NoCompletionLost => ("the end of the completed range", "the mark"),
+            Invariant::WindowMatchesCalls => {
+                ("the window's answer", "what was done with the seqno")
+            }
         }
     }
 }
 
-/// A broken promise: `lesser` should have been at most `greater`. `None` stands for no number at
-/// all: an untracked shard, or a mark that is not known.
+/// A broken promise: `lesser` should have been at most `greater`. `None` means that there is no
+/// number: the shard is not tracked, or the mark is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub struct Violation {
     /// The promise.
     pub invariant: Invariant,
     /// The shard.
     pub shard: ShardId,
-    /// Which life of it, where it is known.
+    /// The incarnation of the shard, if it is known.
     pub incarnation: Option<Incarnation>,
     /// The side that should have been less or equal.
     pub lesser: Option<SeqNo>,
@@ -116,33 +118,33 @@ pub struct Violation {
     pub greater: Option<SeqNo>,
     /// The seed of the run.
     pub seed: u64,
-    /// With [`Invariant::WaitEnds`]: more about the wait.
+    /// The wait that hung, with [`Invariant::WaitEnds`].
     pub hung: Option<HungWait>,
 }
 
 /// A wait that should have ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HungWait {
-    /// What the thread did.
+    /// The operation of the thread.
     pub doing: &'static str,
-    /// Why the wait should have ended.
+    /// The reason for which the wait should have ended.
     pub due: Due,
-    /// For how long it should have ended when it was found out.
+    /// The time since it should have ended.
     pub due_for: Duration,
-    /// How many waits there were in all at that time.
+    /// The number of all waits at that time.
     pub waiting: usize,
 }
 
-/// Why a wait should have ended.
+/// A reason for which a wait should have ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Due {
     /// The mark is at the seqno or above.
     Reached,
-    /// The life was ended.
+    /// The shard was removed or reset.
     Removed,
     /// The state was closed.
     Closed,
-    /// The time was up.
+    /// Its time was up.
     TimedOut,
 }
 

@@ -1,4 +1,4 @@
-//! What every wait is checked for, however it is done.
+//! The checks of every kind of wait.
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use repl_core::{SeqNo, WaitError};
 
 use super::checker::{Checked, Checker};
-use super::ledger::Life;
+use super::ledger::Record;
 use super::report::Operations;
 use super::seqnos::{self, Origin};
 use super::subject::{Handle, Subject, Waited};
@@ -22,7 +22,7 @@ pub(crate) enum Ended {
 }
 
 impl Operations {
-    pub(crate) fn waited(&mut self, ended: Ended) {
+    pub(crate) fn count_wait(&mut self, ended: Ended) {
         *match ended {
             Ended::Reached(_) => &mut self.waits_reached,
             Ended::TimedOut => &mut self.waits_timed_out,
@@ -32,55 +32,60 @@ impl Operations {
     }
 }
 
-/// What was known before a wait began.
+/// The facts known before a wait began.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Asked {
+pub(crate) struct BeforeWait {
     seqno: SeqNo,
     seen: SeqNo,
     ended: bool,
     closed: bool,
-    /// When it began, and how long it may take at least.
+    /// The start of the wait and its timeout.
     timeout: Option<(Instant, Duration)>,
 }
 
 impl<S: Subject> Checker<'_, S> {
-    /// To be called before a wait on this life.
-    pub(crate) fn asks(&self, life: &Life, seqno: SeqNo, timeout: Option<Duration>) -> Asked {
-        Asked {
+    /// Must be called before a wait on this incarnation.
+    pub(crate) fn before_wait(
+        &self,
+        record: &Record,
+        seqno: SeqNo,
+        timeout: Option<Duration>,
+    ) -> BeforeWait {
+        BeforeWait {
             seqno,
-            seen: life.has_seen(),
-            ended: life.ended.load(SeqCst),
+            seen: record.least_mark(),
+            ended: record.ended.load(SeqCst),
             closed: self.ledger.closed.load(SeqCst),
             timeout: timeout.map(|timeout| (Instant::now(), timeout)),
         }
     }
 
-    /// To be called after it.
-    pub(crate) fn waited(
+    /// Checks the result of a wait.
+    pub(crate) fn check_wait(
         &self,
         handle: &S::Handle,
-        life: &Life,
-        asked: &Asked,
+        record: &Record,
+        before: &BeforeWait,
         result: Waited,
     ) -> Checked<Ended> {
-        let ended = self.ended(life, asked, result)?;
+        let ended = self.ended(record, before, result)?;
         if let Ended::Reached(mark) = ended {
-            self.written(life, mark)?;
-            self.saw(life, asked.seen, mark)?;
-            self.saw(life, mark, handle.applied())?;
+            self.written(record, mark)?;
+            self.check_mark(record, before.seen, mark)?;
+            self.check_mark(record, mark, handle.applied())?;
         }
         Ok(ended)
     }
 
-    /// The wait ended for a reason that holds.
-    fn ended(&self, life: &Life, asked: &Asked, result: Waited) -> Checked<Ended> {
-        let Asked { seqno, seen, ended, closed, timeout } = *asked;
+    /// Checks that the reason for which a wait ended is true.
+    fn ended(&self, record: &Record, before: &BeforeWait, result: Waited) -> Checked<Ended> {
+        let BeforeWait { seqno, seen, ended, closed, timeout } = *before;
         let (holds, how) = match result {
             Ok(mark) => {
-                self.at_most(Invariant::ReachedIsReached, life, seqno, mark)?;
+                self.at_most(Invariant::ReachedMarkIsHighEnough, record, seqno, mark)?;
                 (!ended, Ended::Reached(mark))
             }
-            Err(WaitError::Removed) => (life.ending.load(SeqCst), Ended::Removed),
+            Err(WaitError::Removed) => (record.ending.load(SeqCst), Ended::Removed),
             Err(WaitError::Closed) => {
                 let closing = self.ledger.closing.load(SeqCst);
                 (closing && !ended && seen < seqno, Ended::Closed)
@@ -89,31 +94,31 @@ impl<S: Subject> Checker<'_, S> {
                 let up = timeout.is_some_and(|(began, least)| began.elapsed() >= least);
                 (up && !ended && !closed && seen < seqno, Ended::TimedOut)
             }
-            Err(WaitError::UnknownShard) => (false, Ended::Removed),
+            Err(_) => (false, Ended::Removed),
         };
         if !holds {
-            self.at_most(Invariant::WaitIsTrue, life, seqno, None)?;
+            self.at_most(Invariant::WaitEndsForItsReason, record, seqno, None)?;
         }
         Ok(how)
     }
 
-    /// What was written before the mark was moved there is seen. To be called before anything else
-    /// that could publish it.
-    pub(crate) fn written(&self, life: &Life, mark: SeqNo) -> Checked {
-        let start = life.start.get().copied();
+    /// Checks that the writes made before the mark was reached are visible. Must be called before
+    /// anything else that could make them visible.
+    pub(crate) fn written(&self, record: &Record, mark: SeqNo) -> Checked {
+        let start = record.start.get().copied();
         let seen = if start.is_none_or(|start| start == mark) {
             mark
-        } else if let Some(work) = &life.work {
-            work.sees_written(mark)
+        } else if let Some(work) = &record.work {
+            work.visible_write(mark)
         } else {
             let by_id =
-                self.ledger.shard(life.shard).map(|shard| shard.written_by_id.load(Relaxed));
+                self.ledger.shard(record.shard).map(|shard| shard.written_by_id.load(Relaxed));
             match seqnos::origin(mark) {
-                Some(Origin::ByHandle) => life.written.load(Relaxed),
+                Some(Origin::ByHandle) => record.written.load(Relaxed),
                 Some(Origin::ById) => by_id.unwrap_or(0),
                 Some(Origin::Start) | None => mark,
             }
         };
-        self.at_most(Invariant::WrittenIsSeen, life, mark, seen)
+        self.at_most(Invariant::WritesAreVisible, record, mark, seen)
     }
 }

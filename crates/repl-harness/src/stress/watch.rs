@@ -1,4 +1,4 @@
-//! Finds waits that do not end.
+//! Finds waits that hang.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,33 +8,34 @@ use std::time::{Duration, Instant};
 use repl_core::SeqNo;
 
 use super::checker::Checked;
-use super::ledger::{Ledger, Life, locked};
+use super::ledger::{Ledger, Record};
 use super::subject::Handle;
 use super::violation::{Due, HungWait, Invariant, Violation};
+use crate::locked::locked;
 
-/// At most this of the time between two looks counts: a machine that stands still for a minute
-/// stops the waiting threads too.
+/// The most time between two looks that counts. If the machine stops for a minute, so do the waiting
+/// threads.
 const COUNTED: Duration = Duration::from_millis(200);
 
-/// What a wait waits for.
+/// A wait that has not ended.
 #[derive(Debug)]
-pub(crate) struct Wait<H> {
-    /// What the thread does.
+pub(crate) struct OpenWait<H> {
+    /// The operation of the thread.
     pub(crate) doing: &'static str,
-    /// `None` for a wait by id: which life it has met is not known.
+    /// `None` for a wait by id, whose incarnation is not known.
     pub(crate) handle: Option<H>,
-    pub(crate) life: Arc<Life>,
+    pub(crate) record: Arc<Record>,
     pub(crate) seqno: SeqNo,
     pub(crate) until: Option<Instant>,
 }
 
-impl<H: Handle> Wait<H> {
-    /// Why it should have ended, and the mark.
+impl<H: Handle> OpenWait<H> {
+    /// The reason for which it should have ended, if any, and the mark.
     fn due(&self, ledger: &Ledger) -> (Option<Due>, Option<SeqNo>) {
         let mark = self.handle.as_ref().map(Handle::applied);
         let due = if ledger.closed.load(Ordering::SeqCst) {
             Some(Due::Closed)
-        } else if mark.is_some() && self.life.ended.load(Ordering::SeqCst) {
+        } else if mark.is_some() && self.record.ended.load(Ordering::SeqCst) {
             Some(Due::Removed)
         } else if mark.is_some_and(|mark| mark >= self.seqno) {
             Some(Due::Reached)
@@ -45,19 +46,19 @@ impl<H: Handle> Wait<H> {
     }
 }
 
-/// All waits of a round.
+/// Every wait of a round.
 #[derive(Debug)]
 pub(crate) struct Watch<H> {
-    /// With how long each has been due.
-    waits: Mutex<BTreeMap<u64, (Wait<H>, Duration)>>,
+    /// Each wait, with the time since it should have ended.
+    waits: Mutex<BTreeMap<u64, (OpenWait<H>, Duration)>>,
     next: AtomicU64,
     limit: Duration,
     looked: Mutex<Instant>,
 }
 
-/// A wait that goes on until this is dropped.
+/// A wait that is watched until this is dropped.
 #[derive(Debug)]
-#[must_use = "the wait ends as this is dropped"]
+#[must_use = "the wait is watched until this is dropped"]
 pub(crate) struct Watched<'a, H> {
     watch: &'a Watch<H>,
     number: u64,
@@ -80,14 +81,17 @@ impl<H: Handle> Watch<H> {
         }
     }
 
-    /// To be called before a wait begins.
-    pub(crate) fn begins(&self, wait: Wait<H>) -> Watched<'_, H> {
+    /// Watches a wait. Must be called before the wait begins.
+    pub(crate) fn begins(&self, wait: OpenWait<H>) -> Watched<'_, H> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         locked(&self.waits).insert(number, (wait, Duration::ZERO));
         Watched { watch: self, number }
     }
 
-    /// How many waits should have ended; a violation where one has hung for too long.
+    /// Returns how many waits should have ended.
+    ///
+    /// # Errors
+    /// If a wait has hung for too long.
     pub(crate) fn look(&self, ledger: &Ledger, seed: u64) -> Checked<usize> {
         let now = Instant::now();
         let before = std::mem::replace(&mut *locked(&self.looked), now);
@@ -101,8 +105,8 @@ impl<H: Handle> Watch<H> {
             if *due_for >= self.limit {
                 return Err(Violation {
                     invariant: Invariant::WaitEnds,
-                    shard: wait.life.shard,
-                    incarnation: Some(wait.life.incarnation),
+                    shard: wait.record.shard,
+                    incarnation: Some(wait.record.incarnation),
                     lesser: Some(wait.seqno),
                     greater: mark,
                     seed,

@@ -1,8 +1,7 @@
-//! What was done out of order with the seqnos of one life: the numbers that a window's answers are
-//! held against.
+//! Records what was claimed and completed out of order, to check a window's answers.
 //!
-//! As in the ledger, what bounds from above is noted *before* the call that may do it, and what
-//! bounds from below *after* it has returned; no lock is held over a call to the subject.
+//! As in the ledger, an upper bound is recorded *before* the call that may reach it, and a lower
+//! bound *after* the call has returned. No lock is held over a call to the subject.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -11,19 +10,19 @@ use std::sync::{Mutex, OnceLock};
 
 use repl_core::{AppliedSet, SeqNo, SeqRange};
 
-use super::ledger::locked;
 use super::spans::Spans;
+use crate::locked::locked;
 
-/// How many of the newest writes are kept.
+/// The number of newest writes that are kept.
 const WRITES: usize = 256;
 
-/// One life whose seqnos are dense, and completed in any order.
+/// The seqnos of one incarnation, which are dense and completed in any order.
 #[derive(Debug)]
 pub(crate) struct Work {
     sets: Mutex<Sets>,
-    /// What appliers wrote: each seqno at its place, with nothing but the subject to publish it.
+    /// The writes of appliers: each seqno at its index. Only the subject makes them visible.
     writes: Box<[AtomicU64]>,
-    /// Completed before the life was met here: nobody writes these any more.
+    /// The seqnos that were completed at the start. No thread writes them any more.
     found: OnceLock<AppliedSet>,
 }
 
@@ -34,17 +33,17 @@ pub(crate) struct Call(u64);
 
 #[derive(Debug, Default)]
 struct Sets {
-    /// At most these are completed or skipped.
+    /// Every seqno that may be completed or skipped.
     begun: Spans,
-    /// At least these are, and who completed them has moved the mark on where it could.
+    /// Every seqno that is completed for certain, by a call that has also moved the mark.
     done: Spans,
     /// The calls that have begun and not returned.
     calls: BTreeMap<u64, RangeInclusive<SeqNo>>,
     next_call: u64,
-    /// Completed by calls that have returned, but touched by others that have not: one of those may
-    /// have moved the mark there and not on.
+    /// Ranges of calls that have returned, but that overlap a call that has not. That call may have
+    /// moved the mark into the range and not over it yet.
     returned: Vec<RangeInclusive<SeqNo>>,
-    /// At least these are claimed.
+    /// Every seqno that is claimed for certain.
     held: BTreeSet<SeqNo>,
 }
 
@@ -54,18 +53,18 @@ impl Work {
         Work { sets: Mutex::default(), writes, found: OnceLock::new() }
     }
 
-    /// The life begins with these completed.
+    /// Records the seqnos that are completed at the start.
     pub(crate) fn begins(&self, found: &AppliedSet) {
         let _ = self.found.set(found.clone());
         let mut sets = locked(&self.sets);
-        let above = found.above().iter().map(|range| range.first..=range.last);
+        let above = found.above().map(|range| range.first()..=range.last());
         for range in above.chain([0..=found.mark()]) {
             sets.begun.insert(range.clone());
             sets.done.insert(range);
         }
     }
 
-    /// To be called before completing or skipping.
+    /// Must be called before completing or skipping.
     pub(crate) fn completing(&self, range: RangeInclusive<SeqNo>) -> Call {
         self.writes(range.clone());
         let mut sets = locked(&self.sets);
@@ -76,7 +75,7 @@ impl Work {
         Call(call)
     }
 
-    /// To be called after that; `done` where it was this call that did it.
+    /// Must be called after completing or skipping. `done` tells whether this call did it.
     pub(crate) fn completed(&self, call: Call, done: bool) {
         let mut sets = locked(&self.sets);
         let sets = &mut *sets;
@@ -97,13 +96,13 @@ impl Work {
         }
     }
 
-    /// To be called after claiming; false where it is claimed already.
+    /// Must be called after claiming. Returns `false` if the seqno is already claimed.
     pub(crate) fn claimed(&self, seqno: SeqNo) -> bool {
         locked(&self.sets).held.insert(seqno)
     }
 
-    /// To be called before dropping a claim, and after completing it.
-    pub(crate) fn let_go(&self, seqno: SeqNo) {
+    /// Must be called before dropping a claim, and after completing it.
+    pub(crate) fn release(&self, seqno: SeqNo) {
         locked(&self.sets).held.remove(&seqno);
     }
 
@@ -111,40 +110,43 @@ impl Work {
         locked(&self.sets).begun.covers(range)
     }
 
-    /// The first of these ranges that is not completed in whole, for certain.
-    pub(crate) fn never_completed(&self, ranges: &[SeqRange]) -> Option<SeqRange> {
+    /// The first of these ranges that cannot be completed as a whole.
+    pub(crate) fn never_completed(
+        &self,
+        mut ranges: impl Iterator<Item = SeqRange>,
+    ) -> Option<SeqRange> {
         let sets = locked(&self.sets);
-        ranges.iter().copied().find(|range| !sets.begun.covers(range.first..=range.last))
+        ranges.find(|range| !sets.begun.covers(range.first()..=range.last()))
     }
 
     pub(crate) fn is_completed(&self, seqno: SeqNo) -> bool {
         locked(&self.sets).done.covers(seqno..=seqno)
     }
 
-    /// What is completed for certain, above `mark`.
+    /// The ranges above `mark` that are completed for certain.
     pub(crate) fn completed_above(&self, mark: SeqNo) -> Vec<RangeInclusive<SeqNo>> {
         locked(&self.sets).done.above(mark).collect()
     }
 
-    /// The mark is at most this; `None` until it is known where the life began.
+    /// The upper bound of the mark; `None` until the start of the incarnation is known.
     pub(crate) fn most(&self) -> Option<SeqNo> {
         locked(&self.sets).begun.prefix()
     }
 
-    /// The mark is at least this.
+    /// The lower bound of the mark.
     pub(crate) fn least(&self) -> SeqNo {
         locked(&self.sets).done.prefix().unwrap_or(0)
     }
 
-    /// The highest that is completed or skipped.
+    /// The highest seqno that may be completed or skipped.
     pub(crate) fn highest(&self) -> SeqNo {
         locked(&self.sets).begun.highest().unwrap_or(0)
     }
 
-    /// What this thread sees written for the mark and some seqnos before it: the lowest that is
-    /// not there, less one; otherwise the mark.
-    pub(crate) fn sees_written(&self, mark: SeqNo) -> SeqNo {
-        // Until the call that began the life has returned, where it began is not known here.
+    /// Checks the writes of the mark and of some seqnos before it. Returns the seqno before the first
+    /// write that this thread does not see, or else the mark.
+    pub(crate) fn visible_write(&self, mark: SeqNo) -> SeqNo {
+        // The start is not known until the call that began the incarnation has returned.
         let Some(found) = self.found.get() else { return mark };
         for before in mark.saturating_sub(8)..mark {
             let written = self.written(before + 1).load(Ordering::Relaxed) > before;

@@ -1,48 +1,50 @@
-//! What every codec promises, tried.
+//! Tests the promises of a codec.
 
 mod checkpoints;
-mod mutants;
+mod mutations;
 mod promise;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use repl_checkpoint::{Checkpoint, Codec, Header, SealError, StoreId, open, seal};
+use repl_checkpoint::{Checkpoint, Codec, Header, SealError, StoreId};
 
 use self::checkpoints::{arbitrary, extremes};
 pub use self::promise::{CodecPromise, CodecReport, CodecViolation};
-use crate::rng::Rng;
+use crate::panics::caught;
+use crate::seed::stream;
 
 const STORE: StoreId = StoreId(0x00c0_ffee);
-/// How many checkpoints are made by chance.
+/// The number of arbitrary checkpoints.
 const ARBITRARY: u64 = 100;
-/// Of how many payloads every small change is decoded, and up to which length.
+/// The number of payloads that are mutated.
 const MUTATED: usize = 16;
+/// The greatest length of a payload that is mutated.
 const LONG: usize = 4096;
-/// How many strings of arbitrary bytes are decoded.
+/// The number of arbitrary byte strings that are decoded.
 const JUNK: u64 = 4000;
 
-/// Holds a codec to what [`Codec`] promises: it is exact, deterministic and strict, appends to the
-/// buffer that it is given, has a name that fits the envelope, and never panics.
+/// Tests the promises of a [`Codec`].
 ///
-/// Strict means that no two byte strings are one checkpoint: whatever is decoded encodes to just
-/// those bytes again. It is tried with every bit flipped, byte removed, doubled and added, and with
-/// every truncation of what the codec writes; with lengths blown up in all places; with the
-/// beginning of one checkpoint before the end of another; and with arbitrary bytes. Of long payloads
-/// a part is tried. The checkpoints are those at the edges of every field and arbitrary ones, the
-/// same in every run.
+/// A codec is exact, deterministic and strict, appends to the buffer that it is given, has a name
+/// that fits the envelope, and never panics.
 ///
-/// That a length which was only read is not allocated for shows where it is more than memory can be:
-/// reserving for it panics, which is caught, or ends the process. Memory that is reserved and then
+/// Strict means that no two byte strings decode to the same checkpoint: what is decoded encodes to
+/// exactly the same bytes. The suite decodes what the codec writes with every bit flipped; with every
+/// byte removed, doubled and added; and with every truncation. It also decodes large lengths at
+/// every place, the beginning of one checkpoint before the end of another, and arbitrary bytes. Of
+/// long payloads only a part is mutated. The checkpoints are at the edges of every field, or
+/// arbitrary, and the same in every run.
+///
+/// A codec that allocates for a length before it checks it fails for lengths above the size of
+/// memory: the reservation panics, which is caught, or ends the process. Memory that is reserved and
 /// not used is not measured.
 ///
-/// Takes a second or two without optimization, with a codec of usual speed.
+/// Takes a second or two without optimization.
 ///
 /// # Errors
 /// The first broken promise, with the checkpoint and the bytes that show it.
 ///
 /// # Example
-/// postcard reads over bytes that follow, and reads numbers that are longer than they need be. So
-/// its codec must check that it would have written what it has read:
+/// postcard ignores trailing bytes and accepts padded numbers. So its codec must check that it would
+/// have written the bytes that it has read:
 /// ```
 /// use repl_checkpoint::{Checkpoint, Codec, CodecError};
 /// use repl_harness::suites::codec_suite;
@@ -86,24 +88,24 @@ impl Run<'_> {
     fn all(&mut self) -> Result<(), CodecViolation> {
         self.name()?;
         let mut written = Vec::new();
-        let arbitrary = (0..ARBITRARY).map(|stream| arbitrary(&mut Rng::new(0, stream)));
+        let arbitrary = (0..ARBITRARY).map(|number| arbitrary(&mut stream(0, number)));
         for checkpoint in extremes().into_iter().chain(arbitrary) {
             written.push(self.checkpoint(&checkpoint)?);
         }
         for bytes in written.iter().take(MUTATED).filter(|bytes| bytes.len() <= LONG) {
-            self.mutants(bytes)?;
+            self.mutations(bytes)?;
         }
         for checkpoint in extremes().iter().filter(|checkpoint| checkpoint.shards.len() < 5) {
             self.sealed(checkpoint)?;
         }
-        let mut rng = Rng::new(1, 0);
+        let mut rng = stream(1, 0);
         for pair in written.windows(2) {
-            for bytes in mutants::spliced(&mut rng, &pair[0], &pair[1]) {
+            for bytes in mutations::spliced(&mut rng, &pair[0], &pair[1]) {
                 self.strict(&bytes)?;
             }
         }
         for _ in 0..JUNK {
-            self.strict(&mutants::junk(&mut rng))?;
+            self.strict(&mutations::junk(&mut rng))?;
         }
         Ok(())
     }
@@ -112,7 +114,7 @@ impl Run<'_> {
         let broken = |what: String| CodecViolation::new(CodecPromise::NameFits, what);
         let name = guarded(|| self.codec.name())?;
         let empty = Checkpoint::default();
-        let sealed = guarded(|| seal(self.codec, Header::default(), &empty))?;
+        let sealed = guarded(|| empty.seal(self.codec, Header::default()))?;
         if let Err(refused @ SealError::CodecName { .. }) = sealed {
             return Err(broken(refused.to_string()));
         }
@@ -120,10 +122,10 @@ impl Run<'_> {
         if name == again {
             return Ok(());
         }
-        Err(broken(format!("it is called {name:?} and then {again:?}")))
+        Err(broken(format!("its name is {name:?} and then {again:?}")))
     }
 
-    /// What it writes of a valid checkpoint, which it reads back and writes again.
+    /// Encodes a valid checkpoint, decodes it and encodes it again. Returns the bytes.
     fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<Vec<u8>, CodecViolation> {
         self.report.checkpoints += 1;
         let broken = |promise, what: &str, bytes: &[u8]| {
@@ -132,16 +134,22 @@ impl Run<'_> {
         let bytes = self.encode(checkpoint, &[])?;
         match self.decode(&bytes)? {
             Ok(found) if found == *checkpoint => {}
-            Ok(_) => return Err(broken(CodecPromise::Exact, "it is read as another", &bytes)),
+            Ok(_) => {
+                return Err(broken(
+                    CodecPromise::Exact,
+                    "it decodes to another checkpoint",
+                    &bytes,
+                ));
+            }
             Err(refused) => {
-                let what = format!("it refuses what it has written: {refused}");
+                let what = format!("the codec refuses what it has written: {refused}");
                 return Err(broken(CodecPromise::Exact, &what, &bytes));
             }
         }
         for _ in 0..3 {
             let again = self.encode(&checkpoint.clone(), &[])?;
             if again != bytes {
-                let what = "it is written in two ways";
+                let what = "it encodes in two ways";
                 return Err(broken(CodecPromise::Deterministic, what, &again));
             }
         }
@@ -150,11 +158,11 @@ impl Run<'_> {
             match out.strip_prefix(before) {
                 Some(appended) if appended == bytes => {}
                 Some(_) => {
-                    let what = "what stands before it in the buffer changes what is written";
+                    let what = "the bytes in the buffer change what is written";
                     return Err(broken(CodecPromise::Appends, what, &out));
                 }
                 None => {
-                    let what = "what stood in the buffer before is not left as it was";
+                    let what = "the bytes in the buffer are not left as they were";
                     return Err(broken(CodecPromise::Appends, what, &out));
                 }
             }
@@ -162,15 +170,15 @@ impl Run<'_> {
         Ok(bytes)
     }
 
-    /// Every change of what it has written.
-    fn mutants(&mut self, written: &[u8]) -> Result<(), CodecViolation> {
-        mutants::lengths(written).try_for_each(|bytes| self.strict(&bytes))?;
-        mutants::small(written).try_for_each(|bytes| self.strict(&bytes))
+    /// Decodes every mutation of what was written.
+    fn mutations(&mut self, written: &[u8]) -> Result<(), CodecViolation> {
+        mutations::lengths(written).try_for_each(|bytes| self.strict(&bytes))?;
+        mutations::small(written).try_for_each(|bytes| self.strict(&bytes))
     }
 
-    /// Refused, or just what is written of what it is read as.
+    /// Checks that bytes are refused, or are exactly what the decoded checkpoint encodes to.
     fn strict(&mut self, bytes: &[u8]) -> Result<(), CodecViolation> {
-        // Whoever decodes refuses what is not valid.
+        // A caller of `decode` refuses what is not valid.
         let Some(found) = self.decode(bytes)?.ok().filter(|found| found.validate().is_ok()) else {
             return Ok(());
         };
@@ -178,31 +186,31 @@ impl Run<'_> {
         if again == bytes {
             return Ok(());
         }
-        let what = format!("these bytes are read as a checkpoint that is written as {again:02x?}");
+        let what = format!("these bytes decode to a checkpoint that encodes to {again:02x?}");
         Err(CodecViolation::new(CodecPromise::Strict, what).of(&found).at(bytes))
     }
 
-    /// In an envelope it is found whole, and every damage to it is refused.
+    /// Checks that a sealed checkpoint is found whole, and that every damage to it is refused.
     fn sealed(&mut self, checkpoint: &Checkpoint) -> Result<(), CodecViolation> {
         let broken = |what: String| CodecViolation::new(CodecPromise::Sealed, what).of(checkpoint);
         let header = Header { store: STORE, generation: 7, confirmed: 6 };
-        let whole = guarded(|| seal(self.codec, header, checkpoint))?;
+        let whole = guarded(|| checkpoint.seal(self.codec, header))?;
         let whole = whole.map_err(|refused| broken(refused.to_string()))?;
-        match guarded(|| open(self.codec, STORE, &whole))? {
+        match guarded(|| Checkpoint::unseal(self.codec, STORE, &whole))? {
             Ok(found) if found == (header, checkpoint.clone()) => {}
-            Ok(_) => return Err(broken("it is found otherwise".to_owned()).at(&whole)),
+            Ok(_) => return Err(broken("another checkpoint is found".to_owned()).at(&whole)),
             Err(refused) => return Err(broken(refused.to_string()).at(&whole)),
         }
-        for damaged in mutants::small(&whole) {
+        for damaged in mutations::small(&whole) {
             self.report.opened += 1;
-            if guarded(|| open(self.codec, STORE, &damaged))?.is_ok() {
+            if guarded(|| Checkpoint::unseal(self.codec, STORE, &damaged))?.is_ok() {
                 return Err(broken("damage is not refused".to_owned()).at(&damaged));
             }
         }
         Ok(())
     }
 
-    /// The buffer after `checkpoint` was appended to what was in it.
+    /// Appends a checkpoint to a buffer that holds `before`. Returns the buffer.
     fn encode(&self, checkpoint: &Checkpoint, before: &[u8]) -> Result<Vec<u8>, CodecViolation> {
         let mut out = before.to_vec();
         let encoded = guarded(|| self.codec.encode(checkpoint, &mut out));
@@ -221,8 +229,7 @@ impl Run<'_> {
     }
 }
 
-/// A panic is a broken promise like others.
+/// Calls `call`; a panic is a broken promise.
 fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, CodecViolation> {
-    catch_unwind(AssertUnwindSafe(call))
-        .map_err(|panic| CodecViolation::new(CodecPromise::NoPanic, super::said(&*panic)))
+    caught(call).map_err(|panic| CodecViolation::new(CodecPromise::NoPanic, panic))
 }

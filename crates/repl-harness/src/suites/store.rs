@@ -1,4 +1,4 @@
-//! What every store promises, tried.
+//! Tests the promises of a store.
 
 mod damage;
 mod ledger;
@@ -6,7 +6,6 @@ mod promise;
 
 use std::convert::Infallible;
 use std::fmt::Display;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use repl_checkpoint::{CheckpointStore, JsonCodec, OnCorrupt, Save, recover};
@@ -15,27 +14,27 @@ use tempfile::TempDir;
 
 use self::ledger::{Ledger, Size};
 pub use self::promise::{StoreOptions, StorePromise, StoreReport, StoreViolation};
+use crate::panics::caught;
 
-/// Holds a store to what [`CheckpointStore`] promises where nothing fails, and after damage.
+/// Tests the promises of a [`CheckpointStore`] when nothing fails, and after damage.
 ///
-/// `open` opens the store at a directory, which exists and is empty the first time. The suite saves
-/// checkpoints of all sizes, many and in several processes' lives, and looks at what
-/// [`load`](CheckpointStore::load) gives after each: all that must be kept, the newest first, byte for
-/// byte. No save names as confirmed what lies more than two saves back. It recovers marks from the
-/// store and saves them with a [`Checkpointer`](repl_checkpoint::Checkpointer). Then it damages what
-/// lies in the directory, one file at a time.
+/// `open` opens the store in a directory, which exists and is empty the first time. The suite saves
+/// many checkpoints of all sizes, and opens the store again between them. After each save it checks
+/// what [`load`](CheckpointStore::load) returns: everything that must be kept, the newest first, byte
+/// for byte. The confirmed generation of a save is at most two saves old. Then it recovers marks from
+/// the store and saves them with a [`Checkpointer`](repl_checkpoint::Checkpointer). At last it
+/// damages the files in the directory, one at a time.
 ///
-/// What it does not try: crashes, and calls that fail. For that a store must reach its disk through
-/// [`Disk`](repl_checkpoint::Disk), as those of `repl-checkpoint` do: then
-/// [`explore_own`](crate::crash::explore_own) tries every crash of it.
+/// The suite tries no crashes and no failing calls. For a store that reaches its disk through
+/// [`Disk`](repl_checkpoint::Disk), [`explore_own`](crate::crash::explore_own) does.
 ///
 /// Takes seconds: it writes a few thousand files.
 ///
 /// # Errors
-/// The first broken promise, with what was seen.
+/// The first broken promise, with what was observed.
 ///
 /// # Example
-/// A store of one file a generation, by the standard library alone:
+/// A store with one file per generation, written with the standard library alone:
 /// ```
 /// use std::fs::{self, File};
 /// use std::io::{self, Write};
@@ -92,7 +91,7 @@ pub use self::promise::{StoreOptions, StorePromise, StoreReport, StoreViolation}
 /// assert!(report.saves > 40 && report.damaged > 100, "{report}");
 /// # Ok::<(), repl_harness::suites::StoreViolation>(())
 /// ```
-/// (It keeps every generation. Removing those before `confirmed` is three lines more.)
+/// (It keeps every generation. Removing those before `confirmed` takes three more lines.)
 pub fn store_suite<S, E>(
     options: StoreOptions,
     mut open: impl FnMut(&Path) -> Result<S, E>,
@@ -109,7 +108,7 @@ where
         },
         report: StoreReport::default(),
     };
-    // Dropping a store may panic too.
+    // Dropping the store may also panic.
     guarded(|| run.all())??;
     Ok(run.report)
 }
@@ -130,31 +129,31 @@ impl Run<'_> {
         if self.options.in_files { self.damage() } else { Ok(()) }
     }
 
-    /// Nothing was saved, and nothing is found. Nobody else gets in.
+    /// A new store holds nothing, keeps its id, and refuses a second open.
     fn fresh(&mut self) -> Result<(), StoreViolation> {
         let dir = directory()?;
         let mut store = self.opened(dir.path())?;
         let id = guarded(|| store.store_id())?;
         let found = Ledger::new(id).load(&mut store)?;
         if !found.is_empty() {
-            let what = format!("{} checkpoints are found in a new store", found.len());
+            let what = format!("a new store holds {} checkpoints", found.len());
             return Err(StoreViolation::new(StorePromise::FreshIsEmpty, what));
         }
         if self.options.locks && guarded(|| (self.open)(dir.path()))?.is_ok() {
-            let what = "it is opened a second time while the first one lives";
+            let what = "it is opened a second time while the first store is open";
             return Err(StoreViolation::new(StorePromise::OneOwner, what));
         }
         drop(store);
         let store = self.opened(dir.path())?;
         let again = guarded(|| store.store_id())?;
         if again != id {
-            let what = format!("it is {id}, and {again} when it is opened again");
+            let what = format!("its id is {id}, and {again} when it is opened again");
             return Err(StoreViolation::new(StorePromise::IdStays, what));
         }
         Ok(())
     }
 
-    /// Many saves, of all sizes by turns, by processes that live for some of them.
+    /// Makes many saves of all sizes, and opens the store again after some of them.
     fn saves(&mut self) -> Result<(), StoreViolation> {
         let dir = directory()?;
         let store = self.opened(dir.path())?;
@@ -162,44 +161,44 @@ impl Run<'_> {
         drop(store);
         let sizes = [Size::Tiny, Size::Large, Size::Small, Size::Tiny, Size::Small, Size::Large];
         let mut sizes = sizes.into_iter().cycle();
-        for life in 1..=8 {
+        for open in 1..=8 {
             let mut store = self.opened(dir.path())?;
-            ledger.is_found(&mut store, StorePromise::SurvivesReopen)?;
-            // A process begins with what the newest one says, as recovery does.
+            ledger.check(&mut store, StorePromise::SurvivesReopen)?;
+            // A process begins with what the newest checkpoint says, as recovery does.
             let mut confirmed = ledger.confirmed();
-            for save in 0..=life {
-                // Numbers of saves that failed are not used again.
+            for save in 0..=open {
+                // Some numbers are skipped, as after a failed save.
                 let generation = ledger.newest() + if save % 3 == 1 { 2 } else { 1 };
                 let size = sizes.next().unwrap_or(Size::Tiny);
                 ledger.save(&mut store, generation, confirmed, size)?;
                 self.report.saves += 1;
-                ledger.is_found(&mut store, StorePromise::SavedIsLoaded)?;
+                ledger.check(&mut store, StorePromise::SavedIsLoaded)?;
                 confirmed = generation;
             }
         }
         let mut store = self.opened(dir.path())?;
-        ledger.is_found(&mut store, StorePromise::SurvivesReopen)
+        ledger.check(&mut store, StorePromise::SurvivesReopen)
     }
 
-    /// Marks come back through recovery, process after process.
+    /// Marks are recovered by one process after the other.
     fn marks(&mut self) -> Result<(), StoreViolation> {
         let broken = |what: String| StoreViolation::new(StorePromise::MarksComeBack, what);
         let dir = directory()?;
         let shards = [ShardId(1), ShardId(2)];
-        for life in 0..4_u64 {
+        for process in 0..4_u64 {
             let store = self.opened(dir.path())?;
             let recovered = guarded(|| recover(store, JsonCodec, &shards, OnCorrupt::Fail))?;
             let mut follower = recovered.map_err(|err| broken(err.to_string()))?;
             for shard in shards {
                 let found = follower.state.applied_seqno(shard);
-                if found != Some(life * 30 * shard.0) {
-                    let saved = life * 30 * shard.0;
+                if found != Some(process * 30 * shard.0) {
+                    let saved = process * 30 * shard.0;
                     return Err(broken(format!("{saved} was saved, and {found:?} is found")));
                 }
             }
             for save in 1..=3 {
                 for shard in shards {
-                    follower.state.advance(shard, (life * 30 + save * 10) * shard.0);
+                    follower.state.advance(shard, (process * 30 + save * 10) * shard.0);
                 }
                 let saved =
                     guarded(|| follower.checkpointer.checkpoint(|_| Ok::<(), Infallible>(())))?;
@@ -222,7 +221,7 @@ fn directory() -> Result<TempDir, StoreViolation> {
     })
 }
 
-/// Saves with a guard against panics.
+/// Saves a checkpoint; a panic is a broken promise.
 fn saved(store: &mut AnyStore, save: Save<'_>) -> Result<(), StoreViolation> {
     let failed = |err| {
         let what = format!("the save of generation {}: {err}", save.generation);
@@ -231,8 +230,7 @@ fn saved(store: &mut AnyStore, save: Save<'_>) -> Result<(), StoreViolation> {
     guarded(|| store.save(save))?.map_err(failed)
 }
 
-/// A panic is a broken promise like others.
+/// Calls `call`; a panic is a broken promise.
 fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, StoreViolation> {
-    catch_unwind(AssertUnwindSafe(call))
-        .map_err(|panic| StoreViolation::new(StorePromise::NoPanic, super::said(&*panic)))
+    caught(call).map_err(|panic| StoreViolation::new(StorePromise::NoPanic, panic))
 }

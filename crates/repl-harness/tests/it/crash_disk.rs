@@ -1,10 +1,10 @@
-//! The simulated disk loses just what may be lost.
+//! The simulated disk loses what a real disk may lose, and nothing else.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use repl_checkpoint::Disk;
-use repl_harness::crash::{Fault, How, SimDisk};
+use repl_harness::crash::{Fault, FaultKind, SimDisk};
 
 const OLD: [u8; 100] = [b'o'; 100];
 const NEW: [u8; 100] = [b'n'; 100];
@@ -34,11 +34,11 @@ fn about_to_replace(synced: bool) -> SimDisk {
     disk
 }
 
-/// What a power cut may leave, each image as its names, with `old`, `new`, `zeros`, a length, or
-/// `garbage` for what they hold.
+/// Every image that a power cut may leave, as text: the names, each with `old`, `new`, `zeros`,
+/// `garbage` or a length for its content.
 fn left(disk: &SimDisk) -> BTreeSet<String> {
     let images = disk.after_power_cut().unwrap();
-    let told = |image: &SimDisk| {
+    let text = |image: &SimDisk| {
         let files = image.files();
         let file = |(path, bytes): (&std::path::PathBuf, &Vec<u8>)| {
             let what = match bytes.as_slice() {
@@ -53,7 +53,7 @@ fn left(disk: &SimDisk) -> BTreeSet<String> {
         };
         files.iter().map(file).collect::<Vec<_>>().join(", ")
     };
-    let distinct: BTreeSet<String> = images.iter().map(told).collect();
+    let distinct: BTreeSet<String> = images.iter().map(text).collect();
     assert!(images.iter().all(|image| image.after_power_cut().unwrap().len() == 1));
     distinct
 }
@@ -63,7 +63,7 @@ fn set(images: &[&str]) -> BTreeSet<String> {
 }
 
 #[test]
-fn what_is_synced_with_its_name_is_never_lost() {
+fn a_synced_file_with_a_synced_name_is_never_lost() {
     let disk = SimDisk::new();
     let file = written(&disk, "/f", &NEW);
     disk.sync_file(&file).unwrap();
@@ -72,7 +72,7 @@ fn what_is_synced_with_its_name_is_never_lost() {
 }
 
 #[test]
-fn a_file_sync_does_not_keep_the_name() {
+fn a_file_sync_does_not_make_the_name_durable() {
     let disk = SimDisk::new();
     let file = written(&disk, "/f", &NEW);
     disk.sync_file(&file).unwrap();
@@ -80,7 +80,7 @@ fn a_file_sync_does_not_keep_the_name() {
 }
 
 #[test]
-fn a_directory_sync_does_not_keep_the_data() {
+fn a_directory_sync_does_not_make_the_data_durable() {
     let disk = SimDisk::new();
     written(&disk, "/f", &NEW);
     sync_names(&disk);
@@ -92,7 +92,7 @@ fn a_directory_sync_does_not_keep_the_data() {
 }
 
 #[test]
-fn each_dirty_sector_in_place_is_old_new_or_garbage_and_the_length_stays() {
+fn each_sector_written_in_place_is_old_new_or_garbage_and_the_length_stays() {
     let disk = SimDisk::new();
     disk.put(path("/f"), &[b'o'; 1536]).unwrap();
     let file = disk.open_write(path("/f")).unwrap();
@@ -110,7 +110,7 @@ fn each_dirty_sector_in_place_is_old_new_or_garbage_and_the_length_stays() {
 }
 
 #[test]
-fn every_version_since_the_last_sync_may_be_left() {
+fn a_sector_may_hold_any_version_since_the_last_sync() {
     let disk = SimDisk::new();
     disk.put(path("/f"), &OLD).unwrap();
     let file = disk.open_write(path("/f")).unwrap();
@@ -120,7 +120,7 @@ fn every_version_since_the_last_sync_may_be_left() {
 }
 
 #[test]
-fn an_unlink_may_be_lost_until_its_directory_is_synced() {
+fn a_removal_may_be_lost_until_its_directory_is_synced() {
     let disk = SimDisk::new();
     disk.put(path("/f"), &OLD).unwrap();
     disk.remove(path("/f")).unwrap();
@@ -130,7 +130,7 @@ fn an_unlink_may_be_lost_until_its_directory_is_synced() {
 }
 
 #[test]
-fn a_rename_leaves_the_old_the_new_or_both_names_and_never_neither() {
+fn a_rename_leaves_the_old_name_the_new_name_or_both() {
     let disk = about_to_replace(true);
     sync_names(&disk);
     disk.rename(path("/temp"), path("/f")).unwrap();
@@ -138,7 +138,7 @@ fn a_rename_leaves_the_old_the_new_or_both_names_and_never_neither() {
 }
 
 #[test]
-fn a_directory_whose_name_is_lost_is_gone_with_all_that_is_in_it() {
+fn a_directory_that_loses_its_name_loses_everything_in_it() {
     let disk = SimDisk::new();
     disk.create_dir(path("/d")).unwrap();
     let file = written(&disk, "/d/f", &NEW);
@@ -150,14 +150,14 @@ fn a_directory_whose_name_is_lost_is_gone_with_all_that_is_in_it() {
 }
 
 #[test]
-fn after_a_sync_that_failed_another_says_ok_and_keeps_nothing() {
+fn a_sync_after_a_failed_sync_succeeds_and_writes_nothing() {
     for cache_survives in [true, false] {
         let disk = about_to_replace(false);
         sync_names(&disk);
         let file = disk.open_write(path("/f")).unwrap();
         disk.write_at(&file, 0, &NEW).unwrap();
-        let how = How::SyncLost { errno: 5, cache_survives };
-        disk.fail(Some(Fault { call: 0, how, lasting: false }));
+        let kind = FaultKind::SyncLost { errno: 5, cache_survives };
+        disk.fail(Some(Fault { call: 0, kind, permanent: false }));
         assert!(disk.sync_file(&file).is_err());
         disk.sync_file(&file).unwrap();
         let read = disk.after_process_death().read(path("/f")).unwrap();
@@ -171,7 +171,7 @@ fn after_a_sync_that_failed_another_says_ok_and_keeps_nothing() {
 }
 
 #[test]
-fn a_process_that_dies_leaves_its_cache_and_frees_its_lock() {
+fn the_death_of_a_process_keeps_the_cache_and_frees_the_lock() {
     let disk = SimDisk::new();
     written(&disk, "/f", &NEW);
     let lock = disk.try_lock(path("/LOCK")).unwrap();
@@ -184,9 +184,9 @@ fn a_process_that_dies_leaves_its_cache_and_frees_its_lock() {
     assert!(disk.try_lock(path("/LOCK")).unwrap().is_some());
 }
 
-/// What was seen on ext4, with and without `auto_da_alloc`, and on XFS after a filesystem shutdown.
+/// The outcomes of filesystem shutdowns on XFS and on ext4, with and without `auto_da_alloc`.
 #[test]
-fn every_outcome_of_a_real_filesystem_is_in_the_simulated_set() {
+fn every_outcome_of_a_real_filesystem_is_simulated() {
     let seen = |disk: &SimDisk, images: &[&str]| {
         let left = left(disk);
         for image in images {
@@ -208,7 +208,7 @@ fn every_outcome_of_a_real_filesystem_is_in_the_simulated_set() {
     disk.rename(path("/temp"), path("/f")).unwrap();
     seen(&disk, &["/f old, /temp new"]); // no directory sync
 
-    // In place with truncate: the name stands for an emptied file that is written again.
+    // In place with truncate: the name refers to an emptied file that is written again.
     let disk = SimDisk::new();
     disk.put(path("/f"), &OLD).unwrap();
     disk.remove(path("/f")).unwrap();
@@ -222,15 +222,15 @@ fn every_outcome_of_a_real_filesystem_is_in_the_simulated_set() {
 }
 
 #[test]
-fn a_disk_that_fails_for_good_fails_in_every_later_call() {
-    for lasting in [false, true] {
+fn after_a_permanent_fault_every_later_call_fails() {
+    for permanent in [false, true] {
         let disk = SimDisk::new();
-        disk.fail(Some(Fault { call: 1, how: How::Errno(28), lasting }));
+        disk.fail(Some(Fault { call: 1, kind: FaultKind::Errno(28), permanent }));
         let mut file = disk.create_new(path("/f")).unwrap();
         assert_eq!(disk.write(&mut file, &NEW).unwrap_err().raw_os_error(), Some(28));
         assert!(disk.has_failed());
-        assert_eq!(disk.write(&mut file, &NEW).is_err(), lasting);
-        assert_eq!(disk.create_dir(path("/d")).is_err(), lasting);
+        assert_eq!(disk.write(&mut file, &NEW).is_err(), permanent);
+        assert_eq!(disk.create_dir(path("/d")).is_err(), permanent);
         disk.fail(None);
         disk.write(&mut file, &NEW).unwrap();
     }

@@ -1,4 +1,4 @@
-//! A store that somebody else has written is enumerated as ours are.
+//! The enumeration accepts and rejects stores of other crates.
 
 use std::cmp::Reverse;
 use std::io;
@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use repl_checkpoint::{
     Candidate, CheckpointStore, Disk, LoadError, OpenStoreError, Save, SaveError, StoreId,
 };
-use repl_harness::crash::{Config, Invariant, OpenStore, SimDisk, SimLock, Store, explore_own};
+use repl_harness::crash::{Config, Invariant, OpenStore, SimDisk, SimLock, StoreKind, explore_own};
 
-/// One file a generation, and none is ever removed.
+/// A store with one file per generation that never removes any.
 struct Own<const WRONG: char> {
     disk: SimDisk,
     dir: PathBuf,
@@ -87,7 +87,7 @@ impl<const WRONG: char> CheckpointStore for Own<WRONG> {
         }
         let (temp, path) = (self.dir.join("new"), self.dir.join(save.generation.to_string()));
         if let Err(source) = self.write(&temp, save.bytes) {
-            // What is left of it would be in the way of the next save.
+            // A leftover file would block the next save.
             let _ = self.disk.remove(&temp);
             return Err(SaveError::NotSaved { act: "write", path: temp, source });
         }
@@ -104,9 +104,9 @@ impl<const WRONG: char> CheckpointStore for Own<WRONG> {
     }
 }
 
-/// Two processes that save, and a third that looks; a save is one sector.
+/// Two processes that save and a third that recovers. A save takes one sector.
 const SMALL: Config = Config {
-    store: Store::Files,
+    store: StoreKind::Files,
     saves: 2,
     later_saves: 1,
     shards: 2,
@@ -120,18 +120,18 @@ const SMALL: Config = Config {
 };
 
 #[test]
-fn a_store_of_ones_own_that_is_right_passes() {
+fn a_correct_store_of_another_crate_passes() {
     let report = explore_own(&SMALL, open::<' '>, |_| ());
     assert!(report.violation.is_none(), "{report}");
     assert!(report.images > 1000 && report.not_enumerated == 0, "{report}");
 }
 
 #[test]
-fn a_store_of_ones_own_that_is_wrong_is_found_out() {
+fn a_wrong_store_of_another_crate_is_caught() {
     let wrong = [
-        (open::<'f'> as OpenStore, Invariant::RecoveryAnswers),
+        (open::<'f'> as OpenStore, Invariant::RecoverySucceeds),
         (open::<'d'>, Invariant::AcknowledgedSurvives),
-        (open::<'n'>, Invariant::NotSavedLeavesOld),
+        (open::<'n'>, Invariant::NotSavedIsAbsent),
     ];
     for (open, expected) in wrong {
         let violation = explore_own(&SMALL, open, |_| ()).violation.unwrap();

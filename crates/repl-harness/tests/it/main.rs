@@ -1,19 +1,19 @@
-//! What the stress and crash suites accept and what they must not.
+//! The suites pass what keeps its promises, and catch what does not.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod crash_disk;
-mod crash_left;
+mod crash_images;
 mod crash_matrix;
 mod crash_own;
 mod crash_shutdown;
 mod crash_suite;
-mod honest;
 mod planted;
 mod planted_bugs_are_caught;
-mod planted_life;
+mod planted_mark;
 mod planted_recovery;
 mod planted_window;
+mod real_types;
 mod suites;
 mod wrong_codecs;
 mod wrong_stores;

@@ -1,5 +1,5 @@
-//! A subject with room for bugs: the real one, but that each mark is kept in an atomic of its own
-//! beside the real one, with a queue of those who wait, so that a bug can be planted in how it is
+//! A subject with room for bugs. It drives the real types, but keeps each mark in an atomic of its
+//! own beside the real one, with its own queue of waiters. So a bug can be planted in how a mark is
 //! raised and awaited.
 
 use std::collections::HashMap;
@@ -7,33 +7,30 @@ use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use repl_checkpoint::Saved;
 use repl_core::{
-    Advance, AppliedSet, ApplyWindow, Incarnation, NewShard, ReplicationState, SeqNo, SeqRange,
-    Shard, ShardId, Snapshot, SnapshotEntry, WaitError, WindowError,
+    Advance, AppliedSet, ApplyWindow, Incarnation, NewShard, SeqNo, SeqRange, Shard, ShardId,
+    Snapshot, SnapshotEntry, WaitError, WindowError,
 };
-use repl_harness::stress::{
-    FlushRefused, Handle, Honest, NotSaved, Subject, SubjectError, Waited, Waiting,
-};
+use repl_harness::stress::{FlushRefused, Handle, NotSaved, Real, Subject, SubjectError};
 
-use crate::planted_life::{Life, PlantedChanges, Wait, locked};
+use crate::planted_mark::{PlantedChanges, PlantedMark, PlantedWait, locked};
 use crate::planted_recovery::tamper;
 use crate::planted_window::PlantedWindow;
 
-/// What is wrong with a subject: nothing, unless told.
+/// The bugs of a subject. By default it has none.
 pub(crate) trait Bug: Send + Sync + 'static {
     const SAVES_BEFORE_FLUSH: bool = false;
     const FLOOR_OF_NEWEST_GENERATION: bool = false;
     const INHERITS_OLD_MARK: bool = false;
-    /// Between looking at the mark and waiting nothing is looked at.
+    /// A wait does not check the mark again under the lock of the queue.
     const NO_SECOND_LOOK: bool = false;
-    /// Some advances wake nobody.
+    /// Some advances wake no waiter.
     const FORGETS_TO_WAKE: bool = false;
     const CLOSE_FORGETS_ONE: bool = false;
     const REMOVE_FORGETS_ONE: bool = false;
-    /// How far below its seqno a mark is taken for having reached it.
+    /// The distance below a seqno at which the seqno counts as reached.
     const REACHED_EARLY_BY: u64 = 0;
     const CLAIMS_TWICE: bool = false;
     const CLAIMS_COMPLETED: bool = false;
@@ -42,53 +39,54 @@ pub(crate) trait Bug: Send + Sync + 'static {
     const KEEPS_DROPPED_CLAIMS: bool = false;
     const SAVE_LEAVES_OUT_COMPLETED: bool = false;
 
-    /// What a recovery makes of what was recorded as completed.
+    /// Changes the completed ranges that a recovery finds.
     fn recover(_completed: &mut Vec<SeqRange>) {}
 
-    /// Raises a mark, and returns where it was.
+    /// Raises a mark, and returns its previous value.
     fn raise(mark: &AtomicU64, to: SeqNo) -> SeqNo {
         mark.fetch_max(to, Ordering::AcqRel)
     }
 }
 
 pub(crate) struct Planted<B> {
-    honest: Honest,
-    lives: Mutex<Lives>,
+    real: Real,
+    marks: Mutex<Marks>,
     last_marks: Mutex<HashMap<ShardId, SeqNo>>,
     bug: PhantomData<B>,
 }
 
 #[derive(Default)]
-struct Lives {
-    by_id: HashMap<(ShardId, Incarnation), Arc<Life>>,
+struct Marks {
+    by_id: HashMap<(ShardId, Incarnation), Arc<PlantedMark>>,
     closed: bool,
 }
 
 pub(crate) struct PlantedHandle<B> {
     pub(crate) real: Shard,
-    pub(crate) life: Arc<Life>,
+    pub(crate) mark: Arc<PlantedMark>,
     bug: PhantomData<B>,
 }
 
 impl<B> Clone for PlantedHandle<B> {
     fn clone(&self) -> Self {
-        PlantedHandle { real: self.real.clone(), life: Arc::clone(&self.life), bug: PhantomData }
+        PlantedHandle { real: self.real.clone(), mark: Arc::clone(&self.mark), bug: PhantomData }
     }
 }
 
 impl<B: Bug> PlantedHandle<B> {
-    /// Brings the mark to where a window has brought the real one.
+    /// Raises the mark to the real one, which a window has moved.
     pub(crate) fn follow_real(&self) {
-        self.life.mark.fetch_max(self.real.applied(), Ordering::AcqRel);
-        self.life.wake::<B>();
+        self.mark.value.fetch_max(self.real.applied(), Ordering::AcqRel);
+        self.mark.wake::<B>();
     }
 
     fn end(&self) {
-        self.life.end(WaitError::Removed, B::REMOVE_FORGETS_ONE);
+        self.mark.end(WaitError::Removed, B::REMOVE_FORGETS_ONE);
     }
 }
 
 impl<B: Bug> Handle for PlantedHandle<B> {
+    type Reached = PlantedWait<B>;
     type Changes = PlantedChanges<B>;
     type Window = PlantedWindow<B>;
 
@@ -97,71 +95,70 @@ impl<B: Bug> Handle for PlantedHandle<B> {
     }
 
     fn applied(&self) -> SeqNo {
-        self.life.applied()
+        self.mark.applied()
     }
 
     fn advance(&self, seqno: SeqNo) -> Advance {
         if self.real.advance(seqno) == Advance::Removed {
             return Advance::Removed;
         }
-        let from = B::raise(&self.life.mark, seqno);
-        if self.life.has_window.load(Ordering::SeqCst) {
+        let from = B::raise(&self.mark.value, seqno);
+        if self.mark.has_window.load(Ordering::SeqCst) {
             self.follow_real();
         } else {
-            self.life.wake::<B>();
+            self.mark.wake::<B>();
         }
         if from < seqno { Advance::Advanced { from } } else { Advance::Stale { at: from } }
     }
 
-    fn wait_for(&self, seqno: SeqNo) -> Waited {
-        Wait::<B>::new(&self.life, seqno).block(None)
-    }
-
-    fn wait_for_timeout(&self, seqno: SeqNo, timeout: Duration) -> Waited {
-        Wait::<B>::new(&self.life, seqno).block(Some(timeout))
-    }
-
-    fn reached(&self, seqno: SeqNo) -> Waiting<'static> {
-        Box::pin(Wait::<B>::new(&self.life, seqno))
+    fn reached(&self, seqno: SeqNo) -> PlantedWait<B> {
+        PlantedWait::new(&self.mark, seqno)
     }
 
     fn changes(&self) -> PlantedChanges<B> {
-        PlantedChanges { life: Arc::clone(&self.life), next: 0, bug: PhantomData }
+        PlantedChanges { mark: Arc::clone(&self.mark), next: 0, bug: PhantomData }
     }
 
-    fn completed(&self) -> AppliedSet {
-        self.real.completed()
+    fn contains(&self, seqno: SeqNo) -> bool {
+        self.real.contains(seqno)
+    }
+
+    fn applied_set(&self) -> AppliedSet {
+        let applied = self.real.applied_set();
+        self.mark.value.fetch_max(applied.mark(), Ordering::AcqRel);
+        self.mark.wake::<B>();
+        applied
     }
 
     fn window(&self, capacity: u64) -> Result<PlantedWindow<B>, WindowError> {
         let real = ApplyWindow::new(self.real.clone(), capacity)?;
-        self.life.has_window.store(true, Ordering::SeqCst);
+        self.mark.has_window.store(true, Ordering::SeqCst);
         Ok(PlantedWindow::new(real, self.clone()))
     }
 }
 
 impl<B: Bug> Planted<B> {
     fn planted(&self, real: Shard) -> PlantedHandle<B> {
-        let life = self.life(real.id(), real.incarnation(), real.applied());
-        PlantedHandle { real, life, bug: PhantomData }
+        let mark = self.mark(real.id(), real.incarnation(), real.applied());
+        PlantedHandle { real, mark, bug: PhantomData }
     }
 
-    /// Nothing advances a life before it was asked for here, so `real` is its start.
-    fn life(&self, shard: ShardId, incarnation: Incarnation, real: SeqNo) -> Arc<Life> {
-        let mut lives = locked(&self.lives);
-        let closed = lives.closed;
-        let life = lives.by_id.entry((shard, incarnation));
-        Arc::clone(life.or_insert_with(|| Arc::new(Life::new(real, closed))))
+    /// The mark of an incarnation. It is created before the first advance, so `real` is its start.
+    fn mark(&self, shard: ShardId, incarnation: Incarnation, real: SeqNo) -> Arc<PlantedMark> {
+        let mut marks = locked(&self.marks);
+        let closed = marks.closed;
+        let mark = marks.by_id.entry((shard, incarnation));
+        Arc::clone(mark.or_insert_with(|| Arc::new(PlantedMark::new(real, closed))))
     }
 
     fn applied_in(&self, entry: &SnapshotEntry) -> SeqNo {
-        let life = self.life(entry.shard, entry.incarnation, entry.mark);
-        if life.has_window.load(Ordering::SeqCst) {
-            // Whoever has moved the real one may not have come to this one yet.
-            life.mark.fetch_max(entry.mark, Ordering::AcqRel);
-            life.wake::<B>();
+        let mark = self.mark(entry.shard, entry.incarnation, entry.mark());
+        if mark.has_window.load(Ordering::SeqCst) {
+            // The thread that has moved the real mark may not have raised this one yet.
+            mark.value.fetch_max(entry.mark(), Ordering::AcqRel);
+            mark.wake::<B>();
         }
-        life.applied()
+        mark.applied()
     }
 }
 
@@ -171,15 +168,15 @@ impl<B: Bug> Subject for Planted<B> {
     fn open(dir: &Path, shards: &[ShardId]) -> Result<Self, SubjectError> {
         tamper::<B>(dir).map_err(SubjectError::new)?;
         Ok(Planted {
-            honest: Honest::open(dir, shards)?,
-            lives: Mutex::default(),
+            real: Real::open(dir, shards)?,
+            marks: Mutex::default(),
             last_marks: Mutex::default(),
             bug: PhantomData,
         })
     }
 
     fn handle(&self, shard: ShardId) -> Option<PlantedHandle<B>> {
-        self.honest.handle(shard).map(|real| self.planted(real))
+        self.real.handle(shard).map(|real| self.planted(real))
     }
 
     fn advance(&self, shard: ShardId, seqno: SeqNo) -> Advance {
@@ -191,30 +188,27 @@ impl<B: Bug> Subject for Planted<B> {
     }
 
     fn snapshot(&self) -> Snapshot {
-        let real = self.honest.snapshot();
-        let entries = real.entries().map(|e| SnapshotEntry { mark: self.applied_in(&e), ..e });
-        let planted = ReplicationState::restore(entries, real.next_incarnation());
-        for (shard, ranges) in real.all_completed() {
-            if let Some(shard) = planted.shard(shard) {
-                for range in ranges {
-                    shard.complete(*range);
-                }
-            }
-        }
-        planted.snapshot()
+        let real = self.real.snapshot();
+        let planted = real.entries().map(|entry| {
+            let applied = AppliedSet::new(self.applied_in(&entry), entry.applied.above());
+            SnapshotEntry::new(entry.shard, applied)
+                .with_log(entry.log)
+                .with_incarnation(entry.incarnation)
+        });
+        planted.collect::<Snapshot>().with_next_incarnation(real.next_incarnation())
     }
 
     fn add(&self, new: NewShard) -> Option<PlantedHandle<B>> {
         let last = locked(&self.last_marks).get(&new.shard).copied();
-        // A shard with a window has small marks: how far it is goes by what was completed.
+        // Marks of shards with a window are small: their completions decide the mark.
         let inherits = |last: &SeqNo| B::INHERITS_OLD_MARK && *last >= 1 << 28;
         let inherited = last.filter(inherits).unwrap_or(0);
-        self.honest.add(new.with_mark(new.mark.max(inherited))).map(|real| self.planted(real))
+        self.real.add(new.with_mark(new.mark.max(inherited))).map(|real| self.planted(real))
     }
 
     fn reset(&self, new: NewShard) -> Option<PlantedHandle<B>> {
         let ended = self.handle(new.shard);
-        let began = self.honest.reset(new).map(|real| self.planted(real));
+        let began = self.real.reset(new).map(|real| self.planted(real));
         if let Some(handle) = ended {
             handle.end();
         }
@@ -226,24 +220,24 @@ impl<B: Bug> Subject for Planted<B> {
         if let Some(handle) = &ended {
             locked(&self.last_marks).insert(shard, handle.applied());
         }
-        let removed = self.honest.remove(shard);
+        let removed = self.real.remove(shard);
         if let Some(handle) = ended {
             handle.end();
         }
         removed
     }
 
-    fn wait_for_timeout(&self, shard: ShardId, seqno: SeqNo, timeout: Duration) -> Waited {
-        let handle = self.handle(shard).ok_or(WaitError::UnknownShard)?;
-        handle.wait_for_timeout(seqno, timeout)
+    fn reached(&self, shard: ShardId, seqno: SeqNo) -> PlantedWait<B> {
+        let handle = self.handle(shard);
+        handle.map_or_else(PlantedWait::of_unknown_shard, |handle| handle.reached(seqno))
     }
 
     fn close(&self) {
-        let mut lives = locked(&self.lives);
-        lives.closed = true;
-        let lives: Vec<_> = lives.by_id.values().cloned().collect();
-        for life in lives {
-            life.end(WaitError::Closed, B::CLOSE_FORGETS_ONE);
+        let mut marks = locked(&self.marks);
+        marks.closed = true;
+        let marks: Vec<_> = marks.by_id.values().cloned().collect();
+        for mark in marks {
+            mark.end(WaitError::Closed, B::CLOSE_FORGETS_ONE);
         }
     }
 
@@ -257,19 +251,19 @@ impl<B: Bug> Subject for Planted<B> {
             }
         };
         if !B::SAVES_BEFORE_FLUSH {
-            return self.honest.checkpoint(&mut |snapshot| {
+            return self.real.checkpoint(&mut |snapshot| {
                 planted(snapshot);
                 flush(snapshot)?;
                 for (shard, _) in &snapshot.clone() {
                     if B::SAVE_LEAVES_OUT_COMPLETED {
-                        snapshot.forget_completed(shard);
+                        snapshot.drop_above(shard);
                     }
                 }
                 Ok(())
             });
         }
         let mut to_flush = None;
-        let saved = self.honest.checkpoint(&mut |snapshot| {
+        let saved = self.real.checkpoint(&mut |snapshot| {
             planted(snapshot);
             to_flush = Some(snapshot.clone());
             Ok(())
@@ -281,14 +275,14 @@ impl<B: Bug> Subject for Planted<B> {
     }
 
     fn checkpointed(&self, shard: ShardId) -> Option<SeqNo> {
-        self.honest.checkpointed(shard)
+        self.real.checkpointed(shard)
     }
 
     fn floor(&self, shard: ShardId) -> Option<SeqNo> {
         if B::FLOOR_OF_NEWEST_GENERATION {
-            self.honest.checkpointed(shard)
+            self.real.checkpointed(shard)
         } else {
-            self.honest.floor(shard)
+            self.real.floor(shard)
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Each planted bug makes the suite fail, and for the right reason.
+//! The suite catches every planted bug, by the promise that it breaks.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,13 +8,13 @@ use repl_harness::stress::{self, Config, Due, HungWait, Invariant, StressError};
 
 use crate::planted::{Bug, Planted};
 
-/// Runs the suite until it fails, with each of a few seeds: in less than half a second each, and
-/// on a machine with much else to do at most ten.
+/// Asserts that the suite catches a bug with each of a few seeds. A run takes less than half a
+/// second, on a busy machine at most ten.
 fn caught<B: Bug>(invariant: Invariant) {
     caught_as::<B>(&[invariant]);
 }
 
-/// The same where either of these may be what is seen first.
+/// Asserts that the suite catches a bug, by any of these promises.
 fn caught_as<B: Bug>(invariants: &[Invariant]) {
     for seed in [1, 2, 0xfeed] {
         let config = Config { duration: Duration::from_secs(10), seed, ..Config::default() };
@@ -25,8 +25,8 @@ fn caught_as<B: Bug>(invariants: &[Invariant]) {
     }
 }
 
-/// The same for bugs that leave a wait hanging, for one of these reasons. The run ends all the
-/// same.
+/// Asserts that the suite catches a bug that makes a wait hang, and that the run ends. The wait
+/// should have ended for any of these reasons.
 fn hung<B: Bug>(due: &[Due]) {
     for seed in [1, 2, 0xfeed] {
         let config = Config {
@@ -54,14 +54,14 @@ fn the_same_subject_without_a_bug_passes() {
 }
 
 #[test]
-fn a_plain_store_in_place_of_a_maximum() {
+fn a_plain_store_instead_of_a_maximum_is_caught() {
     struct PlainStore;
     impl Bug for PlainStore {
         fn raise(mark: &AtomicU64, to: u64) -> u64 {
             let at = mark.load(Ordering::Acquire);
             if at < to {
-                // Any thread may be stopped here. On a busy machine two are rarely here at once
-                // unless they are asked to be.
+                // Any thread may be interrupted here. On a busy machine two threads rarely are at
+                // the same time, unless they yield.
                 std::thread::yield_now();
                 mark.store(to, Ordering::Release);
             }
@@ -72,7 +72,7 @@ fn a_plain_store_in_place_of_a_maximum() {
 }
 
 #[test]
-fn a_save_before_the_flush() {
+fn a_save_before_the_flush_is_caught() {
     struct SaveFirst;
     impl Bug for SaveFirst {
         const SAVES_BEFORE_FLUSH: bool = true;
@@ -81,7 +81,7 @@ fn a_save_before_the_flush() {
 }
 
 #[test]
-fn a_floor_from_the_newest_generation() {
+fn a_floor_from_the_newest_generation_is_caught() {
     struct FloorOfNewest;
     impl Bug for FloorOfNewest {
         const FLOOR_OF_NEWEST_GENERATION: bool = true;
@@ -90,25 +90,25 @@ fn a_floor_from_the_newest_generation() {
 }
 
 #[test]
-fn a_shard_added_again_that_inherits_its_old_mark() {
+fn a_shard_added_again_with_its_old_mark_is_caught() {
     struct Inherits;
     impl Bug for Inherits {
         const INHERITS_OLD_MARK: bool = true;
     }
-    caught::<Inherits>(Invariant::OwnLifeOnly);
+    caught::<Inherits>(Invariant::OwnIncarnationOnly);
 }
 
 #[test]
-fn a_mark_that_is_taken_for_reaching_a_seqno_too_early() {
+fn a_seqno_reported_as_reached_too_early_is_caught() {
     struct Early;
     impl Bug for Early {
         const REACHED_EARLY_BY: u64 = 1;
     }
-    caught::<Early>(Invariant::ReachedIsReached);
+    caught::<Early>(Invariant::ReachedMarkIsHighEnough);
 }
 
 #[test]
-fn a_seqno_claimed_twice_at_once() {
+fn a_seqno_claimed_twice_at_once_is_caught() {
     struct Twice;
     impl Bug for Twice {
         const CLAIMS_TWICE: bool = true;
@@ -117,7 +117,7 @@ fn a_seqno_claimed_twice_at_once() {
 }
 
 #[test]
-fn a_seqno_claimed_after_it_was_completed() {
+fn a_claim_of_a_completed_seqno_is_caught() {
     struct Again;
     impl Bug for Again {
         const CLAIMS_COMPLETED: bool = true;
@@ -126,62 +126,61 @@ fn a_seqno_claimed_after_it_was_completed() {
 }
 
 #[test]
-fn a_completion_that_is_lost() {
+fn a_lost_completion_is_caught() {
     struct Loses;
     impl Bug for Loses {
         const LOSES_COMPLETIONS: bool = true;
     }
-    // The mark stays behind, or the seqno is given out again, or the window says that it is open.
+    // The mark stays behind, the seqno is claimed again, or the window reports it as open.
     caught_as::<Loses>(&[
         Invariant::NoCompletionLost,
         Invariant::NoClaimAfterCompletion,
-        Invariant::WindowIsTrue,
+        Invariant::WindowMatchesCalls,
     ]);
 }
 
 #[test]
-fn a_mark_that_passes_a_gap() {
+fn a_mark_that_moves_over_a_gap_is_caught() {
     struct Passes;
     impl Bug for Passes {
         const PASSES_GAPS: bool = true;
     }
-    // Or it is missed first what the applier of the gap would have written, or the window answers
-    // as if the gap were completed.
+    // The mark itself, a write that the applier of the gap would have made, or the window shows it.
     caught_as::<Passes>(&[
         Invariant::NoGapPassed,
-        Invariant::WrittenIsSeen,
-        Invariant::WindowIsTrue,
+        Invariant::WritesAreVisible,
+        Invariant::WindowMatchesCalls,
     ]);
 }
 
 #[test]
-fn a_claim_that_is_dropped_and_not_free_again() {
+fn a_dropped_claim_that_is_not_free_again_is_caught() {
     struct Keeps;
     impl Bug for Keeps {
         const KEEPS_DROPPED_CLAIMS: bool = true;
     }
-    caught::<Keeps>(Invariant::FreedIsFree);
+    caught::<Keeps>(Invariant::DroppedClaimIsFree);
 }
 
 #[test]
-fn a_recovery_that_forgets_what_is_completed() {
+fn a_recovery_that_forgets_completed_ranges_is_caught() {
     struct Forgets;
     impl Bug for Forgets {
         fn recover(completed: &mut Vec<SeqRange>) {
             completed.pop();
         }
     }
-    // Or the mark stays below what was completed before.
+    // A range is missing, or the mark stays below a seqno that was completed before.
     caught_as::<Forgets>(&[Invariant::RecordedWithinCompleted, Invariant::NoCompletionLost]);
 }
 
 #[test]
-fn a_recovery_that_takes_more_for_completed() {
+fn a_recovery_that_adds_completed_seqnos_is_caught() {
     struct Adds;
     impl Bug for Adds {
         fn recover(completed: &mut Vec<SeqRange>) {
             if let Some(last) = completed.last_mut() {
-                last.last += 1;
+                *last = SeqRange::new(last.first(), last.last() + 1);
             }
         }
     }
@@ -189,7 +188,7 @@ fn a_recovery_that_takes_more_for_completed() {
 }
 
 #[test]
-fn a_save_that_leaves_out_what_is_completed() {
+fn a_save_without_the_completed_ranges_is_caught() {
     struct LeavesOut;
     impl Bug for LeavesOut {
         const SAVE_LEAVES_OUT_COMPLETED: bool = true;
@@ -198,17 +197,17 @@ fn a_save_that_leaves_out_what_is_completed() {
 }
 
 #[test]
-fn a_wait_that_looks_only_before_it_queues() {
+fn a_wait_that_checks_the_mark_only_before_it_queues_is_caught() {
     struct OneLook;
     impl Bug for OneLook {
         const NO_SECOND_LOOK: bool = true;
     }
-    // What goes by unseen may be any of them.
+    // The wait may miss any of these events.
     hung::<OneLook>(&[Due::Reached, Due::Removed, Due::Closed]);
 }
 
 #[test]
-fn an_advance_that_forgets_to_wake() {
+fn an_advance_that_does_not_wake_is_caught() {
     struct Forgets;
     impl Bug for Forgets {
         const FORGETS_TO_WAKE: bool = true;
@@ -217,7 +216,7 @@ fn an_advance_that_forgets_to_wake() {
 }
 
 #[test]
-fn a_close_that_forgets_one_who_waits() {
+fn a_close_that_forgets_a_waiter_is_caught() {
     struct Forgets;
     impl Bug for Forgets {
         const CLOSE_FORGETS_ONE: bool = true;
@@ -226,7 +225,7 @@ fn a_close_that_forgets_one_who_waits() {
 }
 
 #[test]
-fn a_removal_that_forgets_one_who_waits() {
+fn a_removal_that_forgets_a_waiter_is_caught() {
     struct Forgets;
     impl Bug for Forgets {
         const REMOVE_FORGETS_ONE: bool = true;
@@ -235,7 +234,7 @@ fn a_removal_that_forgets_one_who_waits() {
 }
 
 #[test]
-fn a_violation_says_what_where_and_with_which_seed() {
+fn a_violation_shows_the_values_the_shard_and_the_seed() {
     let violation = stress::Violation {
         invariant: Invariant::CheckpointedWithinFlushed,
         shard: repl_core::ShardId(3),
@@ -252,7 +251,7 @@ fn a_violation_says_what_where_and_with_which_seed() {
     );
 
     let hung = HungWait {
-        doing: "wait_for",
+        doing: "Reached::wait",
         due: Due::Reached,
         due_for: Duration::from_millis(10_040),
         waiting: 7,
@@ -266,6 +265,6 @@ fn a_violation_says_what_where_and_with_which_seed() {
     assert_eq!(
         violation.to_string(),
         "WaitEnds is broken: shard 3 (incarnation 17), awaited: 0x20, the mark: 0x21, \
-         reached 10.0 s ago in wait_for, one of 7 waits; seed 42"
+         reached 10.0 s ago in Reached::wait, one of 7 waits; seed 42"
     );
 }

@@ -1,9 +1,9 @@
-//! The real window of a shard, with room for bugs in what it answers.
+//! The real window of a shard, with room for bugs in its answers.
 
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use repl_core::{ApplyWindow, ClaimError, Completion, SeqNo, SeqRange, WindowFull};
+use repl_core::{ApplyWindow, ClaimError, CompleteError, Completion, SeqNo};
 use repl_harness::stress::{Claim, Window};
 
 use crate::planted::{Bug, PlantedHandle};
@@ -15,7 +15,7 @@ pub(crate) struct PlantedWindow<B> {
 }
 
 pub(crate) struct PlantedClaim<B: Bug> {
-    /// `None` for one that was given against the rules, and once completed.
+    /// `None` for a claim that the bug allowed, and once it is completed.
     real: Option<repl_core::Claim>,
     handle: PlantedHandle<B>,
     call: u64,
@@ -36,39 +36,31 @@ impl<B: Bug> PlantedWindow<B> {
 impl<B: Bug> Window for PlantedWindow<B> {
     type Claim = PlantedClaim<B>;
 
-    fn claim(&self, seqno: SeqNo) -> Result<PlantedClaim<B>, ClaimError> {
+    fn try_claim(&self, seqno: SeqNo) -> Result<PlantedClaim<B>, ClaimError> {
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
-        let real = match self.real.claim(seqno) {
+        let real = match self.real.try_claim(seqno) {
             Ok(claim) => Some(claim),
             Err(ClaimError::Claimed) if B::CLAIMS_TWICE && call % 16 == 7 => None,
             Err(ClaimError::AlreadyCompleted) if B::CLAIMS_COMPLETED && call % 16 == 7 => None,
             Err(error) => return Err(error),
         };
-        // The real window may have gone by a mark that its mover has not brought here yet.
+        // The real window may depend on a real mark that was not copied yet.
         self.handle.follow_real();
         Ok(PlantedClaim { real, handle: self.handle.clone(), call })
     }
 
-    fn complete(&self, seqno: SeqNo) -> Result<Completion, WindowFull> {
+    fn complete(&self, seqno: SeqNo) -> Result<Completion, CompleteError> {
         self.followed(self.real.complete(seqno))
     }
 
-    fn skip(&self, range: RangeInclusive<SeqNo>) -> Result<Completion, WindowFull> {
+    fn skip(&self, range: RangeInclusive<SeqNo>) -> Result<Completion, CompleteError> {
         self.followed(self.real.skip(range))
-    }
-
-    fn contains(&self, seqno: SeqNo) -> bool {
-        self.real.contains(seqno)
-    }
-
-    fn pending(&self) -> Vec<SeqRange> {
-        self.real.pending()
     }
 }
 
 impl<B: Bug> Claim for PlantedClaim<B> {
-    fn complete(mut self) -> Completion {
-        let at_once = Completion::Completed { mark: self.handle.life.applied() };
+    fn complete(mut self) -> Result<Completion, CompleteError> {
+        let at_once = Ok(Completion::Completed { mark: self.handle.mark.applied() });
         let Some(claim) = self.real.take() else { return at_once };
         if B::LOSES_COMPLETIONS && self.call % 16 == 3 {
             drop(claim);

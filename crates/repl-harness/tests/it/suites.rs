@@ -1,4 +1,4 @@
-//! What keeps its promises passes the suites.
+//! The codecs and stores of this workspace pass the suites.
 
 use repl_checkpoint::{BincodeCodec, Codec, FileStore, JsonCodec, SlotStore, StoreId};
 use repl_harness::suites::{StoreOptions, codec_suite, store_suite};

@@ -1,11 +1,11 @@
-//! Codecs that do one thing wrong do not pass, and are told why.
+//! A codec that breaks one promise fails the suite, which names the promise.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use repl_checkpoint::{BincodeCodec, Checkpoint, Codec, CodecError, JsonCodec};
 use repl_harness::suites::{CodecPromise, codec_suite};
 
-/// What is done wrong.
+/// The promise that a codec breaks.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Wrong {
     TrailingBytesIgnored,
@@ -35,7 +35,7 @@ impl WrongCodec {
     }
 }
 
-/// Each number's 8 bytes without the zeros at their end, after how many those are.
+/// Each number's 8 bytes without the zeros at the end, preceded by their count.
 fn packed(bytes: &[u8]) -> Vec<u8> {
     let number = |word: &[u8]| {
         let length = word.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
@@ -44,7 +44,7 @@ fn packed(bytes: &[u8]) -> Vec<u8> {
     bytes.chunks(8).flat_map(number).collect()
 }
 
-/// Takes zeros at the end of a number's bytes as they come.
+/// Accepts zeros at the end of a number's bytes.
 fn unpacked(mut bytes: &[u8]) -> Option<Vec<u8>> {
     let mut all = Vec::new();
     while let Some((length, rest)) = bytes.split_first() {
@@ -93,7 +93,7 @@ impl Codec for WrongCodec {
                 JsonCodec.encode(&checkpoint, out)
             }
             Wrong::ChecksNothingBefore => {
-                // As where an offset is taken from the beginning of the buffer.
+                // As if an offset were taken from the beginning of the buffer.
                 let start = out.len();
                 BincodeCodec.encode(&checkpoint, out)?;
                 out.push(start.to_le_bytes()[0]);
@@ -152,28 +152,28 @@ impl Codec for WrongCodec {
 
 fn broken(wrong: Wrong) -> (CodecPromise, String) {
     let violation = codec_suite(&WrongCodec(wrong, AtomicU64::new(0))).unwrap_err();
-    let told = violation.to_string();
-    assert!(told.contains(&violation.promise.to_string()) && told.contains(&violation.what));
+    let text = violation.to_string();
+    assert!(text.contains(&violation.promise.to_string()) && text.contains(&violation.what));
     (violation.promise, violation.what)
 }
 
 #[test]
-fn every_wrong_codec_is_told_what_it_breaks() {
+fn every_wrong_codec_fails_with_the_promise_it_breaks() {
     let expected = [
-        (Wrong::TrailingBytesIgnored, CodecPromise::Strict, "is written as"),
-        (Wrong::OneTrailingByteIgnored, CodecPromise::Strict, "is written as"),
-        (Wrong::OneBitIgnored, CodecPromise::Strict, "is written as"),
-        (Wrong::PostcardAlone, CodecPromise::Strict, "is written as"),
-        (Wrong::PaddedNumbersRead, CodecPromise::Strict, "is written as"),
-        (Wrong::CapitalsRead, CodecPromise::Exact, "it is read as another"),
+        (Wrong::TrailingBytesIgnored, CodecPromise::Strict, "encodes to"),
+        (Wrong::OneTrailingByteIgnored, CodecPromise::Strict, "encodes to"),
+        (Wrong::OneBitIgnored, CodecPromise::Strict, "encodes to"),
+        (Wrong::PostcardAlone, CodecPromise::Strict, "encodes to"),
+        (Wrong::PaddedNumbersRead, CodecPromise::Strict, "encodes to"),
+        (Wrong::CapitalsRead, CodecPromise::Exact, "it decodes to another checkpoint"),
         (Wrong::NotDeterministic, CodecPromise::Deterministic, "in two ways"),
-        (Wrong::LosesRanges, CodecPromise::Exact, "it is read as another"),
-        (Wrong::LosesEpochs, CodecPromise::Exact, "it is read as another"),
-        (Wrong::RoundsTo53Bits, CodecPromise::Exact, "it is read as another"),
+        (Wrong::LosesRanges, CodecPromise::Exact, "it decodes to another checkpoint"),
+        (Wrong::LosesEpochs, CodecPromise::Exact, "it decodes to another checkpoint"),
+        (Wrong::RoundsTo53Bits, CodecPromise::Exact, "it decodes to another checkpoint"),
         (Wrong::PanicsOnShortInput, CodecPromise::NoPanic, "out of range"),
         (Wrong::TrustsLengths, CodecPromise::NoPanic, "capacity overflow"),
-        (Wrong::Clears, CodecPromise::Appends, "is not left as it was"),
-        (Wrong::ChecksNothingBefore, CodecPromise::Appends, "changes what is written"),
+        (Wrong::Clears, CodecPromise::Appends, "are not left as they were"),
+        (Wrong::ChecksNothingBefore, CodecPromise::Appends, "change what is written"),
         (Wrong::RefusesMany, CodecPromise::Encodes, "too many shards"),
         (Wrong::LongName, CodecPromise::NameFits, "1 to 8 characters"),
         (Wrong::TwoNames, CodecPromise::NameFits, "and then"),

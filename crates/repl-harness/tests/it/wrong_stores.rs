@@ -1,4 +1,4 @@
-//! Stores that do one thing wrong do not pass, and are told why.
+//! A store that breaks one promise fails the suite, which names the promise.
 
 use std::cmp::Reverse;
 use std::fs::{self, File, TryLockError};
@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use repl_checkpoint::{
-    Candidate, CheckpointStore, Header, JsonCodec, LoadError, Save, SaveError, StoreId, open, seal,
+    Candidate, Checkpoint, CheckpointStore, Header, JsonCodec, LoadError, Save, SaveError, StoreId,
 };
 use repl_harness::suites::{StoreOptions, StorePromise, StoreViolation, store_suite};
 
 const ID: StoreId = StoreId(7);
 
-/// What is done wrong.
+/// The promise that a store breaks.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Wrong {
     Nothing,
@@ -36,7 +36,7 @@ enum Wrong {
     FailsLargeSaves,
 }
 
-/// One file a generation, as the example in the docs has it, and one thing wrong.
+/// One file per generation, as in the example in the docs, with one promise broken.
 struct Files {
     dir: PathBuf,
     _lock: File,
@@ -81,7 +81,7 @@ impl Files {
         }
     }
 
-    /// The payload in an envelope of its own, whatever the old one's checksum said.
+    /// The payload sealed anew, without a check of the old checksum.
     fn sealed_again(&self, generation: u64, bytes: &[u8]) -> Vec<u8> {
         let Some(payload) = bytes.get(180..) else { return bytes.to_vec() };
         let Ok(checkpoint) = repl_checkpoint::Codec::decode(&JsonCodec, payload) else {
@@ -90,7 +90,7 @@ impl Files {
         let digits = std::str::from_utf8(&bytes[115..135]).unwrap_or_default();
         let confirmed = digits.parse().unwrap_or(0);
         let header = Header { store: self.id, generation, confirmed };
-        seal(&JsonCodec, header, &checkpoint).unwrap_or_default()
+        checkpoint.seal(&JsonCodec, header).unwrap_or_default()
     }
 }
 
@@ -114,7 +114,9 @@ impl CheckpointStore for Files {
             let mut bytes = fs::read(&path).unwrap();
             match self.wrong {
                 Wrong::TakesEmptyForNone if bytes.is_empty() => continue,
-                Wrong::SkipsDamaged if open(&JsonCodec, ID, &bytes).is_err() => continue,
+                Wrong::SkipsDamaged if Checkpoint::unseal(&JsonCodec, ID, &bytes).is_err() => {
+                    continue;
+                }
                 Wrong::PanicsOnEmptyFiles => assert_ne!(bytes[0], 0),
                 Wrong::SealsAgain => bytes = self.sealed_again(generation, &bytes),
                 _ => {}
@@ -170,23 +172,23 @@ fn tried(wrong: Wrong, options: StoreOptions) -> Result<(), StoreViolation> {
 }
 
 #[test]
-fn every_wrong_store_is_told_what_it_breaks() {
+fn every_wrong_store_fails_with_the_promise_it_breaks() {
     let expected = [
         (Wrong::KeepsOnlyTheNewest, StorePromise::ConfirmedIsKept, "is gone"),
         (Wrong::KeepsTwoWhateverIsConfirmed, StorePromise::ConfirmedIsKept, "is gone"),
         (Wrong::OldestFirst, StorePromise::NewestFirst, "in this order"),
-        (Wrong::ForgetsAtReopen, StorePromise::SurvivesReopen, "was saved, and [] are found"),
+        (Wrong::ForgetsAtReopen, StorePromise::SurvivesReopen, "was saved, and only [] are found"),
         (Wrong::Truncates, StorePromise::SavedIsLoaded, "its header says"),
         (Wrong::LeavesTheTailOfALongerOne, StorePromise::SavedIsLoaded, "its header says"),
-        (Wrong::OtherGeneration, StorePromise::GenerationIsRight, "is called Some(2)"),
+        (Wrong::OtherGeneration, StorePromise::GenerationIsRight, "is reported as Some(2)"),
         (Wrong::DoesNotLock, StorePromise::OneOwner, "a second time"),
         (Wrong::StaysLocked, StorePromise::Works, "the open: "),
         (Wrong::NewIdAtEachOpen, StorePromise::IdStays, "when it is opened again"),
         (Wrong::FindsWhatNobodySaved, StorePromise::FreshIsEmpty, "1 checkpoints"),
         (Wrong::PanicsOnEmptyFiles, StorePromise::NoPanic, "out of bounds"),
         (Wrong::PanicsAtTheEnd, StorePromise::NoPanic, "at the end"),
-        (Wrong::SkipsDamaged, StorePromise::DamageIsReported, "4 is found, and 5 was saved"),
-        (Wrong::TakesEmptyForNone, StorePromise::DamageIsReported, "4 is found, and 5"),
+        (Wrong::SkipsDamaged, StorePromise::DamageIsReported, "4 is found, but 5 was saved"),
+        (Wrong::TakesEmptyForNone, StorePromise::DamageIsReported, "4 is found, but 5"),
         (Wrong::SealsAgain, StorePromise::NothingUnsaved, "were not saved"),
         (Wrong::FailsLargeSaves, StorePromise::Works, "the save of generation 3"),
     ];
@@ -201,12 +203,12 @@ fn every_wrong_store_is_told_what_it_breaks() {
 }
 
 #[test]
-fn the_store_that_does_nothing_wrong_passes() {
+fn a_store_that_breaks_no_promise_passes() {
     tried(Wrong::Nothing, StoreOptions::default()).unwrap();
 }
 
 #[test]
-fn what_a_store_does_not_claim_is_not_tried() {
+fn a_promise_that_a_store_does_not_make_is_not_tested() {
     let options = StoreOptions { locks: false, in_files: true };
     tried(Wrong::DoesNotLock, options).unwrap();
     let options = StoreOptions { locks: true, in_files: false };

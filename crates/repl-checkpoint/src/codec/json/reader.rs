@@ -5,8 +5,8 @@ use repl_core::{Incarnation, LogId, SeqRange, ShardId};
 use crate::checkpoint::{Checkpoint, EpochStart, ShardCheckpoint};
 use crate::codec::CodecError;
 
-/// The shortest line of a shard: `\n{"shard":0,"mark":0}`. Bounds what is allocated by what was
-/// given.
+/// The length of the shortest line of a shard, `\n{"shard":0,"mark":0}`. It bounds allocations by
+/// the bytes given.
 const SHORTEST_LINE: usize = 21;
 
 pub(super) fn read(bytes: &[u8]) -> Result<Checkpoint, CodecError> {
@@ -16,7 +16,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Checkpoint, CodecError> {
     })
 }
 
-/// What was expected where the reading stopped.
+/// What the reader expected at the byte that it stopped at.
 type Expected = &'static str;
 
 fn document(r: &mut Reader<'_>) -> Result<Checkpoint, Expected> {
@@ -47,13 +47,9 @@ fn shard(r: &mut Reader<'_>) -> Result<ShardCheckpoint, Expected> {
     let incarnation = if r.skip(r#","incarnation":"#) { r.number_above_0()? } else { 0 };
     r.literal(r#","mark":"#)?;
     let mark = r.number()?;
-    let completed = if r.skip(r#","completed":["#) {
-        r.pairs(|first, last| SeqRange { first, last })?
-    } else {
-        Box::default()
-    };
+    let completed = if r.skip(r#","completed":["#) { r.pairs(range)? } else { Box::default() };
     let epochs = if r.skip(r#","epochs":["#) {
-        r.pairs(|epoch, first| EpochStart { epoch, first })?
+        r.pairs(|epoch, first| Ok(EpochStart { epoch, first }))?
     } else {
         Box::default()
     };
@@ -66,6 +62,12 @@ fn shard(r: &mut Reader<'_>) -> Result<ShardCheckpoint, Expected> {
         completed,
         epochs,
     })
+}
+
+fn range(first: u64, last: u64) -> Result<SeqRange, Expected> {
+    let range = SeqRange::new(first, last);
+    let is_kept = (range.first(), range.last()) == (first, last);
+    if is_kept { Ok(range) } else { Err("a range that is not inverted") }
 }
 
 struct Reader<'a> {
@@ -143,7 +145,10 @@ impl Reader<'_> {
     }
 
     /// `[a,b],[c,d]]`: at least one pair, as none would have been left out.
-    fn pairs<T>(&mut self, of: impl Fn(u64, u64) -> T) -> Result<Box<[T]>, Expected> {
+    fn pairs<T>(
+        &mut self,
+        of: impl Fn(u64, u64) -> Result<T, Expected>,
+    ) -> Result<Box<[T]>, Expected> {
         let mut pairs = Vec::new();
         loop {
             self.literal("[")?;
@@ -151,7 +156,7 @@ impl Reader<'_> {
             self.literal(",")?;
             let second = self.number()?;
             self.literal("]")?;
-            pairs.push(of(first, second));
+            pairs.push(of(first, second)?);
             if !self.skip(",") {
                 break;
             }

@@ -1,7 +1,7 @@
-//! A sync that fails on a real block device: what is said later of the same bytes proves nothing.
+//! A sync that fails on a real block device: a later sync of the same bytes proves nothing.
 //!
-//! The device is a loop device. While nobody may change the file behind it, it refuses every write,
-//! and the kernel drops what it could not write as if it had.
+//! The device is a loop device. While the file behind it is immutable, the device refuses every
+//! write, and the kernel drops the pages that it could not write as if it had written them.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use repl_checkpoint::{FileStore, SlotStore};
 
 use super::{Immutable, Mount, done, temps, text};
-use crate::support::told::{Follower, ONE};
+use crate::support::follower::{Follower, ONE};
 use crate::support::{AnyStore, skipped};
 
-/// An ext4 filesystem on a device of its own. Without a journal: that would end all writing at the
-/// first failure, whatever becomes of the device.
+/// An ext4 filesystem on a device of its own, without a journal, which would end all writing at the
+/// first failure.
 struct Device {
     mount: Option<Mount>,
     at: tempfile::TempDir,
@@ -54,15 +54,15 @@ impl Device {
 
     /// Refuses every write, until what this returns is dropped.
     fn breaks(&self) -> Immutable {
-        // So that nothing but the save is lost.
+        // Only the save is lost then.
         assert!(done("sync", &["-f", text(self.at.path())]));
         Immutable::new(&self.image()).unwrap()
     }
 
-    /// As after a restart of the machine: the caches are gone.
+    /// Drops the caches, as a restart of the machine does.
     fn restarts(&mut self) {
         self.mount = None;
-        // The loop device of before may still be on its way out.
+        // The old loop device may not be detached yet.
         let end = Instant::now() + Duration::from_secs(10);
         while self.mount.is_none() {
             assert!(Instant::now() < end, "10 s passed, and it cannot be mounted again");
@@ -71,21 +71,21 @@ impl Device {
     }
 }
 
-/// Two acknowledged checkpoints on a device that works.
+/// Two acknowledged checkpoints on a working device.
 fn two_saves<S: AnyStore>(dir: &Path) -> Follower {
     let mut follower = Follower::open::<S>(dir).unwrap();
     assert_eq!([follower.save(10), follower.save(20)], ["saved 1", "saved 2"]);
     follower
 }
 
-/// What a process reads after a sync that failed: the new marks from the cache or, where the
-/// machine needed that memory meanwhile, the old ones from the device.
+/// After a failed sync a process reads the new marks from the cache or, if the machine has
+/// reclaimed that memory, the old ones from the device.
 fn may_be_either(follower: &Follower) -> bool {
     ["resumed at 2", "resumed at 3"].contains(&&*follower.origin())
         && [20, 30].contains(&follower.mark())
 }
 
-/// A process that has not saved itself knows nothing of what it has read.
+/// What a process has only read is provisional until it has saved.
 fn promises_nothing(follower: &Follower) -> bool {
     let floors = follower.0.checkpointer.floors();
     floors.checkpointed(ONE).is_none() && floors.retention_floor(ONE).is_none()
@@ -103,7 +103,7 @@ fn a_save_in_place_that_could_not_be_synced_is_in_the_cache_and_gone_after_a_res
     assert_eq!((floors.checkpointed(ONE), floors.retention_floor(ONE)), (Some(20), Some(10)));
     drop(follower);
 
-    // The device still refuses every write, and yet a later sync says that all is well.
+    // The device still refuses every write, and yet a later sync succeeds.
     let file = File::open(dir.join("marks.slots")).unwrap();
     assert!((0..9).any(|_| file.sync_data().is_ok()));
     let next = Follower::open::<SlotStore>(&dir).unwrap();
@@ -127,7 +127,7 @@ fn what_was_only_in_the_cache_is_on_the_disk_after_the_first_save_of_the_next_pr
 
     let mut next = Follower::open::<SlotStore>(&dir).unwrap();
     assert!(may_be_either(&next), "{}", next.origin());
-    // Into a new file: one more sync of the old one would have written nothing.
+    // The save goes into a new file: another sync of the old one would write nothing.
     let saved = next.save(30);
     assert!(["saved 3", "saved 4"].contains(&&*saved), "{saved}");
     drop(next);
@@ -136,7 +136,7 @@ fn what_was_only_in_the_cache_is_on_the_disk_after_the_first_save_of_the_next_pr
     assert_eq!((last.origin(), last.mark()), (saved.replace("saved", "resumed at"), 30));
 }
 
-/// What is not saved to a new file leaves the older one, whichever store it is.
+/// A failed save into a new file leaves the older one, with either store.
 fn a_new_file_that_cannot_be_synced<S: AnyStore>(file: &str, grow: bool) {
     let Some(mut device) = Device::new() else { return };
     let dir = device.dir();
@@ -145,7 +145,7 @@ fn a_new_file_that_cannot_be_synced<S: AnyStore>(file: &str, grow: bool) {
         follower.grow();
     }
     let broken = device.breaks();
-    // Once: the longer the device is broken, the more of the filesystem itself may be lost.
+    // Once, as a longer failure may damage the filesystem itself.
     let temp = file.replace('N', &format!("{:020}", 3));
     assert_eq!(follower.save(30), format!("not saved: sync {temp}.temp: EIO"));
     assert_eq!(temps(&dir), 0);

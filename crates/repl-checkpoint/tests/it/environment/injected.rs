@@ -1,22 +1,22 @@
-//! Every call of a real save, by a real process, fails in every way, or is the process's last.
+//! Every call of a save by a real process fails in every way, or is its last call.
 //!
-//! strace puts the fault into the n-th call of its kind. A run without a fault says which one that
-//! is.
+//! strace injects the fault into the n-th call of its kind. A run without a fault finds that
+//! number.
 
 use repl_checkpoint::{FileStore, OnCorrupt, SlotStore};
 
 use super::temps;
 use super::trace::{Call, Traced};
-use crate::support::told::Follower;
+use crate::support::follower::Follower;
 use crate::support::{AnyStore, opened};
 
-/// A call of the save that counts, what is done to it, what that save and the one after it say (no
-/// more once the process has died), and what the next process finds.
+/// A call of the traced save, its fault, the answers for that save and the next one (until the
+/// process dies), and what the next process finds.
 ///
-/// `THIS`, `NEXT` and `OLDER` stand for generations, `TEMP` for the temporary file.
+/// `THIS`, `NEXT` and `OLDER` are generations, `TEMP` is the temporary file.
 type Row = (&'static str, &'static str, &'static [&'static str], &'static str);
 
-/// The file synced, the new name, the directory synced; then what is older may go.
+/// Sync the file, rename it, sync the directory, remove older files.
 const FILES: &[Row] = &[
     ("openat temp", "error=ENOSPC", &["not saved: create TEMP: ENOSPC", "saved NEXT"], NEXT),
     ("openat temp", "error=EINTR", &["saved THIS", "saved NEXT"], NEXT),
@@ -26,7 +26,7 @@ const FILES: &[Row] = &[
     ("write temp", "error=EINTR", &["saved THIS", "saved NEXT"], NEXT),
     ("write temp", "retval=0", &["not saved: write TEMP: WriteZero", "saved NEXT"], NEXT),
     ("write temp", KILL, &[], OLDER),
-    // The kernel takes nothing and says that it took so much: the file lacks its first bytes.
+    // The kernel takes nothing and returns a length: the file lacks its first bytes.
     ("write temp", "retval=1", &["saved THIS"], "corrupt, OLDER is whole"),
     ("write temp", "retval=7", &["saved THIS"], "corrupt, OLDER is whole"),
     ("write temp", "retval=200", &["saved THIS"], "corrupt, OLDER is whole"),
@@ -34,7 +34,7 @@ const FILES: &[Row] = &[
     ("fsync temp", "error=ENOSPC", &["not saved: sync TEMP: ENOSPC", "saved NEXT"], NEXT),
     ("fsync temp", "error=EINTR", &["saved THIS", "saved NEXT"], NEXT),
     ("fsync temp", KILL, &[], OLDER),
-    // The kernel frees the descriptor whatever a close says, and the file was synced before.
+    // The kernel frees the descriptor even if a close fails, and the file was synced before.
     ("close temp", "error=EIO", &["saved THIS", "saved NEXT"], NEXT),
     ("close temp", KILL, &[], OLDER),
     ("rename temp", "error=EIO", &[RENAME_IN_DOUBT, "poisoned"], OLDER),
@@ -53,7 +53,7 @@ const NEXT: &str = "resumed at NEXT";
 const RENAME_IN_DOUBT: &str = "in doubt: rename a new checkpoint to FILE: EIO";
 const SYNC_IN_DOUBT: &str = "in doubt: sync the directory marks: EIO";
 
-/// A write and a data sync; from the write on a failure is in doubt.
+/// A write and a data sync. From the write on a failure is in doubt.
 const IN_PLACE: &[Row] = &[
     ("pwrite64 slots", "error=EIO", &["in doubt: write a slot of FILE: EIO", "poisoned"], OLDER),
     (
@@ -73,8 +73,8 @@ const IN_PLACE: &[Row] = &[
     // A lost write. The first bytes are the same in every checkpoint.
     ("pwrite64 slots", "retval=7", &["saved THIS"], THIS),
     ("pwrite64 slots", "retval=200", &["saved THIS"], "fell back to OLDER from 1"),
-    // All of it lost: what stood there is whole, and no checksum tells that it is old. The floor
-    // is not above it.
+    // All of it is lost: the old slot is whole, and no checksum shows that it is old. The floor is
+    // not above its mark.
     ("pwrite64 slots", "retval=4096", &["saved THIS"], OLDER),
     ("fdatasync slots", "error=EIO", &["in doubt: sync FILE: EIO", "poisoned"], THIS),
     ("fdatasync slots", "error=EINTR", &["saved THIS", "saved NEXT"], NEXT),
@@ -88,7 +88,7 @@ const NEW_FILE: &[Row] = &[
     ("openat temp", KILL, &[], OLDER),
     ("write temp", "error=ENOSPC", &["not saved: write TEMP: ENOSPC", "saved NEXT"], NEXT),
     ("write temp", KILL, &[], OLDER),
-    // The file lacks its first page, and with it all that it holds: nothing can fall back.
+    // The file lacks its first page, so no checkpoint is found to fall back to.
     ("write temp", "retval=4096", &["saved THIS"], "refused: Foreign"),
     ("fsync temp", "error=EIO", &["not saved: sync TEMP: EIO", "saved NEXT"], NEXT),
     ("fsync temp", KILL, &[], OLDER),
@@ -101,11 +101,14 @@ const NEW_FILE: &[Row] = &[
 fn every<S: AnyStore>(before: usize, rows: &[Row]) {
     let Some(calls) = Traced::calls::<S>(before) else { return };
     for call in &calls {
-        let told = call.told();
-        assert!(rows.iter().any(|row| row.0 == told) || told == "close slots", "no row for {told}");
+        let shown = call.shown();
+        assert!(
+            rows.iter().any(|row| row.0 == shown) || shown == "close slots",
+            "no row for {shown}"
+        );
     }
     for row in rows {
-        let call = calls.iter().find(|call| call.told() == row.0);
+        let call = calls.iter().find(|call| call.shown() == row.0);
         one::<S>(before, call.unwrap_or_else(|| panic!("no call {}", row.0)), row);
     }
 }
@@ -141,7 +144,7 @@ fn one<S: AnyStore>(before: usize, call: &Call, row: &Row) {
     found::<S>(&traced, &in_full(next), row);
 }
 
-/// What the next process finds, and that it can go on.
+/// Checks what the next process finds, and that it can save.
 fn found<S: AnyStore>(traced: &Traced, expected: &str, row: &Row) {
     let dir = traced.dir();
     let found = Follower::open::<S>(&dir);
@@ -174,6 +177,6 @@ fn a_save_in_place_survives_a_fault_in_each_of_its_calls() {
 }
 
 #[test]
-fn a_slot_file_is_replaced_whatever_fault_is_in_each_of_the_calls() {
+fn replacing_a_slot_file_survives_a_fault_in_each_of_its_calls() {
     every::<SlotStore>(0, NEW_FILE);
 }

@@ -1,4 +1,4 @@
-//! What the kernel sees of a save: the protocol itself, and nothing beside it.
+//! The kernel sees the calls of the save protocol, and no others.
 
 use repl_checkpoint::{FileStore, SlotStore};
 
@@ -9,7 +9,7 @@ use crate::support::AnyStore;
 fn seen<S: AnyStore>(before: usize) -> Option<Vec<String>> {
     let calls = Traced::calls::<S>(before)?;
     assert!(calls.iter().all(|call| !call.line.contains("= -1")));
-    Some(calls.iter().map(Call::told).collect())
+    Some(calls.iter().map(Call::shown).collect())
 }
 
 #[test]

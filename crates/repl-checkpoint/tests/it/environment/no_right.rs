@@ -1,5 +1,5 @@
-//! Directories that may not be written, or no longer: nothing is lost, and the next save works as
-//! soon as they may. A save in place goes through a file that is open already.
+//! Directories that are not writable, or no longer: nothing is lost, and a later save succeeds once
+//! they are. A save in place uses a file that is already open.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -8,18 +8,18 @@ use std::path::Path;
 use repl_checkpoint::{FileStore, SlotStore};
 
 use super::{Expected, Immutable, Mount, done, survives, text};
+use crate::support::follower::Follower;
 use crate::support::process::Process;
-use crate::support::told::Follower;
 use crate::support::{AnyStore, contents, names, recovered_from, save, skipped};
 
-/// The directory as it is, but read-only, until this is dropped.
+/// Makes the directory read-only until this is dropped.
 fn read_only(dir: &Path) -> Option<Mount> {
     let mount = Mount::new(&["--bind", text(dir)], dir)?;
     assert!(done("mount", &["-o", "remount,ro,bind", text(dir)]));
     Some(mount)
 }
 
-/// No new file can be made for this reason; a save in place makes none.
+/// No new file can be created, for this reason. A save in place creates none.
 macro_rules! no_new_file {
     ($reason:literal) => {
         Expected {
@@ -81,7 +81,7 @@ fn becomes_immutable<S: AnyStore>() {
 }
 
 #[test]
-fn a_directory_that_nobody_may_change_loses_nothing_and_is_saved_to_again_later() {
+fn a_directory_that_becomes_immutable_loses_nothing_and_is_saved_to_again_later() {
     becomes_immutable::<FileStore>();
     becomes_immutable::<SlotStore>();
 }
@@ -98,14 +98,14 @@ fn immutable_from_the_start<S: AnyStore>() {
 }
 
 #[test]
-fn a_directory_that_nobody_may_change_from_the_start_is_refused() {
+fn a_directory_that_is_immutable_at_open_is_refused() {
     immutable_from_the_start::<FileStore>();
     immutable_from_the_start::<SlotStore>();
 }
 
-/// The slot file itself may no longer be changed: that is found out by a write, which is in doubt.
+/// The slot file itself is immutable, which a write in place finds too late: it is in doubt.
 #[test]
-fn a_slot_file_that_nobody_may_change_is_in_doubt_and_replaced_by_the_next_process() {
+fn a_save_to_an_immutable_slot_file_is_in_doubt_and_the_next_process_replaces_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let mut follower = Follower::open::<SlotStore>(dir.path()).unwrap();
     assert_eq!(follower.save(10), "saved 1");
@@ -123,18 +123,18 @@ fn a_slot_file_that_nobody_may_change_is_in_doubt_and_replaced_by_the_next_proce
 
 const NOBODY: u32 = 65534;
 
-/// This program as nobody, which may use a directory that is its own.
+/// This program as the user nobody, with a directory of its own.
 struct Nobody {
     outer: tempfile::TempDir,
 }
 
 impl Nobody {
-    /// A copy of this program where everybody may run it, and a directory beside it.
+    /// Copies this program to where every user may run it, and makes a directory beside it.
     fn new() -> Option<Self> {
         let nobody = Nobody { outer: tempfile::tempdir().unwrap() };
         fs::set_permissions(nobody.outer.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        // By a process of its own: another that is just starting with this one's open files would
-        // hold the copy open for writing, and then it could not be run.
+        // Another process copies it: a child that is just starting inherits open files, and a
+        // program that is open for writing cannot be run.
         let program = std::env::current_exe().unwrap();
         assert!(done("cp", &[text(&program), text(&nobody.outer.path().join("program"))]));
         fs::create_dir(nobody.dir()).unwrap();
@@ -155,7 +155,7 @@ impl Nobody {
     }
 }
 
-/// The directory belongs to root, until this is dropped.
+/// Gives the directory to root until this is dropped.
 struct Taken<'a>(&'a Path);
 
 impl<'a> Taken<'a> {

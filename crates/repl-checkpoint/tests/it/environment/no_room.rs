@@ -1,5 +1,5 @@
-//! Disks that are full, and limits that are reached: nothing is lost, and the next save works as
-//! soon as there is room. A save in place needs none.
+//! Full disks and reached limits: nothing is lost, and a later save succeeds once there is room. A
+//! save in place needs no room.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,15 +8,15 @@ use std::process::Command;
 use repl_checkpoint::{FileStore, SlotStore};
 
 use super::{Expected, Mount, done, survives};
+use crate::support::follower::Follower;
 use crate::support::process::Process;
-use crate::support::told::Follower;
 use crate::support::{AnyStore, contents, recovered_from, save, skipped};
 
-/// Files that take what a disk has left, until this is dropped.
+/// Files that fill a disk until this is dropped.
 struct Ballast(PathBuf);
 
 impl Ballast {
-    /// Takes all bytes.
+    /// Takes all free bytes.
     fn of_bytes(disk: &Path) -> Self {
         let path = disk.join("ballast");
         let full = fs::write(&path, vec![1; 1 << 20]).unwrap_err();
@@ -24,7 +24,7 @@ impl Ballast {
         Ballast(path)
     }
 
-    /// Takes all inodes.
+    /// Takes all free inodes.
     fn of_names(disk: &Path) -> Self {
         let path = disk.join("ballast");
         fs::create_dir(&path).unwrap();
@@ -45,7 +45,7 @@ impl Drop for Ballast {
     }
 }
 
-/// Saves on a small disk that is filled up meanwhile.
+/// Saves on a small disk before, while and after it is full.
 fn a_full_disk<S: AnyStore>(fill: fn(&Path) -> Ballast, expected: &Expected) {
     let outer = tempfile::tempdir().unwrap();
     let small = ["-t", "tmpfs", "-o", "size=128k,nr_inodes=16", "tmpfs"];
@@ -111,7 +111,7 @@ fn a_disk_without_inodes_is_refused_at_open() {
     a_new_store_without_inodes::<SlotStore>();
 }
 
-/// A limit of another process, until this is dropped.
+/// Limits another process until this is dropped.
 struct Limited {
     process: String,
     limit: &'static str,
@@ -130,7 +130,7 @@ impl Limited {
     }
 
     fn set(&self, to: &str) -> bool {
-        // The soft limit alone, so that it can be lifted again.
+        // Only the soft limit, which can be raised again.
         let Limited { process, limit, .. } = self;
         done("prlimit", &["--pid", process, &format!("--{limit}={to}:")])
     }
@@ -142,13 +142,13 @@ impl Drop for Limited {
     }
 }
 
-/// A follower in another process, under which a limit may be put.
+/// A follower in another process, to be limited.
 fn another_process<S: AnyStore>(dir: &Path) -> Option<Process> {
     if !done("prlimit", &["--version"]) {
         skipped("no prlimit to limit another process with");
         return None;
     }
-    // A file that grows beyond the limit must not end the process.
+    // A write beyond the limit must not kill the process.
     let by = ["sh", "-c", "trap '' XFSZ; exec \"$0\" \"$@\""];
     let mut follower = Process::start_by::<S>(&by, &std::env::current_exe().unwrap(), dir);
     assert_eq!(follower.ask("open"), "fresh");
@@ -184,14 +184,14 @@ fn a_process_whose_files_may_not_grow_loses_nothing() {
             "not saved: write 00000000000000000004.checkpoint.temp: EFBIG",
             "saved 5",
         ],
-        // A slot file is longer than this from the first save on, and what lies within may change.
+        // A slot file is longer than this from the first save on, and writes within it are allowed.
         slots: ["saved 3", "not saved: write marks.slots.temp: EFBIG", "saved 5"],
     };
     a_limited_process::<FileStore>("fsize", 100, &expected);
     a_limited_process::<SlotStore>("fsize", 4 * 4096, &expected);
 }
 
-/// A limit that ends in the middle of the slot: half of the new checkpoint is in it.
+/// A limit in the middle of a slot: half of the new checkpoint is written.
 #[test]
 fn half_a_save_in_place_is_in_doubt_and_the_next_process_finds_the_older_one() {
     let dir = tempfile::tempdir().unwrap();
@@ -199,7 +199,7 @@ fn half_a_save_in_place_is_in_doubt_and_the_next_process_finds_the_older_one() {
     for mark in 1..=2 {
         assert_eq!(follower.ask(&format!("{mark}0")), format!("saved {mark}"));
     }
-    // Slot 1 is next: slot 0 of a new file holds its first checkpoint too.
+    // Slot 1 is next; slot 0 holds a copy of the first checkpoint.
     let limit = Limited::new(follower.id(), "fsize", 2 * 4096 + 200);
     assert_eq!(follower.ask("30"), "in doubt: write a slot of marks.slots: EFBIG");
     assert_eq!(follower.ask("30"), "poisoned");
@@ -211,7 +211,7 @@ fn half_a_save_in_place_is_in_doubt_and_the_next_process_finds_the_older_one() {
     assert_eq!(Follower::open::<SlotStore>(dir.path()).unwrap().mark(), 30);
 }
 
-/// From its start a process has no descriptor left for the directory.
+/// A process without a free descriptor for the directory.
 fn a_store_without_descriptors<S: AnyStore>() {
     let dir = tempfile::tempdir().unwrap();
     save(&mut recovered_from::<S>(dir.path(), &[1]).checkpointer);

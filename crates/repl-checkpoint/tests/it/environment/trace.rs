@@ -1,39 +1,39 @@
-//! A follower under strace: the calls of one of its saves, and faults put into them.
+//! A follower under strace: the calls of one save, and faults injected into them.
 
 use std::fs;
 use std::path::PathBuf;
 
 use super::{done, text};
+use crate::support::follower::Follower;
 use crate::support::process::{FROM_HERE, Process};
-use crate::support::told::Follower;
 use crate::support::{AnyStore, skipped};
 
 const CALLS: &str = "openat,write,pwrite64,fsync,fdatasync,close,/^rename,/^unlink";
 
-/// One call as strace tells it.
+/// One call in a trace.
 pub(super) struct Call {
     pub(super) name: String,
-    /// It is the n-th of this name in its thread: so strace counts.
+    /// It is the n-th of this name in its thread, as strace counts.
     pub(super) nth: usize,
     pub(super) line: String,
 }
 
-/// A directory in which an earlier process has saved generations 1 and 2, with the marks 10 and 20.
+/// A directory with generations 1 and 2 of an earlier process, at the marks 10 and 20.
 pub(super) struct Traced {
     outer: tempfile::TempDir,
-    /// How often the traced process saves before the save that counts.
+    /// The number of saves of the traced process before the traced save.
     before: usize,
 }
 
-/// What came of a traced process.
+/// The outcome of a traced process.
 pub(super) struct Ran {
-    /// What it said of the save that counts and of those after it; nothing more once it has died.
+    /// Its answers for the traced save and those after it, until it died.
     pub(super) said: Vec<String>,
     pub(super) log: String,
 }
 
 impl Traced {
-    /// `None` where nothing can be traced here.
+    /// `None` if nothing can be traced here.
     pub(super) fn new<S: AnyStore>(before: usize) -> Option<Self> {
         if !done("strace", &["-o", "/dev/null", "true"]) {
             skipped("no strace, or no right to trace");
@@ -49,12 +49,12 @@ impl Traced {
         self.outer.path().join("marks")
     }
 
-    /// The generation of the save that counts.
+    /// The generation of the traced save.
     pub(super) fn generation(&self) -> usize {
         3 + self.before
     }
 
-    /// Runs a process that saves `saves` times from the save that counts on, under one fault.
+    /// Runs a process under one fault; it makes `saves` saves, the traced one first.
     pub(super) fn run<S: AnyStore>(&self, saves: usize, fault: Option<&str>) -> Ran {
         let (dir, log) = (self.dir(), self.outer.path().join("log"));
         let (trace, inject) = (format!("trace={CALLS}"), format!("inject={}", fault.unwrap_or("")));
@@ -75,7 +75,7 @@ impl Traced {
         Ran { said, log: fs::read_to_string(&log).unwrap() }
     }
 
-    /// The calls of the save that counts, in a run without a fault.
+    /// The calls of the traced save in a run without a fault.
     pub(super) fn calls<S: AnyStore>(before: usize) -> Option<Vec<Call>> {
         let traced = Self::new::<S>(before)?;
         let ran = traced.run::<S>(1, None);
@@ -88,7 +88,7 @@ impl Traced {
     }
 }
 
-/// The calls of the thread that follows, in order.
+/// The calls of the follower's thread, in order.
 fn calls_of(log: &str) -> Vec<Call> {
     let entered = |line: &str| {
         let (thread, call) = line.split_once(' ')?;
@@ -110,8 +110,8 @@ fn calls_of(log: &str) -> Vec<Call> {
 }
 
 impl Call {
-    /// Its name and on what kind of file it is, without what differs from run to run.
-    pub(super) fn told(&self) -> String {
+    /// Its name and the kind of file, without what differs from run to run.
+    pub(super) fn shown(&self) -> String {
         let verb = if self.name.starts_with("rename") { "rename" } else { &self.name };
         let verb = if verb.starts_with("unlink") { "unlink" } else { verb };
         let kinds = [(".temp-", "temp"), (".checkpoint", "checkpoint"), (".slots", "slots")];

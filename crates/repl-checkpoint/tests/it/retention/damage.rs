@@ -1,21 +1,21 @@
-//! Ways in which the newest checkpoint is lost.
+//! Kinds of damage to the newest checkpoint.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use repl_checkpoint::{FileStore, Generation, JsonCodec, SlotStore, open};
+use repl_checkpoint::{Checkpoint, FileStore, Generation, JsonCodec, SlotStore};
 
 use crate::support::{STORE, file};
 
-/// One way, for one store.
+/// One kind, for one store.
 pub(super) struct Damage<S> {
     pub(super) name: &'static str,
     pub(super) apply: fn(&Path),
-    /// Whether recovery tells that it fell back.
+    /// Whether recovery reports that it fell back.
     pub(super) is_reported: bool,
-    /// Whether it does so with `OnCorrupt::Fail` too.
-    pub(super) without_asking: bool,
-    /// Whether marks are lost by it.
+    /// Whether it falls back with `OnCorrupt::Fail` too.
+    pub(super) even_with_fail: bool,
+    /// Whether marks are lost.
     pub(super) falls_back: bool,
     pub(super) store: std::marker::PhantomData<S>,
 }
@@ -28,7 +28,7 @@ impl<S> Clone for Damage<S> {
 
 impl<S> Copy for Damage<S> {}
 
-/// Of the newest file.
+/// Damage to the newest file.
 pub(super) const FILES: &[Damage<FileStore>] = &[
     of_files("an empty file", |dir| to_file(dir, |_| Vec::new())),
     of_files("half a file", |dir| to_file(dir, |bytes| bytes[..bytes.len() / 2].to_vec())),
@@ -39,22 +39,22 @@ pub(super) const FILES: &[Damage<FileStore>] = &[
         let [older, newest] = two_newest_files(dir);
         fs::copy(older, newest).map(drop).unwrap();
     }),
-    // Nobody can tell that there was one.
+    // A missing file cannot be noticed.
     Damage {
         is_reported: false,
-        without_asking: true,
+        even_with_fail: true,
         ..of_files("no file", |dir| fs::remove_file(&two_newest_files(dir)[1]).unwrap())
     },
 ];
 
-/// Of the newest slot.
+/// Damage to the newest slot.
 pub(super) const SLOTS: &[Damage<SlotStore>] = &[
     of_slots("a slot of zeros", |dir| to_slot(dir, |slot, _| slot.fill(0))),
     of_slots("half a slot", |dir| to_slot(dir, |slot, _| slot[200..].fill(0))),
     of_slots("a flipped bit", |dir| to_slot(dir, |slot, _| slot[190] ^= 4)),
     of_slots("garbage", |dir| to_slot(dir, |slot, _| slot.fill(0xa5))),
     of_slots("a byte behind it", |dir| to_slot(dir, |slot, _| *slot.last_mut().unwrap() = 1)),
-    // Whole, so that nobody can tell that it is not the newest.
+    // It is whole, so the loss of the newest one cannot be noticed.
     Damage {
         is_reported: false,
         ..of_slots("the older checkpoint in its place", |dir| {
@@ -77,7 +77,7 @@ const fn of_files(name: &'static str, apply: fn(&Path)) -> Damage<FileStore> {
         name,
         apply,
         is_reported: true,
-        without_asking: false,
+        even_with_fail: false,
         falls_back: true,
         store: std::marker::PhantomData,
     }
@@ -88,7 +88,7 @@ const fn of_slots(name: &'static str, apply: fn(&Path)) -> Damage<SlotStore> {
         name,
         apply,
         is_reported: true,
-        without_asking: true,
+        even_with_fail: true,
         falls_back: true,
         store: std::marker::PhantomData,
     }
@@ -115,14 +115,14 @@ fn two_newest_files(dir: &Path) -> [PathBuf; 2] {
 
 const PAGE: usize = 4096;
 
-/// Changes the slot of the newest checkpoint; the slot before it is given to copy from.
+/// Changes the slot of the newest checkpoint. `change` gets the slot before it too, to copy from.
 fn to_slot(dir: &Path, change: fn(&mut [u8], &[u8])) {
     let path = dir.join("marks.slots");
     let mut bytes = fs::read(&path).unwrap();
     let size = (bytes.len() - PAGE) / 3;
     let generation = |slot: &[u8]| {
         let length = slot.iter().rposition(|b| *b != 0)? + 1;
-        Some(open(&JsonCodec, STORE, &slot[..length]).ok()?.0.generation)
+        Some(Checkpoint::unseal(&JsonCodec, STORE, &slot[..length]).ok()?.0.generation)
     };
     let slots: Vec<_> = bytes[PAGE..].chunks(size).map(generation).collect();
     let newest = (0..3).max_by_key(|slot| slots[*slot]).unwrap();

@@ -1,4 +1,4 @@
-//! The same in any order.
+//! Appends, saves, deletions and crashes in random order.
 
 use proptest::prelude::*;
 use repl_checkpoint::{FileStore, Floors, SlotStore};
@@ -13,7 +13,7 @@ enum Step {
     Apply(u64),
     Checkpoint,
     Delete,
-    /// Dies, and what becomes of the newest checkpoint.
+    /// A crash, and the damage to the newest checkpoint.
     Crash(Option<usize>),
 }
 
@@ -27,7 +27,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Two acknowledged checkpoints first, so that there is one to fall back to.
+/// Begins with two acknowledged checkpoints, so that one is left to fall back to.
 fn follows<S: AnyStore>(damages: &[Damage<S>], floor: Floor, steps: &[Step]) -> Result<(), Gap> {
     let mut world = World::<S>::new(floor);
     let first = [Step::Append(1), Step::Apply(1), Step::Checkpoint, Step::Checkpoint];

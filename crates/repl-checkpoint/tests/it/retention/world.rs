@@ -1,4 +1,4 @@
-//! A leader with a log, an engine, and a follower between them.
+//! A leader with a log, an engine, and a follower between the two.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -7,40 +7,40 @@ use repl_checkpoint::{Floors, OnCorrupt, Saved};
 use repl_core::{SeqNo, ShardId, Snapshot};
 
 use super::damage::Damage;
-use crate::support::told::{Follower, ONE};
+use crate::support::follower::{Follower, ONE};
 use crate::support::{AnyStore, opened};
 
-/// Up to which segment a leader deletes.
+/// The segment up to which a leader deletes its log.
 pub(super) type Floor = fn(&Floors, ShardId) -> Option<SeqNo>;
 
-/// A segment that the follower must replay is no longer there.
+/// A segment that the follower must replay was deleted.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Gap {
     pub(super) wanted: SeqNo,
 }
 
-/// What a follower has applied, by segment: applying again changes nothing.
+/// Applied segments. Applying one again changes nothing.
 type Rows = BTreeMap<SeqNo, u64>;
 
 pub(super) struct World<S> {
     dir: tempfile::TempDir,
     floor: Floor,
-    /// All that was ever written, to compare with.
+    /// Every segment that was written.
     written: Rows,
-    /// What the leader still has of it.
+    /// The segments that the leader has not deleted.
     log: Rows,
     applied: Rows,
-    /// What of it survives a crash.
+    /// The applied segments that survive a crash.
     flushed: Rows,
-    /// `None` only while none runs.
+    /// `None` between a crash and the next start.
     follower: Option<Follower>,
-    /// How often was saved since the last damage.
+    /// The number of saves since the last damage.
     saves: u64,
     was_damaged: bool,
     store: std::marker::PhantomData<S>,
 }
 
-/// What segment `seqno` says.
+/// The content of a segment.
 fn content(seqno: SeqNo) -> u64 {
     seqno.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
@@ -67,7 +67,7 @@ impl<S: AnyStore> World<S> {
         self.follower.as_mut().unwrap()
     }
 
-    /// The leader writes.
+    /// The leader appends segments.
     pub(super) fn append(&mut self, segments: u64) {
         let last = self.written.len() as u64;
         for seqno in last + 1..=last + segments {
@@ -76,7 +76,7 @@ impl<S: AnyStore> World<S> {
         }
     }
 
-    /// The follower asks for the next segments, one by one.
+    /// The follower applies the next segments, one at a time.
     pub(super) fn apply(&mut self, segments: u64) -> Result<(), Gap> {
         for _ in 0..segments {
             let wanted = self.follower().mark() + 1;
@@ -104,7 +104,7 @@ impl<S: AnyStore> World<S> {
         self.saves += u64::from(matches!(saved, Saved::Written { .. }));
     }
 
-    /// The leader deletes all that it may.
+    /// The leader deletes segments up to the floor.
     pub(super) fn delete(&mut self) {
         let floors = self.follower().0.checkpointer.floors();
         if let Some(floor) = (self.floor)(&floors, ONE) {
@@ -116,16 +116,15 @@ impl<S: AnyStore> World<S> {
         self.written.len() - self.log.len()
     }
 
-    /// The follower dies, and what it had not flushed is gone. Its newest checkpoint is damaged,
-    /// unless that was so the last time and nothing was saved since. Another one starts, and
-    /// replays.
+    /// The follower crashes and loses what it had not flushed. Its newest checkpoint is damaged if
+    /// anything was saved since the last damage. A new follower starts and replays.
     pub(super) fn crash(&mut self, damage: Option<Damage<S>>) -> Result<(), Gap> {
         self.follower = None;
         self.applied.clone_from(&self.flushed);
         match damage.filter(|_| self.saves > 0) {
             Some(damage) => {
                 (damage.apply)(self.dir.path());
-                // What an earlier damage left may be found too, until two saves have removed it.
+                // An earlier damaged file may be found too, until two saves have removed it.
                 if self.was_damaged && self.saves < 2 {
                     self.recover(OnCorrupt::FallBack);
                 } else {
@@ -139,15 +138,15 @@ impl<S: AnyStore> World<S> {
         self.apply_all()
     }
 
-    /// Recovers in each way that the damage allows; the last one goes on.
+    /// Recovers in each way that the damage allows; the last follower runs on.
     fn recover_from(&mut self, damage: Damage<S>) {
-        let told = if damage.is_reported { "fell back" } else { "resumed" };
+        let expected = if damage.is_reported { "fell back" } else { "resumed" };
         let origin = self.recover(OnCorrupt::FallBack);
-        assert!(origin.starts_with(told), "{}: {origin}", damage.name);
+        assert!(origin.starts_with(expected), "{}: {origin}", damage.name);
         self.follower = None;
-        if damage.without_asking {
+        if damage.even_with_fail {
             let origin = self.recover(OnCorrupt::Fail);
-            assert!(origin.starts_with(told), "{}: {origin}", damage.name);
+            assert!(origin.starts_with(expected), "{}: {origin}", damage.name);
         } else {
             let refused = Follower::open::<S>(self.dir.path()).err().unwrap();
             assert!(refused.starts_with("corrupt, "), "{}: {refused}", damage.name);
@@ -160,7 +159,7 @@ impl<S: AnyStore> World<S> {
         self.follower.insert(found).origin()
     }
 
-    /// Nothing is missing, and nothing is there that was not written.
+    /// Exactly the written segments are applied.
     pub(super) fn is_whole(&self) {
         assert_eq!(self.applied, self.written);
     }

@@ -1,6 +1,6 @@
-//! Damage to a slot file: reported, and never wrong marks.
+//! Damage to a slot file is reported and never gives wrong marks.
 
-use repl_checkpoint::{CorruptReason, OnCorrupt, RecoverError, Source, UnsealError};
+use repl_checkpoint::{CorruptReason, OnCorrupt, RecoverErrorKind, Source, UnsealError};
 
 use super::{
     FILE, PAGE, after_saves, file, found, found_on, mark, opened, recovered, save, try_recovered,
@@ -18,10 +18,10 @@ fn slot(number: usize) -> std::ops::Range<usize> {
     PAGE * (number + 1)..PAGE * (number + 2)
 }
 
-/// What must come of damage to one byte at this offset.
+/// The expected recovery after damage to the byte at this offset.
 fn expected(offset: usize) -> (u64, usize) {
     match offset / PAGE {
-        // Slot 2 comes after the newest: it may have been a newer one.
+        // Slot 2 is after the newest, so it may have held a newer one.
         0 | 3 => (6, 1),
         2 => (5, 1),
         _ => (6, 0),
@@ -29,7 +29,7 @@ fn expected(offset: usize) -> (u64, usize) {
 }
 
 #[test]
-fn every_flipped_bit_of_what_is_written_is_found_out() {
+fn every_flipped_bit_of_a_slot_file_is_detected() {
     let whole = full();
     let written = (0..whole.len()).filter(|at| whole[*at] != 0);
     for at in written {
@@ -41,13 +41,13 @@ fn every_flipped_bit_of_what_is_written_is_found_out() {
     }
 }
 
-/// Every 11th, and all that are near the beginning or the end of a slot.
+/// Every 11th offset, and all near the beginning or the end of a slot.
 fn spread(length: usize) -> impl Iterator<Item = usize> {
     (0..length).filter(|at| at % 11 == 0 || (at + 300) % PAGE < 600)
 }
 
 #[test]
-fn the_bytes_that_should_be_zero_are_looked_at() {
+fn every_byte_that_should_be_zero_is_checked() {
     let whole = full();
     for at in spread(whole.len()).filter(|at| whole[*at] == 0) {
         let mut bytes = whole.clone();
@@ -69,7 +69,11 @@ fn no_truncated_or_extended_file_is_read_as_another() {
         for on_corrupt in [OnCorrupt::Fail, OnCorrupt::FallBack] {
             let disk = with_file(&bytes);
             let error = try_recovered(&disk, on_corrupt).unwrap_err();
-            assert!(matches!(error, RecoverError::Load(_)), "{} bytes: {error}", bytes.len());
+            assert!(
+                matches!(error.kind(), RecoverErrorKind::Load(_)),
+                "{} bytes: {error}",
+                bytes.len()
+            );
             assert!(error.to_string().contains(FILE), "{error}");
             assert_eq!(file(&disk), bytes);
         }
@@ -100,8 +104,12 @@ fn slots_that_are_all_damaged_are_an_error_and_never_an_empty_state() {
         for on_corrupt in [OnCorrupt::Fail, OnCorrupt::FallBack] {
             let disk = with_file(&bytes);
             let error = try_recovered(&disk, on_corrupt).unwrap_err();
-            assert!(matches!(&error, RecoverError::Corrupt { older: None, .. }), "{error}");
-            // Nor does a save without a recovery reset it.
+            assert!(
+                matches!(error.kind(), RecoverErrorKind::Corrupt { older: None, .. }),
+                "{error}"
+            );
+            drop(error);
+            // A save without a recovery does not reset it either.
             save(&mut opened(&disk).unwrap(), 7).unwrap_err();
             assert_eq!(file(&disk), bytes);
         }
@@ -112,10 +120,10 @@ fn slots_that_are_all_damaged_are_an_error_and_never_an_empty_state() {
 fn a_file_of_zeros_is_an_error_and_never_an_empty_state() {
     let disk = with_file(&[0; 4 * PAGE]);
     let error = try_recovered(&disk, OnCorrupt::FallBack).unwrap_err();
-    assert!(matches!(error, RecoverError::Load(_)), "{error}");
+    assert!(matches!(error.kind(), RecoverErrorKind::Load(_)), "{error}");
 }
 
-/// One may be an unfinished save. Of two, one was acknowledged, and a floor may speak of it.
+/// One may be a torn write. Of two, one was acknowledged, and a floor may rest on it.
 #[test]
 fn two_damaged_slots_above_the_newest_whole_one_are_the_callers_choice() {
     let mut bytes = full();
@@ -123,11 +131,12 @@ fn two_damaged_slots_above_the_newest_whole_one_are_the_callers_choice() {
     bytes[slot(1)].fill(0);
     let disk = with_file(&bytes);
     let error = try_recovered(&disk, OnCorrupt::Fail).unwrap_err();
-    let RecoverError::Corrupt { newest, older: Some((4, path)) } = &error else {
+    let RecoverErrorKind::Corrupt { newest, older: Some((4, path)) } = error.kind() else {
         panic!("{error}");
     };
     assert_eq!(path.to_str(), Some(FILE));
-    assert!(matches!(newest.reason, CorruptReason::Open(UnsealError::Empty)), "{error}");
+    assert!(matches!(newest.reason, CorruptReason::Unseal(UnsealError::Empty)), "{error}");
+    drop(error);
     let fallen_back = try_recovered(&disk, OnCorrupt::FallBack).unwrap();
     assert_eq!(found(&fallen_back), (4, 2));
 }
@@ -137,11 +146,11 @@ fn falling_back_reports_the_file_and_the_reason_and_changes_nothing() {
     let mut bytes = full();
     bytes[slot(1)][200] ^= 1;
     let disk = with_file(&bytes);
-    let Source::FellBack { generation: 5, damaged } = recovered(&disk).found.origin else {
+    let Source::FellBack { generation: 5, damaged } = recovered(&disk).report.source else {
         panic!("not fallen back");
     };
     assert_eq!(damaged[0].path.to_str(), Some(FILE));
-    assert!(matches!(damaged[0].reason, CorruptReason::Open(UnsealError::Checksum { .. })));
+    assert!(matches!(damaged[0].reason, CorruptReason::Unseal(UnsealError::Checksum { .. })));
     assert_eq!(file(&disk), bytes);
 }
 
@@ -187,7 +196,7 @@ fn an_older_checkpoint_put_back_is_never_taken_for_the_newest() {
     assert_eq!(found_on(&with_file(&bytes)), (5, 0));
 }
 
-/// No store writes that; the format says which one counts.
+/// No store writes such a file; the format says which slot counts.
 #[test]
 fn of_two_checkpoints_of_one_generation_the_one_in_the_last_slot_counts() {
     let mut bytes = full();

@@ -1,4 +1,4 @@
-//! Every call of every kind of save fails in every way.
+//! Every failing call of every kind of save has the documented outcome.
 
 use std::io;
 
@@ -8,9 +8,9 @@ use super::{FILE, Slots, after_saves, found_on, opened, save, with_saves};
 use crate::io_errors::{EINTR, ERRNOS, errno, nth};
 use crate::protocol::{EIO, bytes_of};
 use crate::support::faulty::{Fault, Faulty, How};
-use crate::support::{marks, sealed};
+use crate::support::{chain, marks, sealed};
 
-/// One kind of save: what is prepared, the newest acknowledged generation, and the save.
+/// One kind of save: the prepared store, its newest acknowledged generation, and the save.
 struct Case {
     name: &'static str,
     prepared: fn() -> (Faulty, Slots),
@@ -24,7 +24,7 @@ fn in_a_new_process(disk: Faulty) -> (Faulty, Slots) {
     (disk, store)
 }
 
-/// More than a slot holds.
+/// More shards than fit a slot.
 fn save_long(store: &mut Slots, generation: u64) -> Result<(), SaveError> {
     let others = (2..200).map(|id| (id, 7));
     let all: Vec<_> = [(1, generation * 10)].into_iter().chain(others).collect();
@@ -60,44 +60,44 @@ fn save_1_or_more(store: &mut Slots, generation: u64) -> Result<(), SaveError> {
 }
 
 #[derive(Debug, PartialEq)]
-enum Comes {
+enum Outcome {
     Saved,
     NotSaved(&'static str),
     InDoubt(&'static str),
 }
 
-fn of_a_save(call: &str, with: i32) -> Comes {
+fn of_a_save(call: &str, with: i32) -> Outcome {
     match call.split(' ').next().unwrap() {
-        "write" | "write_at" if with == EINTR => Comes::Saved,
-        "kind" => Comes::NotSaved("look at"),
-        "read" => Comes::NotSaved("read"),
-        "create_new" => Comes::NotSaved("create"),
-        "write" => Comes::NotSaved("write"),
-        "sync_file" => Comes::NotSaved("sync"),
-        "write_at" => Comes::InDoubt("write a slot of"),
-        "sync_data" => Comes::InDoubt("sync"),
-        "rename" => Comes::InDoubt("rename a new checkpoint to"),
-        "sync_dir" => Comes::InDoubt("sync the directory"),
+        "write" | "write_at" if with == EINTR => Outcome::Saved,
+        "kind" => Outcome::NotSaved("look at"),
+        "read" => Outcome::NotSaved("read"),
+        "create_new" => Outcome::NotSaved("create"),
+        "write" => Outcome::NotSaved("write"),
+        "sync_file" => Outcome::NotSaved("sync"),
+        "write_at" => Outcome::InDoubt("write a slot of"),
+        "sync_data" => Outcome::InDoubt("sync"),
+        "rename" => Outcome::InDoubt("rename a new checkpoint to"),
+        "sync_dir" => Outcome::InDoubt("sync the directory"),
         other => panic!("unknown call {other}"),
     }
 }
 
-fn came_of(result: &Result<(), SaveError>, with: i32) -> Comes {
+fn outcome_of(result: &Result<(), SaveError>, with: i32) -> Outcome {
     match result {
-        Ok(()) => Comes::Saved,
+        Ok(()) => Outcome::Saved,
         Err(SaveError::NotSaved { act, source, .. }) => {
             assert_eq!(errno(source), with);
-            Comes::NotSaved(act)
+            Outcome::NotSaved(act)
         }
         Err(SaveError::InDoubt { act, source, .. }) => {
             assert_eq!(errno(source), with);
-            Comes::InDoubt(act)
+            Outcome::InDoubt(act)
         }
         Err(other) => panic!("{other}"),
     }
 }
 
-/// For every call of a save of every kind: `check` with the case, the call and its number.
+/// Calls `check` with every case and every call of its save.
 fn every_call(check: impl Fn(&Case, &str, usize)) {
     for case in &CASES {
         let (disk, mut store) = (case.prepared)();
@@ -109,7 +109,7 @@ fn every_call(check: impl Fn(&Case, &str, usize)) {
 }
 
 #[test]
-fn any_one_call_of_a_save_may_fail_in_any_way() {
+fn every_failing_call_of_a_save_has_the_documented_outcome() {
     every_call(|case, call, i| {
         for with in ERRNOS {
             let what = format!("{}: {call} {with}", case.name);
@@ -117,22 +117,22 @@ fn any_one_call_of_a_save_may_fail_in_any_way() {
             let old = case.acknowledged;
             disk.arm(nth(i, with, 1));
             let result = (case.save)(&mut store, old + 1);
-            let comes = came_of(&result, with);
-            assert_eq!(comes, of_a_save(call, with), "{what}");
+            let outcome = outcome_of(&result, with);
+            assert_eq!(outcome, of_a_save(call, with), "{what}");
             assert!(!disk.paths().iter().any(|p| p.contains("temp")) || call.starts_with("rename"));
             disk.arm(None);
-            match comes {
-                Comes::Saved => {
+            match outcome {
+                Outcome::Saved => {
                     save(&mut store, old + 2).unwrap();
                     drop(store);
                 }
-                Comes::NotSaved(_) => {
-                    // What is not saved is never found, and the next save works.
+                Outcome::NotSaved(_) => {
+                    // A save that was not made is never found, and the next one succeeds.
                     drop(store);
                     assert_eq!(found_on(&disk), (old, 0), "{what}");
                     save(&mut opened(&disk).unwrap(), old + 2).unwrap();
                 }
-                Comes::InDoubt(_) => {
+                Outcome::InDoubt(_) => {
                     let next = save(&mut store, old + 2);
                     assert!(matches!(next, Err(SaveError::Poisoned { .. })), "{what}");
                     drop(store);
@@ -176,7 +176,7 @@ fn a_disk_that_fails_for_good_keeps_the_older_checkpoint() {
     });
 }
 
-/// As on a network disk that loses the answer.
+/// The call is done and still fails, as on a network disk that loses the answer.
 #[test]
 fn a_call_that_was_done_and_failed_never_loses_what_was_saved() {
     every_call(|case, call, i| {
@@ -190,7 +190,7 @@ fn a_call_that_was_done_and_failed_never_loses_what_was_saved() {
     });
 }
 
-/// `NotSaved` promises that no recovery finds the save: a write that took bytes cannot.
+/// `NotSaved` promises that no recovery finds the save. A write that took bytes cannot promise it.
 #[test]
 fn a_write_that_fails_after_some_bytes_is_in_doubt() {
     for taken in [1, 100, 230, 3000] {
@@ -215,7 +215,7 @@ fn a_write_that_fails_after_some_bytes_is_in_doubt() {
 }
 
 #[test]
-fn any_call_of_an_open_may_fail_and_nothing_is_lost() {
+fn no_failing_call_of_an_open_loses_a_checkpoint() {
     let disk = after_saves(3);
     opened(&disk).unwrap();
     for (i, call) in disk.calls().into_iter().enumerate() {
@@ -253,7 +253,7 @@ fn an_error_keeps_its_cause() {
     disk.put(FILE, b"not a slot file");
     let failed = save(&mut store, 4).unwrap_err();
     let SaveError::NotSaved { act: "replace", source, .. } = &failed else { panic!("{failed}") };
-    assert_eq!(source.kind(), io::ErrorKind::Other);
-    assert!(failed.to_string().contains("no slot file"), "{failed}");
+    assert_eq!(source.kind(), io::ErrorKind::InvalidData);
+    assert!(chain(&failed).contains("not a slot file"), "{failed}");
     assert_eq!(disk.bytes(FILE).unwrap(), b"not a slot file");
 }

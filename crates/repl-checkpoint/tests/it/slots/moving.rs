@@ -1,11 +1,11 @@
-//! When a save goes into a new file, and what that file takes over.
+//! When a save goes into a new file, and which checkpoints that file keeps.
 
-use repl_checkpoint::{Checkpoint, CheckpointStore, Codec, CodecError, Save, SaveError, seal};
+use repl_checkpoint::{Checkpoint, CheckpointStore, Codec, CodecError, Save, SaveError};
 
 use super::{FILE, PAGE, file, found_on, opened, save, slots, whole, with_saves};
 use crate::protocol::bytes_of;
 use crate::support::faulty::Faulty;
-use crate::support::{header, marks, sealed};
+use crate::support::{chain, header, marks, sealed};
 
 fn long(generation: u64, shards: u64) -> Vec<u8> {
     let others = (2..shards).map(|id| (id, 7));
@@ -20,7 +20,7 @@ fn moved(disk: &Faulty) -> bool {
 }
 
 #[test]
-fn marks_that_outgrow_their_slot_take_the_two_checkpoints_before_them_along() {
+fn outgrowing_a_slot_keeps_the_two_checkpoints_before() {
     let (disk, mut store) = with_saves(5);
     let bytes = long(6, 200);
     store.save(Save { generation: 6, confirmed: 5, bytes: &bytes }).unwrap();
@@ -30,7 +30,7 @@ fn marks_that_outgrow_their_slot_take_the_two_checkpoints_before_them_along() {
     assert_eq!(all, [bytes, bytes_of(5), bytes_of(4)]);
     let size = (file(&disk).len() - PAGE) / 3;
     assert!(size.is_multiple_of(PAGE) && size > PAGE);
-    // From then on in place again, in turn.
+    // Later saves are in place again.
     for generation in 7..=9 {
         let bytes = long(generation, 200);
         store.save(Save { generation, confirmed: generation - 1, bytes: &bytes }).unwrap();
@@ -41,7 +41,7 @@ fn marks_that_outgrow_their_slot_take_the_two_checkpoints_before_them_along() {
     assert_eq!(found_on(&disk), (9, 0));
 }
 
-/// A codec of so many bytes, whatever the marks.
+/// A codec whose payload always has this length.
 struct Long(usize);
 
 impl Codec for Long {
@@ -53,7 +53,7 @@ impl Codec for Long {
         Ok(())
     }
     fn decode(&self, _: &[u8]) -> Result<Checkpoint, CodecError> {
-        Err(CodecError::new("nobody asks for it"))
+        Err(CodecError::new("never decoded"))
     }
 }
 
@@ -61,7 +61,7 @@ impl Codec for Long {
 fn an_envelope_that_fills_its_slot_to_the_last_byte_stays_in_place() {
     let (disk, mut store) = with_saves(3);
     let mut put = |generation, length: usize| {
-        let bytes = seal(&Long(length - 180), header(generation), &marks(&[])).unwrap();
+        let bytes = marks(&[]).seal(&Long(length - 180), header(generation)).unwrap();
         assert_eq!(bytes.len(), length);
         store.save(Save { generation, confirmed: generation - 1, bytes: &bytes }).unwrap();
         let found = store.load().unwrap().remove(0);
@@ -76,7 +76,7 @@ fn an_envelope_that_fills_its_slot_to_the_last_byte_stays_in_place() {
 }
 
 #[test]
-fn where_the_next_slot_must_be_kept_a_save_goes_into_a_new_file() {
+fn a_save_goes_into_a_new_file_if_the_next_slot_must_be_kept() {
     let (disk, mut store) = with_saves(5);
     store.save(Save { generation: 6, confirmed: 3, bytes: &bytes_of(6) }).unwrap();
     assert!(moved(&disk));
@@ -112,15 +112,15 @@ fn a_file_never_shrinks() {
         save(&mut store, generation).unwrap();
     }
     drop(store);
-    // Into a new file, of the same size.
+    // The save goes into a new file of the same size.
     let mut store = opened(&disk).unwrap();
     store.save(Save { generation: 6, confirmed: 1, bytes: &bytes_of(6) }).unwrap();
     assert_eq!(file(&disk).len(), length);
 }
 
-/// Left out of the new file it would count as never saved, and a floor would rest on it.
+/// Left out of the new file, its damage would never be found, though a floor may rest on it.
 #[test]
-fn a_file_whose_newest_checkpoint_is_gone_or_damaged_is_not_outgrown() {
+fn a_slot_file_whose_newest_checkpoint_is_gone_or_damaged_is_not_replaced() {
     let damages: [fn(&Faulty); 2] = [
         |disk| {
             let mut bytes = file(disk);
@@ -136,7 +136,7 @@ fn a_file_whose_newest_checkpoint_is_gone_or_damaged_is_not_outgrown() {
         let bytes = long(4, 200);
         let refused = store.save(Save { generation: 4, confirmed: 3, bytes: &bytes }).unwrap_err();
         assert!(matches!(&refused, SaveError::NotSaved { act: "replace", .. }), "{refused}");
-        assert!(refused.to_string().contains("open the store again"), "{refused}");
+        assert!(chain(&refused).contains("open the store again"), "{refused}");
         assert_eq!(file(&disk), before);
         drop(store);
         let found = found_on(&disk).0;

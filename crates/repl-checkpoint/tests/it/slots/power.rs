@@ -1,4 +1,4 @@
-//! The power fails during each call of a save: every sector that was written may be old or new.
+//! A power cut during each call of a save: every written sector may be old or new.
 
 use repl_checkpoint::{CheckpointStore, Save};
 
@@ -9,7 +9,7 @@ use crate::support::{marks, sealed};
 
 const SECTOR: usize = 512;
 
-/// About five sectors, every one of which differs from generation to generation.
+/// A checkpoint of about five sectors, all of which differ from generation to generation.
 fn bytes_of(generation: u64) -> Vec<u8> {
     let all: Vec<_> = (1..=90).map(|id| (id, generation * 10)).collect();
     sealed(generation, &marks(&all))
@@ -20,7 +20,7 @@ fn save(store: &mut Slots, generation: u64) {
     store.save(Save { generation, confirmed: generation - 1, bytes: &bytes }).unwrap();
 }
 
-/// Every file that lies between two: each sector that differs old or new.
+/// Every mix of two files: each sector that differs is old or new.
 fn images(old: &[u8], new: &[u8]) -> Vec<Vec<u8>> {
     assert_eq!(old.len(), new.len());
     let differs = |at: &usize| old[*at..*at + SECTOR] != new[*at..*at + SECTOR];
@@ -57,8 +57,8 @@ fn a_power_cut_in_the_middle_of_a_save_leaves_the_older_checkpoint_or_the_new_on
     }
 }
 
-/// A process dies before its sync, and what it wrote is in the cache alone. The next one goes on
-/// from that, and then the power fails: what it wrote over may not be what the disk still needs.
+/// A process dies before its sync, so its save is in the cache alone. The next process continues
+/// from that, and then the power fails: it must not have overwritten what the disk still needs.
 #[test]
 fn a_power_cut_after_a_process_that_died_before_its_sync_leaves_one_damaged_slot_at_most() {
     let disk = Faulty::new();
@@ -71,13 +71,13 @@ fn a_power_cut_after_a_process_that_died_before_its_sync_leaves_one_damaged_slot
     let mut later = opened(&next).unwrap();
     next.arm(None);
     save(&mut later, 6);
-    // It has written nothing to the file that it found: all of that is as old as the cut leaves it.
+    // It wrote nothing to the file that it found, so the cut may leave any mix of that.
     assert!(!next.calls().iter().any(|call| call.starts_with("write_at")));
     for image in images(&synced, &cached) {
         let (found, damaged) = found_on(&with_file(&image));
         assert!(found >= 4 && damaged <= 1);
     }
-    // And its own file is synced whole before it takes the place: then in place, one slot at a time.
+    // Its own file is synced whole before the rename; later saves write one slot at a time.
     let before = file(&next);
     save(&mut later, 7);
     for image in images(&before, &file(&next)) {
@@ -86,7 +86,7 @@ fn a_power_cut_after_a_process_that_died_before_its_sync_leaves_one_damaged_slot
     }
 }
 
-/// Nothing reaches the disk before the sync, and all of it after.
+/// Nothing reaches the disk before the sync, and everything after it.
 #[test]
 fn a_power_cut_at_each_call_of_outgrowing_leaves_the_old_file_or_the_new_one() {
     let outgrown = sealed(4, &marks(&(1..=300).map(|id| (id, 40)).collect::<Vec<_>>()));
@@ -101,14 +101,14 @@ fn a_power_cut_at_each_call_of_outgrowing_leaves_the_old_file_or_the_new_one() {
         assert_eq!(saved.is_ok(), stop >= disk.calls().len());
         let (now, renamed) = (file(&disk), file(&disk).len() > old.len());
         assert_eq!(found_on(&disk), (3 + u64::from(renamed), 0), "after call {stop}");
-        // The directory is not synced: the old name may come back until the save is acknowledged.
+        // The directory is not synced: until the save is acknowledged, the old file may be found.
         assert!(renamed || now == old);
         assert_eq!(found_on(&with_file(&old)), (3, 0));
     }
 }
 
 #[test]
-fn a_temporary_file_of_any_length_is_in_nobodys_way() {
+fn a_leftover_temporary_file_of_any_length_blocks_no_save() {
     let disk = Faulty::new();
     let mut store = opened(&disk).unwrap();
     save(&mut store, 1);

@@ -1,4 +1,4 @@
-//! The calls of each kind of save, in their order, and what they leave in the file.
+//! The calls of each kind of save, in order, and the file that they leave.
 
 use repl_checkpoint::{CheckpointStore, OpenStoreError, Save, SaveError, SlotStore};
 
@@ -17,7 +17,7 @@ const CREATE: [&str; 6] = [
 ];
 
 #[test]
-fn an_open_makes_the_calls_of_a_file_stores_and_writes_nothing() {
+fn an_open_makes_the_calls_of_a_file_store_and_writes_nothing() {
     let disk = after_saves(2);
     disk.put("/disk/marks/marks.slots.temp-1-0", b"half");
     disk.arm(None);
@@ -49,14 +49,14 @@ fn a_store_that_does_not_get_the_lock_makes_no_call_after_it() {
 }
 
 #[test]
-fn a_store_of_which_nothing_was_saved_is_fresh_and_has_no_slot_file() {
+fn a_store_without_a_save_is_fresh_and_has_no_slot_file() {
     let disk = Faulty::new();
     assert_eq!(found_on(&disk), (0, 0));
     assert_eq!(disk.paths(), [""; 0]);
 }
 
 #[test]
-fn the_first_save_of_all_creates_the_file_whole_and_renames_it_into_place() {
+fn the_first_save_ever_creates_the_file_whole_and_renames_it_into_place() {
     let disk = Faulty::new();
     let mut store = opened(&disk).unwrap();
     disk.arm(None);
@@ -73,13 +73,13 @@ fn a_save_is_one_write_and_one_data_sync() {
         disk.arm(None);
         save(&mut store, generation).unwrap();
         let write = format!("write_at {offset}+4096 of marks.slots.temp");
-        // Still open under the name that it was created by.
+        // The file is still open under the name of its creation.
         assert_eq!(disk.calls(), [&write, "sync_data marks.slots.temp"]);
     }
     assert_eq!(slots(&file(&disk)), [Some(5), Some(6), Some(4)]);
 }
 
-/// What it found may be in the cache alone.
+/// The file that it found may be in the cache alone.
 #[test]
 fn the_first_save_of_a_later_process_writes_all_that_is_kept_into_a_new_file() {
     let disk = after_saves(3);
@@ -163,7 +163,7 @@ fn a_save_writes_whole_pages_and_no_more_than_it_or_the_one_before_it_in_the_slo
     let (one, whole) = (Some((1, 1)), of_length(1, 400).len().div_ceil(PAGE));
     let (half, after_whole) = (of_length(5, 200).len().div_ceil(PAGE), Some((1, whole)));
     assert!(1 < half && half < whole);
-    // Every slot of the new file holds the first; the fifth goes to a slot that was made short.
+    // Every slot of the new file holds the first save; the fifth goes to a slot of that length.
     let expected = [
         None,
         after_whole,

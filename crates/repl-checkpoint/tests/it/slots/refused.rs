@@ -1,4 +1,4 @@
-//! What is not this store's is refused by name, on the real disk.
+//! Files of other stores and programs are refused by name, on the real disk.
 
 use std::convert::Infallible;
 use std::fs;
@@ -6,8 +6,8 @@ use std::path::Path;
 
 use repl_checkpoint::{
     CheckpointStore, CorruptReason, FileStore, JsonCodec, LoadError, OnCorrupt, OpenStoreError,
-    RecoverError, Recovered, Save, SaveError, SlotFileError, SlotStore, Source, StoreId,
-    UnsealError, recover, seal,
+    RecoverError, RecoverErrorKind, Recovered, Save, SaveError, SlotFileError, SlotStore, Source,
+    StoreId, UnsealError, recover,
 };
 use repl_core::ShardId;
 
@@ -33,8 +33,8 @@ fn refused(dir: &Path) -> RecoverError {
 }
 
 fn bad_slots(dir: &Path) -> SlotFileError {
-    match refused(dir) {
-        RecoverError::Load(LoadError::Slots { path, reason }) => {
+    match refused(dir).into_parts().0 {
+        RecoverErrorKind::Load(LoadError::Slots { path, reason }) => {
             assert_eq!(path, dir.join(NAME));
             reason
         }
@@ -70,7 +70,7 @@ fn neither_store_opens_the_others_directory() {
 }
 
 #[test]
-fn what_stands_in_the_slot_files_place_and_is_no_file_is_refused_and_not_followed() {
+fn a_slot_file_path_that_is_not_a_file_is_refused_and_not_followed() {
     let outside = saved();
     let target = outside.path().join(NAME);
     let before = fs::read(&target).unwrap();
@@ -81,10 +81,10 @@ fn what_stands_in_the_slot_files_place_and_is_no_file_is_refused_and_not_followe
         put(&dir.path().join(NAME));
         let error = refused(dir.path());
         assert!(
-            matches!(&error, RecoverError::Load(LoadError::NotAFile { found, .. }) if *found == expected),
+            matches!(error.kind(), RecoverErrorKind::Load(LoadError::NotAFile { found, .. }) if *found == expected),
             "{error}"
         );
-        let mut store: SlotStore = opened(dir.path());
+        let mut store = error.into_store();
         let bytes = sealed(1, &marks(&[(1, 1)]));
         let failed = store.save(Save { generation: 1, confirmed: 0, bytes: &bytes }).unwrap_err();
         assert!(matches!(failed, SaveError::NotSaved { act: "replace", .. }), "{failed}");
@@ -92,7 +92,7 @@ fn what_stands_in_the_slot_files_place_and_is_no_file_is_refused_and_not_followe
     assert_eq!(fs::read(target).unwrap(), before);
 }
 
-/// Between the look and the opening somebody may put a link there.
+/// A link may appear between the check and the open.
 #[test]
 fn a_file_that_is_replaced_by_a_link_is_not_written_through_it() {
     let (dir, outside) = (saved(), saved());
@@ -107,12 +107,11 @@ fn a_file_that_is_replaced_by_a_link_is_not_written_through_it() {
 }
 
 #[test]
-fn a_strangers_file_is_refused_and_left_alone() {
+fn a_file_of_another_program_is_refused_and_left_alone() {
     let dir = tempfile::tempdir().unwrap();
-    for stranger in
-        [b"".to_vec(), b"mine".to_vec(), vec![7; 4 * 4096], sealed(1, &marks(&[(1, 1)]))]
+    for foreign in [b"".to_vec(), b"mine".to_vec(), vec![7; 4 * 4096], sealed(1, &marks(&[(1, 1)]))]
     {
-        fs::write(dir.path().join(NAME), &stranger).unwrap();
+        fs::write(dir.path().join(NAME), &foreign).unwrap();
         assert_eq!(bad_slots(dir.path()), SlotFileError::Foreign);
     }
 }
@@ -157,13 +156,13 @@ fn a_cut_off_file_is_refused_with_its_length() {
 fn another_codecs_checkpoint_is_refused_and_never_fallen_back_from() {
     let dir = saved();
     let mut store: SlotStore = opened(dir.path());
-    let bytes = seal(&Other, header(2), &marks(&[(1, 20)])).unwrap();
+    let bytes = marks(&[(1, 20)]).seal(&Other, header(2)).unwrap();
     store.save(Save { generation: 2, confirmed: 1, bytes: &bytes }).unwrap();
     drop(store);
-    match refused(dir.path()) {
-        RecoverError::Refused { refused, .. } => assert!(matches!(
+    match refused(dir.path()).kind() {
+        RecoverErrorKind::Refused { refused, .. } => assert!(matches!(
             refused.reason,
-            CorruptReason::Open(UnsealError::OtherCodec { expected: "json", .. })
+            CorruptReason::Unseal(UnsealError::OtherCodec { expected: "json", .. })
         )),
         other => panic!("{other}"),
     }
@@ -192,16 +191,16 @@ fn recovered_with(dir: &Path, codec: NewCodec) -> Recovered {
     recover(store, codec(), &[ShardId(1)], OnCorrupt::Fail).unwrap()
 }
 
-/// Whichever one slot decays, and whenever: with either codec.
+/// Damage to any one slot at any time, with either codec.
 #[test]
 fn a_floor_given_out_is_never_above_what_a_later_recovery_returns() {
     for codec in CODECS.iter().copied() {
         let dir = tempfile::tempdir().unwrap();
         let mut floor = None;
-        for life in 0..3 {
+        for process in 0..3 {
             let mut follower = recovered_with(dir.path(), codec);
             for mark in 1..=4 {
-                follower.state.advance(ShardId(1), life * 10 + mark);
+                follower.state.advance(ShardId(1), process * 10 + mark);
                 follower.checkpointer.checkpoint(|_| Ok::<_, Infallible>(())).unwrap();
                 let floors = follower.checkpointer.floors();
                 floor = floor.max(floors.retention_floor(ShardId(1)));
@@ -219,7 +218,7 @@ fn a_floor_given_out_is_never_above_what_a_later_recovery_returns() {
         }
         assert_eq!(floor, Some(23));
         let last = recovered_with(dir.path(), codec);
-        assert!(matches!(last.found.origin, Source::Resumed { generation: 12 }));
+        assert!(matches!(last.report.source, Source::Resumed { generation: 12 }));
         assert_eq!(last.state.applied_seqno(ShardId(1)), Some(24));
     }
 }

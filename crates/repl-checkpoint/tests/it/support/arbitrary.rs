@@ -32,8 +32,7 @@ fn completed(mark: SeqNo) -> BoxedStrategy<Vec<SeqRange>> {
     ];
     let pairs = |bounds: std::collections::BTreeSet<u64>| {
         let bounds: Vec<u64> = bounds.into_iter().collect();
-        let range =
-            |pair: &[u64]| SeqRange { first: pair[0], last: *pair.last().unwrap_or(&pair[0]) };
+        let range = |pair: &[u64]| SeqRange::new(pair[0], *pair.last().unwrap_or(&pair[0]));
         bounds.chunks(2).map(range).collect()
     };
     bounds.prop_map(pairs).boxed()
@@ -71,7 +70,7 @@ pub(crate) fn checkpoint() -> impl Strategy<Value = Checkpoint> {
     })
 }
 
-/// Any bytes at all, and bytes that begin as a checkpoint does.
+/// Any bytes, and bytes that begin like a checkpoint.
 pub(crate) fn junk() -> impl Strategy<Value = Vec<u8>> {
     let header_like = "repl-checkpoint v[0-9]{1,2} codec=(json    |bincode ) store=[0-9a-f]{32} \
                        generation=[0-9]{20} confirmed=[0-9]{20} length=[0-9]{20} \

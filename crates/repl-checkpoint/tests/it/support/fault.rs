@@ -3,20 +3,20 @@
 /// Which calls fail, and how.
 #[derive(Debug, Clone)]
 pub(crate) struct Fault {
-    /// Only calls whose record starts like this count.
+    /// Only calls whose record starts with this count.
     pub(crate) on: &'static str,
-    /// How many of them still succeed.
+    /// The number of them that still succeed.
     pub(crate) after: usize,
-    /// How many fail from there on.
+    /// The number of them that fail after that.
     pub(crate) times: usize,
     pub(crate) how: How,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum How {
-    /// Nothing is done.
+    /// The call does nothing and fails with this number.
     Errno(i32),
-    /// It is done all the same, as on a network disk that loses the answer.
+    /// The call is done and fails, as on a network disk that loses the answer.
     DoneBut(i32),
     /// A write takes this many bytes.
     Short(usize),

@@ -1,7 +1,6 @@
-//! A disk in memory that records every call and fails the one that it is told to.
+//! A disk in memory that records every call and fails the armed one.
 //!
-//! It loses nothing by itself: what a power cut may leave is the simulated disk's matter. Here it
-//! is about what the store does when a call fails.
+//! It loses nothing: this is about failing calls. Power cuts are a matter of the simulated disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -20,12 +19,12 @@ pub(crate) struct Faulty(Arc<Mutex<Inner>>);
 struct Inner {
     dirs: BTreeSet<PathBuf>,
     files: BTreeMap<PathBuf, Vec<u8>>,
-    /// Where the files went that are still open under an earlier name.
+    /// The present names of files that are open under an earlier name.
     renamed: BTreeMap<PathBuf, PathBuf>,
     locked: BTreeSet<PathBuf>,
     calls: Vec<String>,
     fault: Option<Fault>,
-    /// Takes the first one's place once that is used up.
+    /// Armed after the first one is used up.
     next: Option<Fault>,
 }
 
@@ -40,7 +39,7 @@ impl Drop for Lock {
     }
 }
 
-/// What a call is to do.
+/// How a call is carried out.
 enum Turn {
     Do,
     DoThenFail(io::Error),
@@ -65,7 +64,7 @@ impl Faulty {
         self.0.lock().unwrap()
     }
 
-    /// Forgets the calls so far, and arms the fault.
+    /// Drops the record of calls and arms the fault.
     pub(crate) fn arm(&self, fault: impl Into<Option<Fault>>) {
         let mut inner = self.inner();
         inner.calls.clear();
@@ -73,13 +72,13 @@ impl Faulty {
         inner.next = None;
     }
 
-    /// What fails once the armed fault is used up.
+    /// Arms a fault for when the first one is used up.
     pub(crate) fn then(&self, fault: Fault) {
         self.inner().next = Some(fault);
     }
 
-    /// Every call since the last [`Faulty::arm`]: a verb and the names it was called with, below
-    /// `/disk/marks` only the name, without what makes temporary names unique.
+    /// Every call since the last [`Faulty::arm`]: a verb and its paths, below `/disk/marks` the
+    /// name alone, without the unique part of temporary names.
     pub(crate) fn calls(&self) -> Vec<String> {
         self.inner().calls.clone()
     }
@@ -96,7 +95,7 @@ impl Faulty {
         self.inner().dirs.insert(path.into());
     }
 
-    /// The paths of all files but for locks.
+    /// The paths of all files except locks.
     pub(crate) fn paths(&self) -> Vec<String> {
         let inner = self.inner();
         let paths = inner.files.keys().map(|p| p.display().to_string());
@@ -131,7 +130,7 @@ impl Faulty {
         }
     }
 
-    /// Does what `act` does unless the call is to fail.
+    /// Runs `act` unless the call is to fail.
     fn call<T>(
         &self,
         verb: &str,
@@ -148,7 +147,7 @@ impl Faulty {
 }
 
 impl Faulty {
-    /// A write, of fewer bytes where it is told so.
+    /// A write, of fewer bytes if the fault says so.
     fn written(
         &self,
         verb: &str,

@@ -1,4 +1,4 @@
-//! A follower in a process of its own, which does what it is told, line by line.
+//! A follower in a process of its own, which carries out orders, one per line.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,23 +9,23 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use repl_checkpoint::{FileStore, SlotStore};
 
 use super::AnyStore;
-use super::told::Follower;
+use super::follower::Follower;
 
-/// Tells the process which directory is its.
+/// The variable with the directory of the process.
 const DIR: &str = "REPL_CHECKPOINT_TEST_DIR";
 
-/// Tells it which store to open there.
+/// The variable with the store to open there.
 const STORE: &str = "REPL_CHECKPOINT_TEST_STORE";
 
-/// Where a trace of calls names this file, which is never there, the calls of interest begin.
+/// A file that never exists. In a trace the calls of interest begin after its name.
 pub(crate) const FROM_HERE: &str = "from-here";
 
 const ANSWER: &str = "answer: ";
 
-/// A follower that can be killed, limited and traced. Killed where it is dropped.
+/// A follower that can be killed, limited and traced. Dropping it kills it.
 pub(crate) struct Process {
     child: Child,
-    told: Option<ChildStdin>,
+    orders: Option<ChildStdin>,
     says: BufReader<ChildStdout>,
 }
 
@@ -35,7 +35,7 @@ impl Process {
         Self::start_by::<S>(&[], &std::env::current_exe().unwrap(), dir)
     }
 
-    /// Starts `program`, which is this one or a copy of it, by way of another command.
+    /// Starts `program`, which is this one or a copy of it, through another command.
     pub(crate) fn start_by<S: AnyStore>(by: &[&str], program: &Path, dir: &Path) -> Self {
         let words = by.iter().map(Path::new).chain([program]).collect::<Vec<_>>();
         let mut child = Command::new(words[0])
@@ -48,37 +48,37 @@ impl Process {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let (told, says) = (child.stdin.take(), child.stdout.take().unwrap());
-        Process { child, told, says: BufReader::new(says) }
+        let (orders, says) = (child.stdin.take(), child.stdout.take().unwrap());
+        Process { child, orders, says: BufReader::new(says) }
     }
 
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Has it do something, and returns what came of it; `None` where it has died.
+    /// Sends an order and returns the answer, or `None` if the process has died.
     pub(crate) fn try_ask(&mut self, order: &str) -> Option<String> {
-        // One that has died is found out by its silence.
-        let _ = writeln!(self.told.as_mut().unwrap(), "{order}");
+        // A process that has died answers nothing.
+        let _ = writeln!(self.orders.as_mut().unwrap(), "{order}");
         let mut lines = self.says.by_ref().lines().map_while(Result::ok);
         lines.find_map(|line| Some(line.split_once(ANSWER)?.1.to_owned()))
     }
 
-    /// The same of one that must not die.
+    /// Sends an order to a process that must not die.
     pub(crate) fn ask(&mut self, order: &str) -> String {
         self.try_ask(order).unwrap_or_else(|| panic!("died of {order:?}"))
     }
 
-    /// SIGKILL, with no chance to tidy up.
+    /// Kills it with SIGKILL.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         assert_eq!(self.child.wait().unwrap().signal(), Some(9));
     }
 
-    /// Lets it end.
+    /// Ends it.
     pub(crate) fn end(mut self) -> ExitStatus {
-        drop(self.told.take());
-        // What it still says must not fill the pipe.
+        drop(self.orders.take());
+        // Its remaining output must not fill the pipe.
         let _ = std::io::copy(&mut self.says, &mut std::io::sink());
         self.child.wait().unwrap()
     }
@@ -111,7 +111,7 @@ fn obey<S: AnyStore>(dir: &Path) {
         let order = order.unwrap();
         let open = |found: Result<Follower, String>| match found {
             Ok(found) => (found.origin(), Some(found)),
-            Err(told) => (told, None),
+            Err(refused) => (refused, None),
         };
         let answer = match (order.as_str(), &mut follower) {
             ("open", now) => {
@@ -135,14 +135,14 @@ fn obey<S: AnyStore>(dir: &Path) {
                 "shrunk".to_owned()
             }
             (mark, Some(follower)) => follower.save(mark.parse().unwrap()),
-            (other, None) => panic!("not open, and told {other:?}"),
+            (other, None) => panic!("not open: {other:?}"),
         };
         println!("{ANSWER}{answer}");
     }
 }
 
-/// Marks a place in a trace. A tracer that is to put a fault into the n-th call of a kind does so
-/// in every thread; so this one first makes more calls of each kind than the test harness makes.
+/// Marks a place in a trace. A tracer that injects a fault into the n-th call of a kind does so in
+/// every thread, so this thread first makes more calls of each kind than the test harness does.
 fn from_here(dir: &Path) -> String {
     for _ in 0..200 {
         let mut nowhere = File::create("/dev/null").unwrap();

@@ -1,4 +1,4 @@
-//! A store in memory that does what it is told, and records what it was asked.
+//! A store in memory that records its calls and fails on request.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use repl_checkpoint::{
     Candidate, Checkpoint, CheckpointStore, Generation, Header, JsonCodec, LoadError, OnCorrupt,
-    Recovered, Save, SaveError, StoreId, open, recover,
+    Recovered, Save, SaveError, StoreId, recover,
 };
 use repl_core::{SeqNo, ShardId};
 
@@ -35,7 +35,7 @@ impl Scripted {
         self.0.lock().unwrap()
     }
 
-    /// The next saves end like this, in this order; all later ones succeed.
+    /// The outcomes of the next saves, in this order; all later ones succeed.
     pub(crate) fn fail_next(&self, outcomes: &[Outcome]) {
         self.inner().next = outcomes.iter().rev().copied().collect();
     }
@@ -44,18 +44,18 @@ impl Scripted {
         self.inner().events.push(event.into());
     }
 
-    /// What happened since the last call.
+    /// The events since the last call.
     pub(crate) fn take_events(&self) -> Vec<String> {
         std::mem::take(&mut self.inner().events)
     }
 
-    /// How many saves succeeded.
+    /// The number of saves that succeeded.
     pub(crate) fn saves(&self) -> usize {
         self.inner().saved.len()
     }
 
     pub(crate) fn newest(&self) -> (Header, Checkpoint) {
-        open(&JsonCodec, STORE, self.inner().saved.last().unwrap()).unwrap()
+        Checkpoint::unseal(&JsonCodec, STORE, self.inner().saved.last().unwrap()).unwrap()
     }
 
     /// The mark of a shard in the newest save.
@@ -92,7 +92,7 @@ impl CheckpointStore for Scripted {
         if inner.poisoned {
             return Err(SaveError::Poisoned { path });
         }
-        let (act, source) = ("test", io::Error::other("as told"));
+        let (act, source) = ("test", io::Error::other("as scripted"));
         match inner.next.pop() {
             None => {
                 inner.saved.push(bytes.to_vec());

@@ -1,4 +1,4 @@
-//! A window in the most naive form.
+//! A window as a plain set of seqnos.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ impl Model {
             .then(|| WindowFull { seqno, resume_at: seqno - self.capacity })
     }
 
-    /// Returns whether anything is new.
+    /// Returns whether any of them is new.
     pub(super) fn insert(&mut self, seqnos: impl Iterator<Item = u64>) -> bool {
         let before = (self.mark, self.completed.len());
         let mark = self.mark;
@@ -73,8 +73,10 @@ impl Model {
         let mut ranges: Vec<SeqRange> = Vec::new();
         for seqno in &self.completed {
             match ranges.last_mut() {
-                Some(range) if range.last + 1 == *seqno => range.last = *seqno,
-                _ => ranges.push(SeqRange::new(*seqno, *seqno)),
+                Some(range) if range.last() + 1 == *seqno => {
+                    *range = SeqRange::new(range.first(), *seqno);
+                }
+                _ => ranges.push(SeqRange::from(*seqno)),
             }
         }
         ranges

@@ -61,7 +61,7 @@ fn ranges_taken_out_before_the_mark_is_raised_are_found_nowhere() {
 }
 
 #[test]
-fn who_looks_at_the_mark_first_and_not_again_finds_it_nowhere() {
+fn reading_the_mark_first_and_not_again_finds_it_nowhere() {
     assert!(loom_rejects(|| finding_of(absorb, mark_first)));
 }
 
@@ -97,7 +97,7 @@ fn the_twin_with_a_word_passes_without_a_weakness() {
 }
 
 #[test]
-fn nothing_above_told_by_a_relaxed_word_hides_what_was_completed() {
+fn a_relaxed_flag_of_nothing_above_hides_what_was_completed() {
     assert!(loom_rejects(|| finding_of(absorb_and_clear_relaxed, word_first)));
     assert!(loom_rejects(|| finding_of(absorb_and_clear, word_first_relaxed)));
     assert!(loom_rejects(|| finding_of(absorb_and_clear, mark_then_word)));

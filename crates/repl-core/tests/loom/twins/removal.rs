@@ -69,12 +69,12 @@ fn the_twin_without_a_weakness_passes() {
 }
 
 #[test]
-fn told_of_a_removal_by_a_relaxed_word_one_finds_the_old_life() {
+fn a_relaxed_removal_flag_leads_back_to_the_old_incarnation() {
     assert!(loom_rejects(|| reset_against_advance(Steps { store: Ordering::Relaxed, ..RIGHT })));
     assert!(loom_rejects(|| reset_against_advance(Steps { load: Ordering::Relaxed, ..RIGHT })));
 }
 
 #[test]
-fn told_of_a_removal_before_the_new_life_is_published_one_finds_the_old_life() {
+fn a_removal_flag_set_before_the_new_table_leads_back_to_the_old_incarnation() {
     assert!(loom_rejects(|| reset_against_advance(Steps { publish_first: false, ..RIGHT })));
 }

@@ -213,7 +213,7 @@ fn a_plain_load_before_sleeping_loses_the_wake_up() {
 }
 
 #[test]
-fn a_relaxed_meeting_loses_the_wake_up() {
+fn a_relaxed_sync_load_loses_the_wake_up() {
     for weak in [Ordering::Relaxed, Ordering::Acquire] {
         let meet: fn(&AtomicU64) -> u64 = match weak {
             Ordering::Relaxed => |mark| mark.fetch_max(0, Ordering::Relaxed),
@@ -243,12 +243,12 @@ fn a_target_stored_too_late_loses_the_wake_up() {
 }
 
 #[test]
-fn a_target_that_only_a_higher_mark_concerns_loses_the_wake_up() {
+fn a_target_compared_as_strictly_below_loses_the_wake_up() {
     assert!(loom_rejects(|| waking_of(Steps { concerns: |target, to| target < to, ..REAL })));
 }
 
 #[test]
-fn leaving_as_if_nobody_else_waited_loses_their_wake_up() {
+fn leaving_as_the_only_waiter_loses_the_wake_up_of_others() {
     let leave = |twin: &Twin, seqno| {
         twin.lock().awaited.retain(|awaited| *awaited != seqno);
         twin.target.store(NOBODY, Ordering::Relaxed);
@@ -257,12 +257,12 @@ fn leaving_as_if_nobody_else_waited_loses_their_wake_up() {
 }
 
 #[test]
-fn dropped_without_leaving_a_waiter_is_found_by_later_advances() {
+fn a_waiter_dropped_without_leaving_is_found_by_later_advances() {
     assert!(loom_rejects(|| leaving_of(Steps { leave: |_, _| {}, ..REAL })));
 }
 
 #[test]
-fn closed_after_the_queue_is_emptied_a_late_waiter_sleeps_for_ever() {
+fn closing_after_emptying_the_queue_leaves_a_late_waiter_asleep() {
     let close = |twin: &Twin| {
         twin.end_all(twin.lock());
         twin.lock().closed = true;
@@ -271,7 +271,7 @@ fn closed_after_the_queue_is_emptied_a_late_waiter_sleeps_for_ever() {
 }
 
 #[test]
-fn removed_after_the_queue_is_emptied_a_late_waiter_sleeps_for_ever() {
+fn removing_after_emptying_the_queue_leaves_a_late_waiter_asleep() {
     let remove = |twin: &Twin| {
         twin.end_all(twin.lock());
         twin.target.store(REMOVED, Ordering::Relaxed);
@@ -280,13 +280,13 @@ fn removed_after_the_queue_is_emptied_a_late_waiter_sleeps_for_ever() {
 }
 
 #[test]
-fn removed_without_waking_a_waiter_sleeps_for_ever() {
+fn removing_without_waking_leaves_a_waiter_asleep() {
     let remove = |twin: &Twin| twin.target.store(REMOVED, Ordering::Relaxed);
     assert!(loom_rejects(|| ending_of(REAL, remove)));
 }
 
 #[test]
-fn changes_counted_from_the_mark_of_now_miss_the_last_one() {
+fn changes_counted_from_the_present_mark_miss_the_last_one() {
     let next = |twin: &Twin, _| twin.mark.load(Ordering::Acquire) + 1;
     assert!(loom_rejects(|| changes_of(Steps { next, ..REAL })));
 }

@@ -204,13 +204,13 @@ fn a_plain_load_after_completing_leaves_the_mark_behind() {
 }
 
 #[test]
-fn a_relaxed_meeting_after_completing_leaves_the_mark_behind() {
+fn a_relaxed_sync_load_after_completing_leaves_the_mark_behind() {
     let meet = |mark: &AtomicU64| mark.fetch_max(0, Ordering::Relaxed);
     assert!(loom_rejects(|| gap_of(Steps { meet, ..REAL })));
 }
 
 #[test]
-fn following_only_once_leaves_the_mark_behind() {
+fn advancing_the_prefix_only_once_leaves_the_mark_behind() {
     assert!(loom_rejects(|| gap_of(Steps { follows_on: false, ..REAL })));
 }
 
@@ -234,17 +234,17 @@ fn a_claim_by_load_and_store_is_given_twice() {
 }
 
 #[test]
-fn a_claim_let_go_without_comparing_takes_a_completion_back() {
+fn a_claim_released_without_comparing_undoes_a_completion() {
     let release = |slot: &AtomicU64| slot.store(FREE, Ordering::Release);
     assert!(loom_rejects(|| letting_go_of(Steps { release, ..REAL })));
 }
 
 #[test]
-fn a_far_claim_without_a_second_look_is_given_twice() {
+fn an_overflow_claim_without_a_second_look_is_given_twice() {
     assert!(loom_rejects(|| far_claims_of(Steps { second_look: |_| 0, ..REAL })));
 }
 
 #[test]
-fn a_far_claim_with_a_plain_load_for_a_second_look_is_given_twice() {
+fn an_overflow_claim_with_a_plain_load_for_a_second_look_is_given_twice() {
     assert!(loom_rejects(|| far_claims_of(Steps { second_look: plain_load, ..REAL })));
 }

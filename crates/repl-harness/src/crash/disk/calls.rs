@@ -1,4 +1,4 @@
-//! The calls of a store.
+//! The calls that a store makes.
 
 use std::ffi::OsString;
 use std::io;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use repl_checkpoint::{Disk, FileKind};
 
-use super::{How, SimDir, SimDisk, SimFile, SimLock};
+use super::{FaultKind, SimDir, SimDisk, SimFile, SimLock};
 
 impl Disk for SimDisk {
     type File = SimFile;
@@ -75,7 +75,7 @@ impl Disk for SimDisk {
     fn sync_dir(&self, dir: &SimDir) -> io::Result<()> {
         self.call("sync_dir", &dir.1, |disk, how| {
             let names = disk.state.dir_mut(dir.0)?;
-            if let Some(How::SyncLost { errno, .. }) = how {
+            if let Some(FaultKind::SyncLost { errno, .. }) = how {
                 names.fail_sync();
                 return Err(io::Error::from_raw_os_error(errno));
             }

@@ -1,17 +1,17 @@
-//! Bytes that are hashed once and shared by every state that holds them.
+//! Bytes that are hashed once and shared by every disk that holds them.
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
-/// What a file holds, or one sector of it. Two are equal where their 128 bit hashes are.
+/// The bytes of a file or of a sector. Two contents are equal if their 128-bit hashes are.
 #[derive(Clone)]
 pub(crate) struct Content(Arc<Inner>);
 
 struct Inner {
     bytes: Vec<u8>,
     hash: u128,
-    /// How a reader answers to it.
+    /// The verdict of the reader.
     verdict: OnceLock<u128>,
 }
 
@@ -33,7 +33,7 @@ impl Content {
         self.0.hash
     }
 
-    /// Asks `reader` once, however often this is asked. All who ask have the same reader.
+    /// Calls `reader` the first time and returns its verdict. Every caller passes the same reader.
     pub(crate) fn verdict(&self, reader: impl FnOnce(&[u8]) -> u128) -> u128 {
         *self.0.verdict.get_or_init(|| reader(&self.0.bytes))
     }
@@ -51,7 +51,7 @@ impl fmt::Debug for Content {
     }
 }
 
-/// 128 bits: two runs of the standard hasher, told apart by what they begin with.
+/// A 128-bit hash: two runs of the standard hasher with different prefixes.
 pub(crate) fn hash128(value: &(impl Hash + ?Sized)) -> u128 {
     let half = |salt: u64| {
         let mut hasher = DefaultHasher::new();
@@ -62,8 +62,8 @@ pub(crate) fn hash128(value: &(impl Hash + ?Sized)) -> u128 {
     half(0x9e37_79b9_7f4a_7c15) << 64 | half(0xa076_1d64_78bd_642f)
 }
 
-/// The same for bytes, several times as fast. Against accidents only: nobody chooses what is
-/// written here.
+/// A 128-bit hash of bytes, several times as fast as [`hash128`]. Not for input chosen by an
+/// attacker.
 pub(crate) fn hash_bytes(bytes: &[u8]) -> u128 {
     let fold = |a: u64, b: u64| {
         let product = (u128::from(a) * u128::from(b)).to_le_bytes();
@@ -80,7 +80,7 @@ pub(crate) fn hash_bytes(bytes: &[u8]) -> u128 {
     hash128(&(left, right))
 }
 
-/// Up to eight bytes as a number.
+/// Up to eight bytes as a little-endian number.
 fn word(bytes: &[u8]) -> u64 {
     let mut word = [0; 8];
     word[..bytes.len()].copy_from_slice(bytes);

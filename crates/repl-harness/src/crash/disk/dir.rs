@@ -1,4 +1,4 @@
-//! One directory: the names that are durable, those that are seen, and what happened in between.
+//! One directory: its durable names, its cached names, and the changes between the two.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -14,20 +14,20 @@ pub(crate) struct DirNode {
     pending: Vec<Change>,
 }
 
-/// One call's work: what becomes of each name.
+/// The changes of one call, name by name.
 #[derive(Clone)]
 struct Change {
     names: Vec<(OsString, Option<Ino>)>,
-    /// Whether a sync that was to write it has failed: no later one writes it.
+    /// Whether a sync of it has failed: no later sync writes it.
     lost: bool,
 }
 
 impl Change {
-    /// To each set of names those that it makes of it, done or by half.
+    /// Adds what the change makes of each set of names, whole or by half.
     fn spread(&self, found: &mut BTreeSet<Names>) {
         for before in found.clone() {
             let mut after = before;
-            // The new name is there before the old one is gone.
+            // The new name exists before the old one is gone.
             for name in &self.names {
                 set(&mut after, name);
                 found.insert(after.clone());
@@ -36,7 +36,7 @@ impl Change {
     }
 }
 
-/// Subsets of more changes than this are not all enumerated.
+/// The most pending changes whose subsets are enumerated.
 pub(crate) const MOST_PENDING: usize = 12;
 
 impl DirNode {
@@ -75,8 +75,8 @@ impl DirNode {
         self.pending.push(Change { names, lost: false });
     }
 
-    /// A sync that succeeds. What an earlier one failed to write it does not write, unless a later
-    /// change of the same name takes its place.
+    /// A sync that succeeds. It does not write what an earlier sync failed to write, unless a later
+    /// change of the same name replaces it.
     pub(crate) fn sync(&mut self) {
         let mut lost: Vec<Change> = Vec::new();
         for change in std::mem::take(&mut self.pending) {
@@ -101,7 +101,7 @@ impl DirNode {
     }
 
     /// Every set of names that a power cut may leave: each pending change done or not, a rename
-    /// also by half, with both names. `None` where there are too many changes to say.
+    /// also by half, with both names. `None` if too many changes are pending.
     pub(crate) fn after_power_cut(&self) -> Option<BTreeSet<Names>> {
         if self.pending.len() > MOST_PENDING {
             return None;
@@ -113,9 +113,9 @@ impl DirNode {
         Some(found)
     }
 
-    /// Those of them that hold just these names. However many changes are pending: a choice that
-    /// leaves a name wrong which no later change touches is given up at once.
-    pub(crate) fn left_as(&self, wanted: &BTreeSet<&OsStr>) -> BTreeSet<Names> {
+    /// Every set of names that a power cut may leave and that has exactly these names. Works with
+    /// any number of pending changes: a set is dropped as soon as no later change can correct it.
+    pub(crate) fn images_with(&self, wanted: &BTreeSet<&OsStr>) -> BTreeSet<Names> {
         let fits = |names: &Names, name: &OsStr| names.contains_key(name) == wanted.contains(name);
         let mut last_touched: BTreeMap<&OsStr, usize> = BTreeMap::new();
         for (i, change) in self.pending.iter().enumerate() {
@@ -136,12 +136,12 @@ impl DirNode {
         found
     }
 
-    /// All names with what they stand for, in the order in which they count for equality.
+    /// Every durable, pending and cached name with its inode, in a fixed order.
     pub(crate) fn all(&self) -> impl Iterator<Item = (u8, &OsStr, Option<Ino>)> {
         let durable = self.durable.iter().map(|(name, ino)| (0, name.as_os_str(), Some(*ino)));
         let pending = self.pending.iter().flat_map(|change| {
             let kind = if change.lost { 2 } else { 1 };
-            // The first name of a change is told from those that belong to it.
+            // The first name of a change is marked, so that changes do not run together.
             let kind = move |i: usize| kind + if i == 0 { 0 } else { 2 };
             let names = change.names.iter().enumerate();
             names.map(move |(i, (name, ino))| (kind(i), name.as_os_str(), *ino))

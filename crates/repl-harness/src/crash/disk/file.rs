@@ -1,14 +1,20 @@
-//! One file: what is durable, what reads give, and every sector between the two.
+//! One file: its durable bytes, its cached bytes, and every unsettled sector.
 
-mod left;
+mod images;
 
 use std::collections::BTreeMap;
 
 use super::content::{Content, hash128};
-use super::left::NotInFile;
 
-/// What a device writes whole, or not, or as garbage, where nobody says otherwise.
+/// The bytes that a device writes as a unit, by default.
 pub(crate) const SECTOR: usize = 512;
+
+/// Why a power cut cannot leave a file with given bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Mismatch {
+    Length { length: usize, durable: usize, reach: usize },
+    Sector(usize),
+}
 
 /// The data of one inode.
 #[derive(Clone)]
@@ -17,24 +23,24 @@ pub(crate) struct FileNode {
     cached: Content,
     /// The sectors that a power cut may leave in more than one way.
     unsettled: BTreeMap<usize, Unsettled>,
-    /// The farthest that the file may reach after a power cut; its durable length if it is settled.
+    /// The greatest length after a power cut; the durable length if no other is pending.
     reach: usize,
     /// Whether the next sync makes the length durable.
     size_dirty: bool,
-    /// The bytes that a device writes whole.
+    /// The number of bytes that a device writes as a unit.
     sector: usize,
 }
 
 #[derive(Clone)]
 struct Unsettled {
-    /// What was in the cache since the last sync, besides what is durable.
+    /// Every content in the cache since the last sync, besides the durable one.
     versions: Vec<Content>,
-    /// Whether the next sync writes it. Not so after a sync that failed: its page counts as clean.
+    /// Whether the next sync writes it. After a failed sync its page counts as clean.
     dirty: bool,
 }
 
 impl FileNode {
-    /// A file of which nothing is pending.
+    /// A file with nothing pending.
     pub(crate) fn settled(content: Content, sector: usize) -> Self {
         FileNode {
             reach: content.len(),
@@ -58,7 +64,7 @@ impl FileNode {
         &self.cached
     }
 
-    /// The bytes that a device writes whole.
+    /// The number of bytes that a device writes as a unit.
     pub(crate) fn sector(&self) -> usize {
         self.sector
     }
@@ -74,7 +80,7 @@ impl FileNode {
         }
         let mut cached = self.cached.bytes().to_vec();
         let end = offset + bytes.len();
-        // What lies between the old end and the offset is zero and written too.
+        // The gap between the old end and the offset is written with zeros.
         let first = offset.min(cached.len()) / self.sector;
         if cached.len() < end {
             cached.resize(end, 0);
@@ -94,7 +100,7 @@ impl FileNode {
         self.cached = Content::new(cached);
     }
 
-    /// A sync that succeeds. What an earlier one failed to write it does not write.
+    /// A sync that succeeds. It does not write what an earlier sync failed to write.
     pub(crate) fn sync(&mut self) {
         let size_lost = self.reach != self.durable.len() && !self.size_dirty;
         let length = if size_lost { self.durable.len() } else { self.cached.len() };
@@ -115,7 +121,7 @@ impl FileNode {
         self.size_dirty = false;
     }
 
-    /// A sync that fails: nothing is known of what it was to write, and no later one writes it.
+    /// A sync that fails: it may have written anything, and no later sync writes the rest.
     pub(crate) fn fail_sync(&mut self, cache_survives: bool) {
         self.unsettled.values_mut().for_each(|unsettled| unsettled.dirty = false);
         self.size_dirty = false;
@@ -124,7 +130,7 @@ impl FileNode {
         }
     }
 
-    /// Everything that a power cut may leave of the file.
+    /// Every content that a power cut may leave.
     pub(crate) fn after_power_cut(&self) -> Vec<Content> {
         let mut found: BTreeMap<u128, Content> = BTreeMap::new();
         for size in self.sizes() {
@@ -146,14 +152,15 @@ impl FileNode {
         found.into_values().collect()
     }
 
-    /// Some of it, at the least and the greatest length: all unsettled sectors old, new or garbage,
-    /// and each of them apart from all others, but of a new file the first one alone.
+    /// Some contents that a power cut may leave, at the least and the greatest length: all unsettled
+    /// sectors old, new or garbage, and each sector different from all others. Of a new file only
+    /// the first sector differs.
     pub(crate) fn some_after_power_cut(&self) -> Vec<Content> {
         let (low, high) = (self.durable.len(), self.reach);
         let sectors: Vec<_> = (0..high.div_ceil(self.sector)).map(|k| self.options(k)).collect();
         let last = |options: &Vec<Vec<u8>>| options.len() - 1;
         let mut found: BTreeMap<u128, Content> = BTreeMap::new();
-        // Old, garbage and, last of all, what was written last.
+        // Old, garbage, and the last written version.
         let of_others: [fn(usize) -> usize; 3] = [|_| 0, |last| last.min(1), |last| last];
         for others in of_others {
             for apart in 0..if low == 0 { 1 } else { sectors.len() } {
@@ -174,13 +181,13 @@ impl FileNode {
         found.into_values().collect()
     }
 
-    /// Whether a power cut may leave just these bytes, and in how many sectors as garbage.
-    pub(crate) fn may_leave(&self, bytes: &[u8]) -> Result<u64, NotInFile> {
+    /// Checks that a power cut may leave exactly these bytes. Returns the number of garbage sectors.
+    pub(crate) fn may_leave(&self, bytes: &[u8]) -> Result<u64, Mismatch> {
         let (length, durable, reach) = (bytes.len(), self.durable.len(), self.reach);
         let unchanged = length == durable;
         let changed = durable != reach && (length == 0 || (durable..=reach).contains(&length));
         if !unchanged && !changed {
-            return Err(NotInFile::Length { length, durable, reach });
+            return Err(Mismatch::Length { length, durable, reach });
         }
         let mut garbage = 0;
         for (k, found) in bytes.chunks(self.sector).enumerate() {
@@ -188,14 +195,14 @@ impl FileNode {
             if is(&sector(self.durable.bytes(), k, self.sector)) {
                 continue;
             }
-            let unsettled = self.unsettled.get(&k).ok_or(NotInFile::Sector(k))?;
+            let unsettled = self.unsettled.get(&k).ok_or(Mismatch::Sector(k))?;
             garbage += u64::from(!unsettled.versions.iter().any(|version| is(version.bytes())));
         }
         Ok(garbage)
     }
 
-    /// The durable length; where another is pending also those between and 0: every multiple of a
-    /// sector, and one byte to both sides of each.
+    /// The lengths that a power cut may leave. That is the durable one. If another is pending, also
+    /// 0, and between the two every multiple of a sector and one byte to each side of it.
     fn sizes(&self) -> Vec<usize> {
         let (low, high) = (self.durable.len(), self.reach);
         if low == high {
@@ -220,7 +227,7 @@ impl FileNode {
         options
     }
 
-    /// Equal where the file is. A settled file is known by its verdict.
+    /// A key that only equal files share. The key of a settled file is its verdict.
     pub(crate) fn key(&self, verdict: impl FnOnce(&Content) -> u128) -> u128 {
         if self.is_settled() {
             return verdict(&self.durable);
@@ -235,7 +242,7 @@ impl FileNode {
     }
 }
 
-/// One sector, filled up with zeros.
+/// One sector, padded with zeros.
 fn sector(bytes: &[u8], k: usize, length: usize) -> Vec<u8> {
     let start = bytes.len().min(k * length);
     let end = bytes.len().min(start + length);
@@ -244,7 +251,7 @@ fn sector(bytes: &[u8], k: usize, length: usize) -> Vec<u8> {
     sector
 }
 
-/// What was never written by anybody.
+/// Bytes that were never written.
 fn garbage(k: usize, length: usize) -> Vec<u8> {
     let byte = |i: usize| u8::try_from((i * 31 + k * 7 + i / 5) % 251).unwrap_or(0) | 0x80;
     (0..length).map(byte).collect()
@@ -257,18 +264,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn some_images_hold_each_sector_apart_from_all_others() {
+    fn some_contents_have_each_sector_different_from_all_others() {
         let mut file = FileNode::settled(Content::new(vec![b'o'; 3 * SECTOR]), SECTOR);
         file.write_at(0, &[b'n'; 3 * SECTOR]);
         let kind = |sector: &[u8]| match sector[0] {
             kind @ (b'o' | b'n') => char::from(kind),
             _ => 'g',
         };
-        let told = |content: &Content| content.bytes().chunks(SECTOR).map(kind).collect();
-        let some: BTreeSet<String> = file.some_after_power_cut().iter().map(told).collect();
+        let text = |content: &Content| content.bytes().chunks(SECTOR).map(kind).collect();
+        let some: BTreeSet<String> = file.some_after_power_cut().iter().map(text).collect();
         // All but those in which the three are of three kinds.
         assert_eq!(some.len(), 27 - 6, "{some:?}");
-        assert!(["ooo", "ggg", "nnn", "ono", "gng"].iter().all(|told| some.contains(*told)));
+        assert!(["ooo", "ggg", "nnn", "ono", "gng"].iter().all(|text| some.contains(*text)));
         assert!(some.len() < file.after_power_cut().len());
     }
 }

@@ -1,4 +1,4 @@
-//! All inodes of a disk, as a value: cheap to copy, to compare and to cut the power of.
+//! All inodes of a disk as a value that is cheap to copy and to compare.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::{OsStr, OsString};
@@ -9,10 +9,11 @@ use std::sync::Arc;
 use super::content::{Content, hash128};
 use super::dir::{DirNode, Ino, Names};
 use super::file::{FileNode, SECTOR};
+use crate::crash::layout::is_temp;
 
 const ROOT: Ino = 0;
 
-/// A disk and the cache above it.
+/// A disk and its cache.
 #[derive(Clone)]
 pub(crate) struct State {
     nodes: BTreeMap<Ino, Node>,
@@ -26,14 +27,14 @@ enum Node {
     Dir(Arc<DirNode>),
 }
 
-/// What a power cut may leave of each file, and whether that has temporary names alone: all, or one
-/// of those that a reader answers alike, and for how many it stands.
+/// Returns the contents that a power cut may leave of a file, each with the number of contents it
+/// represents. The second argument says whether the file has only temporary names.
 pub(crate) type Contents<'a> = &'a dyn Fn(&FileNode, bool) -> Arc<Vec<(Content, u64)>>;
 
-/// What a file is known by, and whether it has temporary names alone.
+/// Returns the key of a file. The second argument says whether it has only temporary names.
 pub(crate) type Known<'a> = &'a dyn Fn(&FileNode, bool) -> u128;
 
-/// More directory changes are pending than are enumerated.
+/// More directory changes are pending than can be enumerated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TooMany;
 
@@ -43,7 +44,7 @@ impl State {
         State::with_sectors(SECTOR)
     }
 
-    /// The same on a device that writes so many bytes whole.
+    /// An empty root directory on a device with sectors of this size.
     pub(crate) fn with_sectors(sector: usize) -> Self {
         let root = BTreeMap::from([(ROOT, Node::Dir(Arc::default()))]);
         State { nodes: root, next: ROOT + 1, sector }
@@ -137,7 +138,7 @@ impl State {
         Ok(())
     }
 
-    /// Puts bytes at a path behind everybody's back, durable at once; the directory must exist.
+    /// Creates or replaces a file, durable at once. The directory must exist.
     pub(crate) fn put(&mut self, path: &Path, bytes: Vec<u8>) -> io::Result<()> {
         if self.find(path).is_ok() {
             self.remove(path)?;
@@ -149,7 +150,7 @@ impl State {
         Ok(())
     }
 
-    /// Whether a power cut would leave just what is seen now.
+    /// Whether a power cut can only leave what is cached now.
     pub(crate) fn is_settled(&self) -> bool {
         let mut todo = VecDeque::from([ROOT]);
         while let Some(ino) = todo.pop_front() {
@@ -163,7 +164,7 @@ impl State {
         true
     }
 
-    /// Every disk that a power cut may leave, and for how many it stands.
+    /// Every disk that a power cut may leave, with the number of disks it represents.
     pub(crate) fn after_power_cut(
         &self,
         contents: Contents<'_>,
@@ -184,11 +185,11 @@ impl State {
                     unfinished.push((image, count, todo));
                 }
                 Some(Node::File(file)) => {
-                    for (content, alike) in contents(file, !lasting.contains(&ino)).iter() {
+                    for (content, represented) in contents(file, !lasting.contains(&ino)).iter() {
                         let settled = Arc::new(FileNode::settled(content.clone(), self.sector));
                         let mut image = image.clone();
                         image.nodes.insert(ino, Node::File(settled));
-                        unfinished.push((image, count.saturating_mul(*alike), todo.clone()));
+                        unfinished.push((image, count.saturating_mul(*represented), todo.clone()));
                     }
                 }
                 Some(Node::Dir(dir)) => {
@@ -205,7 +206,7 @@ impl State {
         Ok(finished)
     }
 
-    /// Every file that is seen, by its path.
+    /// Every file with its cached content, by path.
     pub(crate) fn files(&self) -> BTreeMap<PathBuf, Content> {
         let mut files = BTreeMap::new();
         let mut todo = vec![(PathBuf::from("/"), ROOT)];
@@ -229,9 +230,9 @@ impl State {
         Ok(self.dir(self.find(dir)?)?.cached())
     }
 
-    /// What has had a name that is not temporary since its directory was synced. Nothing else is
-    /// ever read: a process knows its own temporary files by what it wrote, and removes those that
-    /// it finds.
+    /// The files that have had a name other than a temporary one since the last sync of their
+    /// directory. Only these are ever read: a process does not read its own temporary files, and
+    /// removes those that it finds.
     fn with_lasting_names(&self) -> BTreeSet<Ino> {
         let names = self.nodes.values().filter_map(|node| match node {
             Node::Dir(dir) => Some(dir.all()),
@@ -241,7 +242,7 @@ impl State {
         lasting.filter_map(|(_, _, ino)| ino).collect()
     }
 
-    /// Equal where the disks are, whatever their inodes are numbered.
+    /// A key that only equal disks share, whatever the numbers of their inodes.
     pub(crate) fn key(&self, known: Known<'_>) -> u128 {
         let lasting = self.with_lasting_names();
         let mut numbers = BTreeMap::from([(ROOT, 0)]);
@@ -269,9 +270,4 @@ impl State {
         }
         hash128(&parts)
     }
-}
-
-/// Whether a process that finds the name does no more than remove it.
-pub(crate) fn is_temp(name: &OsStr) -> bool {
-    name.to_string_lossy().contains(".temp-")
 }

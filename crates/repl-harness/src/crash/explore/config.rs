@@ -1,42 +1,42 @@
 //! The bounds of an enumeration.
 
 use crate::crash::disk::SECTOR;
-use crate::crash::protocol::Store;
+use crate::crash::kind::StoreKind;
 
-/// How far to look.
+/// The bounds of an enumeration.
 #[derive(Debug, Clone, Copy)]
 pub struct Config {
-    /// Which store.
-    pub store: Store,
-    /// How many checkpoints the first process saves.
+    /// The kind of store.
+    pub store: StoreKind,
+    /// The number of checkpoints that the first process saves.
     pub saves: usize,
-    /// How many each later one saves.
+    /// The number of checkpoints that each later process saves.
     pub later_saves: usize,
-    /// How many shards a checkpoint has: 28 fill four sectors.
+    /// The number of shards in a checkpoint: 28 fill four sectors.
     pub shards: usize,
-    /// How many ranges each save holds above the mark of the first shard, in turn: checkpoints
-    /// grow and shrink by 43 bytes a range. At most 400.
+    /// The number of ranges above the first shard's mark, for one save after the other. A range adds
+    /// 43 bytes to a checkpoint. At most 400.
     pub completed: [u64; 3],
-    /// How many processes are ended by a crash, one after the other.
+    /// The number of processes that a crash ends, one after the other.
     pub crashes: usize,
-    /// How many calls fail, at most one in each process.
+    /// The number of calls that fail, at most one in each process.
     pub faults: usize,
-    /// Of single bits and of lengths of a file, each so manyth is damaged: 1 for all.
+    /// The distance between damaged bits and between damaged lengths of a file: 1 tries them all.
     pub stride: usize,
-    /// How many threads look.
+    /// The number of threads.
     pub threads: usize,
-    /// How many bytes a device writes whole.
+    /// The number of bytes that a device writes as a unit.
     pub sector: usize,
-    /// Whether files that recovery cannot tell apart count as one. Without it a `SlotStore`, whose
-    /// file has 32 sectors of 512 bytes, needs sectors of 4096.
+    /// Whether files that recovery cannot tell apart are tried once. Without pruning, the sectors of
+    /// a `SlotStore` must have 4096 bytes: of 512 bytes its file has 32, which is too many.
     pub prune: bool,
 }
 
 impl Default for Config {
-    /// What CI looks at: three saves of four sectors, a crash, and two more during recovery.
+    /// The bounds of CI: three saves of four sectors, a crash, and two more during recovery.
     fn default() -> Self {
         Config {
-            store: Store::Files,
+            store: StoreKind::Files,
             saves: 3,
             later_saves: 2,
             shards: 28,

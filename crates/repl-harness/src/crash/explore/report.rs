@@ -1,44 +1,44 @@
-//! What an enumeration saw.
+//! The progress and the result of an enumeration.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::crash::invariant::Violation;
 
-/// How far an enumeration has come.
+/// The progress of an enumeration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// How many crashes lie behind the processes that are run now.
+    /// The number of crashes before the processes that run now.
     pub crashes: usize,
-    /// How many of them have been run.
+    /// The number of these processes that have ended.
     pub done: usize,
-    /// How many there are.
+    /// The number of these processes.
     pub of: usize,
-    /// How many images so far.
+    /// The number of images so far.
     pub images: u64,
-    /// How many of them recovery can tell apart.
+    /// The number of images that recovery can tell apart.
     pub distinct: u64,
 }
 
-/// What an enumeration saw.
+/// The result of an enumeration.
 #[derive(Debug, Clone)]
 pub struct Report {
-    /// Every image of every distinct crash point.
+    /// The number of images of all distinct crash points.
     pub images: u64,
-    /// Those that recovery, or what is checked of it, can tell apart: each was run once.
+    /// The number of images that recovery or its checks can tell apart. Each was tried once.
     pub distinct: u64,
-    /// What a power cut may leave of the unsettled files that may be read: each was put before the
-    /// reader, those of a slot file part by part.
+    /// The number of contents that a power cut may leave of unsettled files. The reader was given
+    /// each of them; those of a slot file part by part.
     pub contents: u64,
-    /// Pairs of a disk with its cache and of what was known then.
+    /// The number of distinct pairs of a disk, with its cache, and a history.
     pub crash_points: u64,
-    /// Processes that were run.
-    pub lives: u64,
-    /// Crash points with too many pending changes of a directory to enumerate.
+    /// The number of processes that were run.
+    pub processes: u64,
+    /// The number of crash points with too many pending directory changes to enumerate.
     pub not_enumerated: u64,
-    /// How long it took.
+    /// The duration of the enumeration.
     pub elapsed: Duration,
-    /// The broken promise that the fewest crashes and calls lead to.
+    /// The broken promise with the fewest crashes and calls.
     pub violation: Option<Violation>,
 }
 
@@ -52,7 +52,7 @@ impl fmt::Display for Report {
             self.distinct,
             self.crash_points,
             self.contents,
-            self.lives,
+            self.processes,
             self.elapsed.as_secs_f64()
         )?;
         if self.not_enumerated > 0 {

@@ -1,11 +1,12 @@
-//! The way to a broken promise, told call by call.
+//! The calls that lead to a broken promise, as text.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::crash::disk::{Call, Content, State};
 use crate::crash::history::History;
-use crate::crash::life::{Life, Plan, live, short};
+use crate::crash::layout::short;
+use crate::crash::process::{Plan, Trace, run_process};
 use crate::crash::protocol::Protocol;
 
 /// A process that was ended by a crash.
@@ -14,7 +15,7 @@ pub(super) struct Step {
     pub(super) start: State,
     pub(super) history: History,
     pub(super) plan: Plan,
-    /// How many calls it made.
+    /// The number of calls that it made.
     pub(super) calls: usize,
 }
 
@@ -24,12 +25,12 @@ impl Step {
     }
 }
 
-/// The calls of all processes and the crashes between them. Each process is run once more for it.
+/// The calls of all processes and the crashes between them. Runs each process once more.
 pub(super) fn script(
     protocol: Protocol,
     last: Option<&Arc<Step>>,
     found: &State,
-    life: &Life,
+    trace: &Trace,
 ) -> Vec<String> {
     let mut steps = Vec::new();
     let mut at = last;
@@ -40,29 +41,29 @@ pub(super) fn script(
     steps.reverse();
     let mut lines = Vec::new();
     for (i, step) in steps.iter().enumerate() {
-        let life = live(protocol, &step.start, &step.history, &step.plan);
-        lines.extend(calls(&life, step.calls));
+        let trace = run_process(protocol, &step.start, &step.history, &step.plan);
+        lines.extend(calls(&trace, step.calls));
         let left = steps.get(i + 1).map_or(found, |next| &next.start);
         lines.push(format!("-- a crash leaves {}", names(left)));
     }
-    lines.extend(calls(life, life.calls.len()));
+    lines.extend(calls(trace, trace.calls.len()));
     lines
 }
 
-fn calls(life: &Life, count: usize) -> Vec<String> {
-    let told = |made: &Call| match made.fault {
-        Some(how) => format!("{} {}: {how}", made.verb, short(&made.path)),
+fn calls(trace: &Trace, count: usize) -> Vec<String> {
+    let text = |made: &Call| match made.fault {
+        Some(fault) => format!("{} {}: {fault}", made.verb, short(&made.path)),
         None => format!("{} {}", made.verb, short(&made.path)),
     };
-    life.calls.iter().take(count).map(told).collect()
+    trace.calls.iter().take(count).map(text).collect()
 }
 
 fn names(state: &State) -> String {
     let pending = if state.is_settled() { "" } else { ", and more in the cache than on the disk" };
-    let there = state.files();
-    let told = |(path, content): (&PathBuf, &Content)| {
+    let files = state.files();
+    let text = |(path, content): (&PathBuf, &Content)| {
         format!("{} ({} bytes)", short(path), content.len())
     };
-    let files: Vec<String> = there.iter().map(told).collect();
+    let files: Vec<String> = files.iter().map(text).collect();
     if files.is_empty() { format!("no file{pending}") } else { files.join(", ") + pending }
 }

@@ -1,45 +1,48 @@
-//! What must hold after a call has failed.
+//! Checks what must hold after a call has failed.
 
 use std::sync::Arc;
 
 use repl_checkpoint::{JsonCodec, OnCorrupt, SaveError, recover};
 
-use super::act::{Act, SHARD, mark_of, save, sealed};
+use super::scenario::{SHARD, Scenario, mark_of, save, sealed};
 use super::{AnyStore, Outcome, Subject};
 use crate::crash::disk::{FileNode, SimDisk};
 use crate::crash::fault::Fault;
+use crate::crash::layout::is_temp;
 
 /// One case of the matrix under test.
 pub(super) struct Check<'a> {
     subject: &'a Subject<'a>,
-    act: Act,
-    /// How many disks were recovered from.
+    scenario: Scenario,
+    /// The number of disks that were recovered from.
     pub(super) images: u64,
 }
 
 impl<'a> Check<'a> {
-    pub(super) fn new(subject: &'a Subject<'a>, act: Act) -> Self {
-        Check { subject, act, images: 0 }
+    pub(super) fn new(subject: &'a Subject<'a>, scenario: Scenario) -> Self {
+        Check { subject, scenario, images: 0 }
     }
 
+    /// Runs one case.
+    ///
     /// # Errors
-    /// What was seen in place of what was expected.
+    /// What was observed, if that is not what was expected.
     pub(super) fn case(&mut self, fault: Fault, expected: Outcome) -> Result<(), String> {
-        let (disk, store) = self.act.prepared(self.subject)?;
+        let (disk, store) = self.scenario.prepared(self.subject)?;
         disk.fail(Some(fault));
-        let done = self.act.run(self.subject, &disk, store, Some(fault.how))?;
+        let done = self.scenario.run(self.subject, &disk, store, Some(fault.kind))?;
         if !disk.has_failed() {
             return Err("the call was not made".to_owned());
         }
         if done.outcome != expected {
             return Err(format!("{:?}, not {expected:?}", done.outcome));
         }
-        let old = self.act.acknowledged();
+        let old = self.scenario.acknowledged();
         let new = old + 1;
         let possible = match expected {
             Outcome::NotSaved(_) => vec![old],
             Outcome::InDoubt(_) => vec![old, new],
-            _ if self.act.is_save() => vec![new],
+            _ if self.scenario.is_save() => vec![new],
             _ => vec![old],
         };
         self.everywhere(&disk, &possible)?;
@@ -54,23 +57,28 @@ impl<'a> Check<'a> {
                     return Err(format!("after a save in doubt it calls {}", call.verb));
                 }
                 drop(store);
-                self.goes_on(&disk, new + 1, old)
+                self.next_process(&disk, new + 1, old)
             }
             (Some(store), _) => {
                 let confirmed = possible[0];
                 self.saves(store, &disk, new + 1, confirmed)
             }
-            (None, _) => self.goes_on(&disk, new, old),
+            (None, _) => self.next_process(&disk, new, old),
         }
     }
 
-    /// Another process opens the store on the same disk, and saves.
-    fn goes_on(&mut self, disk: &SimDisk, generation: u64, confirmed: u64) -> Result<(), String> {
+    /// Another process opens the store on the same disk and saves.
+    fn next_process(
+        &mut self,
+        disk: &SimDisk,
+        generation: u64,
+        confirmed: u64,
+    ) -> Result<(), String> {
         let store = (self.subject.open)(disk).map_err(|err| format!("the next open: {err}"))?;
         self.saves(store, disk, generation, confirmed)
     }
 
-    /// The next save works, and leaves the confirmed generation beside it.
+    /// Checks that the next save succeeds and keeps the confirmed generation.
     fn saves(
         &mut self,
         mut store: AnyStore,
@@ -83,7 +91,7 @@ impl<'a> Check<'a> {
         let found = store.load().map_err(|err| format!("the next load: {err}"))?;
         let newest = found.first().and_then(|candidate| candidate.bytes.as_deref().ok());
         if newest != Some(&sealed(generation, confirmed, false)) {
-            return Err("the next save is not found as it was saved".to_owned());
+            return Err("the next save is not found as it was written".to_owned());
         }
         let confirmed_is_kept = found
             .iter()
@@ -95,8 +103,8 @@ impl<'a> Check<'a> {
         self.everywhere(disk, &[generation])
     }
 
-    /// A process that begins with the cache finds one of these generations, and so does one that
-    /// begins after a power cut.
+    /// Checks that a process finds one of these generations, whether it begins with the cache or
+    /// after a power cut.
     fn everywhere(&mut self, disk: &SimDisk, possible: &[u64]) -> Result<(), String> {
         self.found(&disk.after_process_death(), possible)
             .map_err(|what| format!("after the process died: {what}"))?;
@@ -115,9 +123,9 @@ impl<'a> Check<'a> {
     fn found(&mut self, disk: &SimDisk, possible: &[u64]) -> Result<(), String> {
         self.images += 1;
         let store = (self.subject.open)(disk).map_err(|err| err.to_string())?;
-        let temp = |path: &std::path::PathBuf| path.to_string_lossy().contains(".temp-");
+        let temp = |path: &std::path::PathBuf| is_temp(path.as_os_str());
         if disk.files().keys().any(temp) {
-            return Err("a temporary file outlives an open".to_owned());
+            return Err("a temporary file exists after an open".to_owned());
         }
         let follower = recover(store, JsonCodec, &[SHARD], OnCorrupt::Fail);
         let follower = follower.map_err(|err| err.to_string())?;
@@ -125,6 +133,6 @@ impl<'a> Check<'a> {
         if possible.iter().any(|generation| mark == Some(mark_of(*generation))) {
             return Ok(());
         }
-        Err(format!("the mark {mark:?} is found, and of generations only {possible:?} may be"))
+        Err(format!("the mark {mark:?} is found, and only generations {possible:?} are possible"))
     }
 }

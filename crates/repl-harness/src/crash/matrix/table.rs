@@ -1,79 +1,84 @@
-//! What is to come of every call that fails: the table.
+//! The table of expected outcomes of every failing call.
 
 use super::Outcome;
-use super::act::Act;
+use super::scenario::Scenario;
 use crate::crash::disk::Call;
-use crate::crash::fault::How;
-use crate::crash::protocol::{DIR, Store};
+use crate::crash::fault::FaultKind;
+use crate::crash::kind::StoreKind;
+use crate::crash::layout::DIR;
 
-const EINTR: How = How::Errno(4);
-const EIO: How = How::Errno(5);
-const ENOMEM: How = How::Errno(12);
-const EACCES: How = How::Errno(13);
-const EBUSY: How = How::Errno(16);
-const EEXIST: How = How::Errno(17);
-const EINVAL: How = How::Errno(22);
-const ENFILE: How = How::Errno(23);
-const EMFILE: How = How::Errno(24);
-const EFBIG: How = How::Errno(27);
-const ENOSPC: How = How::Errno(28);
-const EROFS: How = How::Errno(30);
-const ENOLCK: How = How::Errno(37);
-const EDQUOT: How = How::Errno(122);
+const EINTR: FaultKind = FaultKind::Errno(4);
+const EIO: FaultKind = FaultKind::Errno(5);
+const ENOMEM: FaultKind = FaultKind::Errno(12);
+const EACCES: FaultKind = FaultKind::Errno(13);
+const EBUSY: FaultKind = FaultKind::Errno(16);
+const EEXIST: FaultKind = FaultKind::Errno(17);
+const EINVAL: FaultKind = FaultKind::Errno(22);
+const ENFILE: FaultKind = FaultKind::Errno(23);
+const EMFILE: FaultKind = FaultKind::Errno(24);
+const EFBIG: FaultKind = FaultKind::Errno(27);
+const ENOSPC: FaultKind = FaultKind::Errno(28);
+const EROFS: FaultKind = FaultKind::Errno(30);
+const ENOLCK: FaultKind = FaultKind::Errno(37);
+const EDQUOT: FaultKind = FaultKind::Errno(122);
 
-/// To look at a path opens nothing.
-const LOOKING: &[How] = &[EIO, EACCES, ENOMEM];
-const OPENING: &[How] = &[EIO, EACCES, EMFILE, ENFILE, ENOMEM];
-const CREATING: &[How] = &[EIO, ENOSPC, EROFS, EACCES, EMFILE, ENFILE, EDQUOT, How::DoneBut(5)];
-const WRITING: &[How] = &[EIO, ENOSPC, EDQUOT, EFBIG, How::Short(0)];
-const SYNCING: &[How] = &[
+// Looking at a path needs no descriptor.
+const LOOKING: &[FaultKind] = &[EIO, EACCES, ENOMEM];
+const OPENING: &[FaultKind] = &[EIO, EACCES, EMFILE, ENFILE, ENOMEM];
+const CREATING: &[FaultKind] =
+    &[EIO, ENOSPC, EROFS, EACCES, EMFILE, ENFILE, EDQUOT, FaultKind::DoneBut(5)];
+const WRITING: &[FaultKind] = &[EIO, ENOSPC, EDQUOT, EFBIG, FaultKind::Short(0)];
+const SYNCING: &[FaultKind] = &[
     EIO,
     ENOSPC,
     EDQUOT,
     EINTR,
-    How::SyncLost { errno: 5, cache_survives: true },
-    How::SyncLost { errno: 5, cache_survives: false },
-    How::SyncLost { errno: 28, cache_survives: true },
+    FaultKind::SyncLost { errno: 5, cache_survives: true },
+    FaultKind::SyncLost { errno: 5, cache_survives: false },
+    FaultKind::SyncLost { errno: 28, cache_survives: true },
 ];
-const RENAMING: &[How] = &[EIO, ENOSPC, EROFS, EACCES, EDQUOT, How::DoneBut(5)];
-const REMOVING: &[How] = &[EIO, EROFS, EACCES, EBUSY, How::DoneBut(5)];
+const RENAMING: &[FaultKind] = &[EIO, ENOSPC, EROFS, EACCES, EDQUOT, FaultKind::DoneBut(5)];
+const REMOVING: &[FaultKind] = &[EIO, EROFS, EACCES, EBUSY, FaultKind::DoneBut(5)];
 
-/// When a call is made.
+/// The operation during which a call is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum During {
     /// An open that creates its directory.
     Creating,
-    /// An open of a directory that is there.
+    /// An open of an existing directory.
     Opening,
-    /// A recovery, whatever it does about damage.
+    /// Any recovery.
     Recovering,
-    /// A recovery that stops at damage, and one that falls back.
+    /// A recovery that fails on damage.
     Failing,
+    /// A recovery that falls back on damage.
     FallingBack,
     Saving,
 }
 
-/// What a call is made on.
+/// The path on which a call is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum On {
     Any,
-    /// The store's own directory, or one above it.
+    /// The store's own directory, or below it.
     Own,
+    /// A directory above the store's.
     Above,
-    /// The file of the newest generation, or of the one before.
+    /// The file of the newest generation.
     Newest,
+    /// The file of an older generation.
     Older,
 }
 
 struct Row {
     during: &'static [During],
-    /// Of one kind of store alone.
-    kind: Option<Store>,
+    /// The kind of store; `None` for both.
+    kind: Option<StoreKind>,
     verb: &'static str,
     on: On,
-    ways: &'static [How],
+    ways: &'static [FaultKind],
     once: Outcome,
-    /// `None` where the way cannot last.
+    /// `None` if this failure cannot be permanent.
     for_good: Option<Outcome>,
 }
 
@@ -81,19 +86,19 @@ const OPEN: &[During] = &[During::Creating, During::Opening];
 const SAVE: &[During] = &[During::Saving];
 const RECOVER: &[During] = &[During::Recovering];
 
-/// The same for one call and for good.
+/// A row with the same outcome for one failure and for a permanent one.
 const fn row(
     during: &'static [During],
     verb: &'static str,
     on: On,
-    ways: &'static [How],
+    ways: &'static [FaultKind],
     once: Outcome,
 ) -> Row {
     Row { during, kind: None, verb, on, ways, once, for_good: Some(once) }
 }
 
 impl Row {
-    const fn of(self, kind: Store) -> Row {
+    const fn of(self, kind: StoreKind) -> Row {
         Row { kind: Some(kind), ..self }
     }
 
@@ -105,18 +110,18 @@ impl Row {
 use During::{Creating, Failing, FallingBack, Opening};
 use On::{Above, Any, Newest, Older, Own};
 use Outcome::{Damaged, FellBack, Ignored, InDoubt, NotLoaded, NotOpened, NotSaved, Refused};
-use Store::{Files, Slots};
+use StoreKind::{Files, Slots};
 
 const NOT_SYNCED: Outcome = NotOpened("sync the directory");
 const NOT_LOCKED: Option<Outcome> = Some(NotOpened("lock"));
 
-/// A call that no row speaks of, and a row that no call meets, fail the matrix.
+/// A call without a row fails the matrix, and so does a row without a call.
 const TABLE: &[Row] = &[
     row(OPEN, "kind", Any, LOOKING, NotOpened("look at")),
     row(OPEN, "create_dir", Any, &[EIO, ENOSPC, EROFS, EACCES, EDQUOT], NotOpened("create")),
-    // Somebody else was quicker.
-    row(OPEN, "create_dir", Any, &[How::DoneBut(17)], Ignored).for_good(None),
-    // Directories above one that was there belong to others, who have synced them.
+    // Another process created it first.
+    row(OPEN, "create_dir", Any, &[FaultKind::DoneBut(17)], Ignored).for_good(None),
+    // The directories above an existing one were synced by their creators.
     row(OPEN, "open_dir", Above, &[EIO, EMFILE, ENFILE, ENOMEM], NOT_SYNCED),
     row(OPEN, "sync_dir", Above, &[EIO, ENOSPC, EDQUOT, EINTR], NOT_SYNCED),
     row(&[Creating], "open_dir", Above, &[EACCES], NOT_SYNCED),
@@ -132,11 +137,11 @@ const TABLE: &[Row] = &[
     ),
     row(OPEN, "open_dir", Own, OPENING, NotOpened("open")),
     row(OPEN, "list", Own, OPENING, NotOpened("list")),
-    // A temporary file that stays is in nobody's way.
+    // A temporary file that stays does no harm.
     row(OPEN, "remove", Any, REMOVING, Ignored),
     row(RECOVER, "list", Own, OPENING, NotLoaded("list")).of(Files),
     row(RECOVER, "kind", Any, LOOKING, NotLoaded("look at")),
-    // A checkpoint that cannot be read is lost only where the disk says so.
+    // A checkpoint counts as damaged only on EIO.
     row(&[Failing], "read", Newest, &[EIO], Damaged).of(Files).for_good(BAD_LOOK),
     row(&[FallingBack], "read", Newest, &[EIO], FellBack).of(Files).for_good(BAD_LOOK),
     row(RECOVER, "read", Newest, &[EACCES, EMFILE, ENFILE, ENOMEM], Refused)
@@ -144,69 +149,75 @@ const TABLE: &[Row] = &[
         .for_good(BAD_LOOK),
     row(RECOVER, "read", Older, OPENING, Ignored).of(Files),
     row(RECOVER, "read", Any, OPENING, NotLoaded("read")).of(Slots),
-    // What cannot be read is not replaced.
+    // A file that cannot be read is not replaced.
     row(SAVE, "kind", Any, LOOKING, NotSaved("look at")).of(Slots),
     row(SAVE, "read", Any, OPENING, NotSaved("read")).of(Slots),
     row(SAVE, "create_new", Any, CREATING, NotSaved("create")),
     row(SAVE, "create_new", Any, &[EEXIST], AGAIN).for_good(Some(NotSaved("create"))),
     row(SAVE, "write", Any, WRITING, NotSaved("write")),
-    row(SAVE, "write", Any, &[How::Short(100)], AGAIN),
+    row(SAVE, "write", Any, &[FaultKind::Short(100)], AGAIN),
     row(SAVE, "write", Any, &[EINTR], AGAIN).for_good(None),
     row(SAVE, "sync_file", Any, SYNCING, NotSaved("sync")),
     row(SAVE, "rename", Any, RENAMING, InDoubt("rename a new checkpoint to")),
     row(SAVE, "sync_dir", Own, SYNCING, InDoubt("sync the directory")),
     row(SAVE, "remove", Any, REMOVING, Ignored).of(Files),
     row(SAVE, "write_at", Any, WRITING, InDoubt("write a slot of")).of(Slots),
-    row(SAVE, "write_at", Any, &[How::Short(100)], AGAIN).of(Slots),
+    row(SAVE, "write_at", Any, &[FaultKind::Short(100)], AGAIN).of(Slots),
     row(SAVE, "write_at", Any, &[EINTR], AGAIN).of(Slots).for_good(None),
     row(SAVE, "sync_data", Any, SYNCING, InDoubt("sync")).of(Slots),
 ];
 
 const AGAIN: Outcome = Outcome::TriedAgain;
-/// The older file is looked at after the newest is read.
+/// After the newest file is read, the older one is looked at.
 const BAD_LOOK: Option<Outcome> = Some(NotLoaded("look at"));
 
-/// How many rows there are.
+/// The number of rows.
 pub(super) const ROWS: usize = TABLE.len();
 
-/// What is to be tried at a call, with the number of its row: the way, whether for good, and what
-/// is to come of it.
-pub(super) fn cases(kind: Store, act: Act, call: &Call) -> Vec<(usize, How, bool, Outcome)> {
-    let meets = |row: &Row| {
+/// The cases of a call: the number of the row, the fault, whether it is permanent, and the expected
+/// outcome.
+pub(super) fn cases(
+    kind: StoreKind,
+    scenario: Scenario,
+    call: &Call,
+) -> Vec<(usize, FaultKind, bool, Outcome)> {
+    let matches = |row: &Row| {
         row.verb == call.verb
             && row.kind.is_none_or(|of| of == kind)
-            && row.during.iter().any(|during| is_during(*during, act))
-            && is_on(row.on, act, call)
+            && row.during.iter().any(|during| is_during(*during, scenario))
+            && is_on(row.on, scenario, call)
     };
-    let rows = TABLE.iter().enumerate().filter(|(_, row)| meets(row));
+    let rows = TABLE.iter().enumerate().filter(|(_, row)| matches(row));
     let both = |(number, row): (usize, &'static Row)| {
-        row.ways.iter().flat_map(move |how| {
-            let for_good = row.for_good.map(|outcome| (number, *how, true, outcome));
-            [Some((number, *how, false, row.once)), for_good].into_iter().flatten()
+        row.ways.iter().flat_map(move |fault| {
+            let for_good = row.for_good.map(|outcome| (number, *fault, true, outcome));
+            [Some((number, *fault, false, row.once)), for_good].into_iter().flatten()
         })
     };
     rows.flat_map(both).collect()
 }
 
-fn is_during(during: During, act: Act) -> bool {
+fn is_during(during: During, scenario: Scenario) -> bool {
     match during {
-        During::Creating => act == Act::Create,
-        During::Opening => act == Act::Open,
-        During::Recovering => matches!(act, Act::RecoverNothing | Act::Recover | Act::FallBack),
-        During::Failing => act == Act::Recover,
-        During::FallingBack => act == Act::FallBack,
-        During::Saving => act.is_save(),
+        During::Creating => scenario == Scenario::Create,
+        During::Opening => scenario == Scenario::Open,
+        During::Recovering => {
+            matches!(scenario, Scenario::RecoverNothing | Scenario::Recover | Scenario::FallBack)
+        }
+        During::Failing => scenario == Scenario::Recover,
+        During::FallingBack => scenario == Scenario::FallBack,
+        During::Saving => scenario.is_save(),
     }
 }
 
-fn is_on(on: On, act: Act, call: &Call) -> bool {
+fn is_on(on: On, scenario: Scenario, call: &Call) -> bool {
     let name = call.path.file_stem().and_then(|name| name.to_str()?.parse::<u64>().ok());
     let own = call.path.starts_with(DIR);
     match on {
         On::Any => true,
         On::Own => own,
         On::Above => !own,
-        On::Newest => name == Some(act.acknowledged()),
-        On::Older => name.is_some_and(|generation| generation < act.acknowledged()),
+        On::Newest => name == Some(scenario.acknowledged()),
+        On::Older => name.is_some_and(|generation| generation < scenario.acknowledged()),
     }
 }

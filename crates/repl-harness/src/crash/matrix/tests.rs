@@ -1,63 +1,64 @@
-//! The matrix finds out who does something else with a call that fails.
+//! The matrix catches mutants that treat a failing call differently.
 
 use repl_checkpoint::OpenStoreError;
 
 use super::{AnyStore, Run, Subject};
 use crate::crash::disk::SimDisk;
-use crate::crash::protocol::{Protocol, Store};
-use crate::crash::sabotage::{Sabotage, WrongStore};
+use crate::crash::kind::StoreKind;
+use crate::crash::mutants::{Mutant, MutantStore};
+use crate::crash::protocol::Protocol;
 use crate::crash::watched::{Notes, Watched};
 
-/// Whether some case fails that names all of this, and says all of that.
-fn finds_out(wrong: Sabotage, names: &[&str], says: &str) {
+/// Asserts that a case of the mutant fails, whose name holds `names` and whose text holds `text`.
+fn catches(mutant: Mutant, names: &[&str], text: &str) {
     let open = |disk: &SimDisk| -> Result<AnyStore, OpenStoreError> {
-        let protocol = Protocol::of(Store::Files, Some(wrong));
+        let protocol = Protocol::of(StoreKind::Files, Some(mutant));
         let store = protocol.open(disk)?;
         let watched = Watched { store, disk: disk.clone(), notes: Notes::default() };
-        Ok(Box::new(WrongStore::new(watched, protocol, wrong)))
+        Ok(Box::new(MutantStore::new(watched, mutant, move |disk| protocol.open(disk))))
     };
     let mut run = Run::default();
-    run.all(&Subject { kind: Store::Files, open: &open });
+    run.all(&Subject { kind: StoreKind::Files, open: &open });
     let found = run.failing.iter().any(|failing| {
-        names.iter().all(|name| failing.case.contains(name)) && failing.what.contains(says)
+        names.iter().all(|name| failing.case.contains(name)) && failing.what.contains(text)
     });
     let failing = run.report();
-    assert!(found, "{wrong:?}: {failing}");
+    assert!(found, "{mutant:?}: {failing}");
 }
 
 #[test]
-fn a_call_whose_failure_is_passed_over_is_found_out() {
+fn an_ignored_failure_is_caught() {
     let ignored = "Ignored, not InDoubt";
-    finds_out(Sabotage::IgnoreRename, &["SaveFirst:", "rename", "errno 5, once"], ignored);
-    finds_out(Sabotage::IgnoreFullDisk, &["write", "errno 28, once"], "Ignored, not NotSaved");
-    finds_out(Sabotage::IgnoreShortWrite, &["write", "takes 100 bytes"], "not TriedAgain");
-    finds_out(Sabotage::DoubtHidden, &["sync_dir", "errno 5, once"], "NotSaved");
+    catches(Mutant::IgnoreRename, &["SaveFirst:", "rename", "errno 5, once"], ignored);
+    catches(Mutant::IgnoreFullDisk, &["write", "errno 28, once"], "Ignored, not NotSaved");
+    catches(Mutant::IgnoreShortWrite, &["write", "takes 100 bytes"], "not TriedAgain");
+    catches(Mutant::InDoubtHidden, &["sync_dir", "errno 5, once"], "NotSaved");
 }
 
 #[test]
-fn a_sync_that_is_tried_again_is_found_out() {
-    finds_out(Sabotage::RetryFileSync, &["sync_file", "once"], "TriedAgain, not NotSaved");
-    finds_out(Sabotage::RetryDirSync, &["sync_dir", "once"], "TriedAgain, not");
+fn a_repeated_sync_is_caught() {
+    catches(Mutant::RetryFileSync, &["sync_file", "once"], "TriedAgain, not NotSaved");
+    catches(Mutant::RetryDirSync, &["sync_dir", "once"], "TriedAgain, not");
 }
 
 #[test]
-fn what_is_left_behind_is_found_out() {
-    finds_out(Sabotage::NoTempCleanup, &["rename", "for good"], "a temporary file outlives");
-    finds_out(Sabotage::OneTempName, &["create_new", "is done but"], "another one");
-    finds_out(Sabotage::OneGeneration, &["SaveLater"], "is not kept");
+fn files_left_behind_are_caught() {
+    catches(Mutant::NoTempCleanup, &["rename", "for good"], "a temporary file exists");
+    catches(Mutant::OneTempName, &["create_new", "is done but"], "has another cause");
+    catches(Mutant::OneGeneration, &["SaveLater"], "is not kept");
 }
 
 #[test]
-fn what_a_power_cut_takes_is_found_out() {
-    finds_out(Sabotage::NoDirSync, &["remove"], "after a power cut: the mark");
-    finds_out(Sabotage::NoFileSync, &["write", "errno 4"], "after a power cut: ");
-    finds_out(Sabotage::RenameBeforeSync, &["sync_file"], "InDoubt(");
+fn a_loss_in_a_power_cut_is_caught() {
+    catches(Mutant::NoDirSync, &["remove"], "after a power cut: the mark");
+    catches(Mutant::NoFileSync, &["write", "errno 4"], "after a power cut: ");
+    catches(Mutant::RenameBeforeSync, &["sync_file"], "InDoubt(");
 }
 
 #[test]
-fn a_row_that_no_call_meets_and_a_call_of_which_no_row_speaks_are_found_out() {
-    finds_out(Sabotage::InPlace, &["SaveLater", "list"], "says nothing of this call");
+fn a_row_without_a_call_and_a_call_without_a_row_fail() {
+    catches(Mutant::InPlace, &["SaveLater", "list"], "no row matches this call");
     let mut run = Run::default();
-    run.rows_that_nothing_meets();
-    assert!(run.report().to_string().contains("row 0: no call meets it"));
+    run.unmatched_rows();
+    assert!(run.report().to_string().contains("row 0: it matches no call"));
 }

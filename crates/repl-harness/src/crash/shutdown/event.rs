@@ -1,85 +1,86 @@
-//! What a writer tells on its pipe.
+//! The events that a writer reports on its pipe.
 
 use std::io::{self, BufRead, Write};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::locked::locked;
 use serde::{Deserialize, Serialize};
 
-/// One thing that a writer did or saw.
+/// Something that a writer did or observed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Event {
-    /// A call of the store, made and ended.
-    Call(Made),
-    /// The store was not opened, or recovery gave no marks.
+    /// A call of the store that has returned.
+    Call(CallRecord),
+    /// The open or the recovery failed.
     Refused {
-        /// What it said.
+        /// The error.
         why: String,
     },
-    /// Recovery gave marks.
+    /// Recovery returned marks.
     Recovered {
-        /// Of which generation; 0 for none.
+        /// Their generation; 0 for none.
         generation: u64,
-        /// Which stamp the marks bear.
+        /// The stamp of the marks.
         stamp: u64,
         /// The hash of the checkpoint's bytes.
         bytes: u128,
-        /// How many damaged checkpoints were passed over.
+        /// The number of damaged checkpoints that were skipped.
         passed_over: usize,
-        /// The temporary files that are still there.
+        /// The temporary files that still exist.
         temps: Vec<String>,
     },
-    /// A checkpoint was handed to the store.
+    /// A save was passed to the store.
     Attempt {
         /// Its generation.
         generation: u64,
-        /// Which stamp its marks bear.
+        /// The stamp of its marks.
         stamp: u64,
         /// The hash of its bytes.
         bytes: u128,
     },
-    /// The save ended well.
+    /// The save returned `Ok`.
     Saved {
-        /// The stamp that all checkpointed marks bear now.
+        /// The stamp of all checkpointed marks.
         checkpointed: u64,
-        /// The stamp that all floors bear, where there are any.
+        /// The stamp of all floors, if there are any.
         floor: Option<u64>,
     },
     /// The save failed.
     Failed {
-        /// Whether nothing that it wrote may be found.
+        /// Whether it was reported as not saved.
         not_saved: bool,
-        /// What it said.
+        /// The error.
         why: String,
     },
-    /// A promise is broken, as the writer itself can see.
+    /// The writer itself found a broken promise.
     Broken {
-        /// In which way.
+        /// What it observed.
         what: String,
     },
 }
 
-/// A call, and what came of it.
+/// A call and its result.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Made {
-    /// What was called.
-    pub act: Act,
-    /// What it said, where it failed.
+pub struct CallRecord {
+    /// The call.
+    pub operation: Operation,
+    /// The error, if it failed.
     pub failed: Option<String>,
-    /// Whether such a failure is an answer and no fault: something is missing or already there.
+    /// Whether the error is an answer rather than a fault: the path is missing or already exists.
     pub answers: bool,
-    /// When it began, in nanoseconds since 1970.
+    /// The start of the call, in nanoseconds since 1970.
     pub began: u128,
-    /// And when it ended.
+    /// The end of the call, in nanoseconds since 1970.
     pub ended: u128,
 }
 
-/// A call of [`Disk`](repl_checkpoint::Disk). Paths begin at the root of the filesystem; files are
-/// known by the number of their creation.
+/// A call of [`Disk`](repl_checkpoint::Disk). Paths begin at the root of the filesystem. A file is
+/// identified by the number of its creation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Act {
-    /// One that changes nothing, or of another filesystem.
+pub enum Operation {
+    /// A call that changes nothing, or that is on another filesystem.
     Look(String),
     /// `create_dir`
     CreateDir(PathBuf),
@@ -87,9 +88,9 @@ pub enum Act {
     Lock(PathBuf),
     /// `create_new`
     Create(PathBuf, u32),
-    /// `write`: how many bytes were taken of those that follow the event.
+    /// `write`: the file, and how many of the bytes that follow the event were taken.
     Write(u32, Option<usize>),
-    /// `write_at`: where, and how many bytes were taken of those that follow the event.
+    /// `write_at`: the file, the offset, and how many of the bytes that follow were taken.
     WriteAt(u32, u64, Option<usize>),
     /// `sync_file`
     SyncFile(u32),
@@ -103,27 +104,27 @@ pub enum Act {
     Remove(PathBuf),
 }
 
-impl Act {
+impl Operation {
     /// The method of [`Disk`](repl_checkpoint::Disk).
     pub fn verb(&self) -> &str {
         match self {
-            Act::Look(verb) => verb,
-            Act::CreateDir(_) => "create_dir",
-            Act::Lock(_) => "try_lock",
-            Act::Create(..) => "create_new",
-            Act::Write(..) => "write",
-            Act::WriteAt(..) => "write_at",
-            Act::SyncFile(_) => "sync_file",
-            Act::SyncData(_) => "sync_data",
-            Act::Rename(..) => "rename",
-            Act::SyncDir(_) => "sync_dir",
-            Act::Remove(_) => "remove",
+            Operation::Look(verb) => verb,
+            Operation::CreateDir(_) => "create_dir",
+            Operation::Lock(_) => "try_lock",
+            Operation::Create(..) => "create_new",
+            Operation::Write(..) => "write",
+            Operation::WriteAt(..) => "write_at",
+            Operation::SyncFile(_) => "sync_file",
+            Operation::SyncData(_) => "sync_data",
+            Operation::Rename(..) => "rename",
+            Operation::SyncDir(_) => "sync_dir",
+            Operation::Remove(_) => "remove",
         }
     }
 }
 
-impl Made {
-    /// Whether it failed as a call fails on a filesystem that was shut down.
+impl CallRecord {
+    /// Whether it failed in the way of a call on a filesystem that was shut down.
     pub fn is_fault(&self) -> bool {
         self.failed.is_some() && !self.answers
     }
@@ -133,7 +134,7 @@ pub(super) fn now() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos())
 }
 
-/// Where a writer tells. Clones share it.
+/// The pipe to which a writer reports. Clones share it.
 #[derive(Clone)]
 pub(super) struct Pipe(Arc<Mutex<Box<dyn Write + Send>>>);
 
@@ -142,11 +143,11 @@ impl Pipe {
         Pipe(Arc::new(Mutex::new(Box::new(out))))
     }
 
-    /// Tells one event, with the bytes that belong to it.
-    pub(super) fn tell(&self, event: &Event, bytes: &[u8]) -> io::Result<()> {
+    /// Sends one event, with the bytes that belong to it.
+    pub(super) fn send(&self, event: &Event, bytes: &[u8]) -> io::Result<()> {
         let mut line = serde_json::to_vec(&(bytes.len(), event))?;
         line.push(b'\n');
-        let mut out = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut out = locked(&self.0);
         out.write_all(&line)?;
         out.write_all(bytes)?;
         out.flush()
@@ -157,7 +158,7 @@ impl Pipe {
 pub struct Events<R>(R);
 
 impl<R: BufRead> Events<R> {
-    /// Reads them from the other end of the pipe.
+    /// Reads the events from the other end of a pipe.
     pub fn new(pipe: R) -> Self {
         Events(pipe)
     }

@@ -8,18 +8,10 @@ use repl_checkpoint::{
 };
 use repl_core::ShardId;
 
-use super::super::protocol::Refused;
+use crate::crash::kind::StoreKind;
+use crate::crash::protocol::Refused;
 
-/// Which store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// [`FileStore`]
-    Files,
-    /// [`SlotStore`]
-    Slots,
-}
-
-/// Which codec.
+/// The codec of a follower.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Format {
     /// [`JsonCodec`]
@@ -28,31 +20,31 @@ pub enum Format {
     Bincode,
 }
 
-/// One follower.
+/// A follower with a directory of its own on the filesystem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Follower {
     /// Its store.
-    pub kind: Kind,
+    pub kind: StoreKind,
     /// Its codec.
     pub format: Format,
-    /// How many shards it has.
+    /// Its number of shards.
     pub shards: usize,
 }
 
-/// From less than a sector to some forty pages.
+/// Their checkpoints take from less than a sector to some forty pages.
 const SHARDS: [usize; 4] = [1, 30, 300, 3000];
 
 impl Follower {
-    /// All followers of one kind of store.
-    pub fn all(kind: Kind) -> Vec<Follower> {
+    /// Every follower with this kind of store.
+    pub fn all(kind: StoreKind) -> Vec<Follower> {
         let of = |format| SHARDS.map(|shards| Follower { kind, format, shards });
         let pairs = of(Format::Json).into_iter().zip(of(Format::Bincode));
         pairs.flat_map(|(json, bincode)| [json, bincode]).collect()
     }
 
-    /// The one whose directory is named so.
+    /// The follower whose directory has this name.
     pub fn named(name: &str) -> Option<Follower> {
-        let all = [Kind::Files, Kind::Slots].into_iter().flat_map(Follower::all);
+        let all = StoreKind::ALL.iter().copied().flat_map(Follower::all);
         all.into_iter().find(|follower| follower.name() == name)
     }
 
@@ -61,7 +53,7 @@ impl Follower {
         format!("{:?}-{:?}-{}", self.kind, self.format, self.shards).to_lowercase()
     }
 
-    /// The shards, by long numbers, so that few of them fill a sector.
+    /// Its shards. They have long numbers, so that few of them fill a sector.
     pub(super) fn ids(self) -> Vec<ShardId> {
         (1..=self.shards as u64).map(|i| ShardId(u64::MAX / 2 + i)).collect()
     }
@@ -73,8 +65,8 @@ impl Follower {
     ) -> Result<Box<dyn CheckpointStore>, OpenStoreError> {
         let id = StoreId(0x00c0_ffee);
         Ok(match self.kind {
-            Kind::Files => Box::new(FileStore::open_on(disk, dir, id)?),
-            Kind::Slots => Box::new(SlotStore::open_on(disk, dir, id)?),
+            StoreKind::Files => Box::new(FileStore::open_on(disk, dir, id)?),
+            StoreKind::Slots => Box::new(SlotStore::open_on(disk, dir, id)?),
         })
     }
 
@@ -89,25 +81,27 @@ impl Follower {
     }
 }
 
-/// The mark of one of a follower's shards where all bear the same stamp: it rises with the stamp,
-/// and no other stamp gives it.
+/// The mark of a shard in the save with this stamp. It rises with the stamp.
 pub(super) fn mark(stamp: u64, shard: usize) -> u64 {
     stamp * factor(shard)
 }
 
-/// The stamp that all marks bear; an error that names one that does not.
+/// The stamp from which every mark was made.
+///
+/// # Errors
+/// If the marks come from different stamps: names the first that differs.
 pub(super) fn stamp(marks: impl Iterator<Item = u64>) -> Result<u64, String> {
     let mut marks = marks.enumerate().peekable();
     let stamp = marks.peek().map_or(0, |(shard, mark)| mark / factor(*shard));
     match marks.find(|(shard, found)| *found != mark(stamp, *shard)) {
         None => Ok(stamp),
         Some((shard, found)) => {
-            Err(format!("shard {shard} has mark {found}, which does not bear stamp {stamp}"))
+            Err(format!("shard {shard} has mark {found}, which is not of stamp {stamp}"))
         }
     }
 }
 
-/// Different for neighbours, and long, so that a torn checkpoint mixes different digits.
+/// Long, and different for neighbors, so that a torn checkpoint mixes different digits.
 fn factor(shard: usize) -> u64 {
     1 + (shard as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) % (1 << 30)
 }
@@ -117,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn marks_of_two_saves_bear_no_stamp() {
+    fn marks_of_two_saves_have_no_common_stamp() {
         let marks = |of: u64| (0..30).map(move |shard| mark(of, shard));
         assert_eq!(stamp(marks(7)), Ok(7));
         assert_eq!(stamp(marks(0)), Ok(0));
@@ -125,8 +119,8 @@ mod tests {
     }
 
     #[test]
-    fn a_follower_is_known_by_the_name_of_its_directory() {
-        for follower in Follower::all(Kind::Slots) {
+    fn the_name_of_its_directory_identifies_a_follower() {
+        for follower in Follower::all(StoreKind::Slots) {
             assert_eq!(Follower::named(&follower.name()), Some(follower));
         }
     }

@@ -1,38 +1,39 @@
-//! When the filesystem is shut down, and under whom: a seed decides.
+//! Plans the shutdowns of a filesystem from a seed.
 
-use super::{Follower, Kind};
-use crate::rng::Rng;
+use super::follower::Follower;
+use crate::crash::kind::StoreKind;
+use crate::seed::{one_in, stream};
 
-/// One cycle: a writer runs until its filesystem is shut down.
+/// The plan of one cycle, in which a writer runs until its filesystem is shut down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plan {
-    /// Who saves.
+    /// The follower that saves.
     pub follower: Follower,
-    /// Chooses the options that the filesystem is mounted with.
+    /// A number that selects the mount options.
     pub options: u64,
-    /// After how many calls of the store the shutdown is ordered.
+    /// The number of calls after which the shutdown is ordered.
     pub calls: u64,
-    /// How long after that it comes, in microseconds.
+    /// The delay between order and shutdown, in microseconds.
     pub delay: u64,
 }
 
-/// So many cycles one after the other run the same follower: each but the first recovers what the
-/// one before it left.
+/// The number of successive cycles of one follower. Each but the first recovers what the one before
+/// it left.
 const BLOCK: u64 = 5;
 
 impl Plan {
-    /// That of one cycle, from 0. `stream` tells apart those that run side by side.
-    pub fn of(seed: u64, stream: u64, kind: Kind, cycle: u64) -> Self {
-        let mut rng = Rng::new(seed ^ cycle.rotate_left(32), stream);
+    /// The plan of a cycle, from 0. Lanes that run at the same time pass different `lane` numbers.
+    pub fn of(seed: u64, lane: u64, kind: StoreKind, cycle: u64) -> Self {
+        let mut rng = stream(seed ^ cycle.rotate_left(32), lane);
         let all = Follower::all(kind);
         let turn = usize::try_from(cycle / BLOCK).unwrap_or(0) % all.len();
         Plan {
             follower: all[turn],
-            options: rng.next(),
-            // An open makes up to thirty calls, a save two to seven. Those that wait for the device
+            options: rng.u64(..),
+            // An open makes up to thirty calls, a save two to seven. Calls that wait for the device
             // take most of the time, so the delay is as long as one or two of them.
-            calls: rng.below(70),
-            delay: if rng.one_in(3) { 0 } else { rng.below(1000) },
+            calls: rng.u64(..70),
+            delay: if one_in(&mut rng, 3) { 0 } else { rng.u64(..1000) },
         }
     }
 }

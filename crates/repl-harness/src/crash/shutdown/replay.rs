@@ -1,14 +1,14 @@
-//! The calls of a writer, made again on a simulated disk.
+//! Repeats the calls of a writer on a simulated disk.
 
 use std::collections::BTreeMap;
 use std::io;
 
 use repl_checkpoint::Disk;
 
-use super::super::disk::{SimDisk, SimFile};
-use super::event::{Act, Made};
+use super::event::{CallRecord, Operation};
+use crate::crash::disk::{SimDisk, SimFile};
 
-/// A simulated disk that is led through what a real one was asked to do.
+/// A simulated disk on which the calls of a writer are repeated.
 pub(super) struct Replay {
     disk: SimDisk,
     files: BTreeMap<u32, SimFile>,
@@ -23,39 +23,40 @@ impl Replay {
         &self.disk
     }
 
-    /// Makes one call. One that failed may be done or not. Done, it is pending, and what is pending
-    /// may be lost: so it is made. A sync that failed is not: that it wrote something is among
-    /// what the dirty sectors may hold.
-    pub(super) fn make(&mut self, made: &Made, bytes: &[u8]) -> io::Result<()> {
-        let result = self.act(&made.act, bytes, made.failed.is_some());
-        if made.failed.is_some() { Ok(()) } else { result }
+    /// Makes one call. A call that failed may be done or not: it is made, since a pending change
+    /// may also be lost. A sync that failed is not made: the dirty sectors may hold what it wrote.
+    pub(super) fn make(&mut self, call: &CallRecord, bytes: &[u8]) -> io::Result<()> {
+        let result = self.apply(&call.operation, bytes, call.failed.is_some());
+        if call.failed.is_some() { Ok(()) } else { result }
     }
 
-    fn act(&mut self, act: &Act, bytes: &[u8], failed: bool) -> io::Result<()> {
+    fn apply(&mut self, operation: &Operation, bytes: &[u8], failed: bool) -> io::Result<()> {
         let disk = self.disk.clone();
-        match act {
-            Act::Look(_) => Ok(()),
-            Act::SyncFile(_) | Act::SyncData(_) | Act::SyncDir(_) if failed => Ok(()),
-            Act::CreateDir(path) => disk.create_dir(path),
-            Act::Lock(path) => disk.try_lock(path).map(|_| ()),
-            Act::Create(path, number) => {
+        match operation {
+            Operation::Look(_) => Ok(()),
+            Operation::SyncFile(_) | Operation::SyncData(_) | Operation::SyncDir(_) if failed => {
+                Ok(())
+            }
+            Operation::CreateDir(path) => disk.create_dir(path),
+            Operation::Lock(path) => disk.try_lock(path).map(|_| ()),
+            Operation::Create(path, number) => {
                 let file = disk.create_new(path)?;
                 self.files.insert(*number, file);
                 Ok(())
             }
-            Act::Write(number, taken) => {
+            Operation::Write(number, taken) => {
                 let taken = taken.unwrap_or(bytes.len());
                 disk.write(self.file(*number)?, &bytes[..taken]).map(|_| ())
             }
-            Act::WriteAt(number, offset, taken) => {
+            Operation::WriteAt(number, offset, taken) => {
                 let taken = taken.unwrap_or(bytes.len());
                 disk.write_at(self.file(*number)?, *offset, &bytes[..taken]).map(|_| ())
             }
-            Act::SyncFile(number) => disk.sync_file(self.file(*number)?),
-            Act::SyncData(number) => disk.sync_data(self.file(*number)?),
-            Act::Rename(from, to) => disk.rename(from, to),
-            Act::SyncDir(path) => disk.sync_dir(&disk.open_dir(path)?),
-            Act::Remove(path) => disk.remove(path),
+            Operation::SyncFile(number) => disk.sync_file(self.file(*number)?),
+            Operation::SyncData(number) => disk.sync_data(self.file(*number)?),
+            Operation::Rename(from, to) => disk.rename(from, to),
+            Operation::SyncDir(path) => disk.sync_dir(&disk.open_dir(path)?),
+            Operation::Remove(path) => disk.remove(path),
         }
     }
 

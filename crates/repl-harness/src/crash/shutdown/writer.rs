@@ -1,55 +1,59 @@
-//! The process that saves until its filesystem is gone.
+//! The process that saves until its filesystem is shut down.
 
 use std::convert::Infallible;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use repl_checkpoint::{
     Candidate, CheckpointError, CheckpointStore, Generation, LoadError, Recovered, Save, SaveError,
     Saved, Source, StoreId,
 };
 
-use super::super::disk::hash_bytes;
-use super::super::protocol::Refused;
 use super::event::{Event, Pipe};
 use super::follower::{Follower, mark, stamp};
-use super::logged::{Logged, Wrong};
+use super::logged_disk::{LoggedDisk, WriterMutant};
+use crate::crash::disk::hash_bytes;
+use crate::crash::layout::is_temp;
+use crate::crash::protocol::Refused;
+use crate::locked::locked;
 
-/// Opens the store of `follower` in a directory of its own in `root`, recovers, and saves as
-/// fast as it can until a save fails or all of `stamps` are saved; tells on `out` what it does and
-/// sees. No two writers of a follower are given the same stamps, and later ones higher ones.
+/// Recovers a follower and saves until a save fails or every stamp is saved.
+///
+/// The store is in a directory of its own in `root`. Every call and result is reported on `out`.
+/// Later writers of a follower must be given higher stamps.
 ///
 /// # Errors
-/// Where nobody reads `out` any more.
+/// If `out` cannot be written.
 pub fn write(
     root: &Path,
     follower: Follower,
-    wrong: Option<Wrong>,
+    mutant: Option<WriterMutant>,
     stamps: Range<u64>,
     out: impl io::Write + Send + 'static,
 ) -> io::Result<()> {
     let pipe = Pipe::new(out);
-    let disk = Logged::new(pipe.clone(), root, wrong);
+    let disk = LoggedDisk::new(pipe.clone(), root, mutant);
     let dir = root.join(follower.name());
-    let told = Told { pipe: pipe.clone(), stamp: Arc::default(), loaded: Arc::default() };
+    let reports = Reports { pipe: pipe.clone(), stamp: Arc::default(), loaded: Arc::default() };
     let opened = follower.open(disk, &dir).map_err(Refused::from);
-    let recovered = opened.and_then(|store| follower.recover(Watched(store, told.clone())));
+    let recovered =
+        opened.and_then(|store| follower.recover(ReportingStore(store, reports.clone())));
     let mut recovered = match recovered {
         Ok(recovered) => recovered,
-        Err(refused) => return pipe.tell(&Event::Refused { why: refused.to_string() }, &[]),
+        Err(refused) => return pipe.send(&Event::Refused { why: refused.to_string() }, &[]),
     };
-    let found = found(&recovered, follower, &told, &dir);
-    pipe.tell(&found.unwrap_or_else(|what| Event::Broken { what }), &[])?;
+    let found = found(&recovered, follower, &reports, &dir);
+    pipe.send(&found.unwrap_or_else(|what| Event::Broken { what }), &[])?;
     for at in stamps {
         for (i, shard) in follower.ids().into_iter().enumerate() {
             recovered.state.advance(shard, mark(at, i));
         }
-        told.stamp.store(at, Relaxed);
+        reports.stamp.store(at, Relaxed);
         let event = saved(&mut recovered, follower);
-        pipe.tell(&event, &[])?;
+        pipe.send(&event, &[])?;
         if !matches!(event, Event::Saved { .. }) {
             break;
         }
@@ -57,41 +61,41 @@ pub fn write(
     Ok(())
 }
 
-/// What was recovered.
+/// The event of a recovery.
 fn found(
     recovered: &Recovered,
     follower: Follower,
-    told: &Told,
+    reports: &Reports,
     dir: &Path,
 ) -> Result<Event, String> {
-    let (generation, passed_over) = match &recovered.found.origin {
+    let (generation, passed_over) = match &recovered.report.source {
         Source::Fresh => (0, 0),
         Source::Resumed { generation } => (*generation, 0),
         Source::FellBack { generation, damaged } => (*generation, damaged.len()),
     };
     let ids = follower.ids().into_iter();
     let stamp = stamp(ids.map(|id| recovered.state.applied_seqno(id).unwrap_or(u64::MAX)))?;
-    let loaded = told.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+    let loaded = locked(&reports.loaded);
     let bytes = loaded.iter().find(|(of, _)| *of == generation).map(|(_, bytes)| *bytes);
     let bytes = match bytes {
         _ if generation == 0 => 0,
         Some(bytes) => bytes,
         None => return Err(format!("generation {generation} was found, and no file holds it")),
     };
-    // Where the filesystem is gone already, nothing is there to be seen.
+    // After the shutdown the directory cannot be read: then no name is reported.
     let names = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let temps = names.filter(|name| name.contains(".temp-")).collect();
+    let temps = names.map(|entry| entry.file_name()).filter(|name| is_temp(name));
+    let temps = temps.map(|name| name.to_string_lossy().into_owned()).collect();
     Ok(Event::Recovered { generation, stamp, bytes, passed_over, temps })
 }
 
-/// One save, and what it may be held to.
+/// Saves once and returns the event of its result.
 fn saved(recovered: &mut Recovered, follower: Follower) -> Event {
     let why = match recovered.checkpointer.checkpoint(|_| Ok::<(), Infallible>(())) {
         Ok(Saved::Written { .. }) => {
             return claims(recovered, follower).unwrap_or_else(|what| Event::Broken { what });
         }
-        Ok(Saved::Unchanged) => return Event::Broken { what: "no mark was new".to_owned() },
+        Ok(Saved::Unchanged) => return Event::Broken { what: "no mark has changed".to_owned() },
         Err(why) => why,
     };
     let not_saved = matches!(why, CheckpointError::Save(SaveError::NotSaved { .. }));
@@ -118,19 +122,20 @@ fn claims(recovered: &Recovered, follower: Follower) -> Result<Event, String> {
     Ok(Event::Saved { checkpointed, floor })
 }
 
-/// What a store is given and gives back is told and noted here.
+/// The reports of a store. Clones share them.
 #[derive(Clone)]
-struct Told {
+struct Reports {
     pipe: Pipe,
-    /// What the marks of the next save bear.
+    /// The stamp of the next save.
     stamp: Arc<AtomicU64>,
-    /// Each checkpoint's generation, and the hash of its bytes.
+    /// Each loaded checkpoint's generation, and the hash of its bytes.
     loaded: Arc<Mutex<Vec<(Generation, u128)>>>,
 }
 
-struct Watched(Box<dyn CheckpointStore>, Told);
+/// A store that reports its saves and records its loads.
+struct ReportingStore(Box<dyn CheckpointStore>, Reports);
 
-impl CheckpointStore for Watched {
+impl CheckpointStore for ReportingStore {
     fn store_id(&self) -> StoreId {
         self.0.store_id()
     }
@@ -141,16 +146,15 @@ impl CheckpointStore for Watched {
             let bytes = candidate.bytes.as_ref().ok()?;
             Some((candidate.generation?, hash_bytes(bytes)))
         };
-        *self.1.loaded.lock().unwrap_or_else(PoisonError::into_inner) =
-            candidates.iter().filter_map(note).collect();
+        *locked(&self.1.loaded) = candidates.iter().filter_map(note).collect();
         Ok(candidates)
     }
 
     fn save(&mut self, save: Save<'_>) -> Result<(), SaveError> {
         let (generation, bytes) = (save.generation, hash_bytes(save.bytes));
         let event = Event::Attempt { generation, stamp: self.1.stamp.load(Relaxed), bytes };
-        if let Err(source) = self.1.pipe.tell(&event, &[]) {
-            return Err(SaveError::NotSaved { act: "tell of", path: "a save".into(), source });
+        if let Err(source) = self.1.pipe.send(&event, &[]) {
+            return Err(SaveError::NotSaved { act: "report", path: "a save".into(), source });
         }
         self.0.save(save)
     }

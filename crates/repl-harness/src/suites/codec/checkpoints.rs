@@ -1,11 +1,13 @@
-//! Valid checkpoints: those at the edges, and arbitrary ones.
+//! Valid checkpoints: at the edges of every field, and arbitrary.
 
 use std::collections::BTreeSet;
 
 use repl_checkpoint::{Checkpoint, EpochStart, ShardCheckpoint};
 use repl_core::{Incarnation, LogId, SeqNo, SeqRange, ShardId};
 
-use crate::rng::Rng;
+use fastrand::Rng;
+
+use crate::seed::one_in;
 
 fn shard(id: u64, mark: SeqNo) -> ShardCheckpoint {
     ShardCheckpoint {
@@ -22,10 +24,10 @@ fn of(next: u64, shards: Vec<ShardCheckpoint>) -> Checkpoint {
     Checkpoint { next_incarnation: Incarnation(next), shards }
 }
 
-/// The edges of every field, small ones first.
+/// Checkpoints at the edges of every field, small ones first.
 pub(super) fn extremes() -> Vec<Checkpoint> {
     const MAX: u64 = u64::MAX;
-    let range = |first, last| SeqRange { first, last };
+    let range = |first, last| SeqRange::new(first, last);
     let epoch = |epoch, first| EpochStart { epoch, first };
     let largest = ShardCheckpoint {
         log: LogId(u128::MAX),
@@ -69,9 +71,9 @@ pub(super) fn extremes() -> Vec<Checkpoint> {
     ]
 }
 
-/// A few shards with whatever a checkpoint may hold.
+/// A checkpoint of a few arbitrary shards.
 pub(super) fn arbitrary(rng: &mut Rng) -> Checkpoint {
-    let ids: BTreeSet<u64> = (0..rng.below(6)).map(|_| number(rng)).collect();
+    let ids: BTreeSet<u64> = (0..rng.u64(..6)).map(|_| number(rng)).collect();
     let shards: Vec<_> = ids.into_iter().map(|id| arbitrary_shard(rng, id)).collect();
     let highest = shards.iter().map(|shard| shard.incarnation.0).max();
     let lowest_next = highest.map_or(0, |highest| highest.saturating_add(1));
@@ -82,10 +84,10 @@ fn arbitrary_shard(rng: &mut Rng, id: u64) -> ShardCheckpoint {
     let mark = number(rng);
     let mut bounds: Vec<u64> = ascending(rng, 6).into_iter().filter(|n| *n > mark).collect();
     bounds.truncate(bounds.len() / 2 * 2);
-    let ranges = bounds.chunks_exact(2).map(|pair| SeqRange { first: pair[0], last: pair[1] });
+    let ranges = bounds.chunks_exact(2).map(|pair| SeqRange::new(pair[0], pair[1]));
     let starts = ascending(rng, 4).into_iter().zip(ascending(rng, 4));
     let starts = starts.map(|(epoch, first)| EpochStart { epoch, first });
-    let log = if rng.one_in(2) { 0 } else { u128::from(rng.next()) << (rng.below(64)) };
+    let log = if one_in(rng, 2) { 0 } else { u128::from(rng.u64(..)) << rng.u64(..64) };
     ShardCheckpoint {
         log: LogId(log),
         incarnation: Incarnation(number(rng)),
@@ -96,26 +98,27 @@ fn arbitrary_shard(rng: &mut Rng, id: u64) -> ShardCheckpoint {
 }
 
 fn ascending(rng: &mut Rng, most: u64) -> Vec<u64> {
-    let numbers: BTreeSet<u64> = (0..rng.below(most + 1)).map(|_| number(rng)).collect();
+    let numbers: BTreeSet<u64> = (0..rng.u64(..=most)).map(|_| number(rng)).collect();
     numbers.into_iter().collect()
 }
 
-/// Of every length, in bits, and the last ones.
+/// A number of any length in bits, or close to the least or the greatest.
 fn number(rng: &mut Rng) -> u64 {
-    match rng.below(4) {
-        0 => rng.below(20),
-        1 => u64::MAX - rng.below(3),
-        _ => rng.next() >> rng.below(64),
+    match rng.u64(..4) {
+        0 => rng.u64(..20),
+        1 => u64::MAX - rng.u64(..3),
+        _ => rng.u64(..) >> rng.u64(..64),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seed::stream;
 
     #[test]
-    fn all_are_valid_and_they_differ() {
-        let arbitrary = (0..200).map(|stream| arbitrary(&mut Rng::new(0, stream)));
+    fn every_checkpoint_is_valid_and_many_have_ranges_and_epochs() {
+        let arbitrary = (0..200).map(|number| arbitrary(&mut stream(0, number)));
         let all: Vec<_> = extremes().into_iter().chain(arbitrary).collect();
         assert!(all.iter().all(|checkpoint| checkpoint.validate().is_ok()));
         let with_ranges = |c: &&Checkpoint| c.shards.iter().any(|s| s.completed.len() > 1);

@@ -1,4 +1,4 @@
-//! What a codec promises, and how a broken promise is told.
+//! The promises of a codec, and how a violation is reported.
 
 use std::error::Error;
 use std::fmt;
@@ -8,7 +8,7 @@ use repl_checkpoint::Checkpoint;
 /// A promise of a [`Codec`](repl_checkpoint::Codec).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CodecPromise {
-    /// Its name is always the same, and fits the header of the envelope.
+    /// Its name is constant and fits the header of the envelope.
     NameFits,
     /// Nothing panics, whatever the bytes.
     NoPanic,
@@ -20,23 +20,23 @@ pub enum CodecPromise {
     Deterministic,
     /// Encoding appends, and leaves what is in the buffer.
     Appends,
-    /// No two byte strings are one checkpoint.
+    /// No two byte strings decode to the same checkpoint.
     Strict,
-    /// In an envelope it is found whole, and damage is refused.
+    /// A sealed checkpoint is found whole, and damage to it is refused.
     Sealed,
 }
 
 impl fmt::Display for CodecPromise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            CodecPromise::NameFits => "its name is one that fits the envelope",
+            CodecPromise::NameFits => "its name is constant and fits the envelope",
             CodecPromise::NoPanic => "nothing panics",
             CodecPromise::Encodes => "every valid checkpoint can be encoded",
             CodecPromise::Exact => "what is decoded equals what was encoded",
             CodecPromise::Deterministic => "equal checkpoints give equal bytes",
             CodecPromise::Appends => "encoding appends to the buffer",
-            CodecPromise::Strict => "no two byte strings are one checkpoint",
-            CodecPromise::Sealed => "in an envelope it is whole, and damage is refused",
+            CodecPromise::Strict => "no two byte strings decode to the same checkpoint",
+            CodecPromise::Sealed => "a sealed checkpoint is found whole, and damage is refused",
         })
     }
 }
@@ -47,7 +47,7 @@ impl fmt::Display for CodecPromise {
 pub struct CodecViolation {
     /// The promise.
     pub promise: CodecPromise,
-    /// What was seen.
+    /// What was observed.
     pub what: String,
     /// The checkpoint that was encoded or decoded, if there was one.
     pub checkpoint: Option<Checkpoint>,
@@ -84,15 +84,15 @@ impl fmt::Display for CodecViolation {
 
 impl Error for CodecViolation {}
 
-/// What a codec was held to.
+/// Counts of what a codec was tested with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct CodecReport {
-    /// How many checkpoints were encoded and read back.
+    /// The number of checkpoints that were encoded and decoded.
     pub checkpoints: u64,
-    /// How many byte strings were decoded.
+    /// The number of byte strings that were decoded.
     pub decoded: u64,
-    /// How many damaged envelopes were opened.
+    /// The number of damaged envelopes that were opened.
     pub opened: u64,
 }
 

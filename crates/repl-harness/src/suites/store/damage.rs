@@ -1,4 +1,4 @@
-//! Damage to what a store keeps in its directory.
+//! Damage to the files of a store.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,14 +10,14 @@ use repl_checkpoint::Candidate;
 use super::ledger::{Ledger, Size};
 use super::{Run, StorePromise, StoreViolation, directory, guarded};
 
-/// More than so many places of a file are not all tried.
+/// The greatest number of places of a file that are all tried.
 const MOST: usize = 250;
 
-/// The files below a directory, by their paths from there on.
+/// The files below a directory, by relative path.
 type Tree = BTreeMap<PathBuf, Vec<u8>>;
 
 impl Run<'_> {
-    /// Damages each file in every way, and looks at what is loaded.
+    /// Damages each file in every way, and checks what is loaded.
     pub(super) fn damage(&mut self) -> Result<(), StoreViolation> {
         let dir = directory()?;
         let mut store = self.opened(dir.path())?;
@@ -29,20 +29,20 @@ impl Run<'_> {
         drop(store);
         let tree = read(dir.path()).map_err(|err| failed(&err))?;
         if tree.values().all(Vec::is_empty) {
-            let what = "it is said to keep all in files below its directory, and there is none";
+            let what = "`in_files` is set, and there is no file below its directory";
             return Err(StoreViolation::new(StorePromise::Works, what));
         }
         for (path, bytes) in tree.iter().filter(|(_, bytes)| !bytes.is_empty()) {
             let others = tree.iter().filter(|(other, _)| *other != path);
             for (how, damaged) in damaged(bytes, others.map(|(_, bytes)| bytes.as_slice())) {
                 let mut image = tree.clone();
-                let is_unreferenced = damaged.is_none();
+                let is_gone = damaged.is_none();
                 match damaged {
                     Some(bytes) => image.insert(path.clone(), bytes),
                     None => image.remove(path),
                 };
                 self.report.damaged += 1;
-                self.after_damage(&image, &ledger, is_unreferenced)
+                self.after_damage(&image, &ledger, is_gone)
                     .map_err(|broken| broken.after(format!("{}: {how}", path.display())))?;
             }
         }
@@ -53,31 +53,31 @@ impl Run<'_> {
         &mut self,
         image: &Tree,
         ledger: &Ledger,
-        is_unreferenced: bool,
+        is_gone: bool,
     ) -> Result<(), StoreViolation> {
         let dir = directory()?;
         write(dir.path(), image).map_err(|err| failed(&err))?;
-        // An error is a report.
+        // An error reports the damage.
         let Ok(mut store) = guarded(|| (self.open)(dir.path()))? else { return Ok(()) };
         let Ok(found) = guarded(|| store.load())? else { return Ok(()) };
         let forged = |bytes: &&Vec<u8>| ledger.is_forged(bytes);
         if let Some(bytes) = found.iter().filter_map(|c| c.bytes.as_ref().ok()).find(forged) {
-            let what = format!("{} bytes are accepted and were not saved", bytes.len());
+            let what = format!("{} bytes are accepted that were not saved", bytes.len());
             return Err(StoreViolation::new(StorePromise::NothingUnsaved, what));
         }
-        // What is refused is a report too, and so is one whose place says another generation.
+        // Bytes that are refused report the damage, and so does another generation.
         let whole = |candidate: &Candidate| {
             let generation = ledger.opened(candidate.bytes.as_ref().ok()?).ok()?;
-            candidate.generation.is_none_or(|said| said == generation).then_some(generation)
+            candidate.generation.is_none_or(|reported| reported == generation).then_some(generation)
         };
         let older = match found.first() {
             Some(first) => whole(first).filter(|generation| *generation < ledger.newest()),
             None => Some(0),
         };
         match older {
-            // A file that is gone leaves nothing to tell by.
-            Some(generation) if !is_unreferenced => {
-                let what = format!("{generation} is found, and {} was saved", ledger.newest());
+            // A file that is gone cannot be detected.
+            Some(generation) if !is_gone => {
+                let what = format!("{generation} is found, but {} was saved", ledger.newest());
                 Err(StoreViolation::new(StorePromise::DamageIsReported, what))
             }
             Some(_) | None => Ok(()),
@@ -85,7 +85,7 @@ impl Run<'_> {
     }
 }
 
-/// What may become of a file, `None` where it is gone.
+/// Every damaged version of a file; `None` for a file that is gone.
 fn damaged<'a>(
     bytes: &[u8],
     others: impl Iterator<Item = &'a [u8]>,
@@ -101,7 +101,7 @@ fn damaged<'a>(
     for byte in [0, b'\n', 0xff] {
         all.push((format!("{byte:#x} follows"), Some([bytes, &[byte]].concat())));
     }
-    all.push(("it is there twice".to_owned(), Some([bytes, bytes].concat())));
+    all.push(("it is repeated".to_owned(), Some([bytes, bytes].concat())));
     all.push(("zeros".to_owned(), Some(vec![0; bytes.len()])));
     for other in others {
         all.push(("another file's bytes".to_owned(), Some(other.to_vec())));

@@ -1,30 +1,29 @@
-//! What was saved, and what must be found of it.
+//! The checkpoints that were saved, and what must be found of them.
 
 use std::collections::BTreeMap;
 
 use repl_checkpoint::{
-    Candidate, Checkpoint, Generation, Header, JsonCodec, Save, ShardCheckpoint, StoreId, open,
-    seal,
+    Candidate, Checkpoint, Generation, Header, JsonCodec, Save, ShardCheckpoint, StoreId,
 };
-use repl_core::{Incarnation, LogId, ShardId, SnapshotEntry};
+use repl_core::{AppliedSet, Incarnation, ShardId, SnapshotEntry};
 
 use super::{AnyStore, StorePromise, StoreViolation, guarded, saved};
 
-/// How much is saved.
+/// The size of a checkpoint.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Size {
-    /// No shards at all.
+    /// No shards.
     Tiny,
     Small,
     /// More than a page or two.
     Large,
 }
 
-/// What was saved in one directory.
+/// The checkpoints that were saved in one directory.
 pub(super) struct Ledger {
     id: StoreId,
     saved: BTreeMap<Generation, Vec<u8>>,
-    /// What the newest named as confirmed.
+    /// The confirmed generation of the newest save.
     confirmed: Generation,
 }
 
@@ -66,28 +65,29 @@ impl Ledger {
             Size::Small => 3,
             Size::Large => 400,
         };
-        let (log, incarnation) = (LogId::UNNAMED, Incarnation(0));
-        let entry = |id| SnapshotEntry { shard: ShardId(id), log, incarnation, mark: generation };
+        let applied = AppliedSet::up_to(generation);
+        let entry = |id| SnapshotEntry::new(ShardId(id), applied.clone());
         let shards = (0..shards).map(|id| ShardCheckpoint::from(entry(id))).collect();
         let checkpoint = Checkpoint { next_incarnation: Incarnation(1), shards };
         let header = Header { store: self.id, generation, confirmed };
-        seal(&JsonCodec, header, &checkpoint)
+        checkpoint
+            .seal(&JsonCodec, header)
             .map_err(|err| StoreViolation::new(StorePromise::Works, err.to_string()))
     }
 
     pub(super) fn load(&self, store: &mut AnyStore) -> Result<Vec<Candidate>, StoreViolation> {
         let id = guarded(|| store.store_id())?;
         if id != self.id {
-            let what = format!("it is {}, and later {id}", self.id);
+            let what = format!("its id is {}, and later {id}", self.id);
             return Err(StoreViolation::new(StorePromise::IdStays, what));
         }
         guarded(|| store.load())?
             .map_err(|err| StoreViolation::new(StorePromise::Works, format!("the load: {err}")))
     }
 
-    /// Holds a load to what was saved: the newest, and all from the confirmed one on. `newest` is
-    /// the promise that is broken where the newest is not found.
-    pub(super) fn is_found(
+    /// Checks that a load returns the newest save and all others from the confirmed one on. `newest`
+    /// is the promise that is broken if the newest is not found.
+    pub(super) fn check(
         &self,
         store: &mut AnyStore,
         newest: StorePromise,
@@ -100,9 +100,11 @@ impl Ledger {
             let generation = self.opened(&bytes).map_err(|what| {
                 StoreViolation::new(StorePromise::SavedIsLoaded, format!("{place}: {what}"))
             })?;
-            if candidate.generation.is_some_and(|said| said != generation) {
-                let said = candidate.generation;
-                let what = format!("{place} holds generation {generation} and is called {said:?}");
+            if candidate.generation.is_some_and(|reported| reported != generation) {
+                let reported = candidate.generation;
+                let what = format!(
+                    "{place} holds generation {generation} and is reported as {reported:?}"
+                );
                 return Err(StoreViolation::new(StorePromise::GenerationIsRight, what));
             }
             found.push(generation);
@@ -112,7 +114,7 @@ impl Ledger {
             return Err(StoreViolation::new(StorePromise::NewestFirst, what));
         }
         if self.newest() != 0 && !found.contains(&self.newest()) {
-            let what = format!("{} was saved, and {found:?} are found", self.newest());
+            let what = format!("{} was saved, and only {found:?} are found", self.newest());
             return Err(StoreViolation::new(newest, what));
         }
         let confirmed = self.confirmed;
@@ -120,27 +122,30 @@ impl Ledger {
             None => Ok(()),
             Some((generation, _)) => {
                 let what = format!(
-                    "{generation} is gone, {confirmed} was named as confirmed, and {found:?} are found"
+                    "{generation} is gone, {confirmed} was confirmed, and only {found:?} are found"
                 );
                 Err(StoreViolation::new(StorePromise::ConfirmedIsKept, what))
             }
         }
     }
 
-    /// The generation of bytes that were saved; why not, where they were not or are refused.
+    /// The generation of saved bytes.
+    ///
+    /// # Errors
+    /// If the bytes are refused or were not saved.
     pub(super) fn opened(&self, bytes: &[u8]) -> Result<Generation, String> {
-        let (header, _) =
-            open(&JsonCodec, self.id, bytes).map_err(|refused| refused.to_string())?;
+        let (header, _) = Checkpoint::unseal(&JsonCodec, self.id, bytes)
+            .map_err(|refused| refused.to_string())?;
         match self.saved.get(&header.generation) {
             Some(saved) if saved == bytes => Ok(header.generation),
             _ => {
-                Err(format!("its bytes say generation {}, and are not as saved", header.generation))
+                Err(format!("its bytes are of generation {} and were not saved", header.generation))
             }
         }
     }
 
-    /// Whether bytes are accepted that were never saved.
+    /// Whether bytes are accepted and were never saved.
     pub(super) fn is_forged(&self, bytes: &[u8]) -> bool {
-        open(&JsonCodec, self.id, bytes).is_ok() && self.opened(bytes).is_err()
+        Checkpoint::unseal(&JsonCodec, self.id, bytes).is_ok() && self.opened(bytes).is_err()
     }
 }

@@ -1,19 +1,19 @@
-//! What a store promises, and how a broken promise is told.
+//! The promises of a store, and how a violation is reported.
 
 use std::error::Error;
 use std::fmt;
 
-/// What holds of a store beside what all promise.
+/// The promises of a store that are optional.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StoreOptions {
-    /// Whether a second one is refused while the first one lives.
+    /// Whether a second open is refused while the store is open.
     pub locks: bool,
-    /// Whether all that is kept lies in files below its directory, which the suite may damage.
+    /// Whether the store keeps everything in files below its directory. The suite damages them.
     pub in_files: bool,
 }
 
 impl Default for StoreOptions {
-    /// Both.
+    /// Tests both.
     fn default() -> Self {
         StoreOptions { locks: true, in_files: true }
     }
@@ -22,19 +22,19 @@ impl Default for StoreOptions {
 /// A promise of a [`CheckpointStore`](repl_checkpoint::CheckpointStore).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StorePromise {
-    /// Opens, loads and saves succeed where nothing is wrong.
+    /// Opens, loads and saves succeed when nothing fails.
     Works,
     /// Nothing panics, whatever the files hold.
     NoPanic,
-    /// Nothing is found where nothing was saved.
+    /// A new store holds no checkpoint.
     FreshIsEmpty,
-    /// It has one name for good.
+    /// Its id never changes.
     IdStays,
-    /// While it is open, no second one is.
+    /// No second store is opened in a directory while the first is open.
     OneOwner,
     /// What is saved is loaded, byte for byte.
     SavedIsLoaded,
-    /// A checkpoint is called by its own generation.
+    /// A checkpoint is reported with its own generation.
     GenerationIsRight,
     /// The newest generation comes first.
     NewestFirst,
@@ -42,11 +42,11 @@ pub enum StorePromise {
     ConfirmedIsKept,
     /// What was saved is found after the store is opened again.
     SurvivesReopen,
-    /// A recovery gives the marks that were saved last.
+    /// A recovery returns the marks that were saved last.
     MarksComeBack,
-    /// No damage makes bytes that are accepted and were never saved.
+    /// Bytes that were never saved are not accepted after damage.
     NothingUnsaved,
-    /// Damage to the newest checkpoint is an error, or is handed on above the older one.
+    /// Damage to the newest checkpoint is an error, or is returned above the older checkpoint.
     DamageIsReported,
 }
 
@@ -55,17 +55,19 @@ impl fmt::Display for StorePromise {
         f.write_str(match self {
             StorePromise::Works => "opens, loads and saves succeed",
             StorePromise::NoPanic => "nothing panics",
-            StorePromise::FreshIsEmpty => "nothing is found where nothing was saved",
-            StorePromise::IdStays => "it has one name for good",
-            StorePromise::OneOwner => "one store at a time holds a directory",
+            StorePromise::FreshIsEmpty => "a new store holds no checkpoint",
+            StorePromise::IdStays => "its id never changes",
+            StorePromise::OneOwner => "at most one store owns a directory",
             StorePromise::SavedIsLoaded => "what is saved is loaded",
-            StorePromise::GenerationIsRight => "a checkpoint is called by its own generation",
-            StorePromise::NewestFirst => "the newest comes first",
+            StorePromise::GenerationIsRight => "a checkpoint is reported with its own generation",
+            StorePromise::NewestFirst => "the newest generation comes first",
             StorePromise::ConfirmedIsKept => "the confirmed generation and newer ones are kept",
-            StorePromise::SurvivesReopen => "what was saved is found after an open",
-            StorePromise::MarksComeBack => "a recovery gives the marks that were saved last",
-            StorePromise::NothingUnsaved => "nothing is found that was not saved",
-            StorePromise::DamageIsReported => "damage is never passed over in silence",
+            StorePromise::SurvivesReopen => {
+                "what was saved is found after the store is opened again"
+            }
+            StorePromise::MarksComeBack => "a recovery returns the marks that were saved last",
+            StorePromise::NothingUnsaved => "bytes that were never saved are not accepted",
+            StorePromise::DamageIsReported => "damage is reported",
         })
     }
 }
@@ -76,9 +78,9 @@ impl fmt::Display for StorePromise {
 pub struct StoreViolation {
     /// The promise.
     pub promise: StorePromise,
-    /// What was seen.
+    /// What was observed.
     pub what: String,
-    /// The file that was damaged before, and how; `None` where none was.
+    /// The file that was damaged, and how; `None` if none was.
     pub damage: Option<String>,
 }
 
@@ -104,13 +106,13 @@ impl fmt::Display for StoreViolation {
 
 impl Error for StoreViolation {}
 
-/// What a store was held to.
+/// Counts of what a store was tested with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct StoreReport {
-    /// How many checkpoints were saved.
+    /// The number of checkpoints that were saved.
     pub saves: u64,
-    /// How many damaged directories were opened.
+    /// The number of damaged directories that were opened.
     pub damaged: u64,
 }
 

@@ -1,0 +1,46 @@
+//! Errors of starting and of closing a background checkpointer.
+
+use std::fmt;
+use std::io;
+
+use crate::checkpointer::{CheckpointError, Checkpointer};
+
+/// A background checkpointer could not save a last time.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CloseError {
+    /// The last save failed; the checkpointer is given back.
+    #[error("the last checkpoint before closing failed")]
+    LastSave {
+        /// The error of the save.
+        source: CheckpointError,
+        /// The checkpointer, with its store still open.
+        checkpointer: Box<Checkpointer>,
+    },
+    /// A function given to the thread panicked, with this message; the store is closed.
+    #[error("the background checkpointer panicked: {0}")]
+    Panicked(String),
+}
+
+/// The operating system could not start a thread.
+///
+/// The error holds the checkpointer, with its store still open.
+#[derive(thiserror::Error)]
+#[error("failed to start the checkpointer's thread")]
+pub struct SpawnError {
+    pub(crate) source: io::Error,
+    pub(super) checkpointer: Box<Checkpointer>,
+}
+
+impl SpawnError {
+    /// Returns the checkpointer.
+    pub fn into_checkpointer(self) -> Checkpointer {
+        *self.checkpointer
+    }
+}
+
+impl fmt::Debug for SpawnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpawnError").field("source", &self.source).finish_non_exhaustive()
+    }
+}

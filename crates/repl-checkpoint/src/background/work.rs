@@ -1,0 +1,97 @@
+//! The loop of the background thread.
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use repl_core::Snapshot;
+
+use super::Schedule;
+use super::signal::{End, Signal};
+use crate::checkpointer::{CheckpointError, Checkpointer};
+use crate::floors::Health;
+
+/// A shorter interval would keep a core busy while nothing moves.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// When the last save was tried, and the marks then where the schedule counts what has moved.
+pub(super) struct LastSave {
+    pub(super) began: Instant,
+    pub(super) marks: Option<Snapshot>,
+}
+
+pub(super) struct Work<F, G> {
+    pub(super) checkpointer: Checkpointer,
+    pub(super) when: Schedule,
+    pub(super) flush: F,
+    pub(super) on_error: G,
+}
+
+impl<F, G> Work<F, G> {
+    /// Saves when a save is due, until the thread is to end; returns the result of the last save.
+    pub(super) fn run<E>(&mut self, first: LastSave, signal: &Signal) -> Result<(), CheckpointError>
+    where
+        E: Into<Box<dyn Error + Send + Sync>>,
+        F: FnMut(&mut Snapshot) -> Result<(), E>,
+        G: FnMut(&CheckpointError),
+    {
+        let mut last = first;
+        loop {
+            match self.wait(signal, &last) {
+                Some(End::AtOnce) => return Ok(()),
+                Some(End::AfterLastSave) => return self.save(),
+                None => {}
+            }
+            last = LastSave { began: Instant::now(), marks: self.when.moved.map(|_| self.marks()) };
+            // `on_error` has seen the error.
+            let _ = self.save();
+        }
+    }
+
+    /// Waits until a save is due, or returns how the thread is to end.
+    fn wait(&self, signal: &Signal, last: &LastSave) -> Option<End> {
+        let stuck = self.is_poisoned();
+        // An interval beyond the end of the clock is never due.
+        let due = last.began.checked_add(self.when.interval.max(SHORTEST));
+        loop {
+            let left = due.map(|due| due.saturating_duration_since(Instant::now()));
+            let poll = self.when.moved.map(|_| self.when.poll.max(SHORTEST));
+            let timeout = left.into_iter().chain(poll).min();
+            let asked = signal.wait(if stuck { None } else { timeout });
+            if asked.end.is_some() {
+                return asked.end;
+            }
+            let is_due = || due.is_some_and(|due| Instant::now() >= due);
+            if !stuck && (asked.save || is_due() || self.moved_enough(last)) {
+                return None;
+            }
+        }
+    }
+
+    fn moved_enough(&self, last: &LastSave) -> bool {
+        let before = self.when.moved.zip(last.marks.as_ref());
+        before.is_some_and(|(by, before)| self.marks().advanced_since(before) >= by)
+    }
+
+    fn marks(&self) -> Snapshot {
+        self.checkpointer.state().marks()
+    }
+
+    fn is_poisoned(&self) -> bool {
+        matches!(self.checkpointer.floors().health(), Health::Poisoned { .. })
+    }
+
+    fn save<E>(&mut self) -> Result<(), CheckpointError>
+    where
+        E: Into<Box<dyn Error + Send + Sync>>,
+        F: FnMut(&mut Snapshot) -> Result<(), E>,
+        G: FnMut(&CheckpointError),
+    {
+        match self.checkpointer.checkpoint(&mut self.flush) {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                (self.on_error)(&error);
+                Err(error)
+            }
+        }
+    }
+}

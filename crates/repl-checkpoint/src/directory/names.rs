@@ -1,0 +1,55 @@
+//! The names of files in a store's directory.
+
+use std::ffi::OsString;
+
+use crate::ids::Generation;
+
+/// Never renamed and never removed.
+pub(super) const LOCK: &str = "LOCK";
+/// The file of a `SlotStore`.
+pub(crate) const SLOT_FILE: &str = "marks.slots";
+const EXTENSION: &str = "checkpoint";
+
+/// The name that a temporary file is for: all before `.temp-<digits>-<digits>`.
+fn named_by_temp(temp: &OsString) -> Option<&str> {
+    let number = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
+    let (name, unique) = temp.to_str()?.split_once(".temp-")?;
+    let (process, n) = unique.split_once('-')?;
+    (number(process) && number(n)).then_some(name)
+}
+
+/// The name of a `FileStore`'s file of one generation.
+pub(crate) fn checkpoint_file(generation: Generation) -> String {
+    format!("{generation:020}.{EXTENSION}")
+}
+
+/// The newest checkpoint file of a `FileStore` among `names`, if there is one.
+pub(crate) fn checkpoint_file_in(names: &[OsString]) -> Option<String> {
+    let newest = names.iter().filter_map(|name| generation_of(name.to_str()?)).max()?;
+    Some(checkpoint_file(newest))
+}
+
+pub(crate) fn generations_in(names: &[OsString]) -> Vec<Generation> {
+    names.iter().filter_map(|name| generation_of(name.to_str()?)).collect()
+}
+
+/// The generation of a checkpoint file's name; `None` for every other name.
+fn generation_of(name: &str) -> Option<Generation> {
+    let digits = name.strip_suffix(EXTENSION)?.strip_suffix('.')?;
+    let of_twenty_digits = digits.len() == 20 && digits.bytes().all(|b| b.is_ascii_digit());
+    if of_twenty_digits { digits.parse().ok() } else { None }
+}
+
+/// Whether `name` is `<20 digits>.checkpoint.temp-<digits>-<digits>`.
+pub(crate) fn is_checkpoint_temp(name: &OsString) -> bool {
+    named_by_temp(name).is_some_and(|checkpoint| generation_of(checkpoint).is_some())
+}
+
+/// The slot file's name, if it is among `names`.
+pub(crate) fn slot_file_in(names: &[OsString]) -> Option<String> {
+    names.iter().any(|name| name == SLOT_FILE).then(|| SLOT_FILE.to_owned())
+}
+
+pub(crate) fn is_slot_temp(name: &OsString) -> bool {
+    named_by_temp(name) == Some(SLOT_FILE)
+}

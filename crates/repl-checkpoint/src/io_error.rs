@@ -1,0 +1,160 @@
+//! Every error of this crate as an [`io::Error`] that keeps it as its cause.
+
+use std::error::Error;
+use std::io::{self, ErrorKind};
+use std::iter::successors;
+
+use crate::background::{CloseError, SpawnError};
+use crate::checkpoint::InvalidCheckpoint;
+use crate::checkpointer::CheckpointError;
+use crate::codec::CodecError;
+use crate::envelope::{SealError, UnsealError};
+use crate::recovery::{CorruptCheckpoint, CorruptReason, RecoverError, RecoverErrorKind};
+use crate::store::{LoadError, OpenStoreError, SaveError, SlotFileError};
+
+/// The kind that an error has as an [`io::Error`].
+trait IoKind {
+    fn io_kind(&self) -> ErrorKind;
+}
+
+/// The kind of the first I/O error among the causes of an error of unknown type.
+fn kind_of(error: &(dyn Error + 'static)) -> ErrorKind {
+    successors(Some(error), |error| (*error).source())
+        .find_map(|error| error.downcast_ref::<io::Error>())
+        .map_or(ErrorKind::Other, io::Error::kind)
+}
+
+impl IoKind for InvalidCheckpoint {
+    fn io_kind(&self) -> ErrorKind {
+        ErrorKind::InvalidData
+    }
+}
+
+impl IoKind for CodecError {
+    fn io_kind(&self) -> ErrorKind {
+        ErrorKind::InvalidData
+    }
+}
+
+impl IoKind for SealError {
+    fn io_kind(&self) -> ErrorKind {
+        ErrorKind::InvalidInput
+    }
+}
+
+impl IoKind for UnsealError {
+    fn io_kind(&self) -> ErrorKind {
+        match self {
+            UnsealError::Version { .. } => ErrorKind::Unsupported,
+            _ => ErrorKind::InvalidData,
+        }
+    }
+}
+
+impl IoKind for OpenStoreError {
+    fn io_kind(&self) -> ErrorKind {
+        match self {
+            OpenStoreError::Locked { .. } => ErrorKind::ResourceBusy,
+            OpenStoreError::NotADirectory { .. } => ErrorKind::NotADirectory,
+            OpenStoreError::OtherKind { .. } => ErrorKind::InvalidInput,
+            OpenStoreError::Io { source, .. } => source.kind(),
+        }
+    }
+}
+
+impl IoKind for SlotFileError {
+    fn io_kind(&self) -> ErrorKind {
+        match self {
+            SlotFileError::Version { .. } => ErrorKind::Unsupported,
+            _ => ErrorKind::InvalidData,
+        }
+    }
+}
+
+impl IoKind for LoadError {
+    fn io_kind(&self) -> ErrorKind {
+        match self {
+            LoadError::Io { source, .. } => source.kind(),
+            LoadError::NotAFile { .. } => ErrorKind::InvalidData,
+            LoadError::Slots { reason, .. } => reason.io_kind(),
+            LoadError::Store(source) => kind_of(&**source),
+        }
+    }
+}
+
+impl IoKind for SaveError {
+    fn io_kind(&self) -> ErrorKind {
+        match self {
+            SaveError::NotSaved { source, .. } | SaveError::InDoubt { source, .. } => source.kind(),
+            SaveError::Poisoned { .. } => ErrorKind::Other,
+        }
+    }
+}
+
+impl IoKind for CorruptReason {
+    fn io_kind(&self) -> ErrorKind {
+        match self {
+            CorruptReason::Read(source) => source.kind(),
+            CorruptReason::Unseal(reason) => reason.io_kind(),
+        }
+    }
+}
+
+impl IoKind for CorruptCheckpoint {
+    fn io_kind(&self) -> ErrorKind {
+        self.reason.io_kind()
+    }
+}
+
+impl IoKind for RecoverError {
+    fn io_kind(&self) -> ErrorKind {
+        match self.kind() {
+            RecoverErrorKind::Load(source) => source.io_kind(),
+            RecoverErrorKind::Corrupt { newest: corrupt, .. }
+            | RecoverErrorKind::Refused { refused: corrupt, .. } => corrupt.io_kind(),
+        }
+    }
+}
+
+impl IoKind for CheckpointError {
+    fn io_kind(&self) -> ErrorKind {
+        match self {
+            CheckpointError::Flush(source) => kind_of(&**source),
+            CheckpointError::BelowLastSave { .. } => ErrorKind::InvalidInput,
+            CheckpointError::Seal(source) => source.io_kind(),
+            CheckpointError::Save(source) => source.io_kind(),
+            CheckpointError::NoGenerationLeft => ErrorKind::Other,
+        }
+    }
+}
+
+impl IoKind for CloseError {
+    fn io_kind(&self) -> ErrorKind {
+        match self {
+            CloseError::LastSave { source, .. } => source.io_kind(),
+            CloseError::Panicked(_) => ErrorKind::Other,
+        }
+    }
+}
+
+impl IoKind for SpawnError {
+    fn io_kind(&self) -> ErrorKind {
+        self.source.kind()
+    }
+}
+
+macro_rules! into_io_error {
+    ($($error:ty),+ $(,)?) => {
+        $(impl From<$error> for io::Error {
+            fn from(error: $error) -> Self {
+                io::Error::new(error.io_kind(), error)
+            }
+        })+
+    };
+}
+
+into_io_error! {
+    CheckpointError, CloseError, CodecError, CorruptCheckpoint, CorruptReason, InvalidCheckpoint,
+    LoadError, OpenStoreError, RecoverError, SaveError, SealError, SlotFileError, SpawnError,
+    UnsealError,
+}

@@ -1,0 +1,161 @@
+//! Errors of recovery, and why a checkpoint cannot be used.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use crate::causes::with_causes;
+use crate::envelope::UnsealError;
+use crate::ids::Generation;
+use crate::store::{CheckpointStore, LoadError, Unshared};
+
+/// A checkpoint that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("checkpoint {} cannot be used", .path.display())]
+#[non_exhaustive]
+pub struct CorruptCheckpoint {
+    /// Its path.
+    pub path: PathBuf,
+    /// Why it cannot be used.
+    #[source]
+    pub reason: CorruptReason,
+}
+
+/// Why a checkpoint cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CorruptReason {
+    /// It could not be read.
+    #[error("it cannot be read")]
+    Read(#[source] io::Error),
+    /// Its bytes are refused.
+    #[error(transparent)]
+    Unseal(#[from] UnsealError),
+}
+
+impl CorruptReason {
+    /// Whether the checkpoint is lost, so that recovery may fall back. One that this process has no
+    /// right, memory or descriptor to read is not lost.
+    pub(super) fn is_damage(&self) -> bool {
+        match self {
+            CorruptReason::Read(err) => err.raw_os_error() == Some(MEDIA_ERROR),
+            CorruptReason::Unseal(reason) => reason.is_damage(),
+        }
+    }
+}
+
+/// `EIO`.
+#[cfg(unix)]
+const MEDIA_ERROR: i32 = 5;
+/// `ERROR_CRC`.
+#[cfg(not(unix))]
+const MEDIA_ERROR: i32 = 23;
+
+/// Recovery found no usable checkpoint; nothing was changed.
+///
+/// The error holds the store, still open and locked. [`into_store`](RecoverError::into_store)
+/// returns it, to look at its checkpoints or to recover again, with
+/// [`OnCorrupt::FallBack`](crate::OnCorrupt::FallBack) or another codec. Drop the error before you
+/// open the store again.
+pub struct RecoverError {
+    kind: Box<RecoverErrorKind>,
+    store: Unshared,
+}
+
+/// The reason of a [`RecoverError`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RecoverErrorKind {
+    /// The store could not say what it keeps.
+    Load(LoadError),
+    /// The newest checkpoint is damaged, and recovery did not fall back.
+    ///
+    /// The caller chose [`OnCorrupt::Fail`](crate::OnCorrupt::Fail), or no older checkpoint is
+    /// whole.
+    Corrupt {
+        /// The newest checkpoint, and what is wrong with it.
+        newest: CorruptCheckpoint,
+        /// The newest older one that is whole.
+        older: Option<(Generation, PathBuf)>,
+    },
+    /// A checkpoint is not damaged but cannot be used.
+    ///
+    /// It is of another codec, another store or a newer version, or this process cannot read it.
+    /// Falling back would hide the mistake, so recovery never does.
+    Refused {
+        /// The checkpoint, and why it cannot be used.
+        refused: CorruptCheckpoint,
+        /// Newer ones, which are damaged; the newest first.
+        newer: Vec<CorruptCheckpoint>,
+    },
+}
+
+impl RecoverError {
+    pub(super) fn new(kind: RecoverErrorKind, store: Box<dyn CheckpointStore>) -> Self {
+        RecoverError { kind: Box::new(kind), store: Unshared::new(store) }
+    }
+
+    /// Returns the reason.
+    pub fn kind(&self) -> &RecoverErrorKind {
+        &self.kind
+    }
+
+    /// Returns the store, still open.
+    pub fn into_store(self) -> Box<dyn CheckpointStore> {
+        self.store.into_inner()
+    }
+
+    /// Returns the reason and the store, still open.
+    pub fn into_parts(self) -> (RecoverErrorKind, Box<dyn CheckpointStore>) {
+        (*self.kind, self.store.into_inner())
+    }
+}
+
+impl fmt::Debug for RecoverError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecoverError").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for RecoverError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)
+    }
+}
+
+impl fmt::Display for RecoverErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RecoverErrorKind::Load(error) => error.fmt(f),
+            RecoverErrorKind::Corrupt { newest, older } => {
+                write!(f, "checkpoint {} is damaged; ", newest.path.display())?;
+                match older {
+                    Some((generation, path)) => write!(
+                        f,
+                        "generation {generation} in {} is whole: fall back to go on from it",
+                        path.display()
+                    ),
+                    None => f.write_str(
+                        "no older one is whole: restore a copy, or move it away to apply all from \
+                         the beginning",
+                    ),
+                }
+            }
+            RecoverErrorKind::Refused { refused, newer } => {
+                write!(f, "checkpoint {} was refused", refused.path.display())?;
+                newer.iter().try_for_each(|damaged| write!(f, "; newer {}", with_causes(damaged)))
+            }
+        }
+    }
+}
+
+impl Error for RecoverError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &*self.kind {
+            RecoverErrorKind::Load(error) => error.source(),
+            RecoverErrorKind::Corrupt { newest: corrupt, .. }
+            | RecoverErrorKind::Refused { refused: corrupt, .. } => Some(&corrupt.reason),
+        }
+    }
+}

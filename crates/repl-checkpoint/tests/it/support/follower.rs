@@ -1,0 +1,141 @@
+//! A follower with either store, which returns each outcome as one line.
+
+use std::io;
+use std::path::Path;
+
+use repl_checkpoint::{
+    CheckpointError, JsonCodec, LoadError, OnCorrupt, OpenStoreError, RecoverErrorKind, Recovered,
+    SaveError, Saved, Source, recover,
+};
+use repl_core::{NewShard, SeqNo, ShardId};
+
+use super::{AnyStore, chain, durable, opened_or_refused};
+
+pub(crate) const ONE: ShardId = ShardId(1);
+
+/// More shards than fit a slot that was laid out for one.
+const MORE: std::ops::Range<u64> = 100..400;
+
+/// A follower of one shard.
+pub(crate) struct Follower(pub(crate) Recovered);
+
+impl Follower {
+    /// Opens a directory that should be free, and recovers with `OnCorrupt::Fail`.
+    pub(crate) fn open<S: AnyStore>(dir: &Path) -> Result<Self, String> {
+        let store = opened_or_refused::<S>(dir).map_err(|e| refusal(&e))?;
+        Self::recovered(store, OnCorrupt::Fail)
+    }
+
+    /// The same for a directory that another store may hold.
+    pub(crate) fn try_open<S: AnyStore>(dir: &Path) -> Result<Self, String> {
+        Self::recovered(S::open_at(dir).map_err(|e| refusal(&e))?, OnCorrupt::Fail)
+    }
+
+    pub(crate) fn recovered(store: impl AnyStore, on_corrupt: OnCorrupt) -> Result<Self, String> {
+        recover(store, JsonCodec, &[ONE], on_corrupt).map(Follower).map_err(|error| {
+            match error.kind() {
+                RecoverErrorKind::Corrupt { older: Some((generation, _)), .. } => {
+                    format!("corrupt, {generation} is whole")
+                }
+                RecoverErrorKind::Corrupt { older: None, .. } => {
+                    "corrupt, none is whole".to_owned()
+                }
+                RecoverErrorKind::Load(LoadError::Slots { reason, .. }) => {
+                    format!("refused: {reason:?}")
+                }
+                other => panic!("{other}"),
+            }
+        })
+    }
+
+    /// The checkpoint that its marks come from.
+    pub(crate) fn origin(&self) -> String {
+        match &self.0.report.source {
+            Source::Fresh => "fresh".to_owned(),
+            Source::Resumed { generation } => format!("resumed at {generation}"),
+            Source::FellBack { generation, damaged } => {
+                format!("fell back to {generation} from {}", damaged.len())
+            }
+        }
+    }
+
+    pub(crate) fn mark(&self) -> SeqNo {
+        self.0.state.applied_seqno(ONE).unwrap()
+    }
+
+    /// Advances and saves.
+    pub(crate) fn save(&mut self, mark: SeqNo) -> String {
+        self.0.state.advance(ONE, mark);
+        match self.0.checkpointer.checkpoint(durable) {
+            Ok(Saved::Written { generation, .. }) => format!("saved {generation}"),
+            Ok(Saved::Unchanged) => "unchanged".to_owned(),
+            Err(error) => failure(&error),
+        }
+    }
+
+    /// Tracks more shards, so that the next save needs more room.
+    pub(crate) fn grow(&self) {
+        let more: Vec<NewShard> = MORE.map(|id| NewShard::new(ShardId(id))).collect();
+        self.0.state.add_shards(&more).unwrap();
+    }
+
+    pub(crate) fn shrink(&self) {
+        MORE.for_each(|id| drop(self.0.state.remove_shard(ShardId(id))));
+    }
+}
+
+/// The outcome of a failed save, with the call, the file and the reason.
+fn failure(error: &CheckpointError) -> String {
+    let CheckpointError::Save(error) = error else { panic!("{error}") };
+    let (known, act, path, source) = match error {
+        SaveError::NotSaved { act, path, source } => ("not saved", act, path, source),
+        SaveError::InDoubt { act, path, source } => ("in doubt", act, path, source),
+        SaveError::Poisoned { .. } => return "poisoned".to_owned(),
+        other => panic!("{other}"),
+    };
+    named(&chain(error), path, source);
+    format!("{known}: {act} {}: {}", place(path), reason(source))
+}
+
+/// The outcome of a failed open.
+fn refusal(error: &OpenStoreError) -> String {
+    match error {
+        OpenStoreError::Io { act, path, source } => {
+            named(&chain(error), path, source);
+            format!("refused: {act} {}: {}", place(path), reason(source))
+        }
+        OpenStoreError::Locked { dir } => {
+            assert!(error.to_string().contains(&dir.display().to_string()), "{error}");
+            format!("locked: {}", dir.display())
+        }
+        OpenStoreError::OtherKind { file, expected, .. } => format!("{expected}'s: {file}"),
+        other => panic!("{other}"),
+    }
+}
+
+/// The message has the file and the reason too.
+fn named(message: &str, path: &Path, source: &io::Error) {
+    assert!(message.contains(&path.display().to_string()), "{message}");
+    assert!(message.contains(&source.to_string()), "{message}");
+}
+
+/// The name of a file, without the unique part of a temporary name.
+fn place(path: &Path) -> String {
+    let name = path.file_name().unwrap().to_string_lossy().into_owned();
+    name.split_once(".temp-").map_or(name.clone(), |(of, _)| format!("{of}.temp"))
+}
+
+fn reason(source: &io::Error) -> String {
+    let name = match source.raw_os_error() {
+        Some(1) => "EPERM",
+        Some(4) => "EINTR",
+        Some(5) => "EIO",
+        Some(13) => "EACCES",
+        Some(24) => "EMFILE",
+        Some(27) => "EFBIG",
+        Some(28) => "ENOSPC",
+        Some(30) => "EROFS",
+        _ => return format!("{:?}", source.kind()),
+    };
+    name.to_owned()
+}

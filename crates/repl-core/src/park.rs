@@ -1,0 +1,90 @@
+//! Blocking on a future: puts one thread to sleep until it is woken or its time is up.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use crate::sync::{Condvar, Mutex, locked};
+
+/// Blocks the thread until the future is ready.
+pub(crate) fn block_on<F: Future + Unpin>(mut future: F) -> F::Output {
+    let parker = Arc::new(Parker::default());
+    let waker = Waker::from(Arc::clone(&parker));
+    loop {
+        if let Poll::Ready(output) = poll(&mut future, &waker) {
+            return output;
+        }
+        parker.park(None);
+    }
+}
+
+/// Blocks the thread for at most `timeout`; `None` if the time is up first.
+pub(crate) fn block_for<F: Future + Unpin>(future: F, timeout: Duration) -> Option<F::Output> {
+    match Instant::now().checked_add(timeout) {
+        Some(deadline) => block_until(future, deadline),
+        None => Some(block_on(future)), // beyond the clock's end
+    }
+}
+
+/// Blocks the thread until `deadline` at the latest; `None` if that comes first. A wake-up that
+/// comes as the time runs out counts.
+pub(crate) fn block_until<F: Future + Unpin>(
+    mut future: F,
+    deadline: Instant,
+) -> Option<F::Output> {
+    let parker = Arc::new(Parker::default());
+    let waker = Waker::from(Arc::clone(&parker));
+    let mut in_time = true;
+    loop {
+        match poll(&mut future, &waker) {
+            Poll::Ready(output) => return Some(output),
+            Poll::Pending if in_time => in_time = parker.park(Some(deadline)),
+            Poll::Pending => return None,
+        }
+    }
+}
+
+fn poll<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(waker))
+}
+
+/// Not `std::thread::park`: its token belongs to the caller's code.
+#[derive(Default)]
+struct Parker {
+    woken: Mutex<bool>,
+    condvar: Condvar,
+}
+
+impl Parker {
+    /// Sleeps until woken; returns false if the deadline came first.
+    fn park(&self, deadline: Option<Instant>) -> bool {
+        let mut woken = self.woken.lock().unwrap_or_else(PoisonError::into_inner);
+        while !*woken {
+            let Some(deadline) = deadline else {
+                woken = self.condvar.wait(woken).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let waited = self.condvar.wait_timeout(woken, left);
+            woken = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        *woken = false;
+        true
+    }
+}
+
+impl Wake for Parker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        locked(&self.woken, |woken| *woken = true);
+        self.condvar.notify_one();
+    }
+}

@@ -1,0 +1,260 @@
+//! An open window: shared by the window itself and its claims, and closed with the last of them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::cell::Cell;
+use crate::ids::SeqNo;
+use crate::outcome::{ClaimError, CompleteError, Completion, WindowError, WindowFull};
+use crate::range_set::RangeSet;
+use crate::ring::State;
+use crate::seq_range::SeqRange;
+use crate::shard::Shard;
+use crate::sync::{interleave, locked};
+use crate::window_state::WindowState;
+
+/// The cell holds the state as well, and so does an advance from outside or a snapshot while it
+/// looks; so the reference count of the state does not tell when the window closes.
+pub(super) struct Guard {
+    pub(super) shard: Shard,
+    pub(super) state: Arc<WindowState>,
+}
+
+/// Where a claim is kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place {
+    Ring,
+    Overflow,
+}
+
+impl Guard {
+    pub(super) fn open(shard: Shard, capacity: u64) -> Result<Arc<Self>, WindowError> {
+        if capacity == 0 {
+            return Err(WindowError::NoCapacity);
+        }
+        let state = Arc::new(WindowState::new(capacity));
+        let cell = shard.cell();
+        if cell.is_removed() {
+            return Err(WindowError::Removed);
+        }
+        if !cell.attach(&state) {
+            return Err(WindowError::AlreadyOpen);
+        }
+        if cell.is_removed() {
+            cell.detach();
+            return Err(WindowError::Removed);
+        }
+        // From now on a thread that completes a range notes it in the window.
+        state.note_overflow(cell.highest_in_ranges().unwrap_or(0));
+        Ok(Arc::new(Guard { shard, state }))
+    }
+
+    fn cell(&self) -> &Cell {
+        self.shard.cell()
+    }
+
+    pub(super) fn capacity(&self) -> u64 {
+        self.state.capacity()
+    }
+
+    /// Claims a seqno; returns where the claim is kept.
+    pub(super) fn claim(&self, seqno: SeqNo) -> Result<Place, ClaimError> {
+        let cell = self.cell();
+        let mut at = cell.applied();
+        loop {
+            if cell.is_removed() {
+                return Err(ClaimError::Removed);
+            }
+            match self.reach(seqno, at)? {
+                None => return Err(ClaimError::AlreadyCompleted),
+                Some(distance) if distance > self.state.ring.len() => {}
+                Some(_) if self.state.may_be_in_overflow(seqno) => {
+                    return locked(&self.state.overflow_claims, |claims| {
+                        self.look_in_overflow(claims, seqno)?;
+                        self.claim_in_ring(seqno)
+                    });
+                }
+                Some(_) => return self.claim_in_ring(seqno),
+            }
+            if self.claim_in_overflow(seqno)? {
+                return Ok(Place::Overflow);
+            }
+            at = cell.applied(); // it has come into the ring
+        }
+    }
+
+    fn claim_in_ring(&self, seqno: SeqNo) -> Result<Place, ClaimError> {
+        match self.state.ring.claim(seqno) {
+            Err(State::Claimed) => Err(ClaimError::Claimed),
+            Err(_) => Err(ClaimError::AlreadyCompleted),
+            Ok(()) if seqno <= self.cell().applied() => {
+                self.state.ring.release(seqno);
+                Err(ClaimError::AlreadyCompleted)
+            }
+            Ok(()) => Ok(Place::Ring),
+        }
+    }
+
+    /// Returns false where the seqno has come into the ring.
+    fn claim_in_overflow(&self, seqno: SeqNo) -> Result<bool, ClaimError> {
+        locked(&self.state.overflow_claims, |claims| {
+            self.look_in_overflow(claims, seqno)?;
+            self.state.note_overflow(seqno);
+            let in_overflow = seqno - self.cell().sync_load().min(seqno) > self.state.ring.len();
+            if in_overflow {
+                claims.insert(seqno);
+            }
+            Ok(in_overflow)
+        })
+    }
+
+    fn look_in_overflow(&self, claims: &BTreeSet<SeqNo>, seqno: SeqNo) -> Result<(), ClaimError> {
+        if self.contains(seqno) {
+            return Err(ClaimError::AlreadyCompleted);
+        }
+        if claims.contains(&seqno) { Err(ClaimError::Claimed) } else { Ok(()) }
+    }
+
+    pub(super) fn release(&self, seqno: SeqNo, place: Place) {
+        match place {
+            Place::Ring => self.state.ring.release(seqno),
+            Place::Overflow => self.forget_overflow_claim(seqno),
+        }
+    }
+
+    pub(super) fn complete_claimed(
+        &self,
+        seqno: SeqNo,
+        place: Place,
+    ) -> Result<Completion, CompleteError> {
+        let completion = self.complete_from(self.cell().applied(), seqno);
+        if let Place::Overflow = place {
+            self.forget_overflow_claim(seqno);
+        }
+        completion
+    }
+
+    fn forget_overflow_claim(&self, seqno: SeqNo) {
+        locked(&self.state.overflow_claims, |claims| claims.remove(&seqno));
+    }
+
+    #[inline]
+    pub(super) fn complete(&self, seqno: SeqNo) -> Result<Completion, CompleteError> {
+        let at = self.cell().applied();
+        if self.cell().is_removed() {
+            return Err(CompleteError::Removed);
+        }
+        match self.reach(seqno, at)? {
+            None => Ok(Completion::AlreadyCompleted { mark: at }),
+            Some(_) => self.complete_from(at, seqno),
+        }
+    }
+
+    /// Completes a seqno that the window reaches from a mark of `at`.
+    #[inline]
+    fn complete_from(&self, at: SeqNo, seqno: SeqNo) -> Result<Completion, CompleteError> {
+        let cell = self.cell();
+        if cell.is_removed() {
+            return Err(CompleteError::Removed);
+        }
+        if seqno <= at {
+            return Ok(Completion::AlreadyCompleted { mark: at });
+        }
+        if seqno - at > 1 {
+            return self.complete_out_of_order(at, seqno);
+        }
+        let (from, at) = cell.raise_over_ranges(seqno);
+        let mark = cell.advance_in_ring(&self.state, at);
+        Ok(if from < seqno {
+            Completion::Completed { mark }
+        } else {
+            Completion::AlreadyCompleted { mark }
+        })
+    }
+
+    pub(super) fn complete_out_of_order(
+        &self,
+        at: SeqNo,
+        seqno: SeqNo,
+    ) -> Result<Completion, CompleteError> {
+        let cell = self.cell();
+        if self.is_in_a_range(seqno) {
+            return Ok(Completion::AlreadyCompleted { mark: cell.applied() });
+        }
+        if seqno - at > self.state.ring.len() {
+            return self.complete_range(seqno.into());
+        }
+        self.state.note_highest(seqno);
+        let before = self.state.ring.complete(seqno); // 1.
+        interleave();
+        let at = cell.sync_load(); // 2.
+        let mark = if at >= seqno - 1 { cell.advance_prefix(&self.state, at) } else { at }; // 3.
+        Ok(match before {
+            State::Free | State::Claimed => Completion::Completed { mark },
+            State::Completed | State::Passed => Completion::AlreadyCompleted { mark },
+        })
+    }
+
+    pub(super) fn skip(&self, range: SeqRange) -> Result<Completion, CompleteError> {
+        let cell = self.cell();
+        let at = cell.applied();
+        if cell.is_removed() {
+            return Err(CompleteError::Removed);
+        }
+        if range.is_empty() || range.last() <= at || cell.ranges_cover(range) {
+            return Ok(Completion::AlreadyCompleted { mark: at });
+        }
+        self.state.distance(range.first(), at)?;
+        self.complete_range(range)
+    }
+
+    fn complete_range(&self, range: SeqRange) -> Result<Completion, CompleteError> {
+        let cell = self.cell();
+        self.state.note_overflow(range.last());
+        cell.complete_range(range);
+        let mark = cell.advance_prefix(&self.state, cell.applied());
+        if cell.is_removed() {
+            return Err(CompleteError::Removed); // perhaps before the range was recorded
+        }
+        Ok(Completion::Completed { mark })
+    }
+
+    fn is_in_a_range(&self, seqno: SeqNo) -> bool {
+        self.state.may_be_in_overflow(seqno) && self.cell().ranges_cover(seqno.into())
+    }
+
+    fn contains(&self, seqno: SeqNo) -> bool {
+        let cell = self.cell();
+        let at = cell.applied();
+        seqno <= at
+            || self.state.is_completed_above(at, seqno)
+            || self.is_in_a_range(seqno)
+            || seqno <= cell.applied() // it left the ranges as the mark passed it
+    }
+
+    /// How far above a mark of `at` a seqno lies that is left to be done; `None` where it is
+    /// completed, as far as that is known without a look at the ring.
+    #[inline]
+    fn reach(&self, seqno: SeqNo, at: SeqNo) -> Result<Option<u64>, WindowFull> {
+        match self.state.distance(seqno, at) {
+            Ok(0) => Ok(None),
+            Ok(distance) => Ok(Some(distance)),
+            Err(_) if self.is_in_a_range(seqno) => Ok(None),
+            Err(full) => Err(full),
+        }
+    }
+}
+
+impl Drop for Guard {
+    /// What is completed in the ring becomes ranges of the cell; then the shard may have another
+    /// window.
+    fn drop(&mut self) {
+        let cell = self.cell();
+        let mut completed = RangeSet::default();
+        self.state.add_completed(cell.applied(), &mut completed);
+        for range in completed.iter() {
+            cell.complete_range(range);
+        }
+        cell.detach();
+    }
+}

@@ -1,0 +1,86 @@
+//! A helper that was stopped between two of its steps, set up by hand: what the next call must do
+//! in its place.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use super::ApplyWindow;
+use super::guard::Guard;
+use crate::applied_set::AppliedSet;
+use crate::cell::Cell;
+use crate::ids::{Incarnation, Key, LogId, ShardId};
+use crate::shard::Shard;
+
+fn shard() -> Shard {
+    let key = Key { shard: ShardId(1), incarnation: Incarnation(0), log: LogId::UNNAMED };
+    Shard::new([Cell::new(key, 0)].into(), 0)
+}
+
+fn window() -> ApplyWindow {
+    ApplyWindow::new(shard(), 4).unwrap()
+}
+
+/// Raises the mark as a helper that is stopped right after does.
+fn stopped_helper_raised_to(window: &ApplyWindow, mark: u64) {
+    window.shard().cell().raise_and_stop(mark);
+}
+
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_completer_that_finds_the_mark_beyond_its_seqno_goes_on_from_there() {
+    let window = window();
+    window.complete(3).unwrap();
+    stopped_helper_raised_to(&window, 2);
+    // The completer of 2 read the mark when it was 0.
+    window.guard.complete_out_of_order(0, 2).unwrap();
+    assert_eq!(window.shard().applied(), 3);
+}
+
+#[test]
+fn a_raise_that_finds_the_mark_farther_up_passes_the_range_there() {
+    let window = window();
+    window.shard().complete(6..=8);
+    stopped_helper_raised_to(&window, 5);
+    assert_eq!(window.shard().cell().raise_over_ranges(3), (5, 8));
+}
+
+#[test]
+fn an_applied_set_never_holds_more_than_the_mark_has_passed() {
+    let shard = shard();
+    shard.complete(3..=5);
+    shard.cell().raise_and_stop(2);
+    assert_eq!(shard.applied_set(), AppliedSet::up_to(5));
+    assert_eq!(shard.applied(), 5);
+}
+
+#[test]
+fn a_slot_of_a_later_lap_is_no_gap_and_the_waiters_before_it_are_woken() {
+    let window = window();
+    window.complete(2).unwrap();
+    let count = Arc::new(Count::default());
+    let mut reached = Box::pin(window.shard().reached(2));
+    let waker = Waker::from(Arc::clone(&count));
+    assert!(reached.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    // The completer of 1 has raised the mark to 1, a helper to 2, and 6 has taken the slot of 2.
+    stopped_helper_raised_to(&window, 2);
+    window.complete(6).unwrap();
+    window.guard.advance_in_ring_from(1);
+    assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    let ready = reached.as_mut().poll(&mut Context::from_waker(&waker));
+    assert_eq!(ready, Poll::Ready(Ok(2)));
+}
+
+impl Guard {
+    fn advance_in_ring_from(&self, at: u64) {
+        self.shard.cell().advance_in_ring(&self.state, at);
+    }
+}

@@ -1,0 +1,133 @@
+//! The apply window far above the mark. Under loom its ring has four slots.
+
+use std::sync::Arc;
+
+use repl_core::{AppliedSet, ClaimError, Completion};
+
+use crate::window::{complete, window};
+use crate::{Ordering, apply, check, data, step, thread};
+
+/// How far the window takes seqnos; the ring reaches less far.
+const CAPACITY: u64 = 100;
+
+#[test]
+fn one_of_two_claimers_gets_a_seqno_that_comes_into_the_ring() {
+    check(|| {
+        let window = window(CAPACITY);
+        let claimers = [(); 2].map(|()| {
+            let window = Arc::clone(&window);
+            thread::spawn(move || window.try_claim(5))
+        });
+        window.shard().advance(1);
+        let claims = claimers.map(|claimer| claimer.join().unwrap());
+        let refused: Vec<_> = claims.iter().filter_map(|claim| claim.as_ref().err()).collect();
+        assert_eq!(refused, [&ClaimError::Claimed]);
+        assert_eq!(window.try_claim(5).unwrap_err(), ClaimError::Claimed);
+        drop(claims);
+        assert_eq!(window.try_claim(5).map(|claim| claim.seqno()), Ok(5));
+    });
+}
+
+#[test]
+fn an_overflow_claim_completed_as_it_comes_into_the_ring_is_given_once() {
+    check(|| {
+        let window = window(CAPACITY);
+        let claim = window.try_claim(5).unwrap();
+        let applier = apply(&data(), window.shard(), 1);
+        let other = thread::spawn({
+            let window = Arc::clone(&window);
+            move || {
+                let why = window.try_claim(5).unwrap_err();
+                assert!([ClaimError::Claimed, ClaimError::AlreadyCompleted].contains(&why));
+            }
+        });
+        assert!(matches!(claim.complete(), Ok(Completion::Completed { .. })));
+        other.join().unwrap();
+        applier.join().unwrap();
+        window.shard().advance(4);
+        assert_eq!(window.shard().applied_set(), AppliedSet::up_to(5));
+    });
+}
+
+#[test]
+fn an_overflow_claim_completed_next_to_the_mark_is_given_once() {
+    check(|| {
+        let window = window(CAPACITY);
+        let claim = window.try_claim(5).unwrap();
+        window.shard().advance(4);
+        let completer = thread::spawn(move || claim.complete());
+        let why = window.try_claim(5).unwrap_err();
+        assert!([ClaimError::Claimed, ClaimError::AlreadyCompleted].contains(&why));
+        assert_eq!(completer.join().unwrap(), Ok(Completion::Completed { mark: 5 }));
+    });
+}
+
+#[test]
+fn an_overflow_completion_is_passed_by_the_raise_that_reaches_it() {
+    check(|| {
+        let window = window(CAPACITY);
+        let (below, far) = (data(), data());
+        let applier = apply(&below, window.shard(), 5);
+        let completer = complete(&far, &window, 6);
+        if step(|| window.shard().applied()) == 6 {
+            assert_eq!((below.load(Ordering::Relaxed), far.load(Ordering::Relaxed)), (5, 6));
+        }
+        applier.join().unwrap();
+        completer.join().unwrap();
+        assert_eq!(window.shard().applied_set(), AppliedSet::up_to(6));
+    });
+}
+
+#[test]
+fn the_mark_goes_from_the_ring_over_a_range_into_the_ring() {
+    check(|| {
+        let window = window(CAPACITY);
+        window.skip(2..=3).unwrap();
+        let completers = [1, 4].map(|seqno| complete(&data(), &window, seqno));
+        for completer in completers {
+            completer.join().unwrap();
+        }
+        assert_eq!(window.shard().applied_set(), AppliedSet::up_to(4));
+    });
+}
+
+#[test]
+fn a_skip_is_joined_by_completions_on_both_sides() {
+    check(|| {
+        let window = window(CAPACITY);
+        window.complete(4).unwrap();
+        let completer = complete(&data(), &window, 1);
+        window.skip(2..=3).unwrap();
+        completer.join().unwrap();
+        assert_eq!(window.shard().applied_set(), AppliedSet::up_to(4));
+    });
+}
+
+#[test]
+fn contains_finds_what_is_completed_wherever_it_is_kept() {
+    for seqno in [2, 6] {
+        check(move || {
+            let window = window(CAPACITY);
+            window.complete(seqno).unwrap();
+            let applier = apply(&data(), window.shard(), seqno - 1);
+            assert!(step(|| window.shard().contains(seqno)));
+            applier.join().unwrap();
+            assert_eq!(window.shard().applied(), seqno);
+        });
+    }
+}
+
+#[test]
+fn the_applied_set_holds_what_is_completed_wherever_it_is_kept() {
+    for seqno in [2, 6] {
+        check(move || {
+            let window = window(CAPACITY);
+            window.complete(seqno).unwrap();
+            let applier = apply(&data(), window.shard(), seqno - 1);
+            let completed = step(|| window.shard().applied_set());
+            let both = [AppliedSet::up_to(seqno), AppliedSet::new(0, [seqno])];
+            assert!(both.contains(&completed), "{completed:?}");
+            applier.join().unwrap();
+        });
+    }
+}

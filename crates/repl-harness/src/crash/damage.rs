@@ -1,0 +1,192 @@
+//! Damage at rest: to files that were written, synced and named correctly.
+
+mod case;
+mod files;
+mod slots;
+
+use std::convert::Infallible;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use repl_checkpoint::{OnCorrupt, RecoverErrorKind, Recovered, Source};
+
+use super::disk::{SimDisk, State};
+use super::explore::Config;
+use super::history::History;
+use super::invariant::{Broken, Invariant, Violation};
+use super::kind::StoreKind;
+use super::layout::short;
+use super::mutants::Mutant;
+use super::process::{Plan, Trace, found, run_process, shards};
+use super::protocol::{Protocol, Refused};
+use crate::panics::caught;
+
+use self::case::{Case, Hit};
+
+/// The result of a sweep over damaged files.
+#[derive(Debug, Clone)]
+pub struct DamageReport {
+    /// The number of damaged disks. Each was recovered from with both values of [`OnCorrupt`].
+    pub images: u64,
+    /// The duration of the sweep.
+    pub elapsed: Duration,
+    /// The first broken promise.
+    pub violation: Option<Violation>,
+}
+
+impl fmt::Display for DamageReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.elapsed.as_secs_f64();
+        write!(f, "{} damaged disks; {seconds:.1} s", self.images)?;
+        match &self.violation {
+            Some(violation) => write!(f, "\n{violation}"),
+            None => write!(f, "; no violation"),
+        }
+    }
+}
+
+/// Damages the files of a store in every way, one file at a time, and recovers after each.
+pub fn damage(config: &Config, mutant: Option<Mutant>) -> DamageReport {
+    let started = Instant::now();
+    let protocol = Protocol::of(config.store, mutant);
+    let mut sweep = Sweep { protocol, config: *config, images: 0 };
+    let swept = match config.store {
+        StoreKind::Files => files::sweep(&mut sweep),
+        StoreKind::Slots => slots::sweep(&mut sweep),
+    };
+    DamageReport { images: sweep.images, elapsed: started.elapsed(), violation: swept.err() }
+}
+
+struct Sweep {
+    protocol: Protocol,
+    config: Config,
+    images: u64,
+}
+
+/// A disk without damage.
+struct Base {
+    state: State,
+    history: History,
+    /// The newest generation.
+    newest: u64,
+    /// The disk before each call.
+    before: Vec<State>,
+}
+
+impl Sweep {
+    /// The disk after a process that saves this often, on an empty disk or on another base.
+    fn base(&self, on: Option<&Base>, saves: usize) -> Result<Base, Violation> {
+        let shards = self.config.shards;
+        let process = on.map_or(1, |on| on.newest + 1);
+        let mark = |save: usize, shard: usize| {
+            process * 1_000_000_000_000_000_000 + (save * 1000 + shard) as u64
+        };
+        let marks = |save| (0..shards).map(|shard| mark(save, shard)).collect::<Arc<[u64]>>();
+        let saves = (1..=saves).map(marks).collect();
+        let completed = self.config.completed;
+        let plan = Plan { saves, completed, fault: None, after_cut: true };
+        let (state, history) = match on {
+            Some(on) => (on.state.clone(), on.history.clone()),
+            None => (State::with_sectors(self.config.sector), History::new(shards)),
+        };
+        let trace: Trace = run_process(self.protocol, &state, &history, &plan);
+        let history = trace.history(trace.calls.len());
+        match (trace.states.last(), history, &trace.broken) {
+            (Some(state), Some(history), None) => Ok(Base {
+                state: state.clone(),
+                history: history.clone(),
+                newest: history.attempted().last().map_or(0, |value| value.generation),
+                before: trace.states.clone(),
+            }),
+            (_, _, broken) => {
+                let nothing = || Broken::new(Invariant::NextSaveSucceeds, "nothing ran");
+                Err(broken.clone().unwrap_or_else(nothing).after(Vec::new()))
+            }
+        }
+    }
+
+    /// Damages one file and recovers, with both values of [`OnCorrupt`].
+    fn check(&mut self, base: &Base, path: &Path, case: &Case) -> Result<(), Violation> {
+        let mut damaged = base.state.clone();
+        let done = match &case.bytes {
+            Some(bytes) => damaged.put(path, bytes.clone()),
+            None => damaged.remove(path),
+        };
+        self.images += 1;
+        for on_corrupt in [OnCorrupt::Fail, OnCorrupt::FallBack] {
+            let recover = || self.recover(&damaged, base, case, on_corrupt);
+            let result = match (&done, caught(recover)) {
+                (Err(err), _) => Err(Broken::new(Invariant::NoPanic, err.to_string())),
+                (Ok(()), Ok(result)) => result,
+                (Ok(()), Err(panic)) => Err(Broken::new(Invariant::NoPanic, panic)),
+            };
+            result.map_err(|broken| {
+                let damage = format!("{}: {}", short(path), case.how);
+                broken.after(vec![damage, format!("{on_corrupt:?}")])
+            })?;
+        }
+        Ok(())
+    }
+
+    fn recover(
+        &self,
+        state: &State,
+        base: &Base,
+        case: &Case,
+        on_corrupt: OnCorrupt,
+    ) -> Result<(), Broken> {
+        let disk = SimDisk::of(state.clone());
+        let shards = shards(self.config.shards);
+        let (mut follower, notes) = match self.protocol.recover(&disk, &shards, on_corrupt) {
+            Ok(recovered) => recovered,
+            Err(refused) => return self.refused(&refused, case, on_corrupt),
+        };
+        let value = found(&follower, &notes, &shards)?;
+        if value.generation != 0 && !base.history.attempted().contains(&value) {
+            let what = format!("generation {} differs from what was written", value.generation);
+            return Err(Broken::new(Invariant::RecoveredWasWritten, what));
+        }
+        if case.keeps_floors(on_corrupt) {
+            base.history.check_floors(&value)?;
+        }
+        let silent = match self.protocol.store {
+            StoreKind::Files => files::is_silent(&follower, state, on_corrupt),
+            StoreKind::Slots => slots::is_silent(&follower, base, case, on_corrupt),
+        };
+        if silent {
+            let (origin, newest) = (&follower.report.source, base.newest);
+            let what = format!("{origin:?}, but {newest} was the newest");
+            return Err(Broken::new(Invariant::DamageIsReported, what));
+        }
+        if !case.save {
+            return Ok(());
+        }
+        let saved = follower.checkpointer.checkpoint(|_| Ok::<(), Infallible>(()));
+        saved.map_err(|err| Broken::new(Invariant::NextSaveSucceeds, err.to_string()))?;
+        Ok(())
+    }
+
+    /// Checks an error: it reports the damage, but damage to one checkpoint must leave an older one.
+    fn refused(&self, refused: &Refused, case: &Case, on_corrupt: OnCorrupt) -> Result<(), Broken> {
+        let other_left = match (self.protocol.store, refused) {
+            (StoreKind::Files, Refused::Recover(error))
+                if matches!(error.kind(), RecoverErrorKind::Corrupt { .. }) =>
+            {
+                on_corrupt == OnCorrupt::FallBack
+            }
+            (StoreKind::Files, _) => false,
+            (StoreKind::Slots, _) => matches!(case.hit, Hit::Page | Hit::Newest | Hit::Older),
+        };
+        if other_left {
+            return Err(Broken::new(Invariant::OneDamageSurvived, refused.to_string()));
+        }
+        Ok(())
+    }
+}
+
+/// Whether an older checkpoint than this was recovered without a report.
+fn is_older(follower: &Recovered, newest: u64) -> bool {
+    matches!(follower.report.source, Source::Resumed { generation } if generation != newest)
+}

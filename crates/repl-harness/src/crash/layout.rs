@@ -1,0 +1,42 @@
+//! Paths, names and sizes of what the stores under test keep on the simulated disk.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use repl_checkpoint::StoreId;
+
+pub(crate) const STORE_ID: StoreId = StoreId(0x00c0_ffee);
+/// The store's directory. Neither it nor its parent exists at first.
+pub(crate) const DIR: &str = "/data/marks";
+const SLOT_FILE: &str = "/data/marks/marks.slots";
+/// The length of a slot file's first page: docs/format.md.
+pub(crate) const PAGE: usize = 4096;
+/// The number of slots behind that page.
+pub(crate) const SLOTS: usize = 3;
+
+/// The path of the slot file.
+pub(crate) fn slot_file() -> PathBuf {
+    PathBuf::from(SLOT_FILE)
+}
+
+/// Whether a file with this path holds a checkpoint that a process would read.
+pub(crate) fn is_checkpoint(path: &Path) -> bool {
+    path == Path::new(SLOT_FILE) || path.extension().is_some_and(|e| e == "checkpoint")
+}
+
+/// Whether this is the name of a temporary file: a process that finds one only removes it.
+pub(crate) fn is_temp(name: &OsStr) -> bool {
+    name.to_string_lossy().contains(".temp-")
+}
+
+/// A path below the store's directory, without the part that is unique to one process.
+pub(crate) fn short(path: &Path) -> String {
+    let name = path.strip_prefix(DIR).unwrap_or(path).to_string_lossy();
+    let name = if name.is_empty() { DIR.into() } else { name };
+    match name.split_once(".temp-") {
+        Some((name, unique)) => {
+            format!("{name}.temp-{}", unique.split_once('-').map_or("", |(_, n)| n))
+        }
+        None => name.into_owned(),
+    }
+}

@@ -1,0 +1,130 @@
+//! Mutants of the protocol: the enumeration must catch each of them.
+
+mod disk;
+mod envelope;
+mod slots;
+mod store;
+
+use super::kind::StoreKind;
+
+pub(crate) use self::disk::MutantDisk;
+pub(crate) use self::envelope::{AheadCodec, read_mutated, write_mutated};
+pub(crate) use self::slots::read_mutated_slots;
+pub(crate) use self::store::MutantStore;
+
+const BOTH: &[StoreKind] = StoreKind::ALL;
+const FILES: &[StoreKind] = &[StoreKind::Files];
+const SLOTS: &[StoreKind] = &[StoreKind::Slots];
+
+macro_rules! mutants {
+    ($($(#[doc = $about:literal])+ $name:ident of $stores:ident,)+) => {
+        /// A mutation of the protocol, placed around the unchanged production code: between the
+        /// store and the simulated disk, or between the checkpointer and the store.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Mutant {
+            $($(#[doc = $about])+ $name,)+
+        }
+
+        impl Mutant {
+            /// Every mutant.
+            pub const ALL: &[Mutant] = &[$(Mutant::$name,)+];
+
+            /// Describes the mutation.
+            pub fn about(self) -> &'static str {
+                match self {
+                    $(Mutant::$name => concat!($($about,)+).trim_ascii(),)+
+                }
+            }
+
+            /// The kinds of store to which it applies.
+            pub fn stores(self) -> &'static [StoreKind] {
+                match self {
+                    $(Mutant::$name => $stores,)+
+                }
+            }
+        }
+    };
+}
+
+mutants! {
+    /// new files are not synced
+    NoFileSync of BOTH,
+    /// the store's directory is not synced
+    NoDirSync of BOTH,
+    /// the directories above the store's are not synced
+    NoParentSync of BOTH,
+    /// a new file is synced after it is renamed
+    RenameBeforeSync of BOTH,
+    /// a new file is written under its final name
+    NoTempFile of BOTH,
+    /// every save overwrites one file in place
+    InPlace of FILES,
+    /// the old files are removed before the new one is written
+    RemoveFirst of BOTH,
+    /// a new file whose sync failed is synced again
+    RetryFileSync of BOTH,
+    /// a directory whose sync failed is synced again
+    RetryDirSync of BOTH,
+    /// a failed rename is treated as done
+    IgnoreRename of BOTH,
+    /// a short write is treated as complete
+    IgnoreShortWrite of BOTH,
+    /// a write to a full disk is treated as complete
+    IgnoreFullDisk of BOTH,
+    /// a slot is not synced
+    NoDataSync of SLOTS,
+    /// a slot whose sync failed is synced again
+    RetryDataSync of SLOTS,
+    /// a slot whose sync failed is treated as saved
+    IgnoreDataSync of SLOTS,
+    /// the tail of a longer, older checkpoint stays in the slot
+    StaleTail of SLOTS,
+    /// a save overwrites the slot of the newest checkpoint
+    NewestOverwritten of SLOTS,
+    /// only two of the three slots are written in turn
+    TwoSlots of SLOTS,
+    /// the first save of a process overwrites a slot of the file that it found
+    FirstSaveInPlace of SLOTS,
+    /// temporary files are never removed
+    NoTempCleanup of BOTH,
+    /// all temporary files have the same name, and an old one blocks a save
+    OneTempName of BOTH,
+    /// a temporary file that is found is renamed into place
+    TempReused of BOTH,
+    /// the lock is not taken
+    NoLock of BOTH,
+    /// a save returns before its directory is synced
+    ReturnsBeforeDirSync of BOTH,
+    /// a save in doubt is reported as not saved, and the store stays usable
+    InDoubtHidden of BOTH,
+    /// a failed write in place is reported as not saved, and the store stays usable
+    FailedWriteHidden of SLOTS,
+    /// a generation is used twice
+    GenerationReused of BOTH,
+    /// the generation before the newest is not kept
+    OneGeneration of FILES,
+    /// a slot that an unfinished save damaged stops recovery
+    TornSlotFatal of SLOTS,
+    /// two damaged checkpoints are skipped as if both were unfinished saves
+    TwoTornAccepted of SLOTS,
+    /// damage to newer checkpoints is not reported
+    CorruptSkipped of BOTH,
+    /// an empty file or a slot of zeros is treated as absent
+    EmptyIsAbsent of BOTH,
+    /// the checksum is not checked
+    NoChecksum of BOTH,
+    /// the header is outside the checksum
+    HeaderUnchecked of FILES,
+    /// the length is not checked
+    LengthUnchecked of BOTH,
+    /// the bytes behind a checkpoint in its slot are not checked
+    TailUnchecked of SLOTS,
+    /// a damaged first page is accepted
+    PageUnchecked of SLOTS,
+    /// the saved marks are ahead of the applied ones
+    MarksAhead of BOTH,
+    /// floors are returned before the first save
+    FloorsAtOpen of BOTH,
+    /// the floor is the mark of the newest generation
+    FloorOfNewest of BOTH,
+}

@@ -1,0 +1,272 @@
+//! Mutants between the store and the disk.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use repl_checkpoint::{Disk, FileKind};
+
+use super::Mutant;
+use super::slots::{InSlots, read_mutated_slots};
+use crate::crash::disk::{SimDir, SimDisk, SimFile, SimLock};
+use crate::crash::layout::{is_checkpoint, is_temp, slot_file};
+use crate::locked::locked;
+
+/// A disk that forwards every call, with one mutation.
+pub(crate) struct MutantDisk {
+    disk: SimDisk,
+    mutant: Mutant,
+    /// The store's directory.
+    dir: PathBuf,
+    later: Mutex<Later>,
+}
+
+/// What a later call needs.
+#[derive(Default)]
+struct Later {
+    /// A file to be synced after its rename.
+    file: Option<SimFile>,
+    /// A directory to be synced before the next call.
+    dir: Option<SimDir>,
+    /// The offset of the next write to an overwritten file.
+    offset: u64,
+    slots: InSlots,
+}
+
+impl MutantDisk {
+    pub(crate) fn new(disk: SimDisk, mutant: Mutant, dir: &Path) -> Self {
+        MutantDisk { disk, mutant, dir: dir.to_owned(), later: Mutex::default() }
+    }
+
+    fn is(&self, mutant: Mutant) -> bool {
+        self.mutant == mutant
+    }
+
+    fn later(&self) -> MutexGuard<'_, Later> {
+        locked(&self.later)
+    }
+
+    /// Makes the directory sync that was put off. Comes before every call that depends on names.
+    fn catch_up(&self) -> io::Result<()> {
+        let dir = self.later().dir.take();
+        dir.map_or(Ok(()), |dir| self.disk.sync_dir(&dir))
+    }
+
+    fn final_name(temp: &Path) -> PathBuf {
+        let name = temp.to_string_lossy();
+        name.split_once(".temp-").map_or_else(|| temp.to_owned(), |(name, _)| name.into())
+    }
+
+    fn newest(&self) -> io::Result<Option<PathBuf>> {
+        let names = self.disk.list(&self.dir)?;
+        let newest = names.iter().filter(|name| is_checkpoint(&self.dir.join(name))).max();
+        Ok(newest.map(|name| self.dir.join(name)))
+    }
+
+    fn remove_all(&self) -> io::Result<()> {
+        let names = self.disk.list(&self.dir)?;
+        let paths = names.iter().map(|name| self.dir.join(name));
+        paths.filter(|path| is_checkpoint(path)).try_for_each(|path| self.disk.remove(&path))
+    }
+
+    /// Creates the file under its final name and removes what has that name.
+    fn create_final(&self, temp: &Path) -> io::Result<SimFile> {
+        let path = Self::final_name(temp);
+        match self.disk.create_new(&path) {
+            Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {
+                self.disk.remove(&path)?;
+                self.disk.create_new(&path)
+            }
+            created => created,
+        }
+    }
+
+    /// Opens the slot file that the process found, for writing; `None` if there is none.
+    fn open_found(&self) -> io::Result<Option<SimFile>> {
+        let Ok(file) = self.disk.open_write(&slot_file()) else {
+            return Ok(None);
+        };
+        self.later().slots.found(&self.disk.read(&slot_file())?);
+        Ok(Some(file))
+    }
+
+    fn taken(&self, bytes: &[u8], result: io::Result<usize>) -> io::Result<usize> {
+        match result {
+            Ok(_) if self.is(Mutant::IgnoreShortWrite) => Ok(bytes.len()),
+            Err(err)
+                if self.is(Mutant::IgnoreFullDisk) && err.kind() == io::ErrorKind::StorageFull =>
+            {
+                Ok(bytes.len())
+            }
+            result => result,
+        }
+    }
+}
+
+impl Disk for MutantDisk {
+    type File = SimFile;
+    type Dir = SimDir;
+    type Lock = Arc<Option<SimLock>>;
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        self.disk.create_dir(path)
+    }
+
+    fn open_dir(&self, path: &Path) -> io::Result<SimDir> {
+        self.disk.open_dir(path)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<OsString>> {
+        if self.is(Mutant::TempReused) && dir == self.dir {
+            let names = self.disk.list(dir)?;
+            let temps = names.iter().filter(|name| is_temp(name)).map(|name| dir.join(name));
+            temps
+                .into_iter()
+                .try_for_each(|temp| self.disk.rename(&temp, &Self::final_name(&temp)))?;
+        }
+        self.disk.list(dir)
+    }
+
+    fn kind(&self, path: &Path) -> io::Result<FileKind> {
+        self.disk.kind(path)
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let bytes = self.disk.read(path)?;
+        Ok(if path == slot_file() { read_mutated_slots(self.mutant, &bytes) } else { bytes })
+    }
+
+    fn create_new(&self, path: &Path) -> io::Result<SimFile> {
+        self.catch_up()?;
+        self.later().slots = InSlots::default();
+        match self.mutant {
+            Mutant::NoTempFile => self.create_final(path),
+            Mutant::FirstSaveInPlace => match self.open_found()? {
+                Some(file) => Ok(file),
+                None => self.disk.create_new(path),
+            },
+            Mutant::OneTempName => match self.disk.create_new(&self.dir.join("temporary")) {
+                Err(_) => Err(io::ErrorKind::PermissionDenied.into()),
+                created => created,
+            },
+            Mutant::InPlace => {
+                self.later().offset = 0;
+                match self.newest()? {
+                    Some(newest) => {
+                        let to = Self::final_name(path);
+                        self.disk.rename(&newest, &to)?;
+                        self.disk.open_write(&to)
+                    }
+                    None => self.disk.create_new(&Self::final_name(path)),
+                }
+            }
+            Mutant::RemoveFirst => {
+                self.remove_all()?;
+                self.disk.create_new(path)
+            }
+            _ => self.disk.create_new(path),
+        }
+    }
+
+    fn write(&self, file: &mut SimFile, bytes: &[u8]) -> io::Result<usize> {
+        if self.is(Mutant::InPlace) {
+            let offset = self.later().offset;
+            let taken = self.disk.write_at(file, offset, bytes)?;
+            self.later().offset += taken as u64;
+            return Ok(taken);
+        }
+        let to = self.later().slots.of_new_file(bytes.len());
+        if let Some((at, length)) = to {
+            let taken = match at {
+                Some(at) => self.disk.write_at(file, at, bytes)?,
+                None => length,
+            };
+            self.later().slots.written += taken;
+            return Ok(taken);
+        }
+        let result = self.disk.write(file, bytes);
+        let taken = self.taken(bytes, result)?;
+        self.later().slots.written += taken;
+        Ok(taken)
+    }
+
+    fn sync_file(&self, file: &SimFile) -> io::Result<()> {
+        match self.mutant {
+            Mutant::NoFileSync => Ok(()),
+            Mutant::RenameBeforeSync => {
+                self.later().file = Some(file.clone());
+                Ok(())
+            }
+            Mutant::RetryFileSync => {
+                self.disk.sync_file(file).or_else(|_| self.disk.sync_file(file))
+            }
+            _ => self.disk.sync_file(file),
+        }
+    }
+
+    fn write_at(&self, file: &SimFile, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+        let offset = self.later().slots.in_place(self.mutant, offset);
+        if self.is(Mutant::StaleTail) {
+            let length = bytes.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
+            let taken = self.disk.write_at(file, offset, &bytes[..length])?;
+            return Ok(if taken == length { bytes.len() } else { taken });
+        }
+        self.taken(bytes, self.disk.write_at(file, offset, bytes))
+    }
+
+    fn sync_data(&self, file: &SimFile) -> io::Result<()> {
+        let synced = match self.mutant {
+            Mutant::NoDataSync => Ok(()),
+            Mutant::RetryDataSync => {
+                self.disk.sync_data(file).or_else(|_| self.disk.sync_data(file))
+            }
+            _ => self.disk.sync_data(file),
+        };
+        self.later().slots.saves += 1;
+        if self.is(Mutant::IgnoreDataSync) { Ok(()) } else { synced }
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let in_place = self.is(Mutant::NoTempFile) || self.is(Mutant::InPlace);
+        if in_place || self.later().slots.is_found() {
+            return Ok(());
+        }
+        let one = self.dir.join("temporary");
+        let from = if self.is(Mutant::OneTempName) { &one } else { from };
+        let renamed = self.disk.rename(from, to);
+        let file = self.later().file.take();
+        file.map_or(Ok(()), |file| self.disk.sync_file(&file))?;
+        if self.is(Mutant::IgnoreRename) { Ok(()) } else { renamed }
+    }
+
+    fn sync_dir(&self, dir: &SimDir) -> io::Result<()> {
+        let own = dir.is_at(&self.dir);
+        match self.mutant {
+            Mutant::NoDirSync if own => Ok(()),
+            Mutant::NoParentSync if !own => Ok(()),
+            Mutant::RetryDirSync => self.disk.sync_dir(dir).or_else(|_| self.disk.sync_dir(dir)),
+            Mutant::ReturnsBeforeDirSync if own => {
+                self.later().dir = Some(dir.clone());
+                Ok(())
+            }
+            _ => self.disk.sync_dir(dir),
+        }
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let kept = match self.mutant {
+            Mutant::NoTempCleanup => is_temp(path.as_os_str()),
+            Mutant::InPlace => true,
+            _ => false,
+        };
+        if kept { Ok(()) } else { self.disk.remove(path) }
+    }
+
+    fn try_lock(&self, path: &Path) -> io::Result<Option<Self::Lock>> {
+        if self.is(Mutant::NoLock) {
+            return Ok(Some(Arc::new(None)));
+        }
+        Ok(self.disk.try_lock(path)?.map(|lock| Arc::new(Some(lock))))
+    }
+}

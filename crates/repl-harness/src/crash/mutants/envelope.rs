@@ -1,0 +1,74 @@
+//! Mutants of the envelope: they check less than the real one.
+
+use repl_checkpoint::{Checkpoint, Codec, CodecError, JsonCodec};
+
+use super::Mutant;
+
+/// The offsets of the checksum's digits and of the payload: docs/format.md.
+const CHECKSUM: usize = 171;
+const PAYLOAD: usize = 180;
+/// The digits of the payload's length.
+const LENGTH: std::ops::Range<usize> = 143..163;
+
+/// The bytes that are written in place of `sealed`.
+pub(crate) fn write_mutated(mutant: Mutant, sealed: &[u8]) -> Vec<u8> {
+    let mut bytes = sealed.to_vec();
+    if mutant == Mutant::HeaderUnchecked && bytes.len() >= PAYLOAD {
+        let crc = crc32c::crc32c(&bytes[PAYLOAD..]);
+        put_checksum(&mut bytes, crc);
+    }
+    bytes
+}
+
+/// The bytes that the real envelope is given in place of a file's.
+pub(crate) fn read_mutated(mutant: Mutant, file: &[u8]) -> Vec<u8> {
+    let mut bytes = file.to_vec();
+    if bytes.len() < PAYLOAD {
+        return bytes;
+    }
+    match mutant {
+        Mutant::NoChecksum => put_right_checksum(&mut bytes),
+        Mutant::HeaderUnchecked => {
+            let stored = bytes[CHECKSUM..PAYLOAD - 1].to_vec();
+            let found = format!("{:08x}", crc32c::crc32c(&bytes[PAYLOAD..]));
+            if stored == found.as_bytes() {
+                put_right_checksum(&mut bytes);
+            }
+        }
+        Mutant::LengthUnchecked => {
+            let length = std::str::from_utf8(&bytes[LENGTH]).ok().and_then(|s| s.parse().ok());
+            let end = length.and_then(|length: usize| length.checked_add(PAYLOAD));
+            bytes.truncate(end.unwrap_or(bytes.len()));
+        }
+        _ => {}
+    }
+    bytes
+}
+
+fn put_right_checksum(bytes: &mut [u8]) {
+    let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes[..CHECKSUM]), &bytes[PAYLOAD..]);
+    put_checksum(bytes, crc);
+}
+
+fn put_checksum(bytes: &mut [u8], crc: u32) {
+    bytes[CHECKSUM..PAYLOAD].copy_from_slice(format!("{crc:08x}\n").as_bytes());
+}
+
+/// A codec that writes marks ahead of the applied ones.
+pub(crate) struct AheadCodec;
+
+impl Codec for AheadCodec {
+    fn name(&self) -> &'static str {
+        JsonCodec.name()
+    }
+
+    fn encode(&self, checkpoint: &Checkpoint, out: &mut Vec<u8>) -> Result<(), CodecError> {
+        let mut ahead = checkpoint.clone();
+        ahead.shards.iter_mut().for_each(|shard| shard.mark += 1);
+        JsonCodec.encode(&ahead, out)
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Result<Checkpoint, CodecError> {
+        JsonCodec.decode(bytes)
+    }
+}

@@ -1,0 +1,118 @@
+//! Mutants of a slot file: the bytes go to or come from the wrong place.
+
+use repl_checkpoint::{Checkpoint, JsonCodec};
+
+use super::Mutant;
+use crate::crash::layout::{PAGE, SLOTS, STORE_ID};
+
+/// The digits of a payload's length in its header, and the offset of the payload: docs/format.md.
+const LENGTH: std::ops::Range<usize> = 143..163;
+const PAYLOAD: usize = 180;
+/// The digits of a slot's length in the first page.
+const SLOT_LENGTH: std::ops::Range<usize> = 69..89;
+
+/// The slots that a process writes in place of those that the store chose.
+#[derive(Default)]
+pub(super) struct InSlots {
+    /// The number of bytes written to a new file.
+    pub(super) written: usize,
+    /// The number of saves in place that were synced.
+    pub(super) saves: usize,
+    found: Option<Found>,
+}
+
+/// A file that this process did not create.
+struct Found {
+    /// The length of a slot.
+    size: usize,
+    /// The slot of the first save.
+    first: usize,
+}
+
+impl InSlots {
+    pub(super) fn found(&mut self, file: &[u8]) {
+        let size = file.len().saturating_sub(PAGE) / SLOTS;
+        let newest = (0..SLOTS).max_by_key(|slot| generation(file, *slot, size));
+        self.found = Some(Found { size, first: (newest.unwrap_or(0) + 1) % SLOTS });
+    }
+
+    pub(super) fn is_found(&self) -> bool {
+        self.found.is_some()
+    }
+
+    /// Where the next bytes of a new file go if the process found one: their offset in the found
+    /// file, or `None` to drop them, and how many. Only the last slot holds the new checkpoint.
+    pub(super) fn of_new_file(&self, length: usize) -> Option<(Option<u64>, usize)> {
+        let found = self.found.as_ref()?;
+        let last = PAGE + (SLOTS - 1) * found.size;
+        Some(match self.written.checked_sub(last) {
+            Some(into) => (Some((PAGE + found.first * found.size + into) as u64), length),
+            None => (None, length.min(last - self.written)),
+        })
+    }
+
+    /// The offset of a save in place.
+    pub(super) fn in_place(&self, mutant: Mutant, offset: u64) -> u64 {
+        let size = match &self.found {
+            Some(found) => found.size,
+            None => self.written.saturating_sub(PAGE) / SLOTS,
+        };
+        let Some(at) = usize::try_from(offset).ok().and_then(|at| at.checked_sub(PAGE)) else {
+            return offset;
+        };
+        let slot = match (mutant, &self.found) {
+            (Mutant::NewestOverwritten, _) => SLOTS - 1,
+            (Mutant::TwoSlots, _) => 1 + self.saves % 2,
+            // The first save went where the store expects its last slot.
+            (_, Some(found)) => (at / size + found.first + 1) % SLOTS,
+            _ => at / size,
+        };
+        (PAGE + slot * size + at % size) as u64
+    }
+}
+
+/// The generation in a slot; `None` if the slot is damaged.
+fn generation(file: &[u8], slot: usize, size: usize) -> Option<u64> {
+    let bytes = file.get(PAGE + slot * size..PAGE + (slot + 1) * size)?;
+    let envelope = bytes.get(..length(bytes)?)?;
+    Checkpoint::unseal(&JsonCodec, STORE_ID, envelope).ok().map(|(header, _)| header.generation)
+}
+
+/// The length of the envelope in a slot, by its header.
+fn length(slot: &[u8]) -> Option<usize> {
+    let digits = std::str::from_utf8(slot.get(LENGTH)?).ok()?;
+    digits.parse::<usize>().ok()?.checked_add(PAYLOAD)
+}
+
+/// The bytes that the real store is given in place of its file's.
+pub(crate) fn read_mutated_slots(mutant: Mutant, file: &[u8]) -> Vec<u8> {
+    let mut bytes = file.to_vec();
+    match mutant {
+        Mutant::TailUnchecked => {
+            let size = file.len().saturating_sub(PAGE) / SLOTS;
+            for slot in bytes.get_mut(PAGE..).unwrap_or_default().chunks_mut(size.max(1)) {
+                if let Some(rest) = length(slot).and_then(|length| slot.get_mut(length..)) {
+                    rest.fill(0);
+                }
+            }
+        }
+        Mutant::PageUnchecked => {
+            let digits = file.get(SLOT_LENGTH).and_then(|digits| std::str::from_utf8(digits).ok());
+            if let Some(size) = digits.and_then(|digits| digits.parse::<usize>().ok()) {
+                let page = first_page(size);
+                let there = bytes.len().min(PAGE);
+                bytes[..there].copy_from_slice(&page[..there]);
+            }
+        }
+        _ => {}
+    }
+    bytes
+}
+
+/// An intact first page.
+fn first_page(size: usize) -> Vec<u8> {
+    let line = format!("repl-checkpoint slots v1 store={STORE_ID} slot={size:020} crc32c=");
+    let mut page = format!("{line}{:08x}\n", crc32c::crc32c(line.as_bytes())).into_bytes();
+    page.resize(PAGE, 0);
+    page
+}

@@ -1,0 +1,232 @@
+//! Checks the reports of a writer against what is found after it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+
+use super::event::{CallRecord, Event};
+use super::follower::Follower;
+use super::replay::Replay;
+use crate::crash::disk::{ImageStats, NotAnImage, SimDisk, Tree};
+use crate::crash::history::{History, Value};
+use crate::crash::invariant::{Broken, Invariant, Violation};
+
+/// Checks one filesystem through all of its shutdowns.
+#[derive(Default)]
+pub struct Checker {
+    replay: Option<Replay>,
+    followers: BTreeMap<Follower, Known>,
+    /// The last events of the last writer.
+    script: Vec<String>,
+}
+
+/// What is known of one follower's store.
+struct Known {
+    history: History,
+    /// The save that the last writer began and did not finish.
+    unfinished: Option<Value>,
+}
+
+/// What a writer did until it ended.
+#[derive(Debug, Clone, Default)]
+pub struct RunResult {
+    /// The checkpoint that it recovered; `None` if the filesystem was shut down before.
+    pub outcome: Option<Outcome>,
+    /// The number of damaged checkpoints that recovery skipped.
+    pub passed_over: usize,
+    /// The number of saves that were begun.
+    pub attempted: u64,
+    /// The number of saves that were acknowledged.
+    pub acknowledged: u64,
+    /// The first call that failed.
+    pub failed: Option<CallRecord>,
+}
+
+/// The checkpoint that a recovery returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Outcome {
+    /// The acknowledged one; no save was in progress when the writer before it ended.
+    Acknowledged,
+    /// The older one of a save in progress.
+    Old,
+    /// The newer one of a save in progress.
+    New,
+}
+
+/// A run that does not pass.
+#[derive(Debug)]
+pub enum Failure {
+    /// A promise is broken.
+    Broken(Violation),
+    /// The simulated disk may not leave what was found.
+    NotSimulated {
+        /// Why not.
+        why: NotAnImage,
+        /// The last calls before the shutdown.
+        script: Vec<String>,
+    },
+    /// A call failed before the shutdown, or the simulated disk refused it.
+    Unexpected(String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Broken(violation) => violation.fmt(f),
+            Failure::NotSimulated { why, script } => {
+                write!(f, "not a simulated image: {why}")?;
+                script.iter().try_for_each(|line| write!(f, "\n  {line}"))
+            }
+            Failure::Unexpected(what) => f.write_str(what),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// The number of calls that a failure shows.
+const SHOWN: usize = 40;
+
+impl Checker {
+    /// Checks the files of the filesystem right after a mount.
+    ///
+    /// # Errors
+    /// [`Failure::NotSimulated`] if a shutdown may not leave them.
+    pub fn check_mount(&mut self, found: &Tree) -> Result<ImageStats, Failure> {
+        let stats = self.may_leave(found);
+        let stats =
+            stats.map_err(|why| Failure::NotSimulated { why, script: self.script.clone() })?;
+        let disk = SimDisk::from_tree(found).map_err(|err| Failure::Unexpected(err.to_string()))?;
+        self.replay = Some(Replay::new(disk));
+        Ok(stats)
+    }
+
+    /// Checks that a shutdown now may leave exactly `found`. Before the first mount anything may
+    /// be found.
+    ///
+    /// # Errors
+    /// [`NotAnImage`] if it may not.
+    pub fn may_leave(&self, found: &Tree) -> Result<ImageStats, NotAnImage> {
+        let replay = self.replay.as_ref();
+        replay.map_or(Ok(ImageStats::default()), |replay| replay.disk().may_leave(found))
+    }
+
+    /// Checks the run of a writer on the mounted filesystem. `log` holds everything it reported.
+    ///
+    /// # Errors
+    /// [`Failure`] if a promise is broken or the log does not fit the simulated disk.
+    pub fn check_run(
+        &mut self,
+        follower: Follower,
+        log: impl IntoIterator<Item = io::Result<(Event, Vec<u8>)>>,
+    ) -> Result<RunResult, Failure> {
+        let replay = self.replay.get_or_insert_with(|| Replay::new(SimDisk::new()));
+        let known = self
+            .followers
+            .entry(follower)
+            .or_insert_with(|| Known { history: History::new(1), unfinished: None });
+        self.script.clear();
+        let mut run = Run { known, result: RunResult::default() };
+        for entry in log {
+            let (event, bytes) = entry.map_err(|err| Failure::Unexpected(err.to_string()))?;
+            if self.script.len() == SHOWN {
+                self.script.remove(0);
+            }
+            self.script.push(shown(&event));
+            if let Event::Call(call) = &event {
+                replay.make(call, &bytes).map_err(|err| {
+                    let what = format!("{}: the simulated disk returns {err}", shown(&event));
+                    Failure::Unexpected(what)
+                })?;
+            }
+            run.check(event)
+                .map_err(|broken| Failure::Broken(broken.after(self.script.clone())))?;
+        }
+        Ok(run.result)
+    }
+}
+
+struct Run<'a> {
+    known: &'a mut Known,
+    result: RunResult,
+}
+
+impl Run<'_> {
+    fn check(&mut self, event: Event) -> Result<(), Broken> {
+        let failed = self.result.failed.is_some();
+        match event {
+            Event::Call(call) if !failed && call.is_fault() => {
+                self.result.failed = Some(call);
+            }
+            Event::Refused { why } if !failed => {
+                return Err(Broken::new(Invariant::RecoverySucceeds, why));
+            }
+            Event::Call(_) | Event::Refused { .. } => {}
+            Event::Recovered { generation, stamp, bytes, passed_over, temps } => {
+                if let Some(temp) = temps.first().filter(|_| !failed) {
+                    let what = format!("{temp} still exists");
+                    return Err(Broken::new(Invariant::OpenRemovesTemps, what));
+                }
+                self.recovered(&value(generation, stamp, bytes))?;
+                self.result.passed_over = passed_over;
+            }
+            Event::Attempt { generation, stamp, bytes } => {
+                let value = value(generation, stamp, bytes);
+                let before = self.known.history.attempted().last();
+                if self.result.attempted > 0 && before.is_some_and(|b| b.generation >= generation) {
+                    let what = format!("generation {generation} is used again");
+                    return Err(Broken::new(Invariant::GenerationsRise, what));
+                }
+                self.result.attempted += 1;
+                self.known.history.attempt(&value);
+                self.known.unfinished = Some(value);
+            }
+            Event::Saved { checkpointed, floor } => {
+                self.result.acknowledged += 1;
+                if let Some(value) = self.known.unfinished.take() {
+                    self.known.history.acknowledge(&value);
+                }
+                self.known.history.claim(&[Some(checkpointed)], &[floor]);
+            }
+            Event::Failed { why, .. } if !failed => {
+                return Err(Broken::new(Invariant::NextSaveSucceeds, why));
+            }
+            Event::Failed { not_saved, .. } => {
+                if let Some(value) = self.known.unfinished.as_ref().filter(|_| not_saved) {
+                    self.known.history.not_saved(value);
+                }
+            }
+            Event::Broken { what } => {
+                return Err(Broken::new(Invariant::RecoveredWasWritten, what));
+            }
+        }
+        Ok(())
+    }
+
+    fn recovered(&mut self, found: &Value) -> Result<(), Broken> {
+        self.known.history.check(found)?;
+        // What is found after a shutdown is durable.
+        self.known.history.settle(found);
+        self.result.outcome = Some(match self.known.unfinished.take() {
+            None => Outcome::Acknowledged,
+            Some(new) if new == *found => Outcome::New,
+            Some(_) => Outcome::Old,
+        });
+        Ok(())
+    }
+}
+
+/// All marks are of one stamp, which represents them.
+fn value(generation: u64, stamp: u64, bytes: u128) -> Value {
+    Value { generation, marks: [stamp].into(), bytes }
+}
+
+fn shown(event: &Event) -> String {
+    match event {
+        Event::Call(CallRecord { operation, failed: None, .. }) => format!("{operation:?}"),
+        Event::Call(CallRecord { operation, failed: Some(why), .. }) => {
+            format!("{operation:?}: {why}")
+        }
+        other => format!("{other:?}"),
+    }
+}
