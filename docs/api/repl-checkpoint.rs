@@ -358,6 +358,7 @@ pub struct RecoverError { .. }
 impl Debug for RecoverError;
 impl Display for RecoverError;
 impl error::Error for RecoverError;
+impl From<RecoverError> for io::Error;
 impl RecoverError {
     pub fn into_parts(self) -> (RecoverErrorKind, Box<dyn CheckpointStore>);
     pub fn into_store(self) -> Box<dyn CheckpointStore>;
@@ -372,6 +373,7 @@ pub enum RecoverErrorKind {
 }
 impl Debug for RecoverErrorKind;
 impl Display for RecoverErrorKind;
+impl error::Error for RecoverErrorKind;
 
 pub struct Recovered {
     pub state: Arc<ReplicationState>,
@@ -472,7 +474,7 @@ impl Serialize for ShardCheckpoint;
 
 #[non_exhaustive]
 pub enum SlotFileError {
-    Foreign,
+    NothingWhole,
     Version { version: String },
     OtherStore { expected: StoreId, found: StoreId },
     Length { expected: u64, found: u64 },
@@ -525,6 +527,7 @@ impl Default for StoreId;
 impl<'de> Deserialize<'de> for StoreId;
 impl Display for StoreId;
 impl Eq for StoreId;
+impl From<u128> for StoreId;
 impl Hash for StoreId;
 impl PartialEq for StoreId;
 impl Serialize for StoreId;
@@ -578,7 +581,7 @@ pub fn recover(
 // A macro, as written in io_error.rs: what it makes is not listed.
 into_io_error! {
     CheckpointError, CloseError, CodecError, CorruptCheckpoint, CorruptReason, InvalidCheckpoint,
-    LoadError, OpenStoreError, RecoverError, SaveError, SealError, SlotFileError, SpawnError,
+    LoadError, OpenStoreError, RecoverErrorKind, SaveError, SealError, SlotFileError, SpawnError,
     UnsealError,
 }
 

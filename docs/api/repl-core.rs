@@ -440,7 +440,7 @@ pub struct SnapshotEntry {
     pub shard: ShardId,
     pub log: LogId,
     pub incarnation: Incarnation,
-    pub applied: AppliedSet,
+    pub applied_set: AppliedSet,
 }
 impl Clone for SnapshotEntry;
 impl Debug for SnapshotEntry;
@@ -453,7 +453,7 @@ impl PartialEq for SnapshotEntry;
 impl Serialize for SnapshotEntry;
 impl SnapshotEntry {
     pub fn mark(&self) -> SeqNo;
-    pub fn new(shard: impl Into<ShardId>, applied: AppliedSet) -> Self;
+    pub fn new(shard: impl Into<ShardId>, applied_set: AppliedSet) -> Self;
     #[must_use]
     pub fn with_incarnation(self, incarnation: Incarnation) -> Self;
     #[must_use]

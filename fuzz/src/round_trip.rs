@@ -46,7 +46,7 @@ fn restored(checkpoint: &Checkpoint) -> Snapshot {
         let entry = snapshot.entry(shard.shard).unwrap();
         assert_eq!((entry.log, entry.incarnation), (shard.log, shard.incarnation));
         let (mark, above) = joined(shard.mark, &shard.completed);
-        assert_eq!((entry.mark(), entry.applied.above().collect()), (mark, above));
+        assert_eq!((entry.mark(), entry.applied_set.above().collect()), (mark, above));
     }
     let again = Checkpoint::of(&snapshot);
     assert_eq!(again.next_incarnation, checkpoint.next_incarnation);
@@ -100,7 +100,7 @@ fn laws(a: &Snapshot, b: &Snapshot) {
 
 /// The applied seqnos of each shard.
 fn sets(snapshot: &Snapshot) -> Vec<(ShardId, AppliedSet)> {
-    snapshot.entries().map(|entry| (entry.shard, entry.applied)).collect()
+    snapshot.entries().map(|entry| (entry.shard, entry.applied_set)).collect()
 }
 
 /// The seqnos at which membership may change.

@@ -17,7 +17,7 @@ pub(crate) struct Args {
     /// Print the steps and end
     #[arg(long)]
     list: bool,
-    /// Only these steps, by name
+    /// Run only these steps, by name
     #[arg(value_name = "STEP")]
     steps: Vec<String>,
 }
@@ -37,21 +37,21 @@ const fn step(name: &'static str, about: &'static str, check: fn(&mut Skipped) -
 
 const STEPS: &[Step] = &[
     step("fmt", "every file is formatted", fmt),
-    step("links", "what the docs link to is there, tests by their names", links),
+    step("links", "every link in the docs leads to a file, a heading or a test", links),
     step("layers", "no two files of a crate import each other in a circle", layers),
-    step("api", "the listings of what is public are those of the sources", api),
-    step("clippy", "no warning, with all features and with the default", clippy),
+    step("api", "docs/api lists the public interface of the sources", api),
+    step("clippy", "no warning, with all features and with the default ones", clippy),
     step("test", "unit and integration tests, all features", test),
     step("features", "repl-checkpoint with each set of its features", features),
     step("doctest", "the examples in the docs", doctest),
     step("doc", "the docs build without a warning", doc),
-    step("loom", "models of the lock-free parts, and mutants that must fail", loom),
+    step("loom", "models of the lock-free code, and loom twins that must fail", loom),
     step("stress", "the four-thread stress suite", stress),
-    step("crash", "every crash of a store, and mutants that must be caught", crash),
-    step("fuzz", "every fuzz target for a while, from the committed corpus", fuzz),
-    step("shutdown", "real filesystems, shut down under running stores", shut_down),
+    step("crash", "every crash of both stores, and mutants that must be caught", crash),
+    step("fuzz", "every fuzz target for 20 s, from the committed corpus", fuzz),
+    step("shutdown", "real filesystems that are shut down under running stores", shut_down),
     step("benches", "the benches build", benches),
-    step("follower", "the main command of the README", follower),
+    step("follower", "the first command of the README", follower),
 ];
 
 /// Runs the steps.

@@ -14,13 +14,13 @@ use crate::command::{Done, optimized};
 /// The bounds of the enumeration.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Wider bounds: one crash and one failing call more, five sectors; takes hours
+    /// Widen the bounds by one crash, one failing call and one sector; takes hours
     #[arg(long)]
     soak: bool,
-    /// Run random chains of crashes with many shards instead, from this seed
+    /// Run random chains of crashes from this seed instead, with up to 30 shards
     #[arg(long)]
     seed: Option<u64>,
-    /// Number of random chains
+    /// The number of random chains
     #[arg(long, default_value_t = 2000)]
     chains: u64,
     /// Print JSON

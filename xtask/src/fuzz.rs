@@ -1,11 +1,13 @@
-//! Runs the fuzz targets, one after another.
+//! Runs the fuzz targets, as many at once as there are cores.
 
 use std::collections::VecDeque;
 use std::fs;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::command::{Done, at, nightly, root};
@@ -13,13 +15,13 @@ use crate::command::{Done, at, nightly, root};
 /// The targets, and how long each runs.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How long each target runs
+    /// The number of seconds that each target runs
     #[arg(long, default_value_t = 60)]
     seconds: u64,
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Only these targets, by name
+    /// Run only these targets, by name
     #[arg(value_name = "TARGET")]
     targets: Vec<String>,
 }
@@ -60,13 +62,21 @@ pub(crate) fn run(args: &Args) -> Done {
     let build = ["fuzz", "build", "--sanitizer", "none", "--target-dir", FOLDER];
     nightly("cargo", &build).run()?;
     let programs = PathBuf::from(FOLDER).join(host()?).join("release");
+    let bars = MultiProgress::new();
     let mut reports = Vec::new();
-    for target in targets {
-        let report = fuzz(&programs, target, args.seconds)?;
-        if !args.json {
-            report.print();
+    for targets in targets.chunks(thread::available_parallelism().map_or(1, NonZero::get)) {
+        let run = |target: &String| fuzz(&programs, target, args.seconds, &bars);
+        let ended: Vec<_> = thread::scope(|scope| {
+            let running: Vec<_> = targets.iter().map(|t| scope.spawn(move || run(t))).collect();
+            running.into_iter().map(thread::ScopedJoinHandle::join).collect()
+        });
+        for report in ended {
+            let report = report.map_err(|_| "the thread of a target panicked")??;
+            if !args.json {
+                report.print();
+            }
+            reports.push(report);
         }
-        reports.push(report);
     }
     if args.json {
         println!("{}", reports.iter().map(Report::as_json).collect::<Value>());
@@ -118,7 +128,12 @@ struct Failure {
     output: VecDeque<String>,
 }
 
-fn fuzz(programs: &Path, target: String, seconds: u64) -> Result<Report, std::io::Error> {
+fn fuzz(
+    programs: &Path,
+    target: &str,
+    seconds: u64,
+    bars: &MultiProgress,
+) -> Result<Report, std::io::Error> {
     let found = format!("{FOLDER}/found/{target}");
     let failing = format!("{FOLDER}/failing/{target}/");
     let committed = format!("fuzz/corpus/{target}");
@@ -129,14 +144,14 @@ fn fuzz(programs: &Path, target: String, seconds: u64) -> Result<Report, std::io
     let prefix = format!("-artifact_prefix={failing}");
     // New inputs go into the first folder.
     let arguments = [&*limit, "-timeout=10", "-rss_limit_mb=1024", &*prefix, &*found, &*committed];
-    let bar = ProgressBar::new(seconds);
+    let bar = bars.add(ProgressBar::new(seconds));
     let style = ProgressStyle::with_template("{wide_bar} {elapsed} {msg}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     let started = Instant::now();
     let mut seen = Seen::default();
     let mut input = None;
     let mut output = VecDeque::new();
-    let result = at(&programs.join(&target), &arguments).run_watching(|line| {
+    let result = at(&programs.join(target), &arguments).run_watching(|line| {
         if let Some(status) = Seen::of(line) {
             seen = status;
             bar.set_position(started.elapsed().as_secs());
@@ -153,7 +168,7 @@ fn fuzz(programs: &Path, target: String, seconds: u64) -> Result<Report, std::io
     bar.finish_and_clear();
     let failed = result.is_err() || seen.is_nothing();
     let failure = failed.then_some(Failure { input, output });
-    Ok(Report { target, seen, elapsed: started.elapsed(), failure })
+    Ok(Report { target: target.to_owned(), seen, elapsed: started.elapsed(), failure })
 }
 
 impl Seen {

@@ -26,26 +26,26 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Every check, in order; stops at the first that fails
+    /// Run every check, in order, up to the first that fails
     Ci(ci::Args),
-    /// The stress suite: threads advance, read, snapshot, add, remove and checkpoint at once
+    /// Run the stress suite: threads advance, wait, complete, snapshot and checkpoint at once
     Stress(stress::Args),
-    /// The crash suite: every crash of both stores and every image it may leave
+    /// Run the crash suite: every crash of both stores, and every image that it may leave
     Crash(crash::Args),
-    /// The fuzz targets, one after another; needs cargo-fuzz and a nightly toolchain
+    /// Run the fuzz targets, one after another; needs cargo-fuzz and a nightly toolchain
     Fuzz(fuzz::Args),
-    /// Real filesystems, shut down under running stores; needs root
+    /// Shut real filesystems down under running stores; needs root
     Shutdown(shutdown::Args),
-    /// A process that saves until its filesystem is gone
+    /// Save until the filesystem is shut down
     #[command(hide = true)]
     ShutdownWriter(shutdown::WriterArgs),
-    /// The benches; writes docs/benchmarks.md and docs/plots
+    /// Run the benches, and write docs/benchmarks.md and docs/plots
     Bench(bench::Args),
-    /// The layers of each library crate: fails if files import each other in a circle
+    /// Print the layers of each library crate; fails if files import each other in a circle
     Layers(layers::Args),
-    /// The public surface of each library crate: fails if it differs from docs/api
+    /// Compare the public interface of each library crate with docs/api
     Api(api::Args),
-    /// Licences, sources and banned crates of all dependencies; needs cargo-deny
+    /// Check the licences and sources of all dependencies; needs cargo-deny
     Deny,
 }
 

@@ -22,13 +22,13 @@ use crate::command::{Done, optimized, root};
 /// The number of shutdowns, and what decides them.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Shutdowns of each store on each filesystem
+    /// The number of shutdowns of each store on each filesystem
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     cycles: u64,
-    /// 2000 shutdowns of each store on each filesystem
+    /// Run 2000 shutdowns of each store on each filesystem
     #[arg(long)]
     soak: bool,
-    /// Decides what is saved and when the shutdown comes; taken from the clock by default
+    /// The seed of what is saved and of when the shutdown comes [default: the time]
     #[arg(long)]
     seed: Option<u64>,
     /// Print JSON

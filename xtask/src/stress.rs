@@ -11,13 +11,13 @@ use crate::command::Done;
 /// The size of a run.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Number of threads
+    /// The number of threads
     #[arg(long, default_value_t = 4)]
     threads: usize,
-    /// Seconds that the run takes
+    /// The number of seconds that the run takes
     #[arg(long, default_value_t = 10)]
     seconds: u64,
-    /// Decides what each thread does; taken from the clock by default
+    /// The seed of what each thread does [default: the time]
     #[arg(long)]
     seed: Option<u64>,
     /// Keep the checkpoints in this directory, and start from those in it

@@ -14,13 +14,22 @@ use crate::ids::StoreId;
 /// another codec or a store id use [`Checkpoint::seal`], [`Checkpoint::unseal`] and
 /// [`Checkpoint::state_of`].
 ///
+/// Commit the marks as they will be, and advance the live state only afterwards: advanced before
+/// the commit it shows data that may be lost, and bytes without the segment have it applied a
+/// second time. Do these steps under one lock: two transactions side by side would each write the
+/// other's mark as it was before.
+///
 /// ```
 /// use repl_checkpoint::CheckpointBytes;
 /// use repl_core::{ReplicationState, ShardId};
 ///
 /// let state = ReplicationState::new(&[ShardId(1), ShardId(2)]);
-/// state.advance(ShardId(1), 7);
-/// let bytes = state.to_checkpoint_bytes();
+/// // Under the engine's write lock, for segment 7 of shard 1:
+/// let next = state.clone();
+/// next.advance(ShardId(1), 7);
+/// let bytes = next.to_checkpoint_bytes(); // commit them with the data of the segment
+/// state.advance(ShardId(1), 7); // after the commit
+///
 /// let back = ReplicationState::from_checkpoint_bytes(&bytes, &[ShardId(1), ShardId(3)])?;
 /// assert_eq!(back.applied_seqno(ShardId(1)), Some(7));
 /// assert_eq!(back.applied_seqno(ShardId(2)), None); // not asked for

@@ -193,7 +193,7 @@ impl From<SnapshotEntry> for ShardCheckpoint {
             log: entry.log,
             incarnation: entry.incarnation,
             mark: entry.mark(),
-            completed: entry.applied.above().collect(),
+            completed: entry.applied_set.above().collect(),
             epochs: Box::default(),
         }
     }

@@ -62,7 +62,7 @@ pub enum Saved {
     },
     /// Nothing was written: the last two saves of this process hold exactly these marks.
     ///
-    /// So both marks of [`Floors`] are at the current ones.
+    /// So the checkpointed mark and the retention floor of each shard are at its current mark.
     Unchanged,
 }
 
@@ -232,8 +232,8 @@ impl Checkpointer {
             for entry in taken.clone().entries() {
                 let shard = entry.shard;
                 taken.lower(shard, flushed.mark(shard).unwrap_or(0));
-                if entry.applied.range_count() > 0
-                    && flushed.applied_set(shard) != Some(entry.applied)
+                if entry.applied_set.range_count() > 0
+                    && flushed.applied_set(shard) != Some(entry.applied_set)
                 {
                     taken.drop_above(shard);
                 }

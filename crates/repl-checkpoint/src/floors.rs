@@ -85,7 +85,7 @@ impl Floors {
         self.mark_in(view.previous.as_ref()?, shard)
     }
 
-    /// Whether no checkpoint that a recovery could use holds the shard, in any incarnation.
+    /// Returns whether no checkpoint that a recovery could use holds the shard, in any incarnation.
     ///
     /// Only then drop or replace the data of a removed or orphaned shard: otherwise a crash could
     /// restore a mark for data that is gone. Returns false until two saves of this process have

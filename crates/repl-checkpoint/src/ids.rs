@@ -20,6 +20,12 @@ impl StoreId {
     pub const UNNAMED: StoreId = StoreId(0);
 }
 
+impl From<u128> for StoreId {
+    fn from(id: u128) -> Self {
+        StoreId(id)
+    }
+}
+
 impl fmt::Display for StoreId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)

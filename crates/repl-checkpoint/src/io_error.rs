@@ -106,9 +106,9 @@ impl IoKind for CorruptCheckpoint {
     }
 }
 
-impl IoKind for RecoverError {
+impl IoKind for RecoverErrorKind {
     fn io_kind(&self) -> ErrorKind {
-        match self.kind() {
+        match self {
             RecoverErrorKind::Load(source) => source.io_kind(),
             RecoverErrorKind::Corrupt { newest: corrupt, .. }
             | RecoverErrorKind::Refused { refused: corrupt, .. } => corrupt.io_kind(),
@@ -155,6 +155,13 @@ macro_rules! into_io_error {
 
 into_io_error! {
     CheckpointError, CloseError, CodecError, CorruptCheckpoint, CorruptReason, InvalidCheckpoint,
-    LoadError, OpenStoreError, RecoverError, SaveError, SealError, SlotFileError, SpawnError,
+    LoadError, OpenStoreError, RecoverErrorKind, SaveError, SealError, SlotFileError, SpawnError,
     UnsealError,
+}
+
+/// Keeps the reason and drops the store, whose lock is free then.
+impl From<RecoverError> for io::Error {
+    fn from(error: RecoverError) -> Self {
+        error.into_parts().0.into()
+    }
 }

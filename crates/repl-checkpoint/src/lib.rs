@@ -1,8 +1,10 @@
 //! Crash-safe checkpoints of the marks of a [`ReplicationState`].
 //!
-//! [`recover`] loads the newest checkpoint of a [`CheckpointStore`] and returns the state and its
-//! [`Checkpointer`]. [`Checkpointer::checkpoint`] flushes the engine, then saves the marks.
-//! [`Floors`] says which segments of the log may be deleted.
+//! - [`recover`] loads the newest checkpoint of a [`CheckpointStore`], a [`FileStore`] or a
+//!   [`SlotStore`], and returns the state and its [`Checkpointer`].
+//! - [`Checkpointer::checkpoint`] flushes the engine, then saves the marks.
+//!   [`Checkpointer::spawn`] does so on a thread of its own.
+//! - [`Floors`] says which segments of the log may be deleted.
 //!
 //! ```
 //! use std::convert::Infallible;
@@ -29,18 +31,23 @@
 //! ```
 //!
 //! # Guarantees
-//! For every shard, at every instant: `floor <= checkpointed <= durable <= applied`.
+//! For every shard, at every instant: `floor <= checkpointed <= durable <= applied`, if the engine's
+//! flush makes durable what it says.
 //!
 //! - **Nothing is lost.** After a crash, recovery finds the newest acknowledged checkpoint or a
 //!   newer attempted one.
 //! - **Damage is detected.** Every prefix, bit flip and extension of a checkpoint is refused; an
 //!   empty file is damage, not an empty state.
-//! - **Nothing falls back silently.** The caller chooses what to do about damage, and the report
-//!   says what was done.
+//! - **Recovery never falls back silently.** The caller chooses what it does about damage
+//!   ([`OnCorrupt`]), and the [`RecoveryReport`] says what it did.
 //!
 //! Segments applied after the last checkpoint are replayed, so apply must be idempotent. For
-//! exactly once, put the marks into the engine's own transaction: [`CheckpointBytes`], or
+//! exactly once, commit the marks in the engine's own transaction, with [`CheckpointBytes`], or with
 //! [`Checkpoint::seal`] and [`Checkpoint::unseal`].
+//!
+//! # Blocking
+//! Recovering, saving, and closing or dropping a [`BackgroundCheckpointer`] block the thread. Do not
+//! call them on a thread of an async runtime.
 //!
 //! # Features
 //! - `json` (default): [`JsonCodec`] and [`CheckpointBytes`].

@@ -74,14 +74,16 @@ pub enum Source {
         /// Its generation.
         generation: Generation,
     },
-    /// An older checkpoint, as newer ones are damaged.
+    /// The newest whole checkpoint, though another part of the store is damaged.
     ///
     /// The caller chose [`OnCorrupt::FallBack`], or the damage may be a torn write
-    /// ([`CheckpointStore::max_torn`]).
+    /// ([`CheckpointStore::max_torn`]). The marks are older than the last save if a newer
+    /// checkpoint is damaged. They are those of the last save if the damage is to an older slot or
+    /// to the first page of a `SlotStore`.
     FellBack {
         /// Its generation.
         generation: Generation,
-        /// The damaged ones above it, the newest first. The files of a `FileStore` stay until the
+        /// What is damaged, the newest first. The files of a `FileStore` stay until the
         /// second save; the next save of a `SlotStore` overwrites a damaged slot.
         damaged: Vec<CorruptCheckpoint>,
     },

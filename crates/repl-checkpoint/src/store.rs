@@ -20,8 +20,8 @@ pub(crate) use self::unshared::Unshared;
 /// - After [`SaveError::InDoubt`] a crash leaves these bytes or the older ones, whole either way.
 ///   The store refuses to save until it is opened again.
 /// - It keeps the generation that a save names as `confirmed`, and all newer ones. A store that
-///   makes all that it keeps durable with each save may drop the oldest of these if it keeps two
-///   others beside the new one.
+///   makes everything it keeps durable in each save may keep fewer: the new generation and two
+///   others.
 ///
 /// What [`load`](CheckpointStore::load) returns is provisional: the process that saved it may have
 /// died before its sync. Delete no segment because of it before this process has saved.

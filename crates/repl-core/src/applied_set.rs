@@ -8,8 +8,14 @@ use crate::seq_range::SeqRange;
 
 /// The seqnos of one shard that are applied: all up to a mark, and ranges above it.
 ///
-/// It is a plain value. An engine that keeps its progress in its own transaction computes the set
-/// as it will be once a batch is applied, and commits it together with the batch.
+/// It is a plain value. An engine that keeps its progress in its own transaction takes the set that
+/// it committed last, inserts the batch, and commits set and batch together, one batch at a time.
+/// After a restart it restores the state from it: [`SnapshotEntry::new`], [`Snapshot`],
+/// [`ReplicationState::restore`].
+///
+/// [`SnapshotEntry::new`]: crate::SnapshotEntry::new
+/// [`Snapshot`]: crate::Snapshot
+/// [`ReplicationState::restore`]: crate::ReplicationState::restore
 ///
 /// ```
 /// use repl_core::{AppliedSet, SeqRange};
@@ -83,7 +89,7 @@ impl AppliedSet {
         seqno <= self.mark || self.above.contains(seqno)
     }
 
-    /// Adds a seqno or a range of them; the mark moves up where the gap above it is closed.
+    /// Adds a seqno or a range of them; the mark moves up if that closes the gap above it.
     ///
     /// O(log ranges), and as much for each range that is joined with it.
     pub fn insert(&mut self, range: impl Into<SeqRange>) {
@@ -100,8 +106,10 @@ impl AppliedSet {
         }
     }
 
-    /// Takes out a seqno or a range of them; the mark falls to below the range where it was at or
-    /// above its first seqno. Seqno 0 stays, as it stands for nothing applied.
+    /// Takes out a seqno or a range of them.
+    ///
+    /// If the mark is at or above the first seqno of the range, it falls to just below it. Seqno 0
+    /// stays: it means that nothing is applied.
     ///
     /// O(log ranges), and as much for each range that is taken out.
     pub fn remove(&mut self, range: impl Into<SeqRange>) {
@@ -166,11 +174,9 @@ impl AppliedSet {
 
     /// Returns whether everything in `other` is in this set. O(ranges of `other` x log ranges).
     pub fn is_superset(&self, other: &Self) -> bool {
-        let above_mark = self.mark.saturating_add(1);
-        other.all().all(|range| {
-            let above = SeqRange::new(range.first().max(above_mark), range.last());
-            range.last() <= self.mark || self.above.covers(above)
-        })
+        // A range of `other` that begins at or below the mark and ends above it holds the seqno after
+        // the mark, which is in no range.
+        other.all().all(|range| range.last() <= self.mark || self.above.covers(range))
     }
 
     /// All of it as ranges, the first of which begins at 0.

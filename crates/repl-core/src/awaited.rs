@@ -29,7 +29,7 @@ impl Shard {
         self.cell().awaited()
     }
 
-    /// Follows [`awaited`](Self::awaited): gives it as it is now, and then every change of it.
+    /// Returns the changes of [`awaited`](Self::awaited), beginning with its value now.
     ///
     /// ```
     /// use repl_core::{ReplicationState, ShardId};

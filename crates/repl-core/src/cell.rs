@@ -99,11 +99,11 @@ impl Cell {
     }
 
     pub(crate) fn leave(&self, seqno: SeqNo, ticket: &mut Option<u64>) {
-        self.waiters.leave(seqno, ticket);
+        self.waiters.leave(&self.mark, seqno, ticket);
     }
 
     pub(crate) fn awaited(&self) -> Option<SeqNo> {
-        self.waiters.awaited()
+        self.waiters.awaited(&self.mark)
     }
 
     pub(crate) fn poll_awaited(
@@ -112,11 +112,11 @@ impl Cell {
         ticket: &mut Option<u64>,
         waker: &Waker,
     ) -> Poll<Result<Option<SeqNo>, WaitError>> {
-        self.waiters.poll_awaited(seen, ticket, waker)
+        self.waiters.poll_awaited(&self.mark, seen, ticket, waker)
     }
 
     pub(crate) fn unwatch(&self, ticket: &mut Option<u64>) {
-        self.waiters.unwatch(ticket);
+        self.waiters.unwatch(&self.mark, ticket);
     }
 
     /// Called when no table holds this cell any more.
@@ -170,10 +170,10 @@ impl Cell {
     }
 
     pub(crate) fn attach(&self, window: &Arc<WindowState>) -> bool {
-        self.waiters.attach(window)
+        self.waiters.attach(&self.mark, window)
     }
 
     pub(crate) fn detach(&self) {
-        self.waiters.detach();
+        self.waiters.detach(&self.mark);
     }
 }

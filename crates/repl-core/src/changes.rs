@@ -22,7 +22,7 @@ pub struct Changes {
 }
 
 impl Shard {
-    /// Follows the mark: gives it as it is now, and then every change of it.
+    /// Returns the changes of the mark, beginning with the mark as it is now.
     ///
     /// ```
     /// let state = repl_core::ReplicationState::single();

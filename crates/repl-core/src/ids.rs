@@ -32,10 +32,11 @@ impl fmt::Display for ShardId {
 
 /// The identifier of the log that a shard follows.
 ///
-/// It keeps a mark from being compared with another log's sequence numbers. Engines that give their
-/// logs a UUID use it here. [`LogId::UNNAMED`] is a log without a name.
+/// It prevents a mark from being compared with the sequence numbers of another log. If logs have a
+/// UUID, use it here. [`LogId::UNNAMED`] is a log without a name.
+///
+/// Serde writes it as 32 hexadecimal digits where a format is for people, and as a `u128` elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 pub struct LogId(pub u128);
 
 impl LogId {
@@ -63,6 +64,30 @@ impl From<u128> for LogId {
 impl fmt::Display for LogId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.0)
+    }
+}
+
+#[cfg(feature = "serde")]
+impl serde::Serialize for LogId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            serializer.serialize_u128(self.0)
+        }
+    }
+}
+
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for LogId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+        if !deserializer.is_human_readable() {
+            return u128::deserialize(deserializer).map(LogId);
+        }
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let id = u128::from_str_radix(&text, 16).map(LogId).map_err(D::Error::custom)?;
+        if id.to_string() == text { Ok(id) } else { Err(D::Error::custom("not 32 hex digits")) }
     }
 }
 

@@ -1,10 +1,13 @@
 //! Tracks, per shard, the last WAL segment that a follower has applied.
 //!
-//! Any number of threads read and advance these high-water marks without locks. [`ReplicationState`]
-//! holds one mark a shard. [`Shard`] is a handle on one of them: it reads, advances and
-//! [waits](Shard::reached). [`ApplyWindow`] lets several threads apply the segments of one shard in
-//! any order. [`Snapshot`] holds the marks as values. The crate `repl-checkpoint` saves them behind
-//! the data that they describe.
+//! Any number of threads read and advance these high-water marks without locks.
+//! - [`ReplicationState`] holds the marks of all shards.
+//! - [`Shard`] is a handle on one shard: it reads the mark, advances it and
+//!   [waits](Shard::reached) for it.
+//! - [`ApplyWindow`] lets several threads apply the segments of one shard in any order.
+//! - [`Snapshot`] holds marks as plain values.
+//!
+//! The crate `repl-checkpoint` saves the marks once the data that they cover is durable.
 //!
 //! ```
 //! use repl_core::{Advance, NewShard, ReplicationState, ShardId};
@@ -18,13 +21,13 @@
 //! });
 //! assert_eq!(state.applied_seqno(ShardId(1)), Some(30));
 //!
-//! // Read your writes: wait until what you have written is applied here.
+//! // Read your writes: wait until your write is applied here.
 //! std::thread::scope(|s| {
 //!     s.spawn(|| assert_eq!(state.reached(ShardId(1), 31).wait(), Ok(31)));
 //!     state.advance(ShardId(1), 31);
 //! });
 //!
-//! // A shard may begin again at a lower mark; no mark ever falls.
+//! // A shard may begin again at a lower mark, in a new incarnation; no mark ever falls.
 //! let old = state.shard(ShardId(1)).ok_or("not tracked")?;
 //! state.reset_shard(NewShard::new(ShardId(1)).with_mark(5));
 //! assert_eq!(old.advance(32), Advance::Removed);
@@ -34,29 +37,33 @@
 //! ```
 //!
 //! # Waiting
-//! Every wait is a future that a method returns: [`Shard::reached`], [`Changes::next`],
-//! [`AwaitedChanges::next`], [`ApplyWindow::claim`], [`ApplyWindow::room_for`],
-//! [`ReplicationState::reached_all`]. Await it under any executor, or block the thread with its
-//! `wait`, `wait_timeout` or `wait_deadline`. A method that never waits begins with `try_`.
+//! A method that waits returns a future: [`Shard::reached`], [`ReplicationState::reached_all`],
+//! [`Changes::next`], [`AwaitedChanges::next`], [`ApplyWindow::room_for`], [`ApplyWindow::claim`].
+//! Await it under any executor, or block the thread with its `wait`, `wait_timeout` or
+//! `wait_deadline`. A future that is dropped leaves nothing behind.
+//!
+//! Never block a thread of an async runtime: await the future, with the runtime's own timeout.
 //!
 //! # Consistency
 //! - **Forward only.** In one incarnation of a shard its mark never falls.
 //! - **Publication.** A reader that observes mark `n` also observes every write made before the
 //!   mark reached `n`. An advance that moved nothing publishes nothing.
-//! - **Lock-free.** Reading a mark takes no lock. Nor does advancing it, unless it reaches a seqno
-//!   that something waits for, or the shard has an [`ApplyWindow`] or something completed above its
-//!   mark. Nor does a snapshot, except of such shards. Adding and removing shards take a lock among
-//!   themselves only.
-//! - **Wakers** run on the thread that moves the mark, outside every lock: usually in `advance` or
-//!   `complete`, but also in a snapshot and in [`Shard::applied_set`], which move a mark on where
-//!   they find that it can go further. A waker that advances another shard runs that shard's wakers
-//!   inside itself: keep chains of this kind short, as each link takes stack.
+//! - **Lock-free.** Reading a mark takes no lock. An advance takes a short lock of its shard only if
+//!   it reaches a seqno that something waits for, or if the shard has an [`ApplyWindow`] or
+//!   something completed above its mark. A snapshot takes the locks of shards with a window or
+//!   something completed above the mark, and no others. Adding and removing shards take a lock that
+//!   neither reading nor advancing takes.
+//! - **Wakers** run outside every lock, on the thread that moves the mark. Usually that is in
+//!   `advance` or `complete`. A snapshot, [`Shard::applied_set`] and the `Debug` output of a
+//!   state may move a mark on too, and then run wakers. What
+//!   follows [`Shard::awaited`] is also woken where a wait begins or is dropped. A waker that advances another shard runs that shard's wakers inside itself. Keep
+//!   chains of this kind short, as each link takes stack.
 //! - **No wake-up is lost.** A waiter is woken by the advance that reaches its seqno, and by no
 //!   other.
-//! - **No completion is lost.** Once every seqno up to `n` is completed, in whatever order and by
-//!   whatever threads, the mark is at `n` or above.
-//! - **No single instant.** The marks of a snapshot are read one after the other; each is a valid
-//!   lower bound.
+//! - **No completion is lost.** Once the calls that complete every seqno up to `n` have returned, in
+//!   any order and on any threads, the mark is at `n` or above.
+//! - **No single instant.** A snapshot reads the marks one after the other. Each is a lower bound of
+//!   its shard's mark from then on.
 
 // In the order of the layers: each file imports from those above it, children aside.
 mod sync;

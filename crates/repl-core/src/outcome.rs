@@ -158,7 +158,7 @@ pub struct AlreadyTracked {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Merged {
-    /// The number of shards whose mark moved meanwhile.
+    /// The number of shards whose mark moved.
     pub advanced: usize,
     /// Shards of the snapshot that the state does not track, ascending.
     pub unknown: Vec<ShardId>,

@@ -40,7 +40,9 @@ pub(crate) fn block_until<F: Future + Unpin>(
     loop {
         match poll(&mut future, &waker) {
             Poll::Ready(output) => return Some(output),
-            Poll::Pending if in_time => in_time = parker.park(Some(deadline)),
+            Poll::Pending if in_time => {
+                in_time = parker.park(Some(deadline)) && Instant::now() < deadline;
+            }
             Poll::Pending => return None,
         }
     }
@@ -86,5 +88,19 @@ impl Wake for Parker {
     fn wake_by_ref(self: &Arc<Self>) {
         locked(&self.woken, |woken| *woken = true);
         self.condvar.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_future_that_is_woken_at_every_poll_times_out() {
+        let woken = std::future::poll_fn(|context| {
+            context.waker().wake_by_ref();
+            Poll::<()>::Pending
+        });
+        assert_eq!(block_for(Box::pin(woken), Duration::from_millis(5)), None);
     }
 }

@@ -11,11 +11,11 @@ use crate::outcome::WaitError;
 use crate::park;
 use crate::shard::Shard;
 
-/// The future of a mark reaching a seqno: see [`Shard::reached`].
+/// A future that is ready once a mark reaches a seqno: see [`Shard::reached`].
 ///
 /// Await it under any executor, or block the thread with [`wait`](Self::wait),
-/// [`wait_timeout`](Self::wait_timeout) or [`wait_deadline`](Self::wait_deadline). It is in no queue
-/// until it is polled first; dropped, it leaves nothing behind. Once it is ready it keeps its
+/// [`wait_timeout`](Self::wait_timeout) or [`wait_deadline`](Self::wait_deadline). It enters the
+/// queue when it is first polled. Dropping it leaves nothing behind. Once it is ready it keeps its
 /// result.
 #[must_use = "a future does nothing until it is polled or waited on"]
 pub struct Reached(Stage);
@@ -37,9 +37,8 @@ struct Waiting {
 impl Shard {
     /// Waits until the mark is at `seqno` or above; the result is the mark.
     ///
-    /// A seqno that is reached already is answered by this very call, for two loads. An advance
-    /// wakes only the waiters whose seqno it reaches, and costs no more for those whose seqno lies
-    /// above.
+    /// If `seqno` is already reached, this call itself answers, with two loads. An advance wakes only
+    /// the waiters that it reaches; the others cost it nothing.
     ///
     /// ```
     /// use repl_core::{ReplicationState, ShardId, WaitError};
@@ -66,7 +65,7 @@ impl Shard {
     /// # Errors
     /// The future fails with [`WaitError::Removed`] if the shard is removed or reset, whatever its
     /// last mark was, and with [`WaitError::Closed`] if the [state](crate::ReplicationState::close)
-    /// or the [shard](Shard::close) is closed and the seqno not reached.
+    /// or the [shard](Shard::close) is closed before the seqno is reached.
     #[inline]
     pub fn reached(&self, seqno: SeqNo) -> Reached {
         match self.cell().outcome(seqno) {
@@ -187,8 +186,8 @@ impl Drop for Waiting {
 impl fmt::Debug for Reached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Stage::Reached(mark) => f.debug_tuple("Reached").field(mark).finish(),
-            Stage::Failed(reason) => f.debug_tuple("Failed").field(reason).finish(),
+            Stage::Reached(mark) => write!(f, "Reached(Ok({mark}))"),
+            Stage::Failed(reason) => write!(f, "Reached(Err({reason:?}))"),
             Stage::Waiting(Waiting { shard, seqno, ticket }) => f
                 .debug_struct("Reached")
                 .field("shard", shard)

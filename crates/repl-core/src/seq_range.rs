@@ -7,9 +7,9 @@ use crate::ids::SeqNo;
 
 /// The sequence numbers from `first` to `last`, both included.
 ///
-/// A range is never inverted: there is one empty range, and every conversion from bounds that hold
-/// nothing gives that one, as a [`RangeInclusive`] with such bounds is empty too. Calls that take a
-/// range take anything that converts into one: a seqno, or `first..=last`.
+/// A range is never inverted: bounds that hold no seqno give the one empty range, as a
+/// [`RangeInclusive`] with inverted bounds is empty too. Calls that take a range take anything that
+/// converts into one: a seqno, or `first..=last`.
 ///
 /// ```
 /// use repl_core::SeqRange;
@@ -32,33 +32,33 @@ impl SeqRange {
     /// The range that holds nothing. Its bounds are 1 and 0.
     pub const EMPTY: SeqRange = SeqRange { first: 1, last: 0 };
 
-    /// The range from `first` to `last`, both included; [`EMPTY`](Self::EMPTY) if `last` is below
+    /// Creates the range from `first` to `last`, both included; [`EMPTY`](Self::EMPTY) if `last` is below
     /// `first`.
     pub const fn new(first: SeqNo, last: SeqNo) -> Self {
         if first <= last { SeqRange { first, last } } else { SeqRange::EMPTY }
     }
 
-    /// The lowest seqno.
+    /// Returns the lowest seqno.
     pub const fn first(&self) -> SeqNo {
         self.first
     }
 
-    /// The highest seqno.
+    /// Returns the highest seqno.
     pub const fn last(&self) -> SeqNo {
         self.last
     }
 
-    /// The number of seqnos in the range; `u64::MAX` for the range of all 2^64.
+    /// Returns the number of seqnos in the range; `u64::MAX` for the range of all 2^64.
     pub const fn len(&self) -> u64 {
         if self.is_empty() { 0 } else { (self.last - self.first).saturating_add(1) }
     }
 
-    /// Whether the range holds nothing.
+    /// Returns whether the range holds nothing.
     pub const fn is_empty(&self) -> bool {
         self.first > self.last
     }
 
-    /// Whether `seqno` is in the range.
+    /// Returns whether `seqno` is in the range.
     pub const fn contains(&self, seqno: SeqNo) -> bool {
         self.first <= seqno && seqno <= self.last
     }
@@ -72,7 +72,8 @@ impl From<SeqNo> for SeqRange {
 
 impl From<RangeInclusive<SeqNo>> for SeqRange {
     fn from(range: RangeInclusive<SeqNo>) -> Self {
-        SeqRange::new(*range.start(), *range.end())
+        // One that was iterated to its end is empty too.
+        if range.is_empty() { SeqRange::EMPTY } else { SeqRange::new(*range.start(), *range.end()) }
     }
 }
 

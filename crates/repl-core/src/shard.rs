@@ -84,7 +84,7 @@ impl Shard {
     /// Moves the mark forward to `seqno`; a smaller or equal one changes nothing.
     ///
     /// Safe from any number of threads at once. `u64::MAX` is legal, and such a shard can never move
-    /// again. Costs one `fetch_max`, and two loads if the seqno is stale.
+    /// again. Costs one `fetch_max` and three loads; two loads if the seqno is stale.
     #[inline]
     pub fn advance(&self, seqno: SeqNo) -> Advance {
         self.cell().advance(seqno)
@@ -116,13 +116,15 @@ impl Shard {
         self.cell().applied_set()
     }
 
-    /// Marks a seqno or a range as completed ahead of the mark; the mark moves over it once it is
-    /// contiguous. It restores what was saved.
+    /// Marks a seqno or a range as completed though earlier ones are missing; the mark moves over it
+    /// once it is contiguous.
+    ///
+    /// For restoring what a checkpoint recorded. Does nothing if the shard was removed.
     pub fn complete(&self, range: impl Into<SeqRange>) {
         self.cell().complete(range.into());
     }
 
-    /// Closes the waiting on this shard, for good: current and future waits for a seqno that is not
+    /// Closes waiting on this shard, permanently: current and future waits for a seqno that is not
     /// reached fail with [`WaitError::Closed`](crate::WaitError::Closed).
     ///
     /// The mark can still be read and moved. The next incarnation of the shard is open, unless the

@@ -15,8 +15,8 @@ use crate::table::Above;
 
 /// The marks of a set of shards, in ascending order of their ids.
 ///
-/// A snapshot of a running [`ReplicationState`](crate::ReplicationState) is no single instant
-/// across shards: each mark in it is a valid lower bound of its shard's.
+/// A snapshot of a running [`ReplicationState`](crate::ReplicationState) does not read all shards at
+/// one instant: each mark is a lower bound of its shard's mark from then on.
 ///
 /// Where segments are applied out of order, a shard has ranges that are completed above its mark.
 /// Mark and ranges together are its [set of applied seqnos](Snapshot::applied_set).
@@ -61,14 +61,14 @@ pub struct SnapshotEntry {
     /// The incarnation of the shard.
     pub incarnation: Incarnation,
     /// The seqnos that are fully applied.
-    pub applied: AppliedSet,
+    pub applied_set: AppliedSet,
 }
 
 impl SnapshotEntry {
     /// A shard of an unnamed log, of the first incarnation.
-    pub fn new(shard: impl Into<ShardId>, applied: AppliedSet) -> Self {
+    pub fn new(shard: impl Into<ShardId>, applied_set: AppliedSet) -> Self {
         let (shard, log, incarnation) = (shard.into(), LogId::UNNAMED, Incarnation(0));
-        SnapshotEntry { shard, log, incarnation, applied }
+        SnapshotEntry { shard, log, incarnation, applied_set }
     }
 
     /// The same of the log `log`.
@@ -85,7 +85,7 @@ impl SnapshotEntry {
 
     /// Returns the mark: the last segment fully applied; 0 for none.
     pub fn mark(&self) -> SeqNo {
-        self.applied.mark()
+        self.applied_set.mark()
     }
 }
 
@@ -251,7 +251,7 @@ impl Snapshot {
 
 fn entry(key: &Key, mark: SeqNo, above: RangeSet) -> SnapshotEntry {
     let Key { shard, log, incarnation } = *key;
-    SnapshotEntry { shard, log, incarnation, applied: AppliedSet::from_parts(mark, above) }
+    SnapshotEntry { shard, log, incarnation, applied_set: AppliedSet::from_parts(mark, above) }
 }
 
 /// The incarnation after the highest one; the first one where there is none.
@@ -272,7 +272,7 @@ impl Eq for Snapshot {}
 
 impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let entries = self.entries().map(|entry| (entry.shard.0, entry.applied));
+        let entries = self.entries().map(|entry| (entry.shard.0, entry.applied_set));
         f.debug_map().entries(entries).finish()
     }
 }

@@ -18,8 +18,9 @@ use crate::table::{Above, Table};
 
 pub use self::waiting::ReachedAll;
 
-/// The high-water mark of every shard that a follower tracks: the last WAL segment that is fully
-/// applied.
+/// Tracks the high-water mark of every shard of a follower.
+///
+/// A mark is the last WAL segment that is fully applied.
 ///
 /// Cloning it copies the marks into a state of its own and shares nothing (O(shards)); share one
 /// state with `Arc`, and one shard with [`Shard`].
@@ -27,10 +28,9 @@ pub use self::waiting::ReachedAll;
 /// Reading and advancing never wait for each other, nor for shards that are added or removed. An
 /// advance takes a lock only if it reaches a seqno that something [waits](Self::reached) for, or if
 /// the shard has an [`ApplyWindow`](crate::ApplyWindow) or something completed above its mark. A
-/// look-up by id costs a hash; keep a [`Shard`] where that matters.
+/// look-up by id costs a hash; a [`Shard`] avoids it.
 ///
-/// The gate against applying a segment twice is a read *before* applying, with one applier per
-/// shard:
+/// To apply no segment twice, compare the mark *before* applying, with one applier per shard:
 /// ```
 /// use repl_core::{ReplicationState, ShardId};
 ///
@@ -52,7 +52,7 @@ pub use self::waiting::ReachedAll;
 /// # Adding and removing shards
 /// Each time a shard is added or reset it gets a new *cell*. Removing or resetting it ends the old
 /// one: its handles return [`Advance::Removed`]. So a shard may begin again at a lower mark, but no
-/// mark ever falls. Each such call copies the table of shards, O(shards); add many in one
+/// mark ever falls. Each call copies the table, O(shards); add many shards in one
 /// [`add_shards`](ReplicationState::add_shards).
 pub struct ReplicationState {
     table: Published,
@@ -163,12 +163,11 @@ impl ReplicationState {
         })
     }
 
-    /// Advances every tracked shard to its mark in `snapshot`, and completes what is completed
-    /// there, matched by id.
+    /// Advances each shard to its mark in `snapshot`, and completes the ranges above it.
     ///
-    /// A shard that follows another named log in the snapshot than here is left as it is, and
-    /// reported. Unnamed logs match every log: the caller guarantees that the marks are the same
-    /// log's. A snapshot taken before a shard was reset must not be merged after it.
+    /// Shards are matched by id. A shard whose named log differs in the snapshot is left as it is,
+    /// and reported. An unnamed log matches every log: the caller guarantees that the marks are the
+    /// same log's. A snapshot taken before a shard was reset must not be merged after it.
     pub fn merge(&self, snapshot: &Snapshot) -> Merged {
         let mut merged = Merged::default();
         let mut above = snapshot.all_above().iter().peekable();
@@ -183,11 +182,11 @@ impl ReplicationState {
                 continue;
             }
             let before = shard.applied();
-            shard.advance(mark);
+            let advanced = shard.advance(mark).is_advanced();
             for range in ranges.into_iter().flat_map(|(_, ranges)| ranges.iter()) {
                 shard.complete(range);
             }
-            merged.advanced += usize::from(shard.applied() > before);
+            merged.advanced += usize::from(advanced || shard.applied() > before);
         }
         merged
     }

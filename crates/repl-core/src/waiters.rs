@@ -153,11 +153,11 @@ impl Waiters {
     ) -> Poll<Result<SeqNo, WaitError>> {
         let result = self.outcome(mark, seqno).or_else(|| {
             let mut waker = Some(waker.clone()); // what is left in it is dropped after the lock
-            self.with(|queue, target| queue.enter(mark, seqno, ticket, &mut waker, target))
+            self.with(mark, |queue, target| queue.enter(mark, seqno, ticket, &mut waker, target))
         });
         match result {
             Some(result) => {
-                self.leave(seqno, ticket);
+                self.leave(mark, seqno, ticket);
                 Poll::Ready(result)
             }
             None => Poll::Pending,
@@ -165,42 +165,41 @@ impl Waiters {
     }
 
     /// Gives up a place in the queue.
-    pub(crate) fn leave(&self, seqno: SeqNo, ticket: &mut Option<u64>) {
+    pub(crate) fn leave(&self, mark: &Mark, seqno: SeqNo, ticket: &mut Option<u64>) {
         if let Some(ticket) = ticket.take() {
-            let waker = self.with(|queue, _| queue.waiters.remove(&(seqno, ticket)));
-            drop(waker);
+            drop(self.with_existing(mark, |queue, _| queue.waiters.remove(&(seqno, ticket))));
         }
     }
 
-    /// The lowest seqno that a waiter awaits.
-    pub(crate) fn awaited(&self) -> Option<SeqNo> {
-        self.look(WaitQueue::awaited).flatten()
+    /// The lowest seqno above the mark that a waiter awaits.
+    pub(crate) fn awaited(&self, mark: &Mark) -> Option<SeqNo> {
+        self.look(|queue| queue.awaited(mark.get())).flatten()
     }
 
     /// The lowest awaited seqno, once it differs from `seen`. While it does not, `waker` is kept,
     /// and `ticket` is its place until [`unwatch`](Waiters::unwatch).
     pub(crate) fn poll_awaited(
         &self,
+        mark: &Mark,
         seen: Seen,
         ticket: &mut Option<u64>,
         waker: &Waker,
     ) -> Poll<Result<Option<SeqNo>, WaitError>> {
         // What is left in them is dropped after the lock.
         let (mut new, mut old) = (Some(waker.clone()), None);
-        self.with(|queue, target| {
+        self.with(mark, |queue, target| {
             old = ticket.take().and_then(|ticket| queue.watchers.remove(&ticket));
             if target.load(Ordering::Relaxed) == REMOVED {
                 return Poll::Ready(Err(WaitError::Removed));
             }
-            queue.watch(seen, ticket, &mut new)
+            queue.watch(mark.get(), seen, ticket, &mut new)
         })
     }
 
     /// Gives up watching what is awaited.
-    pub(crate) fn unwatch(&self, ticket: &mut Option<u64>) {
+    pub(crate) fn unwatch(&self, mark: &Mark, ticket: &mut Option<u64>) {
         if let Some(ticket) = ticket.take() {
-            let waker = self.with(|queue, _| queue.watchers.remove(&ticket));
-            drop(waker);
+            drop(self.with_existing(mark, |queue, _| queue.watchers.remove(&ticket)));
         }
     }
 
@@ -210,7 +209,7 @@ impl Waiters {
     pub(crate) fn settle(&self, mark: &Mark) -> Option<Arc<WindowState>> {
         loop {
             let mut batch = Batch::default();
-            let (more, window) = self.with(|queue, _| {
+            let (more, window) = self.with(mark, |queue, _| {
                 queue.merge_ranges(mark);
                 (queue.pop_reached(mark.get(), &mut batch), queue.window.clone())
             });
@@ -223,7 +222,7 @@ impl Waiters {
 
     /// Records a range as completed, and moves the mark over it if the mark is next to it.
     pub(crate) fn complete(&self, mark: &Mark, range: SeqRange) -> Option<Arc<WindowState>> {
-        self.with(|queue, target| {
+        self.with(mark, |queue, target| {
             // Before the range can be seen: its seqnos must not be claimed by then.
             if let Some(window) = &queue.window {
                 window.note_overflow(range.last());
@@ -265,8 +264,8 @@ impl Waiters {
 
     /// Attaches `window`, so that every advance from outside moves the mark on over what is
     /// completed in it. Returns false where a window is attached already.
-    pub(crate) fn attach(&self, window: &Arc<WindowState>) -> bool {
-        self.with(|queue, _| {
+    pub(crate) fn attach(&self, mark: &Mark, window: &Arc<WindowState>) -> bool {
+        self.with(mark, |queue, _| {
             let free = queue.window.is_none();
             if free {
                 queue.window = Some(Arc::clone(window));
@@ -276,9 +275,8 @@ impl Waiters {
     }
 
     /// Detaches the window.
-    pub(crate) fn detach(&self) {
-        let window = self.with(|queue, _| queue.window.take());
-        drop(window);
+    pub(crate) fn detach(&self, mark: &Mark) {
+        drop(self.with_existing(mark, |queue, _| queue.window.take()));
     }
 
     /// Fails current and future waits. Wake the returned wakers after releasing all locks.
@@ -292,12 +290,14 @@ impl Waiters {
         })
     }
 
-    /// As [`close`](Waiters::close), for a cell that has left its table.
+    /// As [`close`](Waiters::close), for a cell that has left its table. Nothing stays in memory but
+    /// the cell.
     pub(crate) fn remove(&self) -> Woken {
-        locked(&self.queue, |queue| {
+        let queue = locked(&self.queue, |queue| {
             self.target.store(REMOVED, Ordering::Release);
-            queue.as_mut().map(|queue| queue.take_wakers()).unwrap_or_default()
-        })
+            queue.take()
+        });
+        queue.map(|mut queue| queue.take_wakers()).unwrap_or_default()
     }
 
     /// Runs `f` under the lock on the queue, where there is one.
@@ -307,16 +307,38 @@ impl Waiters {
 
     /// Runs `f` under the lock, brings the target up to date, and wakes the watchers of what is
     /// awaited where that changed.
-    fn with<R>(&self, f: impl FnOnce(&mut WaitQueue, &AtomicU64) -> R) -> R {
-        let (result, watchers) = locked(&self.queue, |queue| {
-            let queue = queue.get_or_insert_default();
-            let result = f(queue, &self.target);
-            queue.update_target(&self.target);
-            (result, queue.take_watchers_if_changed())
-        });
+    fn with<R>(&self, mark: &Mark, f: impl FnOnce(&mut WaitQueue, &AtomicU64) -> R) -> R {
+        let (result, watchers) =
+            locked(&self.queue, |queue| self.changed(mark, queue.get_or_insert_default(), f));
         if let Some(watchers) = watchers {
             watchers.wake();
         }
         result
+    }
+
+    /// The same, where there is a queue.
+    fn with_existing<R>(
+        &self,
+        mark: &Mark,
+        f: impl FnOnce(&mut WaitQueue, &AtomicU64) -> R,
+    ) -> Option<R> {
+        let (result, watchers) = locked(&self.queue, |queue| {
+            queue.as_deref_mut().map(|queue| self.changed(mark, queue, f))
+        })?;
+        if let Some(watchers) = watchers {
+            watchers.wake();
+        }
+        Some(result)
+    }
+
+    fn changed<R>(
+        &self,
+        mark: &Mark,
+        queue: &mut WaitQueue,
+        f: impl FnOnce(&mut WaitQueue, &AtomicU64) -> R,
+    ) -> (R, Option<Woken>) {
+        let result = f(queue, &self.target);
+        queue.update_target(&self.target);
+        (result, queue.take_watchers_if_changed(mark))
     }
 }

@@ -25,8 +25,8 @@ use self::guard::Guard;
 /// shard's mark moves over the contiguous prefix of what is completed.
 ///
 /// Share the window by reference or in an [`Arc`]; claims may outlive it. Claims and completions
-/// within 16,384 seqnos of the mark take no lock, unless a seqno as high was ever skipped or
-/// claimed from farther away.
+/// within 16,384 seqnos of the mark take no lock, unless that seqno or a higher one was skipped
+/// before, or claimed or completed from farther away.
 ///
 /// ```
 /// use repl_core::{ApplyWindow, ReplicationState, SeqRange, ShardId};
@@ -58,7 +58,8 @@ use self::guard::Guard;
 ///
 /// # Together with `Shard::advance`
 /// An advance of the shard from elsewhere counts as a skip up to its seqno, and takes a short lock.
-/// A shard has one window at a time; it closes when the window and its claims are dropped.
+/// A shard has one window at a time. It closes when the window, its claims and the futures of
+/// [`claim`](Self::claim) are dropped.
 pub struct ApplyWindow {
     guard: Arc<Guard>,
 }
@@ -87,8 +88,8 @@ impl ApplyWindow {
 
     /// Claims `seqno` for the caller alone, once the window has room for it.
     ///
-    /// The result is a future that needs no runtime; its [`wait`](Claiming::wait) blocks the thread
-    /// instead. It does nothing until then.
+    /// Returns a future that needs no runtime; its [`wait`](Claiming::wait) blocks the thread
+    /// instead. Nothing is claimed before it is polled or waited on.
     ///
     /// Dropping a claim wakes nobody: appliers that go through the seqnos in order must come back to
     /// it. Closing the state ends the waiting for room, not the claiming of what there is room for.

@@ -1,7 +1,8 @@
 //! Test harness for replication marks and their checkpoints.
 //!
-//! [`stress`] runs threads that advance, read, wait for, complete out of order, take snapshots of,
-//! add, remove, reset and checkpoint shards at the same time, and checks every result:
+//! [`stress`] runs threads on one state and checks every result. At the same time they advance and
+//! read marks, wait, complete out of order, take snapshots and checkpoints, and add, remove and reset
+//! shards:
 //! ```
 //! use std::time::Duration;
 //! use repl_harness::stress::{self, Config};
@@ -16,12 +17,12 @@
 //! # Ok::<(), stress::StressError>(())
 //! ```
 //!
-//! [`crash`] ends a process at every call, cuts the power, and recovers from every disk that may be
-//! left. [`suites`] test a codec or a store of your own against the promises of its trait.
+//! [`crash`] ends a process at every call, with or without a power cut, and recovers from every disk
+//! that may be left. [`suites`] tests a codec or a store of your own against the promises of its
+//! trait.
 //!
-//! A suite that cannot fail proves nothing. `stress` runs on a [`stress::Subject`], and the tests of
-//! this crate run it on subjects with one planted bug each; `crash` must catch every
-//! [`crash::Mutant`].
+//! A suite that cannot fail proves nothing. So the tests of this crate run `stress` on subjects
+//! ([`stress::Subject`]) with one planted bug each, and `crash` must catch every [`crash::Mutant`].
 
 pub mod crash;
 mod locked;

@@ -120,8 +120,8 @@ const PLOTS: &[Plot] = &[
         file: "window.svg",
         title: "Completing out of order over the size of the window",
         about: "Two threads each complete every other seqno of a shuffled window, and wait for \
-                each other at its end, vs sets of completed seqnos behind a `Mutex`. Seqnos more \
-                than 16,384 above the mark are in ranges behind a lock with ours as well.",
+                each other at its end, vs sets of completed seqnos behind a `Mutex`. Ours keeps \
+                seqnos more than 16,384 above the mark in ranges behind a lock, too.",
         x: "seqnos of a window",
         y: "time of a completion of each thread",
         operations: 1,

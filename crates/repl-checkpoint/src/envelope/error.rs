@@ -79,7 +79,10 @@ pub enum UnsealError {
         found: String,
     },
     /// Whole, but of another store.
-    #[error("it belongs to store {found}, and store {expected} was opened")]
+    #[error(
+        "it belongs to store {found}, and store {expected} was opened: open it with its own id, or \
+        give this store a directory of its own"
+    )]
     OtherStore {
         /// The store that was opened.
         expected: StoreId,

@@ -133,12 +133,12 @@ impl fmt::Display for RecoverErrorKind {
                 match older {
                     Some((generation, path)) => write!(
                         f,
-                        "generation {generation} in {} is whole: fall back to go on from it",
+                        "generation {generation} in {} is whole: recover with OnCorrupt::FallBack to use it",
                         path.display()
                     ),
                     None => f.write_str(
-                        "no older one is whole: restore a copy, or move it away to apply all from \
-                         the beginning",
+                        "no older one is whole: restore a copy, or, if the log still begins at \
+                         segment 1 or a base copy exists, move every checkpoint away to begin again",
                     ),
                 }
             }
@@ -152,7 +152,13 @@ impl fmt::Display for RecoverErrorKind {
 
 impl Error for RecoverError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &*self.kind {
+        self.kind.source()
+    }
+}
+
+impl Error for RecoverErrorKind {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
             RecoverErrorKind::Load(error) => error.source(),
             RecoverErrorKind::Corrupt { newest: corrupt, .. }
             | RecoverErrorKind::Refused { refused: corrupt, .. } => Some(&corrupt.reason),

@@ -38,7 +38,7 @@ impl SlotFile {
         let expected = size.checked_mul(SLOTS).and_then(|slots| slots.checked_add(PAGE));
         let fits = expected == Some(bytes.len());
         if page_is_damaged && !(fits && size > 0 && size.is_multiple_of(PAGE)) {
-            return Err(SlotFileError::Foreign);
+            return Err(SlotFileError::NothingWhole);
         }
         if !fits {
             let expected = expected.map_or(u64::MAX, |length| length as u64);
@@ -48,7 +48,7 @@ impl SlotFile {
         let generation = |slot| header_of(file.envelope(slot)).map(|header| header.generation);
         file.generations = std::array::from_fn(generation);
         if page_is_damaged && file.newest().is_none() {
-            return Err(SlotFileError::Foreign);
+            return Err(SlotFileError::NothingWhole);
         }
         Ok(file)
     }

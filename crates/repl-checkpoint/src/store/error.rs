@@ -129,7 +129,7 @@ pub enum SaveError {
 }
 
 impl SaveError {
-    /// Whether the store refuses to save until it is opened again.
+    /// Returns whether the store refuses to save until it is opened again.
     pub fn is_poisoning(&self) -> bool {
         match self {
             SaveError::NotSaved { .. } => false,
@@ -147,7 +147,7 @@ pub enum SlotFileError {
         "it is not a slot file, or no part of it is whole: restore a copy, or find out what put it \
          there and move it away"
     )]
-    Foreign,
+    NothingWhole,
     /// A newer format, which this version does not read.
     #[error("its slot format version is {version:?}, and this program reads version 1: upgrade it")]
     Version {

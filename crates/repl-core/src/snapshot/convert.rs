@@ -31,10 +31,10 @@ impl Snapshot {
         let mut keys = Vec::with_capacity(entries.len());
         let mut marks = Vec::with_capacity(entries.len());
         let mut above = Above::new();
-        for SnapshotEntry { shard, log, incarnation, applied } in entries {
+        for SnapshotEntry { shard, log, incarnation, applied_set } in entries {
             keys.push(Key { shard, incarnation, log });
-            marks.push(applied.mark());
-            let ranges = applied.into_ranges_above();
+            marks.push(applied_set.mark());
+            let ranges = applied_set.into_ranges_above();
             if !ranges.is_empty() {
                 above.push((shard, ranges));
             }

@@ -66,10 +66,10 @@ impl ReplicationState {
         ReachedAll { waiting, queued: false }
     }
 
-    /// Closes all waiting, for good: current and future waits for a seqno that is not reached fail
+    /// Closes all waiting, permanently: current and future waits for a seqno that is not reached fail
     /// with [`WaitError::Closed`], on shards that are added later too.
     ///
-    /// Marks can still be read and moved, so that appliers may finish and a last checkpoint be
+    /// Marks can still be read and moved, so appliers can finish and a last checkpoint can be
     /// taken. A clone of a closed state is open. O(shards), with a small allocation for each.
     pub fn close(&self) {
         let woken = locked(&self.membership, |membership| {
@@ -80,10 +80,10 @@ impl ReplicationState {
     }
 }
 
-/// The future of every shard of a snapshot reaching its mark: see
+/// A future that is ready once every shard has reached its mark in a snapshot: see
 /// [`ReplicationState::reached_all`].
 ///
-/// Dropped, it leaves nothing behind.
+/// Dropping it leaves nothing behind.
 #[derive(Debug)]
 #[must_use = "a future does nothing until it is polled or waited on"]
 pub struct ReachedAll {

@@ -60,19 +60,22 @@ impl WaitQueue {
         Some(if at < seqno { Err(WaitError::Closed) } else { Ok(at) })
     }
 
-    /// The lowest seqno that a waiter awaits.
-    pub(super) fn awaited(&self) -> Option<SeqNo> {
-        self.waiters.first_key_value().map(|((seqno, _), _)| *seqno)
+    /// The lowest seqno above a mark of `at` that a waiter awaits. Waiters at or below the mark are
+    /// on their way out.
+    pub(super) fn awaited(&self, at: SeqNo) -> Option<SeqNo> {
+        let above = at.checked_add(1)?;
+        self.waiters.range((above, 0)..).next().map(|((seqno, _), _)| *seqno)
     }
 
     /// The lowest awaited seqno, if it differs from `seen`; otherwise keeps `waker` until it does.
     pub(super) fn watch(
         &mut self,
+        at: SeqNo,
         seen: Seen,
         ticket: &mut Option<u64>,
         waker: &mut Option<Waker>,
     ) -> Poll<Result<Option<SeqNo>, WaitError>> {
-        let awaited = self.awaited();
+        let awaited = self.awaited(at);
         if seen != Seen::Lowest(awaited) {
             return Poll::Ready(Ok(awaited));
         }
@@ -87,8 +90,8 @@ impl WaitQueue {
     }
 
     /// Takes the watchers out, if the lowest awaited seqno is no longer what they know.
-    pub(super) fn take_watchers_if_changed(&mut self) -> Option<Woken> {
-        if self.watchers.is_empty() || self.awaited() == self.watched {
+    pub(super) fn take_watchers_if_changed(&mut self, mark: &Mark) -> Option<Woken> {
+        if self.watchers.is_empty() || self.awaited(mark.get()) == self.watched {
             return None;
         }
         Some(Woken { watchers: std::mem::take(&mut self.watchers), ..Woken::default() })
@@ -130,7 +133,7 @@ impl WaitQueue {
         if now == REMOVED {
             return;
         }
-        let awaited = self.awaited().unwrap_or(NOBODY);
+        let awaited = self.waiters.first_key_value().map_or(NOBODY, |((seqno, _), _)| *seqno);
         let before = self.completed.first().map_or(NOBODY, |range| range.first() - 1);
         let above = self.window.is_some() || !self.completed.is_empty();
         let new = awaited.min(before).min(NOBODY) | if above { ABOVE } else { 0 };

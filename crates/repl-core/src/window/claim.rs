@@ -36,7 +36,7 @@ impl Claim {
         self.seqno
     }
 
-    /// Completes the seqno, and moves the mark over what is contiguous then.
+    /// Completes the seqno, and moves the mark over the contiguous prefix.
     ///
     /// Returns [`Completion::AlreadyCompleted`] if a skip or an advance of the shard overtook the
     /// claim.

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use crate::{StopAtEnd, single};
 use repl_core::{ApplyWindow, NewShard, Shard, ShardId};
@@ -114,4 +115,34 @@ fn a_completed_seqno_stays_contained_while_it_moves_from_place_to_place() {
             shard.advance(base + 30);
         }
     });
+}
+
+/// A busy lock makes the reader wait between its look at the mark and its look at the ranges.
+#[test]
+fn a_seqno_in_a_range_stays_contained_while_the_mark_passes_it() {
+    let (_state, shard) = single();
+    let newest = AtomicU64::new(0);
+    let stop = AtomicBool::new(false);
+    thread::scope(|s| {
+        let _stop_at_end = StopAtEnd(&stop);
+        let readers = [(); 2].map(|()| {
+            s.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let seqno = newest.load(Ordering::Acquire);
+                    assert!(shard.contains(seqno), "{seqno}");
+                }
+            })
+        });
+        s.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                let _ = shard.reached(u64::MAX).wait_timeout(Duration::ZERO);
+            }
+        });
+        for base in (0..90_000).step_by(3).take_while(|_| !readers[0].is_finished()) {
+            shard.complete(base + 2..=base + 3);
+            newest.store(base + 3, Ordering::Release);
+            shard.advance(base + 1);
+        }
+    });
+    assert_eq!(shard.applied() % 3, 0);
 }

@@ -47,9 +47,21 @@ fn the_last_incarnation_has_no_next() {
 
 #[cfg(feature = "serde")]
 #[test]
-fn ids_are_written_as_numbers_and_read_back() {
+fn ids_are_written_as_numbers_and_logs_as_hex_digits() {
     let ids = (ShardId(7), Incarnation(u64::MAX), LogId(u128::MAX));
     let text = serde_json::to_string(&ids).unwrap();
-    assert_eq!(text, format!("[7,{},{}]", u64::MAX, u128::MAX));
+    assert_eq!(text, format!("[7,{},\"{:x}\"]", u64::MAX, u128::MAX));
     assert_eq!(serde_json::from_str::<(ShardId, Incarnation, LogId)>(&text).unwrap(), ids);
+}
+
+#[cfg(feature = "serde")]
+#[test]
+fn a_log_is_read_from_exactly_32_hex_digits() {
+    let log = LogId(0xfeed);
+    let value = serde_json::to_value(log).unwrap();
+    assert_eq!(value, "0000000000000000000000000000feed");
+    assert_eq!(serde_json::from_value::<LogId>(value).unwrap(), log);
+    for other in ["feed", "0000000000000000000000000000FEED", "+000000000000000000000000000feed"] {
+        assert!(serde_json::from_value::<LogId>(other.into()).is_err(), "{other}");
+    }
 }

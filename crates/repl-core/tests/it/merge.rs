@@ -102,7 +102,6 @@ fn merge_reports_shards_of_other_logs_ascending_and_merges_the_rest() {
 }
 
 #[test]
-#[ignore = "Merged::advanced misses a mark that moves over a range of the snapshot"]
 fn merge_counts_a_mark_that_moves_over_a_range_of_the_snapshot() {
     let (state, shard) = tracking(A);
     shard.advance(11);

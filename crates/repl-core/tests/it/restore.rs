@@ -103,7 +103,7 @@ proptest! {
             prop_assert_eq!(state.applied_seqno(e.shard), Some(e.mark()));
             let handle = state.shard(e.shard).unwrap();
             prop_assert_eq!((handle.incarnation(), handle.log()), (e.incarnation, e.log));
-            prop_assert_eq!(&handle.applied_set(), &e.applied);
+            prop_assert_eq!(&handle.applied_set(), &e.applied_set);
             prop_assert!(snapshot.next_incarnation() > e.incarnation);
         }
         prop_assert_eq!(state.clone().snapshot(), snapshot);

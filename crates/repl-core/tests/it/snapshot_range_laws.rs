@@ -41,7 +41,7 @@ fn seqnos_of(set: &AppliedSet) -> BTreeSet<u64> {
 }
 
 fn sets_of(snapshot: &Snapshot) -> Sets {
-    snapshot.entries().map(|entry| (entry.shard, seqnos_of(&entry.applied))).collect()
+    snapshot.entries().map(|entry| (entry.shard, seqnos_of(&entry.applied_set))).collect()
 }
 
 /// The ranges ascend and touch neither the mark nor each other.
@@ -79,8 +79,8 @@ proptest! {
         let snapshot = of(&a);
         prop_assert_eq!(sets_of(&snapshot), a);
         for entry in snapshot.entries() {
-            in_form(&entry.applied)?;
-            prop_assert_eq!(snapshot.applied_set(entry.shard), Some(entry.applied));
+            in_form(&entry.applied_set)?;
+            prop_assert_eq!(snapshot.applied_set(entry.shard), Some(entry.applied_set));
         }
     }
 

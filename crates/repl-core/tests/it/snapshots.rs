@@ -53,8 +53,8 @@ proptest! {
         prop_assert_eq!(&snapshot.entries().collect::<Snapshot>(), &snapshot);
         for entry in &entries {
             prop_assert_eq!(snapshot.entry(entry.shard), Some(entry.clone()));
-            prop_assert_eq!(snapshot.mark(entry.shard), Some(entry.applied.mark()));
-            prop_assert_eq!(snapshot.applied_set(entry.shard), Some(entry.applied.clone()));
+            prop_assert_eq!(snapshot.mark(entry.shard), Some(entry.applied_set.mark()));
+            prop_assert_eq!(snapshot.applied_set(entry.shard), Some(entry.applied_set.clone()));
         }
         let highest = entries.iter().map(|entry| entry.incarnation.next()).max();
         prop_assert_eq!(snapshot.next_incarnation(), highest.unwrap_or_default());
@@ -118,10 +118,10 @@ fn equality_compares_every_field() {
     // And whether the marks alone are the same.
     let changed = [
         (with(|e| e.shard = ShardId(3)), false),
-        (with(|e| e.applied.insert(11)), false),
-        (with(|e| e.applied.remove(10..=20)), false),
-        (with(|e| e.applied.remove(25)), true),
-        (with(|e| e.applied.insert(90)), true),
+        (with(|e| e.applied_set.insert(11)), false),
+        (with(|e| e.applied_set.remove(10..=20)), false),
+        (with(|e| e.applied_set.remove(25)), true),
+        (with(|e| e.applied_set.insert(90)), true),
         (with(|e| e.log = LogId(0xfeee)), true),
         (with(|e| e.log = LogId::UNNAMED), true),
         (with(|e| e.incarnation = Incarnation(4)), true),
@@ -160,7 +160,7 @@ fn lower_keeps_the_log_and_the_incarnation_and_drops_the_ranges() {
     assert!(snapshot.lower(SHARD, 4));
     let entry = entry_of(&snapshot);
     assert_eq!((entry.log, entry.incarnation), (LogId(0xfeed), Incarnation(3)));
-    assert_eq!(entry.applied, AppliedSet::up_to(4));
+    assert_eq!(entry.applied_set, AppliedSet::up_to(4));
     assert_eq!(snapshot.next_incarnation(), Incarnation(7));
     assert_eq!(snapshot.entry(OTHER), whole().entry(OTHER));
     for to in [4, 5, u64::MAX] {
@@ -178,7 +178,7 @@ fn drop_above_drops_the_ranges_of_one_shard_alone() {
     let mut snapshot = whole();
     snapshot.drop_above(SHARD);
     let entry = entry_of(&snapshot);
-    assert_eq!(entry.applied, AppliedSet::up_to(10));
+    assert_eq!(entry.applied_set, AppliedSet::up_to(10));
     assert_eq!((entry.log, entry.incarnation), (LogId(0xfeed), Incarnation(3)));
     assert!(snapshot.same_marks(&whole()));
     assert_eq!(snapshot.entry(OTHER), whole().entry(OTHER));
@@ -211,7 +211,7 @@ fn max_takes_the_log_and_the_incarnation_of_the_larger_mark() {
     for max in [low.max(&high), high.max(&low)] {
         let entry = entry_of(&max);
         assert_eq!((entry.log, entry.incarnation), (LogId(50), Incarnation(50)));
-        assert_eq!(entry.applied, AppliedSet::new(9, [50, 77]));
+        assert_eq!(entry.applied_set, AppliedSet::new(9, [50, 77]));
         assert_eq!(max.next_incarnation(), Incarnation(78));
     }
 }
@@ -252,7 +252,10 @@ mod serde {
         }
     }
 
-    const ENTRY: &str = r#"{"shard":1,"log":5,"incarnation":3,"applied":{"mark":2,"above":[]}}"#;
+    const ENTRY: &str = concat!(
+        r#"{"shard":1,"log":"00000000000000000000000000000005","incarnation":3,"#,
+        r#""applied_set":{"mark":2,"above":[]}}"#,
+    );
 
     #[test]
     fn a_snapshot_is_written_as_its_next_incarnation_and_its_entries() {
@@ -275,8 +278,9 @@ mod serde {
             (0, ENTRY.to_owned(), "incarnation 0 or a later one"),
             (4, ENTRY.replace("[]", r#"[{"first":3,"last":4}]"#), "the ranges above 2"),
             (4, ENTRY.replace("[]", r#"[{"first":9,"last":4}]"#), "inverted"),
-            (4, ENTRY.replace(r#""log":5,"#, ""), "missing field `log`"),
-            (4, ENTRY.replace(r#""log":5"#, r#""log":5,"more":0"#), "unknown field `more`"),
+            (4, ENTRY.replace(r#""incarnation":3,"#, ""), "missing field `incarnation`"),
+            (4, ENTRY.replace(r#""mark":2"#, r#""mark":2,"more":0"#), "unknown field `more`"),
+            (4, ENTRY.replace(r#""shard":1"#, r#""shard":1,"more":0"#), "unknown field `more`"),
         ] {
             let text = format!(r#"{{"next_incarnation":{next},"shards":[{shards}]}}"#);
             let error = serde_json::from_str::<Snapshot>(&text).unwrap_err().to_string();

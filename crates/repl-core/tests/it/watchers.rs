@@ -158,3 +158,22 @@ fn a_watcher_may_drop_a_wait_of_the_shard_when_it_is_dropped() {
         assert_eq!(Arc::strong_count(&counter), 2, "all waits with the waker are dropped");
     }
 }
+
+/// More waiters than are woken under one lock: those of the later batches are reached all the same.
+#[test]
+fn a_reached_seqno_is_never_awaited() {
+    let (_state, shard) = single();
+    let waiting: Vec<Queued> = (1..=100).map(|seqno| Queued::new(&shard, seqno)).collect();
+    let mut changes = shard.awaited_changes();
+    assert_eq!(changes.next().wait(), Ok(Some(1)));
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let look = {
+        let (shard, seen) = (shard.clone(), Arc::clone(&seen));
+        calling(move || seen.lock().unwrap().push((shard.applied(), shard.awaited())))
+    };
+    let mut next = changes.next();
+    assert!(poll(&mut next, &look).is_pending());
+    shard.advance(90);
+    assert_eq!(*seen.lock().unwrap(), [(90, Some(91))]);
+    drop(waiting);
+}

@@ -1,4 +1,4 @@
-//! Closing, removing and resetting: every wait ends, and a new life inherits nothing.
+//! Closing, removing and resetting: every wait ends, and a new incarnation inherits nothing.
 
 use std::sync::Arc;
 use std::task::Poll;

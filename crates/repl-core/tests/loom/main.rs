@@ -1,17 +1,17 @@
 //! The claims about concurrency, in every interleaving and every outcome of the memory model that
 //! loom can find: `RUSTFLAGS="--cfg loom" cargo test -p repl-core --test loom --release`.
 //!
-//! What is published is an atomic of its own, read and written with `Relaxed`: it brings no order,
-//! so whoever sees it owes that to the mark. The twins are copies of the protocols with one weaker
-//! step each; a model that cannot tell them from the real one would prove nothing.
+//! What a model publishes is an atomic of its own, read and written with `Relaxed`. It orders
+//! nothing, so a thread observes it only through the mark. The twins are copies of the protocols
+//! with one weaker step each; a model that cannot tell them from the real one would prove nothing.
 //!
 //! Loom tries the other order of two accesses only where the later thread's last access to the same
 //! place is not its own. `advance` reads the mark before it raises it, which hides from loom that
-//! somebody else has read it before. So threads take turns ([`turn`]): accesses with no order that
-//! every thread makes to one place, around each step whose place in the whole matters.
+//! another thread has read it before. So threads take turns ([`turn`]): around each step whose
+//! order matters, every thread makes an access to one shared place that orders nothing.
 //!
-//! A wake-up that is lost shows as a deadlock: no thread can go on. Where a model waits by polling,
-//! a [`Bell`] counts instead.
+//! A lost wake-up shows as a deadlock: no thread can go on. Where a model waits by polling, a
+//! [`Bell`] counts instead.
 #![cfg(loom)]
 #![expect(
     clippy::unwrap_used,
@@ -43,7 +43,7 @@ const OTHER: ShardId = ShardId(8);
 type Waited = Result<u64, WaitError>;
 
 std::thread_local! {
-    /// Models run on one thread of the system, one after the other.
+    /// The models of one thread of the system run one after the other.
     static TURNS: std::cell::RefCell<Option<Arc<AtomicU64>>> = const { std::cell::RefCell::new(None) };
 }
 
@@ -64,13 +64,13 @@ fn check_interleaved(model: impl Fn() + Sync + Send + 'static) {
     repl_core::set_interleaved(false);
 }
 
-/// A place where any other thread may come first. Relaxed, so it orders nothing else.
+/// A place where any other thread may come first. It is `Relaxed`, so it orders nothing else.
 fn turn() {
     let turns = TURNS.with_borrow(Clone::clone);
     turns.unwrap().fetch_add(1, Ordering::Relaxed);
 }
 
-/// `f`, with a turn before and after.
+/// Runs `f`, with a turn before and after.
 fn step<R>(f: impl FnOnce() -> R) -> R {
     turn();
     let result = f();
@@ -97,7 +97,7 @@ fn apply(data: &Arc<AtomicU64>, shard: &Shard, to: u64) -> thread::JoinHandle<Ad
     })
 }
 
-/// Waits for `seqno`; with the answer comes what is seen of `data` then.
+/// Waits for `seqno`; returns the result, and what `data` holds then.
 fn wait(data: &Arc<AtomicU64>, shard: &Shard, seqno: u64) -> thread::JoinHandle<(Waited, u64)> {
     let (data, shard) = (Arc::clone(data), shard.clone());
     thread::spawn(move || {
@@ -106,7 +106,7 @@ fn wait(data: &Arc<AtomicU64>, shard: &Shard, seqno: u64) -> thread::JoinHandle<
     })
 }
 
-/// A waker that counts, out of loom's sight.
+/// A waker that counts. Loom does not see the count.
 #[derive(Default)]
 struct Bell {
     rung: AtomicUsize,
@@ -123,7 +123,7 @@ impl Bell {
         Pin::new(reached).poll(&mut Context::from_waker(&waker))
     }
 
-    /// Whether nobody holds a waker of it any more.
+    /// Whether no waker of it is left.
     fn is_forgotten(self: &Arc<Self>) -> bool {
         Arc::strong_count(self) == 1
     }

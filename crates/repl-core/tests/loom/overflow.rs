@@ -1,13 +1,13 @@
-//! The apply window far above the mark. Under loom its ring has four slots.
+//! The apply window beyond its ring. Under loom its ring has four slots.
 
 use std::sync::Arc;
 
 use repl_core::{AppliedSet, ClaimError, Completion};
 
 use crate::window::{complete, window};
-use crate::{Ordering, apply, check, data, step, thread};
+use crate::{Ordering, apply, check, data, one_shard, step, thread};
 
-/// How far the window takes seqnos; the ring reaches less far.
+/// The capacity of the window; the ring is shorter.
 const CAPACITY: u64 = 100;
 
 #[test]
@@ -66,11 +66,11 @@ fn an_overflow_claim_completed_next_to_the_mark_is_given_once() {
 fn an_overflow_completion_is_passed_by_the_raise_that_reaches_it() {
     check(|| {
         let window = window(CAPACITY);
-        let (below, far) = (data(), data());
+        let (below, above) = (data(), data());
         let applier = apply(&below, window.shard(), 5);
-        let completer = complete(&far, &window, 6);
+        let completer = complete(&above, &window, 6);
         if step(|| window.shard().applied()) == 6 {
-            assert_eq!((below.load(Ordering::Relaxed), far.load(Ordering::Relaxed)), (5, 6));
+            assert_eq!((below.load(Ordering::Relaxed), above.load(Ordering::Relaxed)), (5, 6));
         }
         applier.join().unwrap();
         completer.join().unwrap();
@@ -130,4 +130,16 @@ fn the_applied_set_holds_what_is_completed_wherever_it_is_kept() {
             applier.join().unwrap();
         });
     }
+}
+
+#[test]
+fn contains_finds_a_restored_range_while_the_mark_moves_over_it() {
+    check(|| {
+        let (_state, shard) = one_shard();
+        shard.complete(2);
+        let applier = apply(&data(), &shard, 1);
+        assert!(step(|| shard.contains(2)));
+        applier.join().unwrap();
+        assert_eq!(shard.applied(), 2);
+    });
 }

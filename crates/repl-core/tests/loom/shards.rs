@@ -1,4 +1,4 @@
-//! Shards that come and go.
+//! Shards that are added, removed and reset.
 
 use std::sync::Arc;
 
@@ -79,7 +79,8 @@ fn a_thread_that_sees_removed_finds_the_new_incarnation() {
     });
 }
 
-/// The reader has the old table at hand; the one who tells it has none, and takes the newest.
+/// The reader has the old table in its cache; the thread that informs it has none, and takes the
+/// newest.
 #[test]
 fn a_thread_informed_by_a_reader_of_the_new_table_finds_it_too() {
     check(|| {
@@ -139,7 +140,7 @@ fn no_add_is_lost_where_two_threads_add_at_once() {
         });
         step(|| shard.advance(4));
         let [a, b] = adders.map(|a| a.join().unwrap());
-        assert_ne!(a, b, "two lives with one incarnation");
+        assert_ne!(a, b, "two incarnations with one number");
         let snapshot = step(|| state.snapshot());
         let shards: Vec<_> = snapshot.iter().collect();
         assert_eq!(shards, [(SHARD, 4), (OTHER, 0), (ShardId(9), 0)]);

@@ -77,7 +77,7 @@ fn monotony_of(raise: fn(&AtomicU64, u64)) {
     });
 }
 
-/// Whether loom refutes the model; its panic is expected and kept off the test's output.
+/// Whether loom refutes the model. Its panic is expected, and kept out of the test's output.
 fn loom_rejects(model: impl FnOnce()) -> bool {
     std::thread_local! {
         static SILENT: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };

@@ -1,4 +1,4 @@
-//! Waiting: nobody sleeps through the advance that reaches what they wait for.
+//! Waiting: no waiter sleeps through the advance that reaches its seqno.
 
 use std::sync::Arc;
 use std::task::Poll;
@@ -161,7 +161,7 @@ fn changes_end_at_the_last_mark_however_they_are_coalesced() {
     });
 }
 
-/// No window: a range recorded above the mark, as from a checkpoint.
+/// Without a window: a range completed above the mark, as from a checkpoint.
 #[test]
 fn a_range_is_passed_by_the_advance_that_reaches_it() {
     check(|| {

@@ -1,4 +1,4 @@
-//! The apply window near the mark: completions in any order, and claims.
+//! The apply window within its ring: completions in any order, and claims.
 
 use std::sync::Arc;
 
@@ -187,8 +187,8 @@ fn a_seqno_is_claimed_by_one_of_two_appliers() {
     });
 }
 
-/// Each adds 1 in two steps that would lose one if two were in there at once, or if the second did
-/// not see what the first did.
+/// Each thread adds 1 in two steps. A count is lost if both hold the claim at once, or if the second
+/// does not observe what the first wrote.
 #[test]
 fn claims_of_one_seqno_exclude_each_other() {
     check(|| {

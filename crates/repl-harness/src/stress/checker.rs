@@ -228,7 +228,7 @@ impl<S: Subject> Checker<'_, S> {
             let Some(record) = shard.record(entry.incarnation) else { continue };
             let is_same_incarnation = view.current == found;
             let (seen, done) = if is_same_incarnation { (*seen, &**done) } else { (0, &[][..]) };
-            self.check_applied(&record, done, &entry.applied)?;
+            self.check_applied(&record, done, &entry.applied_set)?;
             self.check_mark(&record, seen, entry.mark())?;
             let next = snapshot.next_incarnation().0;
             self.at_most(Invariant::IncarnationsRise, &record, record.incarnation.0 + 1, next)?;

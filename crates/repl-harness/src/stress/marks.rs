@@ -27,7 +27,7 @@ impl LastRound {
 }
 
 pub(crate) fn marks(snapshot: &Snapshot) -> Marks {
-    snapshot.entries().map(|e| (e.shard, (e.incarnation, e.applied))).collect()
+    snapshot.entries().map(|e| (e.shard, (e.incarnation, e.applied_set))).collect()
 }
 
 fn of_checkpoint(checkpoint: &Checkpoint) -> Marks {

@@ -112,13 +112,13 @@ pub struct Violation {
     pub shard: ShardId,
     /// The incarnation of the shard, if it is known.
     pub incarnation: Option<Incarnation>,
-    /// The side that should have been less or equal.
+    /// The value that must be at most `greater`.
     pub lesser: Option<SeqNo>,
-    /// The side that should have been greater or equal.
+    /// The value that must be at least `lesser`.
     pub greater: Option<SeqNo>,
     /// The seed of the run.
     pub seed: u64,
-    /// The wait that hung, with [`Invariant::WaitEnds`].
+    /// The wait that hung, if the invariant is [`Invariant::WaitEnds`].
     pub hung: Option<HungWait>,
 }
 

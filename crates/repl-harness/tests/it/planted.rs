@@ -190,7 +190,7 @@ impl<B: Bug> Subject for Planted<B> {
     fn snapshot(&self) -> Snapshot {
         let real = self.real.snapshot();
         let planted = real.entries().map(|entry| {
-            let applied = AppliedSet::new(self.applied_in(&entry), entry.applied.above());
+            let applied = AppliedSet::new(self.applied_in(&entry), entry.applied_set.above());
             SnapshotEntry::new(entry.shard, applied)
                 .with_log(entry.log)
                 .with_incarnation(entry.incarnation)

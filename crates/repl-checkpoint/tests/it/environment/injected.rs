@@ -89,7 +89,7 @@ const NEW_FILE: &[Row] = &[
     ("write temp", "error=ENOSPC", &["not saved: write TEMP: ENOSPC", "saved NEXT"], NEXT),
     ("write temp", KILL, &[], OLDER),
     // The file lacks its first page, so no checkpoint is found to fall back to.
-    ("write temp", "retval=4096", &["saved THIS"], "refused: Foreign"),
+    ("write temp", "retval=4096", &["saved THIS"], "refused: NothingWhole"),
     ("fsync temp", "error=EIO", &["not saved: sync TEMP: EIO", "saved NEXT"], NEXT),
     ("fsync temp", KILL, &[], OLDER),
     ("rename temp", "error=EIO", &[RENAME_IN_DOUBT, "poisoned"], OLDER),

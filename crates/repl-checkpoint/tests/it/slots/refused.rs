@@ -112,7 +112,7 @@ fn a_file_of_another_program_is_refused_and_left_alone() {
     for foreign in [b"".to_vec(), b"mine".to_vec(), vec![7; 4 * 4096], sealed(1, &marks(&[(1, 1)]))]
     {
         fs::write(dir.path().join(NAME), &foreign).unwrap();
-        assert_eq!(bad_slots(dir.path()), SlotFileError::Foreign);
+        assert_eq!(bad_slots(dir.path()), SlotFileError::NothingWhole);
     }
 }
 

@@ -11,14 +11,14 @@ use crate::{check, step};
 const REMOVED: u64 = 0;
 const WAITED_FOR: u64 = 9;
 
-/// The target of the ended life, and the life that a look-up finds.
+/// The target of the ended incarnation, and the incarnation that a look-up finds.
 struct Twin {
     target: AtomicU64,
     found: AtomicU64,
     mark_of_new: AtomicU64,
 }
 
-/// How a life is ended and how an advance on its handle goes.
+/// How an incarnation is ended and how an advance on its handle reads that.
 #[derive(Clone, Copy)]
 struct Steps {
     store: Ordering,
@@ -43,7 +43,7 @@ fn reset(twin: &Twin, steps: Steps) {
     }
 }
 
-/// Whoever is told that the life has ended looks the shard up again and must find the new one.
+/// A thread that sees the incarnation ended looks the shard up again and must find the new one.
 fn reset_against_advance(steps: Steps) {
     check(move || {
         let twin = Arc::new(Twin {
@@ -56,7 +56,7 @@ fn reset_against_advance(steps: Steps) {
             move || reset(&twin, steps)
         });
         if step(|| twin.target.load(steps.load)) == REMOVED {
-            assert_eq!(twin.found.load(Ordering::Relaxed), 1, "the old life is found");
+            assert_eq!(twin.found.load(Ordering::Relaxed), 1, "the old incarnation is found");
             assert_eq!(twin.mark_of_new.load(Ordering::Relaxed), 5);
         }
         resetter.join().unwrap();

@@ -1,4 +1,4 @@
-//! Twins of src/waiters.rs: a mark, the target beside it, and who waits, under a lock.
+//! Twins of src/waiters.rs: a mark, the target beside it, and the waiters, under a lock.
 
 use std::sync::Arc;
 
@@ -10,15 +10,15 @@ use crate::{AtomicU64, Ordering, check, thread};
 const REMOVED: u64 = 0;
 const NOBODY: u64 = u64::MAX;
 
-type Queue<'a> = MutexGuard<'a, Held>;
+type Queue<'a> = MutexGuard<'a, WaitQueue>;
 
 #[derive(Default)]
-struct Held {
+struct WaitQueue {
     awaited: Vec<u64>,
     closed: bool,
 }
 
-impl Held {
+impl WaitQueue {
     fn lowest(&self) -> u64 {
         self.awaited.iter().copied().min().unwrap_or(NOBODY)
     }
@@ -27,10 +27,10 @@ impl Held {
 #[derive(Clone, Copy)]
 struct Steps {
     raise: fn(&AtomicU64, u64),
-    meet: fn(&AtomicU64) -> u64,
-    aims_before_meeting: bool,
+    sync_load: fn(&AtomicU64) -> u64,
+    stores_before_loading: bool,
     looks_again: bool,
-    concerns: fn(target: u64, to: u64) -> bool,
+    must_settle: fn(target: u64, to: u64) -> bool,
     leave: fn(&Twin, u64),
     close: fn(&Twin),
     remove: fn(&Twin),
@@ -39,34 +39,34 @@ struct Steps {
 
 const REAL: Steps = Steps {
     raise,
-    meet: |mark| mark.fetch_max(0, Ordering::AcqRel),
-    aims_before_meeting: true,
+    sync_load: |mark| mark.fetch_max(0, Ordering::AcqRel),
+    stores_before_loading: true,
     looks_again: true,
-    concerns: |target, to| target <= to,
+    must_settle: |target, to| target <= to,
     leave: |twin, seqno| {
-        let mut held = twin.lock();
-        held.awaited.retain(|awaited| *awaited != seqno);
-        twin.aim(&held);
+        let mut queue = twin.lock();
+        queue.awaited.retain(|awaited| *awaited != seqno);
+        twin.update_target(&queue);
     },
     close: |twin| {
-        let mut held = twin.lock();
-        held.closed = true;
-        twin.end_all(held);
+        let mut queue = twin.lock();
+        queue.closed = true;
+        twin.end_all(queue);
     },
     remove: |twin| {
-        let held = twin.lock();
+        let queue = twin.lock();
         twin.target.store(REMOVED, Ordering::Relaxed);
-        twin.end_all(held);
+        twin.end_all(queue);
     },
     next: |_, seen| seen + 1,
 };
 
-/// The target is `Relaxed` throughout: what orders it is the lock and the mark.
+/// The target is `Relaxed` throughout: the lock and the mark order it.
 struct Twin {
     steps: Steps,
     mark: AtomicU64,
     target: AtomicU64,
-    held: Mutex<Held>,
+    queue: Mutex<WaitQueue>,
     changed: Condvar,
 }
 
@@ -76,66 +76,66 @@ impl Twin {
             steps,
             mark: AtomicU64::new(0),
             target: AtomicU64::new(NOBODY),
-            held: Mutex::default(),
+            queue: Mutex::default(),
             changed: Condvar::new(),
         })
     }
 
     fn lock(&self) -> Queue<'_> {
-        self.held.lock().unwrap()
+        self.queue.lock().unwrap()
     }
 
-    fn aim(&self, held: &Held) {
+    fn update_target(&self, queue: &WaitQueue) {
         if self.target.load(Ordering::Relaxed) != REMOVED {
-            self.target.store(held.lowest(), Ordering::Relaxed);
+            self.target.store(queue.lowest(), Ordering::Relaxed);
         }
     }
 
-    fn end_all(&self, mut held: Queue<'_>) {
-        held.awaited.clear();
-        self.aim(&held);
-        drop(held);
+    fn end_all(&self, mut queue: Queue<'_>) {
+        queue.awaited.clear();
+        self.update_target(&queue);
+        drop(queue);
         self.changed.notify_all();
     }
 
-    /// `None` where there is nothing to wait for.
+    /// `None` if the wait is over.
     fn enter(&self, seqno: u64) -> Option<Queue<'_>> {
-        let mut held = self.lock();
-        if held.closed || self.target.load(Ordering::Relaxed) == REMOVED {
+        let mut queue = self.lock();
+        if queue.closed || self.target.load(Ordering::Relaxed) == REMOVED {
             return None;
         }
-        held.awaited.push(seqno);
-        if self.steps.aims_before_meeting {
-            self.aim(&held); // 1.
+        queue.awaited.push(seqno);
+        if self.steps.stores_before_loading {
+            self.update_target(&queue); // 1.
         }
-        let at = (self.steps.meet)(&self.mark); // 2.
-        if !self.steps.aims_before_meeting {
-            self.aim(&held);
+        let at = (self.steps.sync_load)(&self.mark); // 2.
+        if !self.steps.stores_before_loading {
+            self.update_target(&queue);
         }
         if self.steps.looks_again && at >= seqno {
-            held.awaited.retain(|awaited| *awaited != seqno);
-            self.aim(&held);
+            queue.awaited.retain(|awaited| *awaited != seqno);
+            self.update_target(&queue);
             return None;
         }
-        Some(held) // 3.
+        Some(queue) // 3.
     }
 
     fn wait(&self, seqno: u64) {
-        let Some(mut held) = self.enter(seqno) else { return };
-        while held.awaited.contains(&seqno) {
-            held = self.changed.wait(held).unwrap();
+        let Some(mut queue) = self.enter(seqno) else { return };
+        while queue.awaited.contains(&seqno) {
+            queue = self.changed.wait(queue).unwrap();
         }
     }
 
     fn advance(&self, to: u64) {
         (self.steps.raise)(&self.mark, to); // 1.
         let target = self.target.load(Ordering::Relaxed); // 2.
-        if (self.steps.concerns)(target, to) {
-            let mut held = self.lock(); // 3.
+        if (self.steps.must_settle)(target, to) {
+            let mut queue = self.lock(); // 3.
             let at = self.mark.load(Ordering::Acquire);
-            held.awaited.retain(|awaited| *awaited > at);
-            self.aim(&held);
-            drop(held);
+            queue.awaited.retain(|awaited| *awaited > at);
+            self.update_target(&queue);
+            drop(queue);
             self.changed.notify_all();
         }
     }
@@ -160,18 +160,18 @@ fn leaving_of(steps: Steps) {
         let twin = Twin::new(steps);
         let waiter = spawn(&twin, |twin| twin.wait(2));
         let applier = spawn(&twin, |twin| twin.advance(2));
-        if let Some(held) = twin.enter(3) {
-            drop(held);
+        if let Some(queue) = twin.enter(3) {
+            drop(queue);
             (steps.leave)(&twin, 3);
         }
         applier.join().unwrap();
         waiter.join().unwrap();
-        let held = twin.lock();
-        assert!(held.awaited.is_empty(), "found by advances to come");
+        let queue = twin.lock();
+        assert!(queue.awaited.is_empty(), "found by advances to come");
     });
 }
 
-/// The wait may end before the seqno is reached, and must.
+/// The wait must end though the seqno is never reached.
 fn ending_of(steps: Steps, end: fn(&Twin)) {
     check(move || {
         let twin = Twin::new(steps);
@@ -208,18 +208,18 @@ fn the_twin_without_a_weakness_passes() {
 
 #[test]
 fn a_plain_load_before_sleeping_loses_the_wake_up() {
-    let meet = |mark: &AtomicU64| mark.load(Ordering::Acquire);
-    assert!(loom_rejects(|| waking_of(Steps { meet, ..REAL })));
+    let sync_load = |mark: &AtomicU64| mark.load(Ordering::Acquire);
+    assert!(loom_rejects(|| waking_of(Steps { sync_load, ..REAL })));
 }
 
 #[test]
 fn a_relaxed_sync_load_loses_the_wake_up() {
     for weak in [Ordering::Relaxed, Ordering::Acquire] {
-        let meet: fn(&AtomicU64) -> u64 = match weak {
+        let sync_load: fn(&AtomicU64) -> u64 = match weak {
             Ordering::Relaxed => |mark| mark.fetch_max(0, Ordering::Relaxed),
             _ => |mark| mark.fetch_max(0, Ordering::Acquire),
         };
-        assert!(loom_rejects(|| waking_of(Steps { meet, ..REAL })), "{weak:?}");
+        assert!(loom_rejects(|| waking_of(Steps { sync_load, ..REAL })), "{weak:?}");
     }
 }
 
@@ -239,12 +239,12 @@ fn sleeping_without_a_second_look_loses_the_wake_up() {
 
 #[test]
 fn a_target_stored_too_late_loses_the_wake_up() {
-    assert!(loom_rejects(|| waking_of(Steps { aims_before_meeting: false, ..REAL })));
+    assert!(loom_rejects(|| waking_of(Steps { stores_before_loading: false, ..REAL })));
 }
 
 #[test]
 fn a_target_compared_as_strictly_below_loses_the_wake_up() {
-    assert!(loom_rejects(|| waking_of(Steps { concerns: |target, to| target < to, ..REAL })));
+    assert!(loom_rejects(|| waking_of(Steps { must_settle: |target, to| target < to, ..REAL })));
 }
 
 #[test]

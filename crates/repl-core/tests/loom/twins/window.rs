@@ -1,4 +1,4 @@
-//! Twins of src/window.rs: a mark, a slot for each seqno above it, and a set of far claims.
+//! Twins of an apply window: a mark, a slot for each seqno above it, and a claim in overflow.
 
 use std::sync::Arc;
 
@@ -11,36 +11,36 @@ const FREE: u64 = 0;
 const CLAIMED: u64 = 1;
 const COMPLETED: u64 = 2;
 
-/// Seqnos so far above the mark are in the slots.
-const NEAR: u64 = 4;
-/// The seqno that is claimed from afar.
-const FAR: u64 = 5;
+/// How far above the mark the slots reach.
+const IN_RING: u64 = 4;
+/// The seqno that is claimed in overflow.
+const OVERFLOW: u64 = 5;
 
 #[derive(Clone, Copy)]
 struct Steps {
     completing: Ordering,
     looking: Ordering,
-    meet: fn(&AtomicU64) -> u64,
-    follows_on: bool,
+    sync_load: fn(&AtomicU64) -> u64,
+    goes_on: bool,
     claim: fn(&AtomicU64) -> bool,
     release: fn(&AtomicU64),
-    /// What a far claim finds the mark at, after it has shown itself.
+    /// How a claim in overflow reads the mark after it has raised `overflow_end`.
     second_look: fn(&AtomicU64) -> u64,
 }
 
 const REAL: Steps = Steps {
     completing: Ordering::AcqRel,
     looking: Ordering::Acquire,
-    meet,
-    follows_on: true,
+    sync_load,
+    goes_on: true,
     claim: |slot| slot.compare_exchange(FREE, CLAIMED, Ordering::AcqRel, Ordering::Acquire).is_ok(),
     release: |slot| {
         let _ = slot.compare_exchange(CLAIMED, FREE, Ordering::Release, Ordering::Relaxed);
     },
-    second_look: meet,
+    second_look: sync_load,
 };
 
-fn meet(mark: &AtomicU64) -> u64 {
+fn sync_load(mark: &AtomicU64) -> u64 {
     mark.fetch_max(0, Ordering::AcqRel)
 }
 
@@ -52,8 +52,8 @@ struct Twin {
     steps: Steps,
     mark: AtomicU64,
     slots: Vec<AtomicU64>,
-    far: AtomicU64,
-    claimed_from_afar: Mutex<bool>,
+    overflow_end: AtomicU64,
+    claimed_in_overflow: Mutex<bool>,
 }
 
 impl Twin {
@@ -61,9 +61,9 @@ impl Twin {
         Arc::new(Twin {
             steps,
             mark: AtomicU64::new(0),
-            slots: (0..=FAR).map(|_| AtomicU64::new(FREE)).collect(),
-            far: AtomicU64::new(0),
-            claimed_from_afar: Mutex::new(false),
+            slots: (0..=OVERFLOW).map(|_| AtomicU64::new(FREE)).collect(),
+            overflow_end: AtomicU64::new(0),
+            claimed_in_overflow: Mutex::new(false),
         })
     }
 
@@ -74,16 +74,16 @@ impl Twin {
     fn complete(&self, seqno: u64) {
         if self.mark.load(Ordering::Acquire) + 1 == seqno {
             raise(&self.mark, seqno);
-            return self.follow(seqno);
+            return self.advance_prefix(seqno);
         }
         self.slot(seqno).fetch_max(COMPLETED, self.steps.completing); // 1.
-        let at = (self.steps.meet)(&self.mark); // 2.
+        let at = (self.steps.sync_load)(&self.mark); // 2.
         if at + 1 == seqno {
-            self.follow(at); // 3.
+            self.advance_prefix(at); // 3.
         }
     }
 
-    fn follow(&self, mut at: u64) {
+    fn advance_prefix(&self, mut at: u64) {
         loop {
             let mut end = at;
             while self.slot(end + 1).load(self.steps.looking) == COMPLETED {
@@ -93,30 +93,30 @@ impl Twin {
                 return;
             }
             raise(&self.mark, end);
-            if !self.steps.follows_on {
+            if !self.steps.goes_on {
                 return;
             }
             at = self.mark.load(Ordering::Acquire);
         }
     }
 
-    fn claim_what_may_be_far(&self) -> bool {
-        if FAR - self.mark.load(Ordering::Acquire) > NEAR {
-            let mut claimed = self.claimed_from_afar.lock().unwrap();
+    fn claim_what_may_be_in_overflow(&self) -> bool {
+        if OVERFLOW - self.mark.load(Ordering::Acquire) > IN_RING {
+            let mut claimed = self.claimed_in_overflow.lock().unwrap();
             if *claimed {
                 return false;
             }
-            self.far.fetch_max(FAR, Ordering::AcqRel);
-            if FAR - (self.steps.second_look)(&self.mark) > NEAR {
+            self.overflow_end.fetch_max(OVERFLOW, Ordering::AcqRel);
+            if OVERFLOW - (self.steps.second_look)(&self.mark) > IN_RING {
                 *claimed = true;
                 return true;
             }
         }
-        if self.far.load(Ordering::Acquire) < FAR {
-            return (self.steps.claim)(self.slot(FAR));
+        if self.overflow_end.load(Ordering::Acquire) < OVERFLOW {
+            return (self.steps.claim)(self.slot(OVERFLOW));
         }
-        let claimed = self.claimed_from_afar.lock().unwrap();
-        !*claimed && (self.steps.claim)(self.slot(FAR))
+        let claimed = self.claimed_in_overflow.lock().unwrap();
+        !*claimed && (self.steps.claim)(self.slot(OVERFLOW))
     }
 }
 
@@ -164,28 +164,28 @@ fn claims_of(steps: Steps) {
         let twin = Twin::new(steps);
         let other = spawn(&twin, |twin| (twin.steps.claim)(twin.slot(1)));
         let mine = (steps.claim)(twin.slot(1));
-        assert!(mine ^ other.join().unwrap(), "given twice");
+        assert!(mine ^ other.join().unwrap(), "claimed twice");
     });
 }
 
-fn letting_go_of(steps: Steps) {
+fn releasing_of(steps: Steps) {
     check(move || {
         let twin = Twin::new(steps);
         assert!((steps.claim)(twin.slot(2)));
         let completer = spawn(&twin, |twin| twin.complete(2));
         (steps.release)(twin.slot(2));
         completer.join().unwrap();
-        assert_eq!(twin.slot(2).load(Ordering::Acquire), COMPLETED, "taken back");
+        assert_eq!(twin.slot(2).load(Ordering::Acquire), COMPLETED, "undone");
     });
 }
 
-fn far_claims_of(steps: Steps) {
+fn overflow_claims_of(steps: Steps) {
     check(move || {
         let twin = Twin::new(steps);
-        let claimers = [(); 2].map(|()| spawn(&twin, Twin::claim_what_may_be_far));
+        let claimers = [(); 2].map(|()| spawn(&twin, Twin::claim_what_may_be_in_overflow));
         raise(&twin.mark, 1);
         let claims = claimers.map(|claimer| claimer.join().unwrap());
-        assert!(claims[0] ^ claims[1], "given twice, or to nobody");
+        assert!(claims[0] ^ claims[1], "claimed twice, or not at all");
     });
 }
 
@@ -194,24 +194,24 @@ fn the_twin_without_a_weakness_passes() {
     gap_of(REAL);
     publication_of(REAL);
     claims_of(REAL);
-    letting_go_of(REAL);
-    far_claims_of(REAL);
+    releasing_of(REAL);
+    overflow_claims_of(REAL);
 }
 
 #[test]
 fn a_plain_load_after_completing_leaves_the_mark_behind() {
-    assert!(loom_rejects(|| gap_of(Steps { meet: plain_load, ..REAL })));
+    assert!(loom_rejects(|| gap_of(Steps { sync_load: plain_load, ..REAL })));
 }
 
 #[test]
 fn a_relaxed_sync_load_after_completing_leaves_the_mark_behind() {
-    let meet = |mark: &AtomicU64| mark.fetch_max(0, Ordering::Relaxed);
-    assert!(loom_rejects(|| gap_of(Steps { meet, ..REAL })));
+    let sync_load = |mark: &AtomicU64| mark.fetch_max(0, Ordering::Relaxed);
+    assert!(loom_rejects(|| gap_of(Steps { sync_load, ..REAL })));
 }
 
 #[test]
 fn advancing_the_prefix_only_once_leaves_the_mark_behind() {
-    assert!(loom_rejects(|| gap_of(Steps { follows_on: false, ..REAL })));
+    assert!(loom_rejects(|| gap_of(Steps { goes_on: false, ..REAL })));
 }
 
 #[test]
@@ -236,15 +236,15 @@ fn a_claim_by_load_and_store_is_given_twice() {
 #[test]
 fn a_claim_released_without_comparing_undoes_a_completion() {
     let release = |slot: &AtomicU64| slot.store(FREE, Ordering::Release);
-    assert!(loom_rejects(|| letting_go_of(Steps { release, ..REAL })));
+    assert!(loom_rejects(|| releasing_of(Steps { release, ..REAL })));
 }
 
 #[test]
 fn an_overflow_claim_without_a_second_look_is_given_twice() {
-    assert!(loom_rejects(|| far_claims_of(Steps { second_look: |_| 0, ..REAL })));
+    assert!(loom_rejects(|| overflow_claims_of(Steps { second_look: |_| 0, ..REAL })));
 }
 
 #[test]
 fn an_overflow_claim_with_a_plain_load_for_a_second_look_is_given_twice() {
-    assert!(loom_rejects(|| far_claims_of(Steps { second_look: plain_load, ..REAL })));
+    assert!(loom_rejects(|| overflow_claims_of(Steps { second_look: plain_load, ..REAL })));
 }
