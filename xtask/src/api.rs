@@ -66,7 +66,7 @@ pub(crate) fn check() -> Done {
 /// Lists each crate, by the name of its file.
 fn listings() -> Result<BTreeMap<String, String>, Box<dyn Error>> {
     let libraries = libraries()?;
-    let listed = |library: &Library| Ok((format!("{}.rs", library.name), listing::of(library)?));
+    let listed = |library: &Library| Ok((format!("{}.txt", library.name), listing::of(library)?));
     libraries.iter().map(listed).collect()
 }
 

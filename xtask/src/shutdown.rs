@@ -47,7 +47,7 @@ pub(crate) struct WriterArgs {
     first: u64,
     end: u64,
     #[arg(long)]
-    wrong: Option<String>,
+    mutant: Option<String>,
 }
 
 /// Each mutant must be caught within this many cycles.
@@ -122,9 +122,9 @@ fn outside(arguments: &[String]) -> Fallible<()> {
 /// The process that saves.
 pub(crate) fn write(args: &WriterArgs) -> Done {
     let follower = Follower::named(&args.follower).ok_or("no such follower")?;
-    let wrong = args.wrong.as_deref().and_then(WriterMutant::named);
+    let mutant = args.mutant.as_deref().and_then(WriterMutant::named);
     let out = std::io::stdout();
-    Ok(shutdown::write(&args.root, follower, wrong, args.first..args.end, out)?)
+    Ok(shutdown::write(&args.root, follower, mutant, args.first..args.end, out)?)
 }
 
 fn inside(args: &Args, name: &str, seed: u64) -> Fallible<()> {
@@ -142,7 +142,7 @@ fn inside(args: &Args, name: &str, seed: u64) -> Fallible<()> {
     if report.passed() {
         Ok(())
     } else {
-        Err("a promise is broken, an outcome not simulated, or a wrong protocol not caught".into())
+        Err("a promise is broken, an outcome not simulated, or a mutant not caught".into())
     }
 }
 
@@ -153,19 +153,19 @@ fn run_all(args: &Args, folder: &Path, name: &str, seed: u64) -> Fallible<Report
     }
     let stores = |fs: &Fs| [StoreKind::Files, StoreKind::Slots].map(|kind| (*fs, kind));
     let cycles = args.cycles;
-    let lane = |(fs, kind)| Lane { fs, kind, wrong: None, cycles };
+    let lane = |(fs, kind)| Lane { fs, kind, mutant: None, cycles };
     let lanes: Vec<Lane> = known.iter().flat_map(stores).map(lane).collect();
-    let trial = |(wrong, kind, fs)| Lane { fs, kind, wrong: Some(wrong), cycles: TRIAL };
+    let trial = |(mutant, kind, fs)| Lane { fs, kind, mutant: Some(mutant), cycles: TRIAL };
     let trials: Vec<Lane> =
         TRIALS.map(trial).into_iter().filter(|l| known.contains(&l.fs)).collect();
     let bar = ProgressBar::new(cycles * lanes.len() as u64);
     bar.set_style(ProgressStyle::with_template("{wide_bar} {pos} of {len} {msg}")?);
     bar.set_message("shutdowns");
-    let right = side_by_side(&lanes, folder, name, seed, || bar.inc(1))?;
-    bar.set_message("wrong protocols");
-    let wrong = side_by_side(&trials, folder, name, seed, || ())?;
+    let real = side_by_side(&lanes, folder, name, seed, || bar.inc(1))?;
+    bar.set_message("mutants");
+    let mutants = side_by_side(&trials, folder, name, seed, || ())?;
     bar.finish_and_clear();
-    Ok(Report { seed, right, wrong })
+    Ok(Report { seed, real, mutants })
 }
 
 fn side_by_side(

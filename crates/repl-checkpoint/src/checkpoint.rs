@@ -193,7 +193,10 @@ impl From<SnapshotEntry> for ShardCheckpoint {
             log: entry.log,
             incarnation: entry.incarnation,
             mark: entry.mark(),
-            completed: entry.applied_set.above().collect(),
+            completed: match entry.applied_set.range_count() {
+                0 => Box::default(),
+                _ => entry.applied_set.above().collect(),
+            },
             epochs: Box::default(),
         }
     }

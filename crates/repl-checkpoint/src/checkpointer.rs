@@ -239,14 +239,14 @@ impl Checkpointer {
                 }
             }
         }
-        let mut before = newest.entries().peekable();
-        for entry in taken.entries() {
-            while before.next_if(|old| old.shard < entry.shard).is_some() {}
-            let Some(old) = before.next_if(|old| old.shard == entry.shard) else {
+        let mut before = newest.iter().peekable();
+        for (shard, lowered) in &taken {
+            while before.next_if(|(old, _)| *old < shard).is_some() {}
+            let Some((_, saved)) = before.next_if(|(old, _)| *old == shard) else {
                 continue;
             };
-            if old.incarnation == entry.incarnation && entry.mark() < old.mark() {
-                let (shard, saved, lowered) = (entry.shard, old.mark(), entry.mark());
+            let incarnation = |marks: &Snapshot| marks.entry(shard).map(|entry| entry.incarnation);
+            if lowered < saved && incarnation(&taken) == incarnation(newest) {
                 return Err(CheckpointError::BelowLastSave { shard, saved, lowered });
             }
         }

@@ -15,6 +15,7 @@ use crate::waiters::Seen;
 ///
 /// Changes are coalesced: a slow reader gets the newest value, once. Nothing is queued.
 #[derive(Debug, Clone)]
+#[must_use = "nothing is followed until `next` is called"]
 pub struct AwaitedChanges {
     shard: Shard,
     seen: Seen,

@@ -16,6 +16,7 @@ use crate::shard::Shard;
 /// Changes are coalesced: a slow reader gets the newest mark, once. Nothing is queued. Each mark is
 /// above the one before it, and no change is missed between two calls.
 #[derive(Debug, Clone)]
+#[must_use = "nothing is followed until `next` is called"]
 pub struct Changes {
     shard: Shard,
     seen: Option<SeqNo>,

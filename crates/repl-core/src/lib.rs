@@ -47,15 +47,16 @@
 //! # Consistency
 //! - **Forward only.** In one incarnation of a shard its mark never falls.
 //! - **Publication.** A reader that observes mark `n` also observes every write made before the
-//!   mark reached `n`. An advance that moved nothing publishes nothing.
+//!   mark reached `n`. An advance that moved nothing need not publish anything.
 //! - **Lock-free.** Reading a mark takes no lock. An advance takes a short lock of its shard only if
 //!   it reaches a seqno that something waits for, or if the shard has an [`ApplyWindow`] or
 //!   something completed above its mark. A snapshot takes the locks of shards with a window or
 //!   something completed above the mark, and no others. Adding and removing shards take a lock that
 //!   neither reading nor advancing takes.
-//! - **Wakers** run outside every lock, on the thread that moves the mark. Usually that is in
-//!   `advance` or `complete`. A snapshot, [`Shard::applied_set`] and the `Debug` output of a
-//!   state may move a mark on too, and then run wakers. What
+//! - **Wakers** must not block: a blocked one holds up the thread that runs it, and what that thread
+//!   would do next. They run outside every lock, on the thread that moves the mark. Usually that is in
+//!   `advance` or `complete`. A snapshot and [`Shard::applied_set`] may move a mark on too, and then
+//!   run wakers. What
 //!   follows [`Shard::awaited`] is also woken where a wait begins or is dropped. A waker that advances another shard runs that shard's wakers inside itself. Keep
 //!   chains of this kind short, as each link takes stack.
 //! - **No wake-up is lost.** A waiter is woken by the advance that reaches its seqno, and by no

@@ -19,8 +19,8 @@
 //! `a` to `b` after the thread that raised it to `a`. So an applier that builds on the segment
 //! before observes it whole, and `Advanced { from }` is as good as a read of `from`.
 //!
-//! **A stale raise** writes nothing and so publishes nothing. It is found by one `Acquire` load
-//! before the `fetch_max`. The load keeps the cache line shared, where a `fetch_max` that changes
+//! **A stale raise** need not publish anything. It is mostly found by one `Acquire` load before the
+//! `fetch_max`. The load keeps the cache line shared, where a `fetch_max` that changes
 //! nothing would still take it exclusively. The load may return an old mark; the mark has risen
 //! since, so the raise is stale all the more.
 //!

@@ -19,7 +19,7 @@ pub enum Advance {
         /// The mark just before.
         from: SeqNo,
     },
-    /// The mark was already there or above; nothing changed and nothing was published.
+    /// The mark was already there or above; nothing changed, and nothing need be published.
     Stale {
         /// The mark that was found.
         at: SeqNo,
@@ -157,6 +157,7 @@ pub struct AlreadyTracked {
 /// What [`ReplicationState::merge`](crate::ReplicationState::merge) did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
+#[must_use = "shards of another log, and unknown ones, were not merged"]
 pub struct Merged {
     /// The number of shards whose mark moved.
     pub advanced: usize,

@@ -96,6 +96,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_future_that_is_ready_as_the_time_runs_out_is_in_time() {
+        let mut polls = 0;
+        let second = std::future::poll_fn(|_| {
+            polls += 1;
+            if polls < 2 { Poll::Pending } else { Poll::Ready(polls) }
+        });
+        assert_eq!(block_until(Box::pin(second), Instant::now()), Some(2));
+    }
+
+    #[test]
     fn a_future_that_is_woken_at_every_poll_times_out() {
         let woken = std::future::poll_fn(|context| {
             context.waker().wake_by_ref();

@@ -66,8 +66,10 @@ pub(crate) struct Published {
 
 impl Published {
     pub(crate) fn new(table: Table) -> Self {
+        static NEXT_STATE: Counter = Counter::new(0);
+        let state = NEXT_STATE.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let first = Versioned::new(table);
-        let slot = usize::try_from(first.version % SLOTS as u64).unwrap_or(0);
+        let slot = usize::try_from(state % SLOTS as u64).unwrap_or(0);
         let version = AtomicU64::new(first.version);
         Published { version, slot, current: Swap::new(first) }
     }

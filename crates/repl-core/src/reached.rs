@@ -95,6 +95,15 @@ impl Reached {
         Reached(Stage::Waiting(Waiting { shard, seqno, ticket: None }))
     }
 
+    /// The result of now, without queueing for it.
+    pub(crate) fn peek(&self) -> Option<Result<SeqNo, WaitError>> {
+        match &self.0 {
+            Stage::Reached(mark) => Some(Ok(*mark)),
+            Stage::Failed(reason) => Some(Err(*reason)),
+            Stage::Waiting(Waiting { shard, seqno, .. }) => shard.cell().outcome(*seqno),
+        }
+    }
+
     /// Whether the seqno was reached when the wait began, or at the last poll.
     pub(crate) fn is_ok(&self) -> bool {
         matches!(self.0, Stage::Reached(_))

@@ -86,7 +86,7 @@ impl fmt::Display for SeqRange {
 /// What is read from outside: it may be inverted.
 #[cfg(feature = "serde")]
 #[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename = "SeqRange", deny_unknown_fields)]
 struct Bounds {
     first: SeqNo,
     last: SeqNo,

@@ -154,9 +154,11 @@ impl Snapshot {
     pub fn entries(&self) -> impl Iterator<Item = SnapshotEntry> + '_ {
         let mut above = self.above.iter().peekable();
         self.keys.iter().zip(&self.marks).map(move |(key, mark)| {
-            let ranges = above.next_if(|(shard, _)| *shard == key.shard);
-            let ranges = ranges.map(|(_, ranges)| ranges.clone()).unwrap_or_default();
-            entry(key, *mark, ranges)
+            let set = match above.next_if(|(shard, _)| *shard == key.shard) {
+                Some((_, ranges)) => AppliedSet::from_parts(*mark, ranges.clone()),
+                None => AppliedSet::up_to(*mark),
+            };
+            entry(key, set)
         })
     }
 
@@ -229,13 +231,14 @@ impl Snapshot {
     }
 
     fn set_at(&self, i: usize) -> AppliedSet {
-        let ranges = self.ranges_above(self.keys[i].shard).cloned().unwrap_or_default();
-        AppliedSet::from_parts(self.marks[i], ranges)
+        match self.ranges_above(self.keys[i].shard) {
+            Some(ranges) => AppliedSet::from_parts(self.marks[i], ranges.clone()),
+            None => AppliedSet::up_to(self.marks[i]),
+        }
     }
 
     fn entry_at(&self, i: usize) -> SnapshotEntry {
-        let ranges = self.ranges_above(self.keys[i].shard).cloned().unwrap_or_default();
-        entry(&self.keys[i], self.marks[i], ranges)
+        entry(&self.keys[i], self.set_at(i))
     }
 
     /// Every shard with ranges above its mark, ascending.
@@ -249,9 +252,9 @@ impl Snapshot {
     }
 }
 
-fn entry(key: &Key, mark: SeqNo, above: RangeSet) -> SnapshotEntry {
+fn entry(key: &Key, applied_set: AppliedSet) -> SnapshotEntry {
     let Key { shard, log, incarnation } = *key;
-    SnapshotEntry { shard, log, incarnation, applied_set: AppliedSet::from_parts(mark, above) }
+    SnapshotEntry { shard, log, incarnation, applied_set }
 }
 
 /// The incarnation after the highest one; the first one where there is none.

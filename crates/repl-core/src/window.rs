@@ -50,7 +50,8 @@ use self::guard::Guard;
 /// # Capacity and memory
 /// `capacity` bounds how far above the mark seqnos may be claimed or completed: beyond it the answer
 /// is [`WindowFull`](crate::WindowFull), and nothing is dropped. A window takes 8 bytes for each
-/// seqno of its capacity, at most 128 KiB, and a tree node for each range or claim farther away.
+/// seqno of its capacity, rounded up to a power of two, at most 128 KiB; and a tree node for each
+/// range or claim farther away.
 ///
 /// # Seqnos that jump
 /// The mark waits for every seqno. Where seqnos are positions of a log, [skip](Self::skip) those
@@ -142,7 +143,7 @@ impl ApplyWindow {
     /// their holders; completing them changes nothing.
     ///
     /// Costs the same for one seqno as for a billion. Returns [`Completion::AlreadyCompleted`] if
-    /// nothing changed: the range is empty, was skipped before, or lies at or below the mark.
+    /// the range is empty, was skipped before, is one completed seqno, or lies at or below the mark.
     ///
     /// # Errors
     /// [`CompleteError`]; [`CompleteError::Full`] if the range begins too far above the mark,

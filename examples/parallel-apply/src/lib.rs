@@ -50,30 +50,32 @@
 //! ```
 //! use parallel_apply::{Accounts, Record};
 //! use repl_core::{
-//!     AppliedSet, ApplyWindow, ClaimError, LogId, NewShard, ReplicationState, SeqRange, ShardId,
+//!     AppliedSet, ApplyWindow, ClaimError, LogId, ReplicationState, ShardId, Snapshot,
+//!     SnapshotEntry,
 //! };
 //!
 //! let folder = tempfile::tempdir()?;
 //! let (path, log) = (folder.path().join("accounts.redb"), LogId(7));
 //! Accounts::create(&path, log)?;
 //! let start = |found: &AppliedSet| -> Result<_, Box<dyn std::error::Error>> {
-//!     let shard = NewShard::new(ShardId::SINGLE).with_mark(found.mark()).with_log(log);
-//!     let shard = ReplicationState::new(&[]).add_shard(shard)?;
-//!     Ok(ApplyWindow::restore(shard, 256, found.above())?)
+//!     let entry = SnapshotEntry::new(ShardId::SINGLE, found.clone()).with_log(log);
+//!     let state = ReplicationState::restore(&Snapshot::from_iter([entry]));
+//!     Ok(ApplyWindow::new(state.shard(ShardId::SINGLE).ok_or("not tracked")?, 256)?)
 //! };
 //!
 //! let accounts = Accounts::open(&path, log)?;
 //! let window = start(&accounts.applied()?)?;
 //! let (first, third) = (window.try_claim(1)?, window.try_claim(3)?);
 //! let record = Record { seqno: 3, account: 5, amount: 40 };
-//! let after = window.shard().completed().with([3]);
+//! let mut after = window.shard().applied_set();
+//! after.insert(3);
 //! accounts.prepare(&[record], &after)?.commit()?; // 3 finished before 1
-//! third.complete();
+//! third.complete()?;
 //! drop((first, window, accounts)); // a crash: the effect of 1 was never committed
 //!
 //! let accounts = Accounts::open(&path, log)?;
 //! let found = accounts.applied()?;
-//! assert_eq!(found, AppliedSet::new(0, [SeqRange::new(3, 3)]));
+//! assert_eq!(found, AppliedSet::new(0, [3]));
 //! let window = start(&found)?;
 //! assert_eq!(window.try_claim(3).err(), Some(ClaimError::AlreadyCompleted));
 //! assert!(window.try_claim(1).is_ok());

@@ -18,7 +18,7 @@ use super::machine::{Fallible, Fs, Helper, Volume};
 pub(super) struct Lane {
     pub(super) fs: Fs,
     pub(super) kind: StoreKind,
-    pub(super) wrong: Option<WriterMutant>,
+    pub(super) mutant: Option<WriterMutant>,
     pub(super) cycles: u64,
 }
 
@@ -74,7 +74,7 @@ impl Lane {
         on_cycle: impl Fn(),
     ) -> Fallible<Figures> {
         let started = Instant::now();
-        let name = format!("{name}-{:?}-{:?}-{:?}", self.fs, self.kind, self.wrong);
+        let name = format!("{name}-{:?}-{:?}-{:?}", self.fs, self.kind, self.mutant);
         let mut helper = Helper::new()?;
         let mut run = Run {
             lane: self,
@@ -205,8 +205,8 @@ impl Run {
         let mut writer = Command::new(std::env::current_exe()?);
         writer.arg("shutdown-writer").arg(self.volume.stores());
         writer.args([follower.name(), first.to_string(), (first + saves).to_string()]);
-        if let Some(wrong) = self.lane.wrong {
-            writer.args(["--wrong", &format!("{wrong:?}")]);
+        if let Some(mutant) = self.lane.mutant {
+            writer.args(["--mutant", &format!("{mutant:?}")]);
         }
         let mut child = writer.stdout(Stdio::piped()).spawn()?;
         let pipe = child.stdout.take().ok_or("a writer without a pipe")?;

@@ -9,26 +9,26 @@ use super::lane::{Figures, Lane};
 pub(super) struct Report {
     pub(super) seed: u64,
     /// The right protocol.
-    pub(super) right: Vec<(Lane, Figures)>,
+    pub(super) real: Vec<(Lane, Figures)>,
     /// Mutants, each of which must be caught.
-    pub(super) wrong: Vec<(Lane, Figures)>,
+    pub(super) mutants: Vec<(Lane, Figures)>,
 }
 
 impl Report {
     pub(super) fn passed(&self) -> bool {
         // Shutdowns that interrupt no save prove nothing.
         let shows = |figures: &Figures| figures.cycles > 0 && figures.was_cut_off();
-        !self.right.is_empty()
-            && self.right.iter().all(|(_, f)| f.failure.is_none() && shows(f))
-            && self.wrong.iter().all(|(lane, figures)| is_caught(*lane, figures))
+        !self.real.is_empty()
+            && self.real.iter().all(|(_, f)| f.failure.is_none() && shows(f))
+            && self.mutants.iter().all(|(lane, figures)| is_caught(*lane, figures))
     }
 
     pub(super) fn print(&self) {
         println!("shutdown: seed {}", self.seed);
-        for (lane, figures) in &self.right {
+        for (lane, figures) in &self.real {
             print(*lane, figures);
         }
-        for (lane, figures) in &self.wrong {
+        for (lane, figures) in &self.mutants {
             let said = match &figures.failure {
                 Some(failure) if is_caught(*lane, figures) => {
                     let said = failure.to_string();
@@ -46,17 +46,17 @@ impl Report {
         let each = |(lane, figures): &(Lane, Figures)| as_json(*lane, figures);
         json!({
             "seed": self.seed,
-            "lanes": self.right.iter().map(each).collect::<Vec<_>>(),
-            "wrong": self.wrong.iter().map(each).collect::<Vec<_>>(),
+            "lanes": self.real.iter().map(each).collect::<Vec<_>>(),
+            "mutants": self.mutants.iter().map(each).collect::<Vec<_>>(),
             "passed": self.passed(),
         })
     }
 }
 
-/// A wrong protocol breaks a promise; one that only tells what is not so leaves what is not
-/// simulated.
+/// Returns whether a mutant was caught: it breaks a promise, or, if it only skips syncs, leaves what
+/// the simulated disk cannot leave.
 fn is_caught(lane: Lane, figures: &Figures) -> bool {
-    match lane.wrong {
+    match lane.mutant {
         Some(WriterMutant::SkipsSyncs) => {
             matches!(figures.failure, Some(Failure::NotSimulated { .. }))
         }
@@ -65,7 +65,7 @@ fn is_caught(lane: Lane, figures: &Figures) -> bool {
 }
 
 fn about(lane: Lane) -> &'static str {
-    lane.wrong.map_or("", WriterMutant::about)
+    lane.mutant.map_or("", WriterMutant::about)
 }
 
 fn print(lane: Lane, figures: &Figures) {
@@ -100,7 +100,7 @@ fn as_json(lane: Lane, figures: &Figures) -> Value {
     let of = |outcome| figures.outcomes.get(&outcome).copied().unwrap_or(0);
     json!({
         "lane": lane.name(),
-        "wrong": about(lane),
+        "mutant": about(lane),
         "cycles": figures.cycles,
         "seconds": figures.elapsed.as_secs_f64(),
         "saves_begun": figures.attempted,
@@ -126,14 +126,14 @@ mod tests {
     use super::super::machine::Fs;
     use super::*;
 
-    fn passes(wrong: Option<WriterMutant>, figures: Figures) -> bool {
-        let lane = Lane { kind: StoreKind::Slots, fs: Fs::Ext4, wrong, cycles: 1 };
+    fn passes(mutant: Option<WriterMutant>, figures: Figures) -> bool {
+        let lane = Lane { kind: StoreKind::Slots, fs: Fs::Ext4, mutant, cycles: 1 };
         let good = || Figures { cycles: 1, attempted: 2, acknowledged: 1, ..Figures::default() };
-        let right = Lane { wrong: None, ..lane };
-        match wrong {
-            None => Report { seed: 1, right: vec![(lane, figures)], wrong: Vec::new() },
+        let real = Lane { mutant: None, ..lane };
+        match mutant {
+            None => Report { seed: 1, real: vec![(lane, figures)], mutants: Vec::new() },
             Some(_) => {
-                Report { seed: 1, right: vec![(right, good())], wrong: vec![(lane, figures)] }
+                Report { seed: 1, real: vec![(real, good())], mutants: vec![(lane, figures)] }
             }
         }
         .passed()
@@ -150,7 +150,7 @@ mod tests {
         assert!(passes(None, figures(1, 2, 1)));
         assert!(!passes(None, figures(0, 2, 1)));
         assert!(!passes(None, figures(5, 24, 24)));
-        assert!(!Report { seed: 1, right: Vec::new(), wrong: Vec::new() }.passed());
+        assert!(!Report { seed: 1, real: Vec::new(), mutants: Vec::new() }.passed());
     }
 
     #[test]

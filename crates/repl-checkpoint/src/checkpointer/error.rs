@@ -44,7 +44,7 @@ pub enum CheckpointError {
 }
 
 impl CheckpointError {
-    /// Whether the store refuses to save until it is opened again.
+    /// Returns whether the store refuses to save until it is opened again.
     pub fn is_poisoning(&self) -> bool {
         matches!(self, CheckpointError::Save(error) if error.is_poisoning())
     }

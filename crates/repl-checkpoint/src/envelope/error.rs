@@ -106,7 +106,8 @@ pub enum UnsealError {
 }
 
 impl UnsealError {
-    /// Whether the bytes are damaged, so that recovery may fall back to an older checkpoint.
+    /// Returns whether the bytes are damaged, so that recovery may fall back to an older
+    /// checkpoint.
     ///
     /// Otherwise they are of another store, another codec or a newer version, and falling back
     /// would hide a mistake.

@@ -133,12 +133,14 @@ impl fmt::Display for RecoverErrorKind {
                 match older {
                     Some((generation, path)) => write!(
                         f,
-                        "generation {generation} in {} is whole: recover with OnCorrupt::FallBack to use it",
+                        "generation {generation} in {} is whole: recover with OnCorrupt::FallBack \
+                         to use it",
                         path.display()
                     ),
                     None => f.write_str(
                         "no older one is whole: restore a copy, or, if the log still begins at \
-                         segment 1 or a base copy exists, move every checkpoint away to begin again",
+                         segment 1 or a base copy exists, move every checkpoint away to begin \
+                         again",
                     ),
                 }
             }

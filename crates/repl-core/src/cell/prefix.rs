@@ -114,7 +114,7 @@ impl Cell {
 
     /// Moves the mark on in `window`, where there is one, and then in the one that has taken its
     /// place meanwhile.
-    pub(super) fn advance_over_windows(&self, mut window: Option<Arc<WindowState>>) {
+    pub(crate) fn advance_over_windows(&self, mut window: Option<Arc<WindowState>>) {
         while let Some(now) = window {
             self.advance_prefix(&now, self.applied());
             window = self.waiters.window().filter(|next| !Arc::ptr_eq(next, &now));
@@ -139,7 +139,7 @@ impl Cell {
             mark = self.applied();
             above.remove_up_to(mark);
         }
-        self.advance_over_windows(window);
+        self.advance_over_windows(self.waiters.window());
         AppliedSet::from_parts(mark, above)
     }
 }

@@ -52,7 +52,12 @@ impl From<WindowFull> for io::Error {
 
 impl From<WindowError> for io::Error {
     fn from(err: WindowError) -> Self {
-        io::Error::other(err)
+        let kind = match err {
+            WindowError::AlreadyOpen => io::ErrorKind::ResourceBusy,
+            WindowError::NoCapacity => io::ErrorKind::InvalidInput,
+            WindowError::Removed => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, err)
     }
 }
 

@@ -13,7 +13,9 @@ impl Snapshot {
     /// either has completed.
     ///
     /// Shards are matched by id; marks of different incarnations are compared as numbers. Log and
-    /// incarnation are those of the larger mark; of equal marks, those of the later incarnation.
+    /// incarnation are those of the larger mark; of equal marks, those of the later incarnation. If
+    /// the named logs of a shard differ, nothing is combined: the entry with the larger mark is
+    /// taken whole.
     #[must_use]
     pub fn max(&self, other: &Snapshot) -> Snapshot {
         self.combine(other, AppliedSet::union, |a, b| match (a, b) {
@@ -23,19 +25,21 @@ impl Snapshot {
     }
 
     /// Returns the intersection: every shard that both hold, with its smaller mark and the ranges
-    /// above it that both have completed.
+    /// above it that both have completed. A shard whose named logs differ is left out.
     ///
     /// Log and incarnation are those of the smaller mark; of equal marks, those of the earlier
     /// incarnation.
     #[must_use]
     pub fn min(&self, other: &Snapshot) -> Snapshot {
         self.combine(other, AppliedSet::intersection, |a, b| {
-            Some(std::cmp::min_by_key(a?, b?, order))
+            let (a, b) = (a?, b?);
+            a.0.log.may_be(b.0.log).then(|| std::cmp::min_by_key(a, b, order))
         })
     }
 
     /// Returns how many seqnos each shard of `ahead` is in front of this snapshot; 0 where it is
-    /// not. A shard that this snapshot does not hold lags by the whole of its mark.
+    /// not. A shard that this snapshot does not hold lags by the whole of its mark. Marks are compared
+    /// as numbers, whatever their logs and incarnations.
     pub fn lag(&self, ahead: &Snapshot) -> impl Iterator<Item = (ShardId, u64)> {
         pairs(self, ahead).filter_map(|(behind, in_front)| {
             let i = in_front?;
@@ -60,12 +64,13 @@ impl Snapshot {
     }
 
     /// Returns whether this snapshot holds every shard of `other`, at its mark or above, with all
-    /// ranges that it has completed.
+    /// ranges that it has completed. It does not if the named logs of a shard differ.
     pub fn dominates(&self, other: &Snapshot) -> bool {
         let with_ranges = self.has_ranges_with(other);
         pairs(self, other).all(|pair| match pair {
             (_, None) => true,
             (None, Some(_)) => false,
+            (Some(a), Some(b)) if !self.keys[a].log.may_be(other.keys[b].log) => false,
             (Some(a), Some(b)) if with_ranges => self.set_at(a).is_superset(&other.set_at(b)),
             (Some(a), Some(b)) => self.marks[a] >= other.marks[b],
         })
@@ -85,7 +90,13 @@ impl Snapshot {
             let Some((key, mut mark)) = choose(ours, theirs) else { continue };
             if with_ranges {
                 let set = match pair {
-                    (Some(a), Some(b)) => both(&self.set_at(a), &other.set_at(b)),
+                    (Some(a), Some(b)) if self.keys[a].log.may_be(other.keys[b].log) => {
+                        both(&self.set_at(a), &other.set_at(b))
+                    }
+                    (Some(a), Some(_)) if self.keys[a] == key && self.marks[a] == mark => {
+                        self.set_at(a)
+                    }
+                    (Some(_), Some(b)) => other.set_at(b),
                     (Some(a), None) => self.set_at(a),
                     (None, b) => b.map(|b| other.set_at(b)).unwrap_or_default(),
                 };

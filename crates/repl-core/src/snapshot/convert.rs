@@ -11,9 +11,10 @@ use crate::table::Above;
 impl FromIterator<SnapshotEntry> for Snapshot {
     fn from_iter<I: IntoIterator<Item = SnapshotEntry>>(entries: I) -> Self {
         let mut entries: Vec<SnapshotEntry> = entries.into_iter().collect();
+        let next = entries.iter().map(|entry| entry.incarnation.next()).max().unwrap_or_default();
         entries.sort_by_key(|entry| (entry.shard, std::cmp::Reverse(entry.mark())));
         entries.dedup_by_key(|entry| entry.shard);
-        Snapshot::from_ascending(entries)
+        Snapshot::from_ascending(entries).with_next_incarnation(next)
     }
 }
 

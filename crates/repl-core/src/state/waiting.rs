@@ -53,8 +53,9 @@ impl ReplicationState {
     /// ```
     ///
     /// # Errors
-    /// The future fails with [`WaitAllError`] for a shard that cannot reach its mark. A shard that is
-    /// closed or removed during the wait may be noticed only once other shards are reached.
+    /// The future fails with [`WaitAllError`] for a shard that cannot reach its mark. That a single
+    /// shard was [closed](crate::Shard::close) during the wait may be noticed only once other shards
+    /// are reached.
     pub fn reached_all(&self, snapshot: &Snapshot) -> ReachedAll {
         let mut waiting = Vec::new();
         for (shard, mark) in snapshot {
@@ -63,7 +64,7 @@ impl ReplicationState {
                 waiting.push((shard, reached));
             }
         }
-        ReachedAll { waiting, queued: false }
+        ReachedAll { waiting, queued: false, failed: None }
     }
 
     /// Closes all waiting, permanently: current and future waits for a seqno that is not reached fail
@@ -91,6 +92,7 @@ pub struct ReachedAll {
     waiting: Vec<(ShardId, Reached)>,
     /// Whether all of them were polled once, so that each is awaited on its shard.
     queued: bool,
+    failed: Option<WaitAllError>,
 }
 
 impl ReachedAll {
@@ -133,27 +135,32 @@ impl Future for ReachedAll {
     type Output = Result<(), WaitAllError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let ReachedAll { waiting, queued } = self.get_mut();
-        let mut failed = None;
-        if !std::mem::replace(queued, true) {
-            waiting.retain_mut(|(shard, reached)| match Pin::new(reached).poll(context) {
-                Poll::Ready(Err(reason)) => {
-                    failed.get_or_insert(WaitAllError { shard: *shard, reason });
-                    true
-                }
-                Poll::Ready(Ok(_)) => false,
-                Poll::Pending => true,
-            });
-        }
-        if let Some(failed) = failed {
+        let ReachedAll { waiting, queued, failed } = self.get_mut();
+        let first = !std::mem::replace(queued, true);
+        // A mark never falls, so those that were reached once need no second look.
+        waiting.retain_mut(|(shard, reached)| {
+            let result = match reached.peek() {
+                None if first => match Pin::new(reached).poll(context) {
+                    Poll::Ready(result) => Some(result),
+                    Poll::Pending => None,
+                },
+                result => result,
+            };
+            if let Some(Err(reason)) = result {
+                failed.get_or_insert(WaitAllError { shard: *shard, reason });
+            }
+            !matches!(result, Some(Ok(_)))
+        });
+        if let Some(failed) = *failed {
             return Poll::Ready(Err(failed));
         }
-        // A mark never falls, so those that were reached once need no second look. The wakers of
-        // the others may be old: each gets the present one when its turn comes.
+        // The wakers of the others may be old: each gets the present one when its turn comes.
         while let Some((shard, reached)) = waiting.last_mut() {
             let shard = *shard;
             if let Err(reason) = ready!(Pin::new(reached).poll(context)) {
-                return Poll::Ready(Err(WaitAllError { shard, reason }));
+                let error = WaitAllError { shard, reason };
+                *failed = Some(error);
+                return Poll::Ready(Err(error));
             }
             waiting.pop();
         }

@@ -67,18 +67,21 @@ impl fmt::Debug for Claim {
 
 /// The future of a claim that waits for room: see [`ApplyWindow::claim`](super::ApplyWindow::claim).
 ///
-/// Await it, or block with [`wait`](Self::wait). Dropped, it leaves nothing behind.
+/// Await it, or block with [`wait`](Self::wait). It keeps the window open until it is ready or
+/// dropped. Dropping it leaves nothing behind. Polled again after it was ready, it fails with
+/// [`ClaimError::Claimed`].
 #[derive(Debug)]
 #[must_use = "a future does nothing until it is polled or waited on"]
 pub struct Claiming {
-    guard: Arc<Guard>,
+    /// `None` once it was ready.
+    guard: Option<Arc<Guard>>,
     seqno: SeqNo,
     room: Option<Reached>,
 }
 
 impl Claiming {
     pub(super) fn new(guard: Arc<Guard>, seqno: SeqNo) -> Self {
-        Claiming { guard, seqno, room: None }
+        Claiming { guard: Some(guard), seqno, room: None }
     }
 
     /// Blocks the thread until the seqno is claimed or cannot be.
@@ -110,18 +113,21 @@ impl Future for Claiming {
     type Output = Result<Claim, ClaimError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        loop {
-            if let Some(room) = &mut this.room {
-                ready!(Pin::new(room).poll(context))?;
+        let Claiming { guard, seqno, room } = self.get_mut();
+        let Some(open) = guard else { return Poll::Ready(Err(ClaimError::Claimed)) };
+        let result = loop {
+            if let Some(room) = room
+                && let Err(reason) = ready!(Pin::new(room).poll(context))
+            {
+                break Err(reason.into());
             }
-            match Claim::try_new(&this.guard, this.seqno) {
-                Err(ClaimError::Full(full)) => {
-                    this.room = Some(this.guard.shard.reached(full.resume_at));
-                }
-                result => return Poll::Ready(result),
+            match Claim::try_new(open, *seqno) {
+                Err(ClaimError::Full(full)) => *room = Some(open.shard.reached(full.resume_at)),
+                result => break result,
             }
-        }
+        };
+        *guard = None;
+        Poll::Ready(result)
     }
 }
 

@@ -40,10 +40,6 @@ impl Guard {
         if !cell.attach(&state) {
             return Err(WindowError::AlreadyOpen);
         }
-        if cell.is_removed() {
-            cell.detach();
-            return Err(WindowError::Removed);
-        }
         // From now on a thread that completes a range notes it in the window.
         state.note_overflow(cell.highest_in_ranges().unwrap_or(0));
         Ok(Arc::new(Guard { shard, state }))
@@ -201,7 +197,8 @@ impl Guard {
         if cell.is_removed() {
             return Err(CompleteError::Removed);
         }
-        if range.is_empty() || range.last() <= at || cell.ranges_cover(range) {
+        let in_ring = range.len() == 1 && self.state.is_completed_above(at, range.first());
+        if range.is_empty() || range.last() <= at || in_ring || cell.ranges_cover(range) {
             return Ok(Completion::AlreadyCompleted { mark: at });
         }
         self.state.distance(range.first(), at)?;

@@ -63,6 +63,32 @@ fn an_applied_set_never_holds_more_than_the_mark_has_passed() {
 }
 
 #[test]
+fn an_advance_goes_on_in_the_window_that_has_taken_the_place_of_its_own() {
+    let shard = shard();
+    let first = ApplyWindow::new(shard.clone(), 4).unwrap();
+    let found = Arc::clone(&first.guard.state);
+    drop(first);
+    let second = ApplyWindow::new(shard.clone(), 4).unwrap();
+    second.complete(3).unwrap();
+    shard.cell().raise_and_stop(2);
+    shard.cell().advance_over_windows(Some(found));
+    assert_eq!(shard.applied(), 3);
+}
+
+#[test]
+fn a_snapshot_that_moves_the_mark_wakes_waiters() {
+    let shard = shard();
+    shard.complete(3..=5);
+    let count = Arc::new(Count::default());
+    let waker = Waker::from(Arc::clone(&count));
+    let mut reached = Box::pin(shard.reached(4));
+    assert!(reached.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    shard.cell().raise_and_stop(2);
+    assert_eq!(shard.applied_set(), AppliedSet::up_to(5));
+    assert_eq!(count.0.load(Ordering::Relaxed), 1);
+}
+
+#[test]
 fn a_slot_of_a_later_lap_is_no_gap_and_the_waiters_before_it_are_woken() {
     let window = window();
     window.complete(2).unwrap();

@@ -76,8 +76,8 @@ fn window_errors_keep_their_kind_and_source_as_io_errors() {
         (CompleteError::Removed, Other, "look it up again"),
     ]);
     check(&[
-        (WindowError::AlreadyOpen, Other, "drop them first"),
-        (WindowError::NoCapacity, Other, "at least 1"),
+        (WindowError::AlreadyOpen, io::ErrorKind::ResourceBusy, "drop them first"),
+        (WindowError::NoCapacity, io::ErrorKind::InvalidInput, "at least 1"),
         (WindowError::Removed, Other, "look it up again"),
     ]);
     let tracked = AlreadyTracked { shard: ShardId(4) };

@@ -11,7 +11,7 @@ fn snapshot(marks: &[(u64, u64)]) -> Snapshot {
 #[test]
 fn merge_raises_and_never_lowers() {
     let state = ReplicationState::new(&[1, 2, 3].map(ShardId));
-    state.merge(&snapshot(&[(1, 10), (2, 20)]));
+    let _ = state.merge(&snapshot(&[(1, 10), (2, 20)]));
     let merged = state.merge(&snapshot(&[(1, 5), (2, 21), (3, 0)]));
     assert_eq!(merged.advanced, 1);
     assert!(merged.unknown.is_empty());

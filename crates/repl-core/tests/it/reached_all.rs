@@ -148,6 +148,30 @@ fn the_error_names_the_shard_that_was_removed_or_reset() {
 }
 
 #[test]
+fn a_removal_ends_the_wait_though_other_shards_are_not_reached() {
+    for removed in SHARDS {
+        let state = state();
+        let (counter, waker) = counting();
+        let mut all = state.reached_all(&marks(&[(1, 5), (2, 5), (3, 5)]));
+        assert!(poll(&mut all, &waker).is_pending());
+        state.remove_shard(removed).unwrap();
+        assert_eq!(counter.count(), 1);
+        for _ in 0..2 {
+            assert_eq!(now(&mut all), Poll::Ready(failed(removed.0, WaitError::Removed)));
+        }
+    }
+}
+
+#[test]
+fn every_shard_is_awaited_from_the_first_poll() {
+    let state = state();
+    let mut all = state.reached_all(&marks(&[(1, 5), (2, 6), (3, 7)]));
+    assert!(now(&mut all).is_pending());
+    let awaited = SHARDS.map(|shard| state.shard(shard).unwrap().awaited());
+    assert_eq!(awaited, [Some(5), Some(6), Some(7)]);
+}
+
+#[test]
 fn the_error_names_the_shard_whose_waiting_was_closed() {
     let state = state();
     let (counter, waker) = counting();

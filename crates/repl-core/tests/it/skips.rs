@@ -38,6 +38,15 @@ fn a_skip_below_the_mark_and_an_empty_one_change_nothing() {
 }
 
 #[test]
+fn a_skip_of_a_completed_seqno_changes_nothing() {
+    let (window, shard) = window(100);
+    window.complete(3).unwrap();
+    assert_eq!(window.skip(3), Ok(Completion::AlreadyCompleted { mark: 0 }));
+    assert_eq!(window.skip(4), Ok(Completion::Completed { mark: 0 }));
+    assert_eq!(above(&shard), ranges(&[(3, 4)]));
+}
+
+#[test]
 fn a_skip_from_below_the_mark_goes_on_from_it() {
     let (window, shard) = window(100);
     shard.advance(9);

@@ -200,20 +200,41 @@ fn the_next_incarnation_is_above_every_incarnation_of_a_shard() {
     assert_eq!(marks.next_incarnation(), Incarnation(1));
 }
 
+fn one_shard(mark: u64, above: u64, log: u64, incarnation: u64) -> Snapshot {
+    let entry = SnapshotEntry::new(SHARD, AppliedSet::new(mark, [above]));
+    Snapshot::from_iter([entry.with_log(log.into()).with_incarnation(incarnation.into())])
+}
+
 #[test]
 fn max_takes_the_log_and_the_incarnation_of_the_larger_mark() {
-    let of = |mark: u64, log: u64| {
-        let entry = SnapshotEntry::new(SHARD, AppliedSet::new(mark, [log]));
-        let entry = entry.with_log(LogId::from(log)).with_incarnation(Incarnation(log));
-        Snapshot::from_iter([entry])
-    };
-    let (low, high) = (of(5, 77), of(9, 50));
+    let (low, high) = (one_shard(5, 77, 0, 77), one_shard(9, 50, 7, 50));
     for max in [low.max(&high), high.max(&low)] {
         let entry = entry_of(&max);
-        assert_eq!((entry.log, entry.incarnation), (LogId(50), Incarnation(50)));
+        assert_eq!((entry.log, entry.incarnation), (LogId(7), Incarnation(50)));
         assert_eq!(entry.applied_set, AppliedSet::new(9, [50, 77]));
         assert_eq!(max.next_incarnation(), Incarnation(78));
     }
+}
+
+#[test]
+fn sets_of_different_named_logs_are_never_combined() {
+    let (low, high) = (one_shard(5, 77, 8, 1), one_shard(9, 50, 7, 1));
+    for (one, other) in [(&low, &high), (&high, &low)] {
+        assert_eq!(one.max(other), high);
+        assert!(one.min(other).is_empty());
+        assert!(!one.dominates(other));
+    }
+    let (low, high) = (one_shard(5, 77, 8, 1), one_shard(80, 90, 7, 1));
+    assert!(!high.dominates(&low));
+}
+
+#[test]
+fn the_next_incarnation_is_above_that_of_an_entry_that_is_not_kept() {
+    let of = |mark, incarnation: u64| {
+        SnapshotEntry::new(SHARD, AppliedSet::up_to(mark)).with_incarnation(incarnation.into())
+    };
+    let snapshot = Snapshot::from_iter([of(3, 5), of(9, 2)]);
+    assert_eq!((snapshot.mark(SHARD), snapshot.next_incarnation()), (Some(9), Incarnation(6)));
 }
 
 #[test]

@@ -67,7 +67,7 @@ const STAGES: [Stage; 5] = [
 ];
 
 impl SuiteReport {
-    /// Whether the real protocol passes, every image was tried, and every mutant was caught.
+    /// Returns whether the real protocol passes, every image was tried, and every mutant was caught.
     pub fn passed(&self) -> bool {
         self.stores.iter().all(StoreReport::passed)
             && self.mutants.iter().all(|trial| trial.caught.is_some())

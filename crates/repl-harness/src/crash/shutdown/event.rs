@@ -124,7 +124,7 @@ impl Operation {
 }
 
 impl CallRecord {
-    /// Whether it failed in the way of a call on a filesystem that was shut down.
+    /// Returns whether it failed in the way of a call on a filesystem that was shut down.
     pub fn is_fault(&self) -> bool {
         self.failed.is_some() && !self.answers
     }
