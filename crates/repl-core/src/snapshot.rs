@@ -2,6 +2,7 @@
 
 mod compare;
 mod convert;
+mod iter;
 #[cfg(feature = "serde")]
 mod serde;
 
@@ -12,6 +13,8 @@ use crate::applied_set::AppliedSet;
 use crate::ids::{Incarnation, Key, LogId, SeqNo, ShardId};
 use crate::range_set::RangeSet;
 use crate::table::Above;
+
+pub use self::iter::SnapshotIter;
 
 /// The marks of a set of shards, in ascending order of their ids.
 ///
@@ -277,35 +280,5 @@ impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let entries = self.entries().map(|entry| (entry.shard.0, entry.applied_set));
         f.debug_map().entries(entries).finish()
-    }
-}
-
-/// An iterator over the shards of a [`Snapshot`] with their marks, ascending by shard.
-#[derive(Debug, Clone)]
-pub struct SnapshotIter<'a> {
-    keys: std::slice::Iter<'a, Key>,
-    marks: std::slice::Iter<'a, SeqNo>,
-}
-
-impl Iterator for SnapshotIter<'_> {
-    type Item = (ShardId, SeqNo);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        Some((self.keys.next()?.shard, *self.marks.next()?))
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.marks.size_hint()
-    }
-}
-
-impl ExactSizeIterator for SnapshotIter<'_> {}
-
-impl<'a> IntoIterator for &'a Snapshot {
-    type Item = (ShardId, SeqNo);
-    type IntoIter = SnapshotIter<'a>;
-
-    fn into_iter(self) -> SnapshotIter<'a> {
-        self.iter()
     }
 }

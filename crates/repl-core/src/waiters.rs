@@ -3,9 +3,9 @@
 //! # The target
 //! Beside the mark lies one word, the *target*: the lowest seqno at which an advance has something
 //! to settle.
-//! - [`REMOVED`]: the cell has left its table, for good.
-//! - [`NOBODY`]: nothing is waiting. (An advance above it takes the lock and finds nothing.)
-//! - With [`ABOVE`] set as well: seqnos may be completed above the mark, so every advance from
+//! - `REMOVED`: the cell has left its table, for good.
+//! - `NOBODY`: nothing is waiting. (An advance above it takes the lock and finds nothing.)
+//! - With `ABOVE` set as well: seqnos may be completed above the mark, so every advance from
 //!   outside the shard's window has to look whether the mark goes further.
 //!
 //! It is written under the lock only.
@@ -32,10 +32,10 @@
 //!
 //! Hence the target itself could be `Relaxed`, as far as waking goes. It is `Release` and `Acquire`
 //! for what else it says:
-//! - [`REMOVED`]: a thread that reads it and looks the shard up again finds the table without this
+//! - `REMOVED`: a thread that reads it and looks the shard up again finds the table without this
 //!   cell (`a_thread_that_sees_removed_finds_the_new_incarnation`; with either `Relaxed` it may not:
 //!   `a_relaxed_removal_flag_leads_back_to_the_old_incarnation`).
-//! - [`ABOVE`] cleared: a thread that reads it, and *then* reads the mark, reads a mark that has
+//! - `ABOVE` cleared: a thread that reads it, and *then* reads the mark, reads a mark that has
 //!   passed the ranges (`nothing_above_the_mark_means_that_the_mark_has_passed_it`; with either
 //!   `Relaxed`, or the mark read first, it may not:
 //!   `a_relaxed_flag_of_nothing_above_hides_what_was_completed`).
@@ -59,6 +59,8 @@
 //! (`ranges_taken_out_before_the_mark_is_raised_are_found_nowhere`).
 
 mod queue;
+mod target;
+mod watching;
 
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -73,47 +75,8 @@ use crate::wakers::{Batch, Woken};
 use crate::window_state::WindowState;
 
 use self::queue::WaitQueue;
-
-const REMOVED: u64 = 0;
-const ABOVE: u64 = 1 << 63;
-const NOBODY: u64 = ABOVE - 1;
-
-/// What was read from the word beside the mark.
-#[derive(Clone, Copy)]
-pub(crate) struct Target(u64);
-
-impl Target {
-    #[inline]
-    pub(crate) fn is_removed(self) -> bool {
-        self.0 == REMOVED
-    }
-
-    /// Whether seqnos may be completed above the mark.
-    pub(crate) fn has_above(self) -> bool {
-        self.0 & ABOVE != 0
-    }
-
-    /// Whether an advance to `seqno` from outside a window has something to settle.
-    #[inline]
-    pub(crate) fn must_settle(self, seqno: SeqNo) -> bool {
-        self.0 <= seqno || self.has_above()
-    }
-
-    /// The same for an advance by the window of the shard, which moves the mark on itself.
-    #[inline]
-    pub(crate) fn must_settle_in_window(self, seqno: SeqNo) -> bool {
-        self.0 & !ABOVE <= seqno
-    }
-}
-
-/// What a follower of the lowest awaited seqno has seen of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Seen {
-    /// No value yet.
-    Nothing,
-    /// This value.
-    Lowest(Option<SeqNo>),
-}
+use self::target::{NOBODY, REMOVED};
+pub(crate) use self::target::{Seen, Target};
 
 pub(crate) struct Waiters {
     target: AtomicU64,
@@ -171,38 +134,6 @@ impl Waiters {
         }
     }
 
-    /// The lowest seqno above the mark that a waiter awaits.
-    pub(crate) fn awaited(&self, mark: &Mark) -> Option<SeqNo> {
-        self.look(|queue| queue.awaited(mark.get())).flatten()
-    }
-
-    /// The lowest awaited seqno, once it differs from `seen`. While it does not, `waker` is kept,
-    /// and `ticket` is its place until [`unwatch`](Waiters::unwatch).
-    pub(crate) fn poll_awaited(
-        &self,
-        mark: &Mark,
-        seen: Seen,
-        ticket: &mut Option<u64>,
-        waker: &Waker,
-    ) -> Poll<Result<Option<SeqNo>, WaitError>> {
-        // What is left in them is dropped after the lock.
-        let (mut new, mut old) = (Some(waker.clone()), None);
-        self.with(mark, |queue, target| {
-            old = ticket.take().and_then(|ticket| queue.watchers.remove(&ticket));
-            if target.load(Ordering::Relaxed) == REMOVED {
-                return Poll::Ready(Err(WaitError::Removed));
-            }
-            queue.watch(mark.get(), seen, ticket, &mut new)
-        })
-    }
-
-    /// Gives up watching what is awaited.
-    pub(crate) fn unwatch(&self, mark: &Mark, ticket: &mut Option<u64>) {
-        if let Some(ticket) = ticket.take() {
-            drop(self.with_existing(mark, |queue, _| queue.watchers.remove(&ticket)));
-        }
-    }
-
     /// After the mark was raised to or above the target: moves it over the ranges that it has
     /// reached, and wakes the waiters whose seqno is reached.
     #[cold]
@@ -223,6 +154,9 @@ impl Waiters {
     /// Records a range as completed, and moves the mark over it if the mark is next to it.
     pub(crate) fn complete(&self, mark: &Mark, range: SeqRange) -> Option<Arc<WindowState>> {
         self.with(mark, |queue, target| {
+            if target.load(Ordering::Relaxed) == REMOVED {
+                return;
+            }
             // Before the range can be seen: its seqnos must not be claimed by then.
             if let Some(window) = &queue.window {
                 window.note_overflow(range.last());

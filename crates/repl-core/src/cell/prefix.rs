@@ -27,7 +27,7 @@
 //! - A completer that finds the mark beyond its own seqno goes on from there all the same
 //!   ([`Cell::advance_prefix`] is called with the mark that the synchronized load returned).
 //! - A raise that finds the mark farther up raises it to there again, which settles the ranges and
-//!   the waiters that the other thread has not come to ([`Cell::raise_in_window`]).
+//!   the waiters that the other thread has not settled yet ([`Cell::raise_in_window`]).
 //! - A slot taken by a later lap ([`State::Passed`]) is no gap: the mark was seen at or above the
 //!   seqno by the thread that took the slot. So the thread goes on from the mark of now. Taken for a
 //!   gap, the mark stays behind until the stopped thread goes on: the loom model
@@ -122,7 +122,7 @@ impl Cell {
     }
 
     /// The mark, and what is completed above it. Nothing of that touches the mark: the mark is moved
-    /// on where a thread that completes has not come to it yet.
+    /// on where a thread that completes has not done so yet.
     pub(crate) fn applied_set(&self) -> AppliedSet {
         // The flag first: cleared, it means that the mark read after it has passed the ranges.
         if !self.has_above() {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
-use super::{ABOVE, NOBODY, REMOVED, Seen};
+use super::target::{ABOVE, NOBODY, REMOVED, Seen};
 use crate::ids::SeqNo;
 use crate::mark::Mark;
 use crate::outcome::WaitError;

@@ -207,7 +207,6 @@ impl Guard {
 
     fn complete_range(&self, range: SeqRange) -> Result<Completion, CompleteError> {
         let cell = self.cell();
-        self.state.note_overflow(range.last());
         cell.complete_range(range);
         let mark = cell.advance_prefix(&self.state, cell.applied());
         if cell.is_removed() {
