@@ -2,7 +2,6 @@
 //! commits of the same marks in embedded databases.
 #![expect(clippy::unwrap_used, reason = "a bench may stop")]
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use benches::databases::{Fjall, Redb, Sqlite};
@@ -84,7 +83,7 @@ fn commit(c: &mut Criterion) {
 
 fn checkpoint(follower: &mut Recovered, ids: &[ShardId], at: &mut u64) {
     move_all(&follower.state, ids, at);
-    follower.checkpointer.checkpoint(|_| Ok::<(), Infallible>(())).unwrap();
+    follower.checkpointer.checkpoint(|_| Ok(())).unwrap();
 }
 
 /// A database that commits a snapshot of all marks.

@@ -1,12 +1,11 @@
 //! A follower that recovers from a directory, saves, and is recovered again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
 use repl_checkpoint::{
     BincodeCodec, Checkpoint, CheckpointError, CheckpointStore, Codec, FileStore, JsonCodec,
-    OnCorrupt, OpenStoreError, Recovered, Saved, SlotStore, Source, recover,
+    OnCorrupt, OpenStoreError, Recovered, SaveReport, Saved, SlotStore, Source, recover,
 };
 use repl_core::{AppliedSet, ShardId};
 use repl_harness::crash::SimDisk;
@@ -94,8 +93,8 @@ impl Setup {
             for shard in orphaned.iter().filter(|_| save == 2) {
                 assert!(recovered.checkpointer.drop_orphan(*shard));
             }
-            match recovered.checkpointer.checkpoint(|_| Ok::<(), Infallible>(())) {
-                Ok(Saved::Written { generation, .. }) => saved.push(generation),
+            match recovered.checkpointer.checkpoint(|_| Ok(())) {
+                Ok(Saved::Written(SaveReport { generation, .. })) => saved.push(generation),
                 // A mark of `u64::MAX` does not move.
                 Ok(Saved::Unchanged) => assert_eq!(mark, u64::MAX),
                 Err(CheckpointError::NoGenerationLeft) => {

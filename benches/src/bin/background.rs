@@ -5,7 +5,6 @@
 //! directory, remove. Linux only, as it reads the CPU clock of a thread.
 #![expect(clippy::print_stdout, reason = "its output")]
 
-use std::convert::Infallible;
 use std::error::Error;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -94,7 +93,7 @@ fn measure(shards: u64, codec: impl Codec + 'static) -> Result<(), Box<dyn Error
                 let store = in_store.load(Ordering::Relaxed);
                 readings.push(Reading { at: Instant::now(), thread: thread_time(), store });
             }
-            Ok::<(), Infallible>(())
+            Ok(())
         }
     };
     let when = Schedule::every(Duration::from_millis(100));
@@ -109,7 +108,7 @@ fn measure(shards: u64, codec: impl Codec + 'static) -> Result<(), Box<dyn Error
             break;
         }
     }
-    background.close()?;
+    background.close().wait()?;
     let readings = readings.lock().map_err(|_| "a flush panicked")?;
     let (first, last) = readings.first().zip(readings.last()).ok_or("no checkpoint was taken")?;
     if last.thread == first.thread {

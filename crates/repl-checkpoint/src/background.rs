@@ -1,6 +1,8 @@
 //! A checkpointer on a thread of its own.
 
+mod close;
 mod error;
+mod requests;
 mod signal;
 mod work;
 
@@ -8,15 +10,17 @@ use std::any::Any;
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use repl_core::Snapshot;
-
+use crate::attempt::Attempt;
 use crate::checkpointer::{CheckpointError, Checkpointer};
-use crate::floors::{Floors, Health};
+use crate::floors::Floors;
 
-pub use self::error::{CloseError, SpawnError};
+pub use self::close::Close;
+use self::close::Ended;
+pub use self::error::{CloseError, SaveAndWaitError, SpawnError};
+pub use self::requests::SaveAndWait;
 use self::signal::{End, Signal};
 use self::work::{LastSave, Work};
 
@@ -66,62 +70,70 @@ impl Schedule {
 
 /// A [`Checkpointer`] that saves on a thread of its own.
 ///
-/// [`Checkpointer::spawn`] returns it. Dropping it ends the thread without a last save: as after a
-/// crash, the segments applied since the last save are replayed.
+/// [`Checkpointer::spawn`] returns it. Dropping it ends the thread without a last save, and does not
+/// wait for that: as after a crash, the segments applied since the last save are replayed. The lock
+/// of the store is free when the thread has ended, after the save in progress; to open the store
+/// again in this process, [`close`](BackgroundCheckpointer::close) it instead.
 #[derive(Debug)]
 pub struct BackgroundCheckpointer {
     floors: Floors,
     signal: Arc<Signal>,
-    thread: Option<JoinHandle<Ended>>,
+    ended: Arc<Ended>,
 }
-
-/// What the thread returns: the checkpointer, and the result of the last save.
-type Ended = (Checkpointer, Result<(), CheckpointError>);
 
 impl Checkpointer {
     /// Starts a thread that saves on a schedule, until [`BackgroundCheckpointer::close`].
     ///
-    /// `flush` is as in [`checkpoint`](Checkpointer::checkpoint). `on_error` is called with every
-    /// error. After an error the thread tries again when the next save is due. If the store is
-    /// poisoned, it saves no more and waits to be closed; the floors no longer move.
+    /// `flush` is as in [`checkpoint`](Checkpointer::checkpoint); it may block the thread. `on_error`
+    /// is called with every error. After an error the thread tries again when the next save is due.
+    /// If the store is poisoned, it saves no more and waits to be closed; the floors no longer move.
+    ///
+    /// For an async flush run [`begin`](Checkpointer::begin) and [`save`](Checkpointer::save) in a
+    /// task of the engine instead.
     ///
     /// # Errors
     /// [`SpawnError`] if the operating system cannot start a thread; it holds the checkpointer.
-    pub fn spawn<E: Into<Box<dyn Error + Send + Sync>>>(
+    pub fn spawn(
         self,
         when: Schedule,
-        flush: impl FnMut(&mut Snapshot) -> Result<(), E> + Send + 'static,
+        flush: impl FnMut(&mut Attempt) -> Result<(), Box<dyn Error + Send + Sync>> + Send + 'static,
         on_error: impl FnMut(&CheckpointError) + Send + 'static,
     ) -> Result<BackgroundCheckpointer, SpawnError> {
         let floors = self.floors();
-        let signal = Arc::new(Signal::default());
+        let signal = Arc::new(Signal::new());
+        let ended = Arc::new(Ended::new());
         let marks = when.moved.map(|_| self.last_marks());
         let first = LastSave { began: Instant::now(), marks };
+        let shared = Arc::clone(self.shared());
         let work = Work { checkpointer: self, when, flush, on_error };
         // Shared, as a thread that cannot be started drops what it owns.
         let work = Arc::new(Mutex::new(Some(work)));
         let run = {
-            let (floors, signal, work) = (floors.clone(), Arc::clone(&signal), Arc::clone(&work));
+            let (signal, ended, work) =
+                (Arc::clone(&signal), Arc::clone(&ended), Arc::clone(&work));
             move || {
                 let mut work = taken(&work);
-                let ended = catch_unwind(AssertUnwindSafe(|| work.run(first, &signal)));
-                match ended {
-                    Ok(last) => (work.checkpointer, last),
+                let last = catch_unwind(AssertUnwindSafe(|| work.run(first, &signal)));
+                let result = match last {
+                    Ok(last) => Ok((work.checkpointer, last)),
                     Err(panic) => {
-                        floors.set_health(Health::Stopped { error: message(&*panic) });
-                        std::panic::resume_unwind(panic)
+                        let error = message(&*panic);
+                        shared.stopped(error.clone());
+                        drop(work); // and with it the store
+                        Err(error)
                     }
-                }
+                };
+                signal.finish();
+                ended.set(result);
             }
         };
-        let thread = match thread::Builder::new().name("checkpointer".to_owned()).spawn(run) {
-            Ok(thread) => thread,
+        match thread::Builder::new().name("checkpointer".to_owned()).spawn(run) {
+            Ok(_) => Ok(BackgroundCheckpointer { floors, signal, ended }),
             Err(source) => {
                 let checkpointer = Box::new(taken(&work).checkpointer);
-                return Err(SpawnError { source, checkpointer });
+                Err(SpawnError { source, checkpointer })
             }
-        };
-        Ok(BackgroundCheckpointer { floors, signal, thread: Some(thread) })
+        }
     }
 }
 
@@ -136,38 +148,50 @@ impl BackgroundCheckpointer {
         self.signal.ask(|asked| asked.save = true);
     }
 
-    /// Saves a last time, ends the thread and returns the checkpointer.
+    /// Requests a save at once; the future waits for its result.
     ///
-    /// Blocks until the thread has ended. The functions given to the thread must not call it, as
-    /// the thread would wait for itself.
+    /// The save begins after this call, so it covers every mark of now. Requests that arrive during
+    /// a save share the next one. The request stands if the future is dropped.
     ///
     /// # Errors
-    /// [`CloseError`] if the last save failed or the thread panicked.
-    pub fn close(mut self) -> Result<Checkpointer, CloseError> {
+    /// The future fails with [`SaveAndWaitError`] if that checkpoint fails, or the thread ends
+    /// before it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use repl_checkpoint::{FileStore, JsonCodec, OnCorrupt, Schedule, StoreId, recover};
+    /// use repl_core::ShardId;
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let store = FileStore::open(dir.path(), StoreId::UNNAMED)?;
+    /// let follower = recover(store, JsonCodec, &[ShardId(1)], OnCorrupt::Fail)?;
+    /// let when = Schedule::every(Duration::from_secs(60));
+    /// let background = follower.checkpointer.spawn(when, |_| Ok(()), |error| eprintln!("{error}"))?;
+    /// follower.state.advance(ShardId(1), 7);
+    /// background.save_and_wait().wait()?; // blocks the thread; or `.await` it
+    /// assert_eq!(background.floors().checkpointed(ShardId(1)), Some(7));
+    /// background.close().wait()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn save_and_wait(&self) -> SaveAndWait {
+        self.signal.request()
+    }
+
+    /// Saves a last time and ends the thread; the future returns the checkpointer.
+    ///
+    /// The thread is told at once. If the future is dropped, it ends all the same.
+    ///
+    /// # Errors
+    /// The future fails with [`CloseError`] if the last save failed or the thread panicked.
+    pub fn close(self) -> Close {
         self.signal.ask(|asked| asked.end = Some(End::AfterLastSave));
-        let Some(thread) = self.thread.take() else {
-            return Err(CloseError::Panicked("it was closed before".to_owned()));
-        };
-        match thread.join() {
-            Ok((checkpointer, Ok(()))) => Ok(checkpointer),
-            Ok((checkpointer, Err(source))) => {
-                Err(CloseError::LastSave { source, checkpointer: Box::new(checkpointer) })
-            }
-            Err(panic) => Err(CloseError::Panicked(message(&*panic))),
-        }
+        Close::new(Arc::clone(&self.ended))
     }
 }
 
 impl Drop for BackgroundCheckpointer {
-    /// Waits for a save in progress, so that the store is closed afterwards.
     fn drop(&mut self) {
         self.signal.ask(|asked| asked.end = Some(asked.end.unwrap_or(End::AtOnce)));
-        // One of its own callbacks may drop it, and a thread must not wait for itself.
-        let own = |t: &JoinHandle<Ended>| t.thread().id() == thread::current().id();
-        if let Some(thread) = self.thread.take().filter(|t| !own(t)) {
-            // `Health::Stopped` has reported a panic.
-            let _ = thread.join();
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use repl_core::{ReplicationState, ShardId};
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, Track};
 use crate::codec::JsonCodec;
 use crate::envelope::{Header, UnsealError};
 use crate::ids::StoreId;
@@ -14,27 +14,51 @@ use crate::ids::StoreId;
 /// another codec or a store id use [`Checkpoint::seal`], [`Checkpoint::unseal`] and
 /// [`Checkpoint::state_of`].
 ///
-/// Commit the marks as they will be, and advance the live state only afterwards: advanced before
-/// the commit it shows data that may be lost, and bytes without the segment have it applied a
-/// second time. Do these steps under one lock: two transactions side by side would each write the
-/// other's mark as it was before.
+/// # In a transaction
+/// Each transaction reads the bytes that the last one stored, adds its own moves to *them*
+/// ([`next_checkpoint_bytes`](CheckpointBytes::next_checkpoint_bytes)), and commits the result with
+/// its data. Do not make the bytes from the live state, nor from a clone of it: appliers that commit
+/// side by side would each write the marks of the others as they were before, and a segment would be
+/// applied twice. The transactions must be serializable in these bytes, as if they ran one after the
+/// other: read them in the transaction that writes them.
+///
+/// - *When the live state advances:* after the commit, once the commit is durable. Advanced before,
+///   it shows data that a crash may lose.
+/// - *What may be deleted:* all segments up to the marks of the live state, which are durable with
+///   their data: [`Floors::of_durable`](crate::Floors::of_durable).
+/// - *A commit in doubt:* if a commit fails, and the database cannot say whether it took effect,
+///   leave the live state alone and read the stored bytes again, after a reconnect or a restart of
+///   the database. They say what was applied: advance the live state to them, and apply what they
+///   lack. Whatever the live state holds, the moves in the next transaction are decided by the bytes
+///   stored, so a segment that was committed after all is not applied again.
+/// - *Shards that are added, reset or removed:* in the stored bytes first, then in the live state.
+///
+/// All marks are in one value, so each transaction costs a pass over all of them, and two that
+/// overlap conflict. An engine with many shards keeps one value per shard.
 ///
 /// ```
 /// use repl_checkpoint::CheckpointBytes;
 /// use repl_core::{ReplicationState, ShardId};
 ///
 /// let state = ReplicationState::new(&[ShardId(1), ShardId(2)]);
-/// // Under the engine's write lock, for segment 7 of shard 1:
-/// let next = state.clone();
-/// next.advance(ShardId(1), 7);
-/// let bytes = next.to_checkpoint_bytes(); // commit them with the data of the segment
+/// let mut stored = state.to_checkpoint_bytes(); // when the database is created
+///
+/// // In a transaction, for segment 7 of shard 1:
+/// let (next, applied) = ReplicationState::next_checkpoint_bytes(&stored, |marks| {
+///     marks.advance(ShardId(1), 7)
+/// })?;
+/// if applied.is_advanced() {
+///     // write the data of the segment here, in the same transaction
+///     stored = next;
+/// } // otherwise an earlier transaction has applied it: write nothing
 /// state.advance(ShardId(1), 7); // after the commit
 ///
-/// let back = ReplicationState::from_checkpoint_bytes(&bytes, &[ShardId(1), ShardId(3)])?;
+/// // After a crash:
+/// let back = ReplicationState::from_checkpoint_bytes(&stored, &[ShardId(1), ShardId(3)])?;
 /// assert_eq!(back.applied_seqno(ShardId(1)), Some(7));
 /// assert_eq!(back.applied_seqno(ShardId(2)), None); // not asked for
 /// assert_eq!(back.applied_seqno(ShardId(3)), Some(0)); // not in the bytes
-/// assert!(ReplicationState::from_checkpoint_bytes(&bytes[1..], &[]).is_err());
+/// assert!(ReplicationState::from_checkpoint_bytes(&stored[1..], &[]).is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait CheckpointBytes: Sized {
@@ -51,6 +75,19 @@ pub trait CheckpointBytes: Sized {
     /// [`UnsealError`] if `bytes` are damaged or are no checkpoint. Corrupt bytes never become a
     /// state with nothing applied.
     fn from_checkpoint_bytes(bytes: &[u8], shards: &[ShardId]) -> Result<Self, UnsealError>;
+
+    /// Returns the bytes to store next: those stored now, with `moves` added; and what `moves`
+    /// returns.
+    ///
+    /// `moves` gets the stored marks as a state of their own, which tracks every shard in the bytes,
+    /// and advances, completes, adds or removes what the transaction does. O(shards).
+    ///
+    /// # Errors
+    /// [`UnsealError`] if `stored` is damaged or is no checkpoint.
+    fn next_checkpoint_bytes<R>(
+        stored: &[u8],
+        moves: impl FnOnce(&Self) -> R,
+    ) -> Result<(Vec<u8>, R), UnsealError>;
 }
 
 impl CheckpointBytes for ReplicationState {
@@ -64,5 +101,15 @@ impl CheckpointBytes for ReplicationState {
     fn from_checkpoint_bytes(bytes: &[u8], shards: &[ShardId]) -> Result<Self, UnsealError> {
         let (_, checkpoint) = Checkpoint::unseal(&JsonCodec, StoreId::UNNAMED, bytes)?;
         Ok(checkpoint.state_of(shards))
+    }
+
+    fn next_checkpoint_bytes<R>(
+        stored: &[u8],
+        moves: impl FnOnce(&Self) -> R,
+    ) -> Result<(Vec<u8>, R), UnsealError> {
+        let (_, checkpoint) = Checkpoint::unseal(&JsonCodec, StoreId::UNNAMED, stored)?;
+        let next = checkpoint.state_of(Track::all());
+        let result = moves(&next);
+        Ok((next.to_checkpoint_bytes(), result))
     }
 }

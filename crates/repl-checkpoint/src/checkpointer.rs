@@ -4,66 +4,98 @@ mod error;
 
 use std::error::Error;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use repl_core::{ReplicationState, ShardId, Snapshot, SnapshotEntry};
 
+use crate::attempt::Attempt;
 use crate::causes::with_causes;
 use crate::checkpoint::{Checkpoint, ShardCheckpoint};
 use crate::codec::Codec;
 use crate::content::{Carried, Content};
 use crate::envelope::Header;
-use crate::floors::{Floors, Health};
-use crate::ids::Generation;
-use crate::store::{CheckpointStore, Save, SaveError, Unshared};
+use crate::floors::Floors;
+use crate::ids::{Generation, StoreId};
+use crate::shared::{Shared, Unsaveable};
+use crate::store::{CheckpointStore, Save, SaveError};
+use crate::unshared::Unshared;
 
 pub use self::error::CheckpointError;
 
 /// Saves the marks of a [`ReplicationState`] after the engine has flushed its data.
 ///
-/// [`recover`](crate::recover()) returns it. Each checkpoint takes these steps:
-/// 1. take a snapshot of the marks,
-/// 2. have the engine make its data durable up to them (`flush`),
-/// 3. encode, seal and save the marks,
-/// 4. move the checkpointed marks and the retention floors.
+/// [`recover`](crate::recover()) returns it. A checkpoint takes these steps:
+/// 1. [`begin`](Checkpointer::begin) takes a snapshot of the marks,
+/// 2. the engine makes its data durable up to them: it *flushes*,
+/// 3. [`save`](Checkpointer::save) encodes, seals and saves the marks,
+/// 4. and then moves the checkpointed marks and the retention floors.
 ///
 /// So `floor <= checkpointed <= durable <= applied` holds for every shard at every instant, and a
-/// crash between any two steps loses nothing.
+/// crash between any two steps loses nothing. [`checkpoint`](Checkpointer::checkpoint) is all of
+/// them in a row, with a flush that blocks; [`spawn`](Checkpointer::spawn) does that on a thread of
+/// its own.
+///
+/// # When a flush fails
+/// Nothing is saved, and no floor moves. The next checkpoint takes a new snapshot, at or above the
+/// one that failed, so the next flush is asked for the same data again, and for what was applied
+/// since. It must not rely on anything that the failed one did: after a failed `fsync` the kernel
+/// may have dropped the data and marked its pages clean, and the next `fsync` of the same file
+/// succeeds without it. Write the data again, or stop and recover from the last checkpoint.
 pub struct Checkpointer {
-    state: Arc<ReplicationState>,
-    store: Unshared,
+    shared: Arc<Shared>,
+    /// `None` after [`reopen`](Checkpointer::reopen) has failed.
+    store: Option<Unshared<dyn CheckpointStore>>,
+    store_id: StoreId,
     codec: Box<dyn Codec>,
-    floors: Floors,
     /// What the state does not hold and no save may lose.
     carried: Arc<Carried>,
-    /// The recovered marks. No save goes below them within one incarnation of a shard.
-    recovered: Arc<Snapshot>,
-    /// The newest save of this process, and the one before it.
-    newest: Option<Content>,
-    previous: Option<Content>,
+    /// The newest acknowledged save, or else what was recovered. No save goes below its marks within
+    /// one incarnation of a shard.
+    acknowledged: Written,
+    /// The save in doubt.
+    doubtful: Option<Written>,
+    /// What the store holds: the last save since it was opened, and the one before that.
+    held: [Option<Content>; 2],
     /// The newest generation known to survive a crash.
     confirmed: Generation,
     /// The highest generation ever attempted.
     attempted: Generation,
-    failures: u64,
-    /// The path of a save in doubt, after which none is tried.
-    poisoned: Option<PathBuf>,
+    on_save: Option<Unshared<OnSave>>,
 }
 
-/// The result of a successful [`Checkpointer::checkpoint`].
+type OnSave = dyn FnMut(&SaveReport) + Send;
+
+/// What one save wrote.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Written {
+    pub(crate) header: Header,
+    pub(crate) content: Content,
+}
+
+/// The result of a successful checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Saved {
     /// The marks were saved.
-    #[non_exhaustive]
-    Written {
-        /// The generation of the save.
-        generation: Generation,
-    },
+    Written(SaveReport),
     /// Nothing was written: the last two saves of this process hold exactly these marks.
     ///
     /// So the checkpointed mark and the retention floor of each shard are at its current mark.
     Unchanged,
+}
+
+/// What one save wrote, and how long it took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct SaveReport {
+    /// The generation of the save.
+    pub generation: Generation,
+    /// The number of bytes given to the store.
+    pub bytes: u64,
+    /// The time from the snapshot to the call of [`save`](Checkpointer::save): that of the flush.
+    pub flush_time: Duration,
+    /// The time to encode, seal and store the marks.
+    pub save_time: Duration,
 }
 
 /// What recovery passes to a new checkpointer.
@@ -71,40 +103,43 @@ pub(crate) struct Start {
     pub(crate) state: Arc<ReplicationState>,
     pub(crate) store: Box<dyn CheckpointStore>,
     pub(crate) codec: Box<dyn Codec>,
+    pub(crate) header: Header,
     pub(crate) found: Checkpoint,
     pub(crate) orphaned: Vec<ShardCheckpoint>,
-    pub(crate) confirmed: Generation,
     pub(crate) attempted: Generation,
 }
 
 impl Checkpointer {
     pub(crate) fn new(start: Start) -> Self {
-        let Start { state, store, codec, found, orphaned, confirmed, attempted } = start;
-        let recovered: Snapshot = found.shards.iter().map(SnapshotEntry::from).collect();
-        let with_epochs = found.shards.into_iter().filter(|s| !s.epochs.is_empty()).collect();
+        let Start { state, store, codec, header, found, orphaned, attempted } = start;
+        let marks: Snapshot = found.shards.iter().map(SnapshotEntry::from).collect();
+        let marks = Arc::new(marks.with_next_incarnation(found.next_incarnation));
+        let with_epochs: Vec<_> =
+            found.shards.into_iter().filter(|s| !s.epochs.is_empty()).collect();
+        // Orphaned shards are among the recovered marks here.
+        let recovered = Carried { orphaned: Vec::new(), with_epochs: with_epochs.clone() };
+        let content = Content { marks, carried: Arc::new(recovered) };
         Checkpointer {
-            floors: Floors::new(Arc::clone(&state)),
-            state,
-            store: Unshared::new(store),
+            shared: Shared::new(state),
+            store_id: store.store_id(),
+            store: Some(Unshared::new(store)),
             codec,
             carried: Arc::new(Carried { orphaned, with_epochs }),
-            recovered: Arc::new(recovered),
-            newest: None,
-            previous: None,
-            confirmed,
-            attempted,
-            failures: 0,
-            poisoned: None,
+            acknowledged: Written { header, content },
+            doubtful: None,
+            held: [None, None],
+            confirmed: header.confirmed,
+            attempted: attempted.max(header.generation),
+            on_save: None,
         }
     }
 
-    /// Flushes the engine, then saves its marks.
+    /// Flushes the engine, then saves its marks: [`begin`](Checkpointer::begin), `flush` and
+    /// [`save`](Checkpointer::save) in a row.
     ///
-    /// `flush` gets a snapshot and must make the engine's data durable up to its marks, and the
-    /// ranges that are completed above them. What is not durable it takes out of the snapshot: it
-    /// lowers the mark ([`Snapshot::lower`]), or drops only the ranges above it
-    /// ([`Snapshot::drop_above`]). Ranges dropped either way are replayed after a crash even
-    /// if an earlier checkpoint held them. Raising a mark has no effect.
+    /// `flush` must make the engine's data durable up to [`Attempt::marks`], and the ranges that are
+    /// completed above them. Where less is durable, it lowers the attempt. An engine whose every
+    /// apply is durable before it advances the mark has nothing to flush: `checkpoint(|_| Ok(()))`.
     ///
     /// If the last two saves of this process hold exactly the current marks, neither `flush` nor
     /// the store is called. Costs the flush, one pass over the marks and one save.
@@ -112,66 +147,173 @@ impl Checkpointer {
     /// # Errors
     /// [`CheckpointError`]. The floors do not move, and [`Floors::health`] says why. Only after
     /// [`SaveError::InDoubt`] may a crash leave the new marks.
-    pub fn checkpoint<E: Into<Box<dyn Error + Send + Sync>>>(
+    pub fn checkpoint(
         &mut self,
-        flush: impl FnOnce(&mut Snapshot) -> Result<(), E>,
+        flush: impl FnOnce(&mut Attempt) -> Result<(), Box<dyn Error + Send + Sync>>,
     ) -> Result<Saved, CheckpointError> {
-        if let Some(path) = &self.poisoned {
-            return Err(SaveError::Poisoned { path: path.clone() }.into());
-        }
-        self.floors.set_saving(true);
-        let result = self.try_checkpoint(flush);
-        match &result {
-            Ok(_) => {
-                self.failures = 0;
-                if self.floors.health() != Health::Good {
-                    self.floors.set_health(Health::Good);
-                }
+        let Some(mut attempt) = self.begin()? else {
+            return Ok(Saved::Unchanged);
+        };
+        match flush(&mut attempt) {
+            Ok(()) => self.save(attempt),
+            Err(error) => {
+                let error = CheckpointError::Flush(error);
+                attempt.pending.failed(with_causes(&error), false);
+                Err(error)
             }
-            Err(error) => self.failed(error),
         }
-        // A recovery may find the save that is in doubt.
-        self.floors.set_saving(self.poisoned.is_some());
-        result
     }
 
-    fn try_checkpoint<E: Into<Box<dyn Error + Send + Sync>>>(
-        &mut self,
-        flush: impl FnOnce(&mut Snapshot) -> Result<(), E>,
-    ) -> Result<Saved, CheckpointError> {
-        let mut marks = self.state.snapshot(); // 1
-        self.drop_tracked_orphans(&marks);
+    /// Begins a checkpoint: takes a snapshot of the marks. `None` if there is nothing to save, as
+    /// the last two saves of this process hold exactly these marks.
+    ///
+    /// Make the engine's data durable up to [`Attempt::marks`], then [`save`](Checkpointer::save)
+    /// the attempt. An async engine awaits its flush in between:
+    ///
+    /// ```
+    /// # use repl_checkpoint::{FileStore, JsonCodec, OnCorrupt, Recovered, StoreId, recover};
+    /// # use repl_core::{ShardId, Snapshot};
+    /// # struct Engine;
+    /// # impl Engine {
+    /// #     async fn flush(&self, _: &Snapshot) -> std::io::Result<()> { Ok(()) }
+    /// # }
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let engine = Engine;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = FileStore::open(dir.path(), StoreId::UNNAMED)?;
+    /// # let follower = recover(store, JsonCodec, &[ShardId(1)], OnCorrupt::Fail)?;
+    /// # let Recovered { state, mut checkpointer, .. } = follower;
+    /// state.advance(ShardId(1), 7);
+    /// if let Some(attempt) = checkpointer.begin()? {
+    ///     engine.flush(attempt.marks()).await?;
+    ///     checkpointer.save(attempt)?;
+    /// }
+    /// assert_eq!(checkpointer.floors().checkpointed(ShardId(1)), Some(7));
+    /// # Ok(())
+    /// # }
+    /// # smol::block_on(run())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`CheckpointError::Poisoned`] after a save in doubt.
+    pub fn begin(&mut self) -> Result<Option<Attempt>, CheckpointError> {
+        let pending = self.shared.begin();
+        let pending = pending.map_err(|doubt| CheckpointError::Poisoned { doubt })?;
+        let began = Instant::now();
+        let marks = self.state().snapshot(); // 1
         if self.holds(&marks) {
-            return Ok(Saved::Unchanged);
+            pending.succeeded();
+            return Ok(None);
         }
-        let taken = marks.clone();
-        flush(&mut marks).map_err(|error| CheckpointError::Flush(error.into()))?; // 2
-        let marks = self.durable(taken, &marks)?;
+        Ok(Some(Attempt { marks, began, pending }))
+    }
+
+    /// Saves an attempt whose data is durable.
+    ///
+    /// Blocks for the save, which writes and syncs a file. On a thread of an async runtime, call it
+    /// within `spawn_blocking` or its like. Costs one pass over the marks and one save.
+    ///
+    /// # Errors
+    /// [`CheckpointError`]. The floors do not move, and [`Floors::health`] says why. Only after
+    /// [`SaveError::InDoubt`] may a crash leave the new marks. The attempt is used up in any case;
+    /// begin again.
+    ///
+    /// # Panics
+    /// If the store panics. Then the save is in doubt.
+    pub fn save(&mut self, attempt: Attempt) -> Result<Saved, CheckpointError> {
+        let Attempt { marks, began, mut pending } = attempt;
+        pending.check(&self.shared).map_err(|why| match why {
+            Unsaveable::OtherCheckpointer => CheckpointError::OtherCheckpointer,
+            Unsaveable::Superseded => CheckpointError::Superseded,
+            Unsaveable::Poisoned(doubt) => CheckpointError::Poisoned { doubt },
+        })?;
+        let flush_time = began.elapsed();
+        let saving = Instant::now();
+        let written = match self.written(marks) {
+            Ok(Some((written, bytes))) => self.store(written, &bytes, || pending.saving()),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
+        };
+        match written {
+            Ok(Some((generation, bytes))) => {
+                pending.succeeded();
+                let save_time = saving.elapsed();
+                let report = SaveReport { generation, bytes, flush_time, save_time };
+                if let Some(on_save) = &mut self.on_save {
+                    on_save.get_mut()(&report);
+                }
+                Ok(Saved::Written(report))
+            }
+            Ok(None) => {
+                pending.succeeded();
+                Ok(Saved::Unchanged)
+            }
+            Err(error) => {
+                pending.failed(with_causes(&error), error.is_poisoning());
+                Err(error)
+            }
+        }
+    }
+
+    /// What to write of `marks`, and its bytes; `None` if the last two saves hold exactly that.
+    fn written(&self, marks: Snapshot) -> Result<Option<(Written, Vec<u8>)>, CheckpointError> {
+        self.check_not_below(&marks)?;
         if self.holds(&marks) {
-            return Ok(Saved::Unchanged);
+            return Ok(None);
         }
         let generation = self.attempted.checked_add(1).ok_or(CheckpointError::NoGenerationLeft)?;
-        let confirmed = self.confirmed;
-        let store = self.store.get_mut();
-        let header = Header { store: store.store_id(), generation, confirmed };
-        let content = Content { marks: Arc::new(marks), carried: Arc::clone(&self.carried) };
+        let header = Header { store: self.store_id, generation, confirmed: self.confirmed };
+        let content = Content { carried: self.carried_beside(&marks), marks: Arc::new(marks) };
         let bytes = content.checkpoint().seal(&*self.codec, header)?;
+        Ok(Some((Written { header, content }, bytes)))
+    }
+
+    /// Gives the bytes to the store, and moves the floors. `saving` is called before the first write.
+    fn store(
+        &mut self,
+        written: Written,
+        bytes: &[u8],
+        saving: impl FnOnce(),
+    ) -> Result<Option<(Generation, u64)>, CheckpointError> {
+        let Some(store) = &mut self.store else {
+            let doubt = "the store is closed".to_owned();
+            return Err(CheckpointError::Poisoned { doubt });
+        };
+        let Header { generation, confirmed, .. } = written.header;
         self.attempted = generation;
-        store.save(Save { generation, confirmed, bytes: &bytes })?; // 3
+        self.doubtful = Some(written.clone());
+        saving();
+        let saved = store.get_mut().save(Save { generation, confirmed, bytes }); // 3
+        if !saved.as_ref().is_err_and(SaveError::is_poisoning) {
+            self.doubtful = None;
+        }
+        saved?;
         self.confirmed = generation;
-        self.previous = self.newest.replace(content.clone());
-        self.floors.saved(content, self.previous.clone()); // 4
-        Ok(Saved::Written { generation })
+        self.carried = Arc::clone(&written.content.carried);
+        let [newest, previous] = &mut self.held;
+        *previous = newest.replace(written.content.clone());
+        self.shared.saved(written.content.clone(), previous.clone()); // 4
+        self.acknowledged = written;
+        Ok(Some((generation, bytes.len() as u64)))
+    }
+
+    /// Calls `on_save` after every save, on the thread that saves, once the floors have moved.
+    ///
+    /// It replaces the function that was given before. It must not block, as that delays the next
+    /// save.
+    pub fn on_save(&mut self, on_save: impl FnMut(&SaveReport) + Send + 'static) {
+        self.on_save = Some(Unshared::new(Box::new(on_save)));
     }
 
     /// Returns a view of what is saved, for other parts of the engine.
     pub fn floors(&self) -> Floors {
-        self.floors.clone()
+        Floors::new(Arc::clone(&self.shared))
     }
 
     /// Returns the state whose marks it saves.
     pub fn state(&self) -> &Arc<ReplicationState> {
-        &self.state
+        self.shared.state()
     }
 
     /// Returns the shards of the recovered checkpoint that the state does not track.
@@ -199,72 +341,93 @@ impl Checkpointer {
         known
     }
 
-    /// A shard that the state tracks is no orphan from then on.
-    fn drop_tracked_orphans(&mut self, marks: &Snapshot) {
+    /// What is carried beside `marks`: a shard that they hold is no orphan from then on.
+    fn carried_beside(&self, marks: &Snapshot) -> Arc<Carried> {
         let tracked = |s: &ShardCheckpoint| marks.mark(s.shard).is_some();
-        if self.carried.orphaned.iter().any(tracked) {
-            Arc::make_mut(&mut self.carried).orphaned.retain(|s| !tracked(s));
+        let mut carried = Arc::clone(&self.carried);
+        if carried.orphaned.iter().any(tracked) {
+            Arc::make_mut(&mut carried).orphaned.retain(|s| !tracked(s));
         }
+        carried
     }
 
     /// The marks of the last save of this process, or the recovered ones.
     pub(crate) fn last_marks(&self) -> Snapshot {
-        let newest = self.newest.as_ref().map_or(&self.recovered, |content| &content.marks);
-        Snapshot::clone(newest)
+        Snapshot::clone(&self.acknowledged.content.marks)
     }
 
-    /// Whether the last two saves of this process hold exactly these marks.
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Whether the last two saves since the store was opened hold exactly these marks.
     fn holds(&self, marks: &Snapshot) -> bool {
-        let is = |content: &Option<Content>| {
-            content.as_ref().is_some_and(|content| content.is(marks, &self.carried))
-        };
-        is(&self.newest) && is(&self.previous)
+        let carried = self.carried_beside(marks);
+        let is =
+            |content: &Option<Content>| content.as_ref().is_some_and(|c| c.is(marks, &carried));
+        self.held.iter().all(is)
     }
 
-    /// The snapshot that was taken, lowered as the flush lowered it.
-    fn durable(
-        &self,
-        mut taken: Snapshot,
-        flushed: &Snapshot,
-    ) -> Result<Snapshot, CheckpointError> {
-        let newest = self.newest.as_ref().map_or(&self.recovered, |content| &content.marks);
-        if taken != *flushed {
-            for entry in taken.clone().entries() {
-                let shard = entry.shard;
-                taken.lower(shard, flushed.mark(shard).unwrap_or(0));
-                if entry.applied_set.range_count() > 0
-                    && flushed.applied_set(shard) != Some(entry.applied_set)
-                {
-                    taken.drop_above(shard);
-                }
-            }
-        }
+    /// Checks that no mark is below the last save, within one incarnation of its shard.
+    fn check_not_below(&self, marks: &Snapshot) -> Result<(), CheckpointError> {
+        let newest = &self.acknowledged.content.marks;
         let mut before = newest.iter().peekable();
-        for (shard, lowered) in &taken {
+        for (shard, lowered) in marks {
             while before.next_if(|(old, _)| *old < shard).is_some() {}
             let Some((_, saved)) = before.next_if(|(old, _)| *old == shard) else {
                 continue;
             };
             let incarnation = |marks: &Snapshot| marks.entry(shard).map(|entry| entry.incarnation);
-            if lowered < saved && incarnation(&taken) == incarnation(newest) {
+            if lowered < saved && incarnation(marks) == incarnation(newest) {
                 return Err(CheckpointError::BelowLastSave { shard, saved, lowered });
             }
         }
-        Ok(taken)
+        Ok(())
     }
 
-    fn failed(&mut self, error: &CheckpointError) {
-        self.failures += 1;
-        let error_text = with_causes(error);
-        self.floors.set_health(match error {
-            CheckpointError::Save(
-                SaveError::InDoubt { path, .. } | SaveError::Poisoned { path },
-            ) => {
-                self.poisoned = Some(path.clone());
-                Health::Poisoned { error: error_text }
-            }
-            _ => Health::Failing { failures: self.failures, error: error_text },
-        });
+    /// Closes the store, so that its lock is free. No attempt is saved until
+    /// [`go_on`](Checkpointer::go_on).
+    pub(crate) fn close_store(&mut self) {
+        self.shared.closing();
+        self.store = None;
+    }
+
+    /// The codec, and the id of the store.
+    pub(crate) fn format(&self) -> (&dyn Codec, StoreId) {
+        (&*self.codec, self.store_id)
+    }
+
+    /// The saves that the store may hold as its newest: the save in doubt, and the acknowledged one.
+    pub(crate) fn expected(&self) -> impl Iterator<Item = &Written> {
+        self.doubtful.iter().chain([&self.acknowledged])
+    }
+
+    /// The acknowledged generation, and the one in doubt.
+    pub(crate) fn generations(&self) -> (Generation, Option<Generation>) {
+        let doubtful = self.doubtful.as_ref().map(|written| written.header.generation);
+        (self.acknowledged.header.generation, doubtful)
+    }
+
+    /// Goes on with a store that was opened again and holds `newest` as its newest checkpoint.
+    pub(crate) fn go_on(
+        &mut self,
+        store: Box<dyn CheckpointStore>,
+        newest: Written,
+        attempted: Generation,
+    ) {
+        self.store = Some(Unshared::new(store));
+        self.confirmed = newest.header.confirmed;
+        self.acknowledged = newest;
+        self.doubtful = None;
+        self.held = [None, None];
+        self.attempted = self.attempted.max(attempted);
+        self.shared.reopened();
+    }
+}
+
+impl Drop for Checkpointer {
+    fn drop(&mut self) {
+        self.shared.close();
     }
 }
 
@@ -273,7 +436,7 @@ impl fmt::Debug for Checkpointer {
         f.debug_struct("Checkpointer")
             .field("confirmed", &self.confirmed)
             .field("attempted", &self.attempted)
-            .field("health", &self.floors.health())
+            .field("health", &self.shared.health())
             .finish_non_exhaustive()
     }
 }

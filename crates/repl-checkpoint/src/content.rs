@@ -7,7 +7,7 @@ use repl_core::{ShardId, Snapshot};
 use crate::checkpoint::{Checkpoint, ShardCheckpoint};
 
 /// The content of one save. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Content {
     pub(crate) marks: Arc<Snapshot>,
     pub(crate) carried: Arc<Carried>,

@@ -1,75 +1,74 @@
 //! The saved marks, and the segments that may be deleted.
 
-use std::sync::{Arc, Mutex, PoisonError};
+mod saved;
 
-use arc_swap::ArcSwap;
-use repl_core::{ReplicationState, SeqNo, ShardId};
+use std::fmt;
+use std::sync::Arc;
+
+use repl_core::{ReplicationState, SeqNo, Shard, ShardId, Snapshot};
 
 use crate::content::Content;
+use crate::health::Health;
+use crate::shared::Shared;
+
+pub use self::saved::UntilSaved;
 
 /// A read-only view of what a [`Checkpointer`](crate::Checkpointer) has saved.
 ///
 /// Clone it into the part of the engine that deletes segments. Reading a mark takes no lock. After
 /// a shard was reset, or removed and added again, its marks are `None` until the new incarnation
-/// has been saved often enough.
-#[derive(Debug, Clone)]
-pub struct Floors {
-    state: Arc<ReplicationState>,
-    view: Arc<ArcSwap<View>>,
-    /// Whether a save is in progress or was left in doubt. Set before the save takes its snapshot.
-    ///
-    /// Two threads each write one thing and read the other's: one removes a shard and then asks
-    /// [`Floors::is_unreferenced`], the other sets this and then reads the shards. The lock orders
-    /// them: the second to take it sees what the first did.
-    saving: Arc<Mutex<bool>>,
-}
+/// has been saved often enough. The same holds for all shards after the store was
+/// [opened again](crate::Checkpointer::reopen).
+///
+/// An engine that commits the marks in its own transactions has no checkpointer: see
+/// [`Floors::of_durable`].
+#[derive(Clone)]
+pub struct Floors(Source);
 
-/// The saves of this process.
-#[derive(Debug, Clone, Default)]
-struct View {
-    /// The content of the newest acknowledged generation.
-    newest: Option<Content>,
-    /// The content of the one before it.
-    previous: Option<Content>,
-    health: Health,
-}
-
-/// The state of a checkpointer. Its floors move only while it is [`Health::Good`].
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Health {
-    /// The last checkpoint succeeded, or none has been tried.
-    #[default]
-    Good,
-    /// The last checkpoints failed; the next one may succeed.
-    Failing {
-        /// The number of failures in a row.
-        failures: u64,
-        /// The last error and its causes.
-        error: String,
-    },
-    /// A save is in doubt. No more are tried until the store is opened again.
-    Poisoned {
-        /// The error and its causes.
-        error: String,
-    },
-    /// The background thread ended: a function given to it panicked.
-    Stopped {
-        /// The message of the panic.
-        error: String,
-    },
+#[derive(Clone)]
+enum Source {
+    Saved(Arc<Shared>),
+    Durable(Arc<ReplicationState>),
 }
 
 impl Floors {
-    pub(crate) fn new(state: Arc<ReplicationState>) -> Self {
-        Floors { state, view: Arc::default(), saving: Arc::default() }
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Floors(Source::Saved(shared))
+    }
+
+    /// Returns the floors of a state whose marks are durable as soon as they are visible.
+    ///
+    /// For engines that commit the marks in the transaction of the data, as
+    /// [`CheckpointBytes`](crate::CheckpointBytes) describes, and advance the state only after a
+    /// commit that is durable. So the applied mark is also the checkpointed mark and the retention
+    /// floor, at once after a start: the database has one copy of the marks, and recovers it with the
+    /// data. If a commit returns before it is durable, advance the state once it is.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use repl_checkpoint::Floors;
+    /// use repl_core::{ReplicationState, ShardId};
+    ///
+    /// let state = Arc::new(ReplicationState::new(&[ShardId(1)]));
+    /// let floors = Floors::of_durable(Arc::clone(&state));
+    /// state.advance(ShardId(1), 7); // after the commit
+    /// assert_eq!(floors.retention_floor(ShardId(1)), Some(7));
+    /// ```
+    pub fn of_durable(state: Arc<ReplicationState>) -> Self {
+        Floors(Source::Durable(state))
     }
 
     /// Returns the newest saved mark of a shard; no later crash loses it.
     ///
     /// `None` until this process has saved the shard once.
     pub fn checkpointed(&self, shard: ShardId) -> Option<SeqNo> {
-        self.mark_in(self.view.load().newest.as_ref()?, shard)
+        match &self.0 {
+            Source::Saved(inner) => {
+                let now = inner.state().shard(shard)?;
+                mark_in(inner.saves().newest.as_ref()?, &now)
+            }
+            Source::Durable(state) => state.applied_seqno(shard),
+        }
     }
 
     /// Returns the last segment of a shard that may be deleted, with all before it.
@@ -79,50 +78,159 @@ impl Floors {
     /// segment. It is at most [`checkpointed`](Floors::checkpointed). To raise it to a mark that no
     /// longer moves, save twice.
     pub fn retention_floor(&self, shard: ShardId) -> Option<SeqNo> {
-        let view = self.view.load();
-        // A shard that is missing in the newest checkpoint has no floor either.
-        self.mark_in(view.newest.as_ref()?, shard)?;
-        self.mark_in(view.previous.as_ref()?, shard)
+        match &self.0 {
+            Source::Saved(inner) => {
+                let saves = inner.saves();
+                let now = inner.state().shard(shard)?;
+                // A shard that is missing in the newest checkpoint has no floor either.
+                mark_in(saves.newest.as_ref()?, &now)?;
+                mark_in(saves.previous.as_ref()?, &now)
+            }
+            Source::Durable(state) => state.applied_seqno(shard),
+        }
+    }
+
+    /// Returns [`checkpointed`](Floors::checkpointed) of every shard that has it, with what is
+    /// completed above it: what to report to a leader.
+    ///
+    /// O(shards).
+    pub fn checkpointed_marks(&self) -> Snapshot {
+        match &self.0 {
+            Source::Saved(inner) => {
+                let saves = inner.saves();
+                saves.newest.as_ref().map(|newest| of_now(inner.state(), newest))
+            }
+            Source::Durable(state) => Some(state.snapshot()),
+        }
+        .unwrap_or_default()
+    }
+
+    /// Returns [`retention_floor`](Floors::retention_floor) of every shard that has one.
+    ///
+    /// O(shards).
+    pub fn retention_floors(&self) -> Snapshot {
+        match &self.0 {
+            Source::Saved(inner) => {
+                let saves = inner.saves();
+                let both = saves.newest.as_ref().zip(saves.previous.as_ref());
+                both.map(|(newest, previous)| {
+                    let now = of_now(inner.state(), newest);
+                    let mut floors = marks_alone(&previous.marks);
+                    floors.retain(|shard| same_incarnation(&now, &previous.marks, shard));
+                    floors
+                })
+            }
+            Source::Durable(state) => Some(state.marks()),
+        }
+        .unwrap_or_default()
+    }
+
+    /// Waits until a mark is saved: until [`checkpointed`](Floors::checkpointed) is at `seqno` or
+    /// above; the result is the saved mark.
+    ///
+    /// For a client that must know that its write survives a crash of this follower. Until the
+    /// seqno is applied, it waits for that, and is what
+    /// [`Shard::awaited`](repl_core::Shard::awaited) returns; then it waits for a checkpoint, and
+    /// does not request one. Each checkpoint that ends wakes every such wait.
+    ///
+    /// # Errors
+    /// The future fails with:
+    /// - [`WaitError::UnknownShard`](repl_core::WaitError::UnknownShard) if the shard is not
+    ///   tracked,
+    /// - [`WaitError::Removed`](repl_core::WaitError::Removed) if it is removed or reset, which is
+    ///   noticed at the end of a checkpoint at the latest,
+    /// - [`WaitError::Closed`](repl_core::WaitError::Closed) if waiting on the shard is closed, if
+    ///   the checkpointer is gone, and if a save is in doubt.
+    ///
+    /// ```
+    /// use repl_checkpoint::{FileStore, JsonCodec, OnCorrupt, StoreId, recover};
+    /// use repl_core::ShardId;
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let store = FileStore::open(dir.path(), StoreId::UNNAMED)?;
+    /// let mut follower = recover(store, JsonCodec, &[ShardId(1)], OnCorrupt::Fail)?;
+    /// let floors = follower.checkpointer.floors();
+    /// let mark = std::thread::scope(|s| {
+    ///     s.spawn(|| {
+    ///         follower.state.advance(ShardId(1), 7);
+    ///         follower.checkpointer.checkpoint(|_| Ok(()))
+    ///     });
+    ///     floors.saved(ShardId(1), 5).wait() // blocks the thread; or `.await` it
+    /// })?;
+    /// assert_eq!(mark, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn saved(&self, shard: ShardId, seqno: SeqNo) -> UntilSaved {
+        UntilSaved::new(self.clone(), shard, seqno)
     }
 
     /// Returns whether no checkpoint that a recovery could use holds the shard, in any incarnation.
     ///
     /// Only then drop or replace the data of a removed or orphaned shard: otherwise a crash could
     /// restore a mark for data that is gone. Returns false until two saves of this process have
-    /// left the shard out, while a save is in progress, and after one in doubt. Takes a short lock.
+    /// left the shard out, while any [`Attempt`](crate::Attempt) exists, and after a save in doubt.
+    /// Takes a short lock.
+    ///
+    /// With [`Floors::of_durable`] it returns whether the state does not track the shard: commit
+    /// the removal first, then remove the shard from the state.
     pub fn is_unreferenced(&self, shard: ShardId) -> bool {
-        let saving = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
-        if *saving {
-            return false;
+        match &self.0 {
+            Source::Saved(inner) => {
+                let without =
+                    |saved: &Option<Content>| saved.as_ref().is_some_and(|c| !c.names(shard));
+                let unreferenced = inner
+                    .between_attempts(|saves| without(&saves.newest) && without(&saves.previous));
+                unreferenced.unwrap_or(false)
+            }
+            Source::Durable(state) => state.applied_seqno(shard).is_none(),
         }
-        let view = self.view.load();
-        let without = |saved: &Option<Content>| saved.as_ref().is_some_and(|c| !c.names(shard));
-        without(&view.newest) && without(&view.previous)
     }
 
-    /// Returns the state of the checkpointer.
+    /// Returns the state of the checkpointer. Takes a short lock.
+    ///
+    /// With [`Floors::of_durable`] there is none, and it is always the default.
     pub fn health(&self) -> Health {
-        self.view.load().health.clone()
+        match &self.0 {
+            Source::Saved(inner) => inner.health(),
+            Source::Durable(_) => Health::default(),
+        }
     }
 
-    /// The saved mark of the current incarnation of a shard.
-    fn mark_in(&self, saved: &Content, shard: ShardId) -> Option<SeqNo> {
-        let entry = saved.marks.entry(shard)?;
-        let now = self.state.shard(shard)?.incarnation();
-        (entry.incarnation == now).then_some(entry.mark())
+    fn state(&self) -> &Arc<ReplicationState> {
+        match &self.0 {
+            Source::Saved(inner) => inner.state(),
+            Source::Durable(state) => state,
+        }
     }
+}
 
-    pub(crate) fn set_saving(&self, saving: bool) {
-        *self.saving.lock().unwrap_or_else(PoisonError::into_inner) = saving;
-    }
+/// The saved mark of the present incarnation of a shard.
+fn mark_in(saved: &Content, now: &Shard) -> Option<SeqNo> {
+    let entry = saved.marks.entry(now.id())?;
+    (entry.incarnation == now.incarnation()).then_some(entry.mark())
+}
 
-    pub(crate) fn saved(&self, newest: Content, previous: Option<Content>) {
-        let view = View { newest: Some(newest), previous, health: Health::Good };
-        self.view.store(Arc::new(view));
-    }
+/// What is saved of the present incarnations.
+fn of_now(state: &ReplicationState, saved: &Content) -> Snapshot {
+    let now = state.marks();
+    let mut marks = Snapshot::clone(&saved.marks);
+    marks.retain(|shard| same_incarnation(&now, &saved.marks, shard));
+    marks
+}
 
-    pub(crate) fn set_health(&self, health: Health) {
-        let view = View { health, ..View::clone(&self.view.load()) };
-        self.view.store(Arc::new(view));
+fn same_incarnation(a: &Snapshot, b: &Snapshot, shard: ShardId) -> bool {
+    let incarnation = |marks: &Snapshot| marks.entry(shard).map(|entry| entry.incarnation);
+    incarnation(a).is_some() && incarnation(a) == incarnation(b)
+}
+
+fn marks_alone(marks: &Snapshot) -> Snapshot {
+    let mut alone = marks.clone();
+    marks.shards().for_each(|shard| alone.drop_above(shard));
+    alone
+}
+
+impl fmt::Debug for Floors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Floors").field("health", &self.health()).finish_non_exhaustive()
     }
 }

@@ -4,12 +4,14 @@ use std::error::Error;
 use std::io::{self, ErrorKind};
 use std::iter::successors;
 
-use crate::background::{CloseError, SpawnError};
+use crate::background::{CloseError, SaveAndWaitError, SpawnError};
 use crate::checkpoint::InvalidCheckpoint;
 use crate::checkpointer::CheckpointError;
 use crate::codec::CodecError;
 use crate::envelope::{SealError, UnsealError};
-use crate::recovery::{CorruptCheckpoint, CorruptReason, RecoverError, RecoverErrorKind};
+use crate::recovery::{
+    CorruptCheckpoint, CorruptReason, RecoverError, RecoverErrorKind, ReopenError,
+};
 use crate::store::{LoadError, OpenStoreError, SaveError, SlotFileError};
 
 /// The kind that an error has as an [`io::Error`].
@@ -120,10 +122,14 @@ impl IoKind for CheckpointError {
     fn io_kind(&self) -> ErrorKind {
         match self {
             CheckpointError::Flush(source) => kind_of(&**source),
-            CheckpointError::BelowLastSave { .. } => ErrorKind::InvalidInput,
+            CheckpointError::BelowLastSave { .. }
+            | CheckpointError::Superseded
+            | CheckpointError::OtherCheckpointer => ErrorKind::InvalidInput,
             CheckpointError::Seal(source) => source.io_kind(),
             CheckpointError::Save(source) => source.io_kind(),
-            CheckpointError::NoGenerationLeft => ErrorKind::Other,
+            CheckpointError::NoGenerationLeft | CheckpointError::Poisoned { .. } => {
+                ErrorKind::Other
+            }
         }
     }
 }
@@ -133,6 +139,27 @@ impl IoKind for CloseError {
         match self {
             CloseError::LastSave { source, .. } => source.io_kind(),
             CloseError::Panicked(_) => ErrorKind::Other,
+        }
+    }
+}
+
+impl IoKind for SaveAndWaitError {
+    fn io_kind(&self) -> ErrorKind {
+        match self {
+            SaveAndWaitError::Failed(source) => source.io_kind(),
+            SaveAndWaitError::Timeout => ErrorKind::TimedOut,
+            SaveAndWaitError::Ended => ErrorKind::Other,
+        }
+    }
+}
+
+impl IoKind for ReopenError {
+    fn io_kind(&self) -> ErrorKind {
+        match self {
+            ReopenError::Open(source) => kind_of(&**source),
+            ReopenError::OtherStore { .. } => ErrorKind::InvalidInput,
+            ReopenError::Recover(source) => source.io_kind(),
+            ReopenError::OtherCheckpoint { .. } => ErrorKind::InvalidData,
         }
     }
 }
@@ -155,8 +182,8 @@ macro_rules! into_io_error {
 
 into_io_error! {
     CheckpointError, CloseError, CodecError, CorruptCheckpoint, CorruptReason, InvalidCheckpoint,
-    LoadError, OpenStoreError, RecoverErrorKind, SaveError, SealError, SlotFileError, SpawnError,
-    UnsealError,
+    LoadError, OpenStoreError, RecoverErrorKind, ReopenError, SaveAndWaitError, SaveError, SealError,
+    SlotFileError, SpawnError, UnsealError,
 }
 
 /// Keeps the reason and drops the store, whose lock is free then.

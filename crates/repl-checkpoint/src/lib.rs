@@ -3,11 +3,11 @@
 //! - [`recover`] loads the newest checkpoint of a [`CheckpointStore`], a [`FileStore`] or a
 //!   [`SlotStore`], and returns the state and its [`Checkpointer`].
 //! - [`Checkpointer::checkpoint`] flushes the engine, then saves the marks.
-//!   [`Checkpointer::spawn`] does so on a thread of its own.
+//!   [`Checkpointer::spawn`] does so on a thread of its own. An async engine calls
+//!   [`Checkpointer::begin`], awaits its flush, and calls [`Checkpointer::save`].
 //! - [`Floors`] says which segments of the log may be deleted.
 //!
 //! ```
-//! use std::convert::Infallible;
 //! use repl_checkpoint::{FileStore, JsonCodec, OnCorrupt, Source, StoreId, recover};
 //! use repl_core::ShardId;
 //!
@@ -17,9 +17,9 @@
 //! let store = FileStore::open(dir.path(), StoreId::UNNAMED)?;
 //! let mut follower = recover(store, JsonCodec, &shards, OnCorrupt::Fail)?;
 //! follower.state.advance(ShardId(1), 42);
-//! follower.checkpointer.checkpoint(|_marks| {
-//!     // make the engine's data durable up to these marks here
-//!     Ok::<(), Infallible>(())
+//! follower.checkpointer.checkpoint(|attempt| {
+//!     // make the engine's data durable up to `attempt.marks()` here
+//!     Ok(())
 //! })?;
 //! drop(follower);
 //!
@@ -46,8 +46,10 @@
 //! [`Checkpoint::seal`] and [`Checkpoint::unseal`].
 //!
 //! # Blocking
-//! Recovering, saving, and closing or dropping a [`BackgroundCheckpointer`] block the thread. Do not
-//! call them on a thread of an async runtime.
+//! [`recover`], [`Checkpointer::checkpoint`], [`Checkpointer::save`] and [`Checkpointer::reopen`]
+//! block the thread, and so does every `wait` of a future. Do not call them on a thread of an async
+//! runtime. Everything else may be called there: closing and dropping a [`BackgroundCheckpointer`]
+//! do not block.
 //!
 //! # Features
 //! - `json` (default): [`JsonCodec`] and [`CheckpointBytes`].
@@ -55,6 +57,7 @@
 //!
 //! [`ReplicationState`]: repl_core::ReplicationState
 
+mod attempt;
 mod background;
 #[cfg(feature = "json")]
 mod bytes;
@@ -68,17 +71,23 @@ mod disk;
 mod envelope;
 mod file_store;
 mod floors;
+mod health;
 mod ids;
 mod io_error;
 mod recovery;
+mod shared;
 mod slot_store;
 mod store;
+mod unshared;
 
-pub use background::{BackgroundCheckpointer, CloseError, Schedule, SpawnError};
+pub use attempt::Attempt;
+pub use background::{
+    BackgroundCheckpointer, Close, CloseError, SaveAndWait, SaveAndWaitError, Schedule, SpawnError,
+};
 #[cfg(feature = "json")]
 pub use bytes::CheckpointBytes;
 pub use checkpoint::{Checkpoint, EpochStart, InvalidCheckpoint, ShardCheckpoint, Track};
-pub use checkpointer::{CheckpointError, Checkpointer, Saved};
+pub use checkpointer::{CheckpointError, Checkpointer, SaveReport, Saved};
 #[cfg(feature = "bincode")]
 pub use codec::BincodeCodec;
 #[cfg(feature = "json")]
@@ -87,11 +96,12 @@ pub use codec::{Codec, CodecError};
 pub use disk::{Disk, FileKind, OsDir, OsDisk, OsLock};
 pub use envelope::{Header, SealError, UnsealError};
 pub use file_store::FileStore;
-pub use floors::{Floors, Health};
+pub use floors::{Floors, UntilSaved};
+pub use health::{Health, Status};
 pub use ids::{Generation, StoreId};
 pub use recovery::{
     CorruptCheckpoint, CorruptReason, OnCorrupt, RecoverError, RecoverErrorKind, Recovered,
-    RecoveryReport, Source, recover,
+    RecoveryReport, ReopenError, Source, recover,
 };
 pub use slot_store::SlotStore;
 pub use store::{

@@ -1,6 +1,7 @@
 //! Recovery: from the newest usable checkpoint to a running state.
 
 mod error;
+mod reopen;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use crate::ids::{Generation, StoreId};
 use crate::store::{Candidate, CheckpointStore};
 
 pub use self::error::{CorruptCheckpoint, CorruptReason, RecoverError, RecoverErrorKind};
+pub use self::reopen::ReopenError;
 
 /// What recovery does if the newest checkpoint is damaged.
 ///
@@ -141,10 +143,10 @@ pub fn recover(
         state: Arc::clone(&state),
         store: Box::new(store),
         codec: Box::new(codec),
+        header,
         found: checkpoint,
         orphaned: restored.orphaned,
-        confirmed: header.confirmed,
-        attempted: attempted.max(header.generation),
+        attempted,
     });
     Ok(Recovered { state, checkpointer, report })
 }
@@ -159,7 +161,7 @@ struct Found {
 }
 
 fn find(
-    store: &mut impl CheckpointStore,
+    store: &mut dyn CheckpointStore,
     codec: &dyn Codec,
     on_corrupt: OnCorrupt,
 ) -> Result<Found, RecoverErrorKind> {

@@ -76,7 +76,7 @@ const SLOTS: usize = 3;
 /// let mut follower = recover(open()?, JsonCodec, &[ShardId(1)], OnCorrupt::Fail)?;
 /// for mark in 1..=100 {
 ///     follower.state.advance(ShardId(1), mark);
-///     follower.checkpointer.checkpoint(|_| Ok::<(), Infallible>(()))?;
+///     follower.checkpointer.checkpoint(|_| Ok(()))?;
 /// }
 /// drop(follower);
 /// assert_eq!(std::fs::metadata(dir.path().join("marks/marks.slots"))?.len(), 4 * 4096);

@@ -1,7 +1,6 @@
 //! Stores keep sealed bytes: the trait, its promises and its errors.
 
 mod error;
-mod unshared;
 
 use std::io;
 use std::path::PathBuf;
@@ -9,7 +8,6 @@ use std::path::PathBuf;
 use crate::ids::{Generation, StoreId};
 
 pub use self::error::{LoadError, OpenStoreError, SaveError, SlotFileError};
-pub(crate) use self::unshared::Unshared;
 
 /// Keeps sealed checkpoints: bytes with a generation number.
 ///

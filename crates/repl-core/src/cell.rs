@@ -53,7 +53,7 @@ impl Cell {
         if to <= at {
             return Advance::Stale { at };
         }
-        let from = self.mark.raise(to);
+        let from = self.mark.raise_from(at, to);
         if from >= to {
             return Advance::Stale { at: from };
         }

@@ -2,7 +2,7 @@
 //!
 //! # Orderings
 //! There is one atomic, `seqno`, and its modification order only rises: every write to it is a
-//! `fetch_max`.
+//! `fetch_max`, or a compare-and-swap of a lower seqno for a higher one.
 //!
 //! **Publication.** [`Mark::raise`] writes with `Release`, [`Mark::get`] reads with `Acquire`. A
 //! reader that gets `n` reads from some write in the modification order. That write, or one before
@@ -19,9 +19,9 @@
 //! `a` to `b` after the thread that raised it to `a`. So an applier that builds on the segment
 //! before observes it whole, and `Advanced { from }` is as good as a read of `from`.
 //!
-//! **A stale raise** need not publish anything. It is mostly found by one `Acquire` load before the
-//! `fetch_max`. The load keeps the cache line shared, where a `fetch_max` that changes
-//! nothing would still take it exclusively. The load may return an old mark; the mark has risen
+//! **A stale raise** need not publish anything. It is mostly found by one `Acquire` load before it. The
+//! load keeps the cache line shared, where a `fetch_max` that changes nothing would still take it
+//! exclusively. The load may return an old mark; the mark has risen
 //! since, so the raise is stale all the more.
 //!
 //! **Synchronized load.** [`Mark::sync_load`] is a `fetch_max` of 0. It changes nothing, returns the
@@ -53,6 +53,17 @@ impl Mark {
     #[inline]
     pub(crate) fn raise(&self, to: SeqNo) -> SeqNo {
         self.seqno.fetch_max(to, Ordering::AcqRel)
+    }
+
+    /// The same where the mark was just read as `at`, below `to`: one instruction, where `fetch_max`
+    /// reads the mark once more on processors that make a loop of it.
+    #[inline]
+    pub(crate) fn raise_from(&self, at: SeqNo, to: SeqNo) -> SeqNo {
+        debug_assert!(at < to, "a mark never falls");
+        match self.seqno.compare_exchange(at, to, Ordering::AcqRel, Ordering::Relaxed) {
+            Ok(from) => from,
+            Err(_) => self.raise(to),
+        }
     }
 
     /// Returns the newest mark, never an older one that a plain load might still return.

@@ -1,14 +1,12 @@
-//! The flush before each save of the marks, and the time that both take.
+//! The flush before each save of the marks.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
-use repl_checkpoint::{Candidate, CheckpointStore, Floors, LoadError, Save, SaveError, StoreId};
+use repl_checkpoint::Floors;
 use repl_core::{ShardId, Snapshot};
 use thiserror::Error;
 
-use crate::events::{Event, send};
 use crate::positions::{Positions, PositionsError};
 use crate::replica::{Replica, ReplicaError};
 
@@ -56,7 +54,6 @@ pub(crate) struct Flush {
     pub(crate) replicas: Replicas,
     pub(crate) positions: Arc<Positions>,
     pub(crate) floors: Floors,
-    pub(crate) began: SaveClock,
     /// A mutant: syncs the replicas in every eighth flush only, so that most marks are saved before
     /// their replica is flushed.
     pub(crate) skips_syncs: bool,
@@ -76,7 +73,6 @@ impl Flush {
     }
 
     fn try_run(&mut self, snapshot: &Snapshot) -> Result<(), FlushError> {
-        self.began.start();
         self.count += 1;
         let skip = self.skips_syncs && !self.count.is_multiple_of(8);
         for (shard, _) in snapshot {
@@ -86,48 +82,5 @@ impl Flush {
             }
         }
         Ok(self.positions.save(snapshot, &self.floors)?)
-    }
-}
-
-/// The start time of the checkpoint in progress.
-#[derive(Debug, Default, Clone)]
-pub(crate) struct SaveClock(Arc<Mutex<Option<Instant>>>);
-
-impl SaveClock {
-    fn start(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
-
-    fn micros(&self) -> Option<u64> {
-        let began = self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        u64::try_from(began.elapsed().as_micros()).ok()
-    }
-}
-
-/// A store that reports how long each checkpoint took, from the flush to the end of the save.
-pub(crate) struct TimedStore {
-    pub(crate) store: Box<dyn CheckpointStore>,
-    pub(crate) began: SaveClock,
-}
-
-impl CheckpointStore for TimedStore {
-    fn store_id(&self) -> StoreId {
-        self.store.store_id()
-    }
-
-    fn load(&mut self) -> Result<Vec<Candidate>, LoadError> {
-        self.store.load()
-    }
-
-    fn save(&mut self, save: Save<'_>) -> Result<(), SaveError> {
-        self.store.save(save)?;
-        if let Some(micros) = self.began.micros() {
-            send(Event::Saved { micros });
-        }
-        Ok(())
-    }
-
-    fn max_torn(&self) -> usize {
-        self.store.max_torn()
     }
 }

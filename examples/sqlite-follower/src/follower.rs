@@ -19,8 +19,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use repl_checkpoint::{
-    CheckpointError, CheckpointStore, CloseError, FileStore, Floors, Health, JsonCodec, OnCorrupt,
-    OpenStoreError, RecoverError, Schedule, SlotStore, Source, SpawnError, StoreId, recover,
+    CheckpointError, CheckpointStore, CloseError, FileStore, Floors, JsonCodec, OnCorrupt,
+    OpenStoreError, RecoverError, SaveReport, Schedule, SlotStore, Source, SpawnError, Status,
+    StoreId, recover,
 };
 use repl_core::{AlreadyTracked, ShardId};
 use thiserror::Error;
@@ -28,10 +29,10 @@ use thiserror::Error;
 use crate::answers::{self, AnswerError};
 use crate::apply::ApplyError;
 use crate::base_copy::BaseCopyError;
-use crate::checkpointing::{Flush, FlushError, Replicas, SaveClock, TimedStore};
+use crate::checkpointing::{Flush, FlushError, Replicas};
 use crate::cli::StoreKind;
 use crate::durable::{self, FileError};
-use crate::events;
+use crate::events::{self, Event, send};
 use crate::floor::PublishedFloors;
 use crate::layout::Layout;
 use crate::pool::{Panicked, Pool};
@@ -113,8 +114,6 @@ pub(crate) fn run(options: FollowerOptions) -> Result<(), FollowerError> {
     });
     let store = open_store(&options)?; // 1
     durable::remove(&layout.floors())?; // 2
-    let began = SaveClock::default();
-    let store = TimedStore { store, began: began.clone() };
     let shards: Vec<ShardId> = events::shards(options.databases).collect();
     let recovered = recover(store, JsonCodec, &shards, OnCorrupt::FallBack)?; // 3
     if let Source::FellBack { generation, damaged } = &recovered.report.source {
@@ -132,7 +131,6 @@ pub(crate) fn run(options: FollowerOptions) -> Result<(), FollowerError> {
         replicas: replicas.clone(),
         positions: Arc::clone(&positions),
         floors: checkpointer.floors(),
-        began,
         skips_syncs: options.mark_before_flush,
         count: 0,
         failed: false,
@@ -145,9 +143,10 @@ pub(crate) fn run(options: FollowerOptions) -> Result<(), FollowerError> {
     answers::start(&common, orders, &failed);
     reader::start(&common.replicas, &common.state, &common.finish, &failed);
     let floors = checkpointer.floors();
+    checkpointer.on_save(report_save);
     let background = checkpointer.spawn(
         Schedule::every(CHECKPOINT_EVERY),
-        move |marks| flush.run(marks), // 5
+        move |attempt| Ok(flush.run(attempt.marks())?), // 5
         move |error| {
             eprintln!("follower: {}", crate::chain(error));
             let is_final = match error {
@@ -161,8 +160,15 @@ pub(crate) fn run(options: FollowerOptions) -> Result<(), FollowerError> {
     )?;
     watch(&common, &floors, &failures, pool)?;
     common.state.close();
-    background.close()?; // 7
+    background.close().wait()?; // 7
     Ok(())
+}
+
+/// Reports how long a checkpoint took, from the snapshot to the end of the save.
+fn report_save(save: &SaveReport) {
+    if let Ok(micros) = u64::try_from((save.flush_time + save.save_time).as_micros()) {
+        send(Event::Saved { micros });
+    }
 }
 
 /// Opens the checkpoint folder, waiting for a predecessor to end.
@@ -206,7 +212,7 @@ fn watch(
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return Err(Panicked.into()),
         }
-        if let Health::Stopped { error } = floors.health() {
+        if let Status::Stopped { error } = floors.health().status {
             return Err(FollowerError::Unhealthy(error));
         }
         let before = published.clone();

@@ -168,8 +168,6 @@ impl ShardPositions {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
     use repl_checkpoint::{Checkpointer, FileStore, JsonCodec, OnCorrupt, StoreId, recover};
     use repl_core::NewShard;
 
@@ -210,10 +208,10 @@ mod tests {
             positions.reached(SHARD, position(frame));
             shard.advance(position(frame).seqno());
             checkpointer
-                .checkpoint(|snapshot| {
-                    positions.save(snapshot, &floors)?;
+                .checkpoint(|attempt| {
+                    positions.save(attempt.marks(), &floors)?;
                     in_flush.push(found(&path, 1..=6));
-                    Ok::<(), PositionsError>(())
+                    Ok(())
                 })
                 .unwrap();
         }
@@ -234,7 +232,7 @@ mod tests {
             positions.begin(SHARD, BASE, position(1));
             let new = NewShard::new(SHARD).with_mark(position(1).seqno()).with_log(BASE);
             checkpointer.state().add_shard(new).unwrap();
-            checkpointer.checkpoint(|s| positions.save(s, &floors)).unwrap();
+            checkpointer.checkpoint(|a| Ok(positions.save(a.marks(), &floors)?)).unwrap();
         }
         let positions = Positions::load(&path).unwrap();
         let store = FileStore::open(folder.path().join("checkpoint"), StoreId::UNNAMED).unwrap();
@@ -243,7 +241,7 @@ mod tests {
         for frame in 2..=4 {
             positions.reached(SHARD, position(frame));
             recovered.state.advance(SHARD, position(frame).seqno());
-            recovered.checkpointer.checkpoint(|s| positions.save(s, &floors)).unwrap();
+            recovered.checkpointer.checkpoint(|a| Ok(positions.save(a.marks(), &floors)?)).unwrap();
             assert_eq!(found(&path, 1..=1).len(), usize::from(frame < 4), "at {frame}");
         }
     }
@@ -255,9 +253,9 @@ mod tests {
         let mut checkpointer = checkpointer(folder.path());
         let floors = checkpointer.floors();
         checkpointer.state().add_shard(NewShard::new(SHARD).with_mark(9)).unwrap();
-        assert!(checkpointer.checkpoint(|s| positions.save(s, &floors)).is_err());
+        assert!(checkpointer.checkpoint(|a| Ok(positions.save(a.marks(), &floors)?)).is_err());
         assert_eq!(floors.checkpointed(SHARD), None);
-        let flushed = checkpointer.checkpoint(|_| Ok::<(), Infallible>(()));
+        let flushed = checkpointer.checkpoint(|_| Ok(()));
         assert!(flushed.is_ok(), "only the missing position prevents the save");
     }
 

@@ -183,7 +183,7 @@ pub(crate) fn decide_all(
     if discarded {
         for _ in 0..2 {
             // Needs no flush: nothing was applied since the recovery.
-            let saved = checkpointer.checkpoint(|marks| positions.save(marks, &floors));
+            let saved = checkpointer.checkpoint(|a| Ok(positions.save(a.marks(), &floors)?));
             saved.map_err(DecideError::Discard)?;
         }
     }

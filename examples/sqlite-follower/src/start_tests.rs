@@ -1,4 +1,3 @@
-use std::convert::Infallible;
 use std::fs;
 
 use repl_checkpoint::{FileStore, JsonCodec, OnCorrupt, Recovered, StoreId, recover};
@@ -38,7 +37,8 @@ impl Saved {
         let positions = Positions::load(&saved.layout.positions()).unwrap();
         positions.begin(SHARD, BASE, position);
         let floors = recovered.checkpointer.floors();
-        recovered.checkpointer.checkpoint(|marks| positions.save(marks, &floors)).unwrap();
+        let checkpointer = &mut recovered.checkpointer;
+        checkpointer.checkpoint(|a| Ok(positions.save(a.marks(), &floors)?)).unwrap();
         saved
     }
 
@@ -152,7 +152,6 @@ fn after_a_read_error_of_the_log_rebase_discards_nothing() {
     assert!(matches!(error, DecideError::Start(StartError::Tail(_))), "{error}");
     let still = saved.recover(&[SHARD]);
     assert_eq!(still.state.applied_seqno(SHARD), Some(saved.position.seqno()));
-    let unchanged = |_: &mut repl_core::Snapshot| Ok::<(), Infallible>(());
     let mut checkpointer = still.checkpointer;
-    checkpointer.checkpoint(unchanged).unwrap();
+    checkpointer.checkpoint(|_| Ok(())).unwrap();
 }

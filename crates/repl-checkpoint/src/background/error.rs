@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 use crate::checkpointer::{CheckpointError, Checkpointer};
 
@@ -13,13 +14,28 @@ pub enum CloseError {
     #[error("the last checkpoint before closing failed")]
     LastSave {
         /// The error of the save.
-        source: CheckpointError,
+        source: Arc<CheckpointError>,
         /// The checkpointer, with its store still open.
         checkpointer: Box<Checkpointer>,
     },
     /// A function given to the thread panicked, with this message; the store is closed.
     #[error("the background checkpointer panicked: {0}")]
     Panicked(String),
+}
+
+/// A requested save did not succeed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum SaveAndWaitError {
+    /// The checkpoint failed.
+    #[error("the requested checkpoint failed")]
+    Failed(#[source] Arc<CheckpointError>),
+    /// The checkpoint has not ended in time; it goes on.
+    #[error("the requested checkpoint has not ended in time")]
+    Timeout,
+    /// The thread ended before a checkpoint: it was dropped, or it panicked.
+    #[error("the background checkpointer ended before the requested checkpoint")]
+    Ended,
 }
 
 /// The operating system could not start a thread.

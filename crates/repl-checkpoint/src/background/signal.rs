@@ -1,18 +1,21 @@
-//! Requests to the background thread.
+//! What the background thread is asked for.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-#[derive(Debug, Default)]
+use super::requests::{Requests, SaveAndWait, Taken};
+
+#[derive(Debug)]
 pub(super) struct Signal {
     asked: Mutex<Asked>,
     changed: Condvar,
 }
 
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Asked {
     pub(super) end: Option<End>,
     pub(super) save: bool,
+    requests: Requests,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,26 +24,61 @@ pub(super) enum End {
     AtOnce,
 }
 
+/// What was found by [`Signal::wait`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    pub(super) end: Option<End>,
+    /// Whether a save was asked for without a wait for its result.
+    pub(super) save: bool,
+    /// Whether results are awaited.
+    pub(super) results: bool,
+}
+
 impl Signal {
+    pub(super) fn new() -> Self {
+        let asked = Asked { end: None, save: false, requests: Requests::new() };
+        Signal { asked: Mutex::new(asked), changed: Condvar::new() }
+    }
+
     pub(super) fn ask(&self, change: impl FnOnce(&mut Asked)) {
-        change(&mut self.asked.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.lock());
         self.changed.notify_all();
     }
 
-    /// Waits until something is requested or `timeout` has passed; takes a request to save.
-    pub(super) fn wait(&self, timeout: Option<Duration>) -> Asked {
-        let nothing_asked = |asked: &mut Asked| asked.end.is_none() && !asked.save;
-        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Asks for a save whose result is awaited.
+    pub(super) fn request(&self) -> SaveAndWait {
+        let request = self.lock().requests.add();
+        self.changed.notify_all();
+        request
+    }
+
+    /// Waits until something is asked for or `timeout` has passed.
+    pub(super) fn wait(&self, timeout: Option<Duration>) -> Wanted {
+        let nothing =
+            |asked: &mut Asked| asked.end.is_none() && !asked.save && asked.requests.is_empty();
+        let asked = self.lock();
         let mut asked = match timeout {
             Some(timeout) => {
-                let waited = self.changed.wait_timeout_while(asked, timeout, nothing_asked);
+                let waited = self.changed.wait_timeout_while(asked, timeout, nothing);
                 waited.unwrap_or_else(PoisonError::into_inner).0
             }
-            None => self
-                .changed
-                .wait_while(asked, nothing_asked)
-                .unwrap_or_else(PoisonError::into_inner),
+            None => self.changed.wait_while(asked, nothing).unwrap_or_else(PoisonError::into_inner),
         };
-        Asked { save: std::mem::take(&mut asked.save), ..*asked }
+        let save = std::mem::take(&mut asked.save);
+        Wanted { end: asked.end, save, results: !asked.requests.is_empty() }
+    }
+
+    /// Takes the requests that the next checkpoint answers.
+    pub(super) fn take_requests(&self) -> Taken {
+        self.lock().requests.take()
+    }
+
+    /// Ends all waiting for results.
+    pub(super) fn finish(&self) {
+        self.lock().requests.close();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

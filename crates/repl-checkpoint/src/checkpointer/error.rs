@@ -29,12 +29,26 @@ pub enum CheckpointError {
         /// The mark that the flush left.
         lowered: SeqNo,
     },
+    /// A later attempt has begun, or the store was opened again; nothing was saved.
+    ///
+    /// Saved now, the older marks could bring removed shards back.
+    #[error("a later checkpoint was begun; no marks were saved: save the newest attempt")]
+    Superseded,
+    /// The attempt is of another checkpointer; nothing was saved.
+    #[error("the attempt was begun by another checkpointer; no marks were saved: save it there")]
+    OtherCheckpointer,
     /// The checkpoint could not be sealed; nothing was saved.
     #[error(transparent)]
     Seal(#[from] SealError),
     /// The store failed to save; its error says what a crash may leave.
     #[error(transparent)]
     Save(#[from] SaveError),
+    /// An earlier save is in doubt, or the store is closed; nothing was tried.
+    #[error("not tried: open the store again with `reopen` first ({doubt})")]
+    Poisoned {
+        /// The error of that save and its causes.
+        doubt: String,
+    },
     /// Generation `u64::MAX` is in use; nothing was saved.
     #[error(
         "no generation number is left above 18446744073709551615, that of a file in the store: \
@@ -44,8 +58,14 @@ pub enum CheckpointError {
 }
 
 impl CheckpointError {
-    /// Returns whether the store refuses to save until it is opened again.
+    /// Returns whether no save is tried until the store is [opened again].
+    ///
+    /// [opened again]: crate::Checkpointer::reopen
     pub fn is_poisoning(&self) -> bool {
-        matches!(self, CheckpointError::Save(error) if error.is_poisoning())
+        match self {
+            CheckpointError::Save(error) => error.is_poisoning(),
+            CheckpointError::Poisoned { .. } => true,
+            _ => false,
+        }
     }
 }

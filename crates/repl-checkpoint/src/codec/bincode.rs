@@ -22,7 +22,7 @@ use crate::checkpoint::{Checkpoint, ShardCheckpoint};
 /// # let (old, new) = (tempfile::tempdir()?, tempfile::tempdir()?);
 /// # let store = FileStore::open(old.path(), StoreId::UNNAMED)?;
 /// # let mut follower = recover(store, JsonCodec, &[repl_core::ShardId(1)], OnCorrupt::Fail)?;
-/// # follower.checkpointer.checkpoint(|_| std::io::Result::Ok(()))?;
+/// # follower.checkpointer.checkpoint(|_| Ok(()))?;
 /// # drop(follower);
 ///
 /// let mut from = FileStore::open(old.path(), StoreId::UNNAMED)?;

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use crate::causes::with_causes;
 use crate::envelope::UnsealError;
 use crate::ids::Generation;
-use crate::store::{CheckpointStore, LoadError, Unshared};
+use crate::store::{CheckpointStore, LoadError};
+use crate::unshared::Unshared;
 
 /// A checkpoint that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +61,7 @@ const MEDIA_ERROR: i32 = 23;
 /// open the store again.
 pub struct RecoverError {
     kind: Box<RecoverErrorKind>,
-    store: Unshared,
+    store: Unshared<dyn CheckpointStore>,
 }
 
 /// The reason of a [`RecoverError`].

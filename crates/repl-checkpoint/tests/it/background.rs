@@ -1,14 +1,13 @@
 //! A checkpointer on a thread of its own.
 
-use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use repl_checkpoint::{
-    BackgroundCheckpointer, CheckpointError, CloseError, Health, SaveError, Schedule,
+    Attempt, BackgroundCheckpointer, CheckpointError, CloseError, Schedule, Status,
 };
-use repl_core::{NewShard, ReplicationState, ShardId, Snapshot};
+use repl_core::{NewShard, ReplicationState, ShardId};
 
 use crate::support::scripted::{Outcome, Scripted};
 use crate::support::{durable, eventually, save};
@@ -80,11 +79,11 @@ fn marks_that_move_by_n_during_a_save_are_seen_after_it() {
     let store = Scripted::default();
     let follower = store.recovered(&[1]);
     let state = follower.state.clone();
-    let flush = move |marks: &mut Snapshot| {
-        if marks.mark(ONE) == Some(0) {
+    let flush = move |attempt: &mut Attempt| {
+        if attempt.marks().mark(ONE) == Some(0) {
             state.advance(ONE, 10);
         }
-        Ok::<_, Infallible>(())
+        Ok(())
     };
     let when = Schedule::every(HOUR).or_after(10);
     let background = follower.checkpointer.spawn(when, flush, ignore).unwrap();
@@ -130,10 +129,10 @@ fn an_endless_interval_saves_only_on_request() {
     state.advance(ONE, 5);
     background.save_now();
     eventually("a save or an end", || {
-        store.saves() > 0 || background.floors().health() != Health::Good
+        store.saves() > 0 || background.floors().health().status != Status::Good
     });
-    assert_eq!(background.floors().health(), Health::Good);
-    background.close().unwrap();
+    assert_eq!(background.floors().health().status, Status::Good);
+    background.close().wait().unwrap();
 }
 
 #[test]
@@ -146,20 +145,20 @@ fn an_error_reaches_on_error_and_the_health_and_the_thread_goes_on() {
         .checkpointer
         .spawn(
             often(),
-            move |_| if f.load(SeqCst) { Err("no disk") } else { Ok(()) },
+            move |_| if f.load(SeqCst) { Err("no disk".into()) } else { Ok(()) },
             move |error| t.lock().unwrap().push(error.to_string()),
         )
         .unwrap();
     let floors = background.floors();
     eventually(
         "two errors",
-        || matches!(floors.health(), Health::Failing { failures, .. } if failures >= 2),
+        || matches!(floors.health().status, Status::Failing { failures, .. } if failures >= 2),
     );
     assert_eq!(store.saves(), 0);
     assert!(errors.lock().unwrap()[0].contains("failed to flush"));
     fails.store(false, SeqCst);
-    eventually("good health", || store.saves() > 0 && floors.health() == Health::Good);
-    background.close().unwrap();
+    eventually("good health", || store.saves() > 0 && floors.health().status == Status::Good);
+    background.close().wait().unwrap();
 }
 
 #[test]
@@ -169,7 +168,7 @@ fn the_thread_goes_on_after_a_save_that_failed() {
     let (state, background) = started(&store, often());
     state.advance(ONE, 5);
     eventually("a save", || saved_up_to(&store, 5));
-    background.close().unwrap();
+    background.close().wait().unwrap();
 }
 
 #[test]
@@ -187,7 +186,7 @@ fn the_thread_waits_to_be_closed_when_the_store_is_poisoned() {
         })
         .unwrap();
     let floors = background.floors();
-    eventually("poison", || matches!(floors.health(), Health::Poisoned { .. }));
+    eventually("poison", || matches!(floors.health().status, Status::Poisoned { .. }));
     let state = follower.state;
     for mark in 1..20 {
         state.advance(ONE, mark);
@@ -196,11 +195,12 @@ fn the_thread_waits_to_be_closed_when_the_store_is_poisoned() {
     }
     assert_eq!(failures.load(SeqCst), 1);
     assert_eq!(store.take_events(), ["save 1 confirmed 0"]);
-    let ended = background.close().unwrap_err();
+    let ended = background.close().wait().unwrap_err();
     assert!(
         matches!(
             &ended,
-            CloseError::LastSave { source: CheckpointError::Save(SaveError::Poisoned { .. }), .. }
+            CloseError::LastSave { source, .. }
+                if matches!(**source, CheckpointError::Poisoned { .. })
         ),
         "{ended}"
     );

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use repl_checkpoint::{Codec, FileStore, JsonCodec, OnCorrupt, Recovered, Saved, StoreId, recover};
+use repl_checkpoint::{
+    Codec, FileStore, JsonCodec, OnCorrupt, Recovered, SaveReport, Saved, StoreId, recover,
+};
 use repl_core::{
     AppliedSet, ApplyWindow, ClaimError, CompleteError, NewShard, SeqRange, Shard, ShardId,
 };
@@ -121,13 +123,13 @@ fn the_flush_sees_what_is_completed_and_forgets_what_is_not_durable() {
     let dir = tempfile::tempdir().unwrap();
     let mut follower = recovered(dir.path(), &[1, 2]);
     let windows = [ONE, TWO].map(|id| worked_on(&follower, id));
-    let flushed = follower.checkpointer.checkpoint(|marks| {
-        assert_eq!(marks.applied_set(ONE).unwrap().range_count(), 3);
-        marks.drop_above(ONE);
-        marks.lower(TWO, 2);
-        std::io::Result::Ok(())
+    let flushed = follower.checkpointer.checkpoint(|attempt| {
+        assert_eq!(attempt.marks().applied_set(ONE).unwrap().range_count(), 3);
+        attempt.drop_above(ONE);
+        attempt.lower(TWO, 2);
+        Ok(())
     });
-    let Ok(Saved::Written { generation, .. }) = flushed else { panic!("{flushed:?}") };
+    let Ok(Saved::Written(SaveReport { generation, .. })) = flushed else { panic!("{flushed:?}") };
     let saved = saved_in(dir.path(), generation).1;
     let of = |id| (saved.shard(id).unwrap().mark, saved.shard(id).unwrap().completed.len());
     assert_eq!((of(ONE), of(TWO)), ((3, 0), (2, 0)));

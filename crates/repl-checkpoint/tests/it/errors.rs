@@ -3,12 +3,13 @@
 use std::error::Error;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use repl_checkpoint::{
-    CheckpointError, CloseError, CodecError, CorruptCheckpoint, CorruptReason, EpochStart, Health,
+    CheckpointError, CloseError, CodecError, CorruptCheckpoint, CorruptReason, EpochStart,
     InvalidCheckpoint, JsonCodec, LoadError, OnCorrupt, OpenStoreError, RecoverError,
-    RecoverErrorKind, SaveError, SealError, SlotFileError, Source, SpawnError, StoreId,
-    UnsealError, recover,
+    RecoverErrorKind, ReopenError, SaveAndWaitError, SaveError, SealError, SlotFileError, Source,
+    SpawnError, Status, StoreId, UnsealError, recover,
 };
 use repl_core::{Incarnation, SeqRange, ShardId};
 
@@ -64,13 +65,18 @@ fn not_loaded() -> RecoverError {
     recover(store, JsonCodec, &[ONE], OnCorrupt::Fail).unwrap_err()
 }
 
+fn not_saved() -> CheckpointError {
+    let (path, source) = (path(), disk_error());
+    CheckpointError::Save(SaveError::NotSaved { act: "sync", path, source })
+}
+
 fn close_error() -> CloseError {
     let store = Scripted::default();
     let follower = store.recovered(&[1]);
     let when = repl_checkpoint::Schedule::every(std::time::Duration::from_secs(3600));
     let background = follower.checkpointer.spawn(when, durable, |_| ()).unwrap();
     store.fail_next(&[Outcome::NotSaved]);
-    background.close().unwrap_err()
+    background.close().wait().unwrap_err()
 }
 
 /// Every variant of every public error, and its kind as an I/O error.
@@ -138,9 +144,21 @@ fn errors() -> Vec<(ErrorKind, Boxed, io::Error)> {
         InvalidInput => CheckpointError::BelowLastSave { shard: ONE, saved: 2, lowered: 1 },
         InvalidInput => CheckpointError::Seal(SealError::Invalid(invalid())),
         Other => CheckpointError::Save(SaveError::Poisoned { path: path() }),
+        InvalidInput => CheckpointError::Superseded,
+        InvalidInput => CheckpointError::OtherCheckpointer,
+        Other => CheckpointError::Poisoned { doubt: "a disk that failed".to_owned() },
         Other => CheckpointError::NoGenerationLeft,
         Other => close_error(),
         Other => CloseError::Panicked("the engine is broken".to_owned()),
+        PermissionDenied => SaveAndWaitError::Failed(Arc::new(not_saved())),
+        Other => SaveAndWaitError::Ended,
+        PermissionDenied => ReopenError::Open(Box::new(disk_error())),
+        Other => ReopenError::Open("the engine said no".into()),
+        InvalidInput => ReopenError::OtherStore { expected: StoreId(1), found: StoreId(2) },
+        InvalidData => ReopenError::Recover(Box::new(not_loaded().into_parts().0)),
+        InvalidData => ReopenError::OtherCheckpoint {
+            found: 3, acknowledged: 1, in_doubt: Some(2),
+        },
     }
     all
 }
@@ -194,7 +212,7 @@ fn every_error_can_be_boxed_and_sent() {
 #[test]
 fn the_error_of_a_flush_is_the_cause_of_the_failed_checkpoint() {
     let mut follower = Scripted::default().recovered(&[1]);
-    let error = follower.checkpointer.checkpoint(|_| Err(disk_error())).unwrap_err();
+    let error = follower.checkpointer.checkpoint(|_| Err(disk_error().into())).unwrap_err();
     assert_eq!(error.source().unwrap().to_string(), "the disk said no");
     let CheckpointError::Flush(why) = error else { panic!("{error}") };
     assert_eq!(why.downcast::<io::Error>().unwrap().kind(), ErrorKind::PermissionDenied);
@@ -205,12 +223,12 @@ fn health_has_the_error_and_all_its_causes() {
     let store = Scripted::default();
     let mut follower = store.recovered(&[1]);
     let floors = follower.checkpointer.floors();
-    let error = follower.checkpointer.checkpoint(|_| Err(disk_error())).unwrap_err();
+    let error = follower.checkpointer.checkpoint(|_| Err(disk_error().into())).unwrap_err();
     let said = "the engine failed to flush; no marks were saved: the disk said no";
     assert_eq!(chain(&error), said);
-    assert_eq!(floors.health(), Health::Failing { failures: 1, error: said.to_owned() });
+    assert_eq!(floors.health().status, Status::Failing { failures: 1, error: said.to_owned() });
     store.fail_next(&[Outcome::InDoubt]);
     let error = follower.checkpointer.checkpoint(durable).unwrap_err();
-    assert_eq!(floors.health(), Health::Poisoned { error: chain(&error) });
+    assert_eq!(floors.health().status, Status::Poisoned { error: chain(&error) });
     assert!(chain(&error).len() > error.to_string().len());
 }

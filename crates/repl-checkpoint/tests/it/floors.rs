@@ -1,12 +1,10 @@
 //! No segment that a later recovery may need is below a floor.
 
-use std::convert::Infallible;
-
-use repl_checkpoint::{CheckpointError, Floors, Health, OnCorrupt, SaveError, Saved};
-use repl_core::{NewShard, SeqNo, ShardId, Snapshot};
+use repl_checkpoint::{Attempt, CheckpointError, Floors, OnCorrupt, Saved, Status};
+use repl_core::{NewShard, SeqNo, ShardId};
 
 use crate::support::scripted::{Outcome, Scripted};
-use crate::support::{copy_of, durable, recovered, save, try_recover};
+use crate::support::{Flushed, copy_of, durable, recovered, save, try_recover};
 
 const ONE: ShardId = ShardId(1);
 const TWO: ShardId = ShardId(2);
@@ -64,9 +62,9 @@ fn no_floor_moves_before_the_save_has_succeeded() {
         save(&mut follower.checkpointer);
     }
     follower.state.advance(ONE, 9);
-    let during = |_: &mut Snapshot| {
+    let during = |_: &mut Attempt| {
         assert_eq!(of(&floors, ONE), (Some(7), Some(5)));
-        Ok::<_, Infallible>(())
+        Ok(())
     };
     follower.checkpointer.checkpoint(during).unwrap();
 }
@@ -76,21 +74,21 @@ fn errors_freeze_the_floors_and_show_in_the_health() {
     let store = Scripted::default();
     let mut follower = store.recovered(&[1]);
     let floors = follower.checkpointer.floors();
-    assert_eq!(floors.health(), Health::Good);
+    assert_eq!(floors.health().status, Status::Good);
     for mark in [5, 7] {
         follower.state.advance(ONE, mark);
         save(&mut follower.checkpointer);
     }
-    let failing = |n: u64, said: &str| match floors.health() {
-        Health::Failing { failures, error } => failures == n && error.contains(said),
+    let failing = |n: u64, said: &str| match floors.health().status {
+        Status::Failing { failures, error } => failures == n && error.contains(said),
         _ => false,
     };
     follower.state.advance(ONE, 9);
-    follower.checkpointer.checkpoint(|_| Err("no")).unwrap_err();
+    follower.checkpointer.checkpoint(|_| Err("no".into())).unwrap_err();
     assert!(failing(1, "failed to flush"), "{:?}", floors.health());
-    let lower = |marks: &mut Snapshot| {
-        marks.lower(ONE, 1);
-        Ok::<_, Infallible>(())
+    let lower = |attempt: &mut Attempt| {
+        attempt.lower(ONE, 1);
+        Ok(())
     };
     follower.checkpointer.checkpoint(lower).unwrap_err();
     assert!(failing(2, "shard 1"), "{:?}", floors.health());
@@ -100,11 +98,11 @@ fn errors_freeze_the_floors_and_show_in_the_health() {
     assert_eq!(of(&floors, ONE), (Some(7), Some(5)));
 
     save(&mut follower.checkpointer);
-    assert_eq!(floors.health(), Health::Good);
+    assert_eq!(floors.health().status, Status::Good);
     assert_eq!(of(&floors, ONE), (Some(9), Some(7)));
     // Failures are counted from the last success.
     follower.state.advance(ONE, 10);
-    follower.checkpointer.checkpoint(|_| Err("no")).unwrap_err();
+    follower.checkpointer.checkpoint(|_| Err("no".into())).unwrap_err();
     assert!(failing(1, "failed to flush"));
 }
 
@@ -121,7 +119,7 @@ fn a_poisoned_store_freezes_the_floors_and_shows_in_the_health() {
     store.fail_next(&[Outcome::InDoubt]);
     for _ in 0..3 {
         follower.checkpointer.checkpoint(durable).unwrap_err();
-        assert!(matches!(floors.health(), Health::Poisoned { .. }));
+        assert!(matches!(floors.health().status, Status::Poisoned { .. }));
         assert_eq!(of(&floors, ONE), (Some(7), Some(5)));
     }
 }
@@ -139,11 +137,11 @@ fn health_stays_poisoned_when_nothing_is_left_to_save() {
     follower.checkpointer.checkpoint(durable).unwrap_err();
     // The flush would fail or lower the mark to 5, which both generations hold. But a poisoned
     // store is no reason to flush.
-    let no_flush = |_: &mut Snapshot| -> Result<(), Infallible> { panic!("flushed for nothing") };
+    let no_flush = |_: &mut Attempt| -> Flushed { panic!("flushed for nothing") };
     for _ in 0..2 {
         let error = follower.checkpointer.checkpoint(no_flush).unwrap_err();
-        assert!(matches!(error, CheckpointError::Save(SaveError::Poisoned { .. })), "{error}");
-        assert!(matches!(floors.health(), Health::Poisoned { .. }), "{:?}", floors.health());
+        assert!(matches!(error, CheckpointError::Poisoned { .. }), "{error}");
+        assert!(matches!(floors.health().status, Status::Poisoned { .. }), "{:?}", floors.health());
     }
 }
 
@@ -155,13 +153,13 @@ fn saving_nothing_new_after_an_error_is_good_health() {
     save(&mut follower.checkpointer);
     save(&mut follower.checkpointer);
     follower.state.advance(ONE, 1);
-    follower.checkpointer.checkpoint(|_| Err("no")).unwrap_err();
-    let lower = |marks: &mut Snapshot| {
-        marks.lower(ONE, 0);
-        Ok::<_, Infallible>(())
+    follower.checkpointer.checkpoint(|_| Err("no".into())).unwrap_err();
+    let lower = |attempt: &mut Attempt| {
+        attempt.lower(ONE, 0);
+        Ok(())
     };
     assert_eq!(follower.checkpointer.checkpoint(lower).unwrap(), Saved::Unchanged);
-    assert_eq!(floors.health(), Health::Good);
+    assert_eq!(floors.health().status, Status::Good);
 }
 
 #[test]
@@ -197,9 +195,9 @@ fn a_save_begun_before_a_reset_moves_no_mark_of_the_new_incarnation() {
     let (floors, state) = (follower.checkpointer.floors(), follower.state.clone());
     state.advance(ONE, 50);
     save(&mut follower.checkpointer);
-    let reset = |_: &mut Snapshot| {
+    let reset = |_: &mut Attempt| {
         state.reset_shard(NewShard::new(ONE).with_mark(10));
-        Ok::<_, Infallible>(())
+        Ok(())
     };
     follower.checkpointer.checkpoint(reset).unwrap();
     assert_eq!(of(&floors, ONE), (None, None));
@@ -250,7 +248,7 @@ fn no_shard_is_unreferenced_while_a_save_that_may_hold_it_runs_or_is_in_doubt() 
     let saved = follower.checkpointer.checkpoint(|_| {
         state.remove_shard(TWO).unwrap();
         assert!(!floors.is_unreferenced(TWO), "this very save names it");
-        Ok::<_, Infallible>(())
+        Ok(())
     });
     saved.unwrap();
     assert!(!floors.is_unreferenced(TWO));

@@ -115,12 +115,16 @@ fn an_orphan_that_is_added_to_the_state_is_saved_at_its_new_mark() {
 }
 
 #[test]
-fn an_orphan_that_is_added_is_none_from_the_snapshot_on_even_if_the_save_fails() {
+fn an_orphan_that_is_added_stays_one_until_a_save_holds_it() {
     let dir = with_detailed();
     let mut follower = recovered(dir.path(), &[1]);
     follower.state.add_shard(NewShard::new(FIVE).with_mark(3)).unwrap();
-    follower.checkpointer.checkpoint(|_| Err("no")).unwrap_err();
-    assert!(follower.checkpointer.orphaned_shards().is_empty());
+    follower.checkpointer.checkpoint(|_| Err("no".into())).unwrap_err();
+    assert_eq!(follower.checkpointer.orphaned_shards(), &detailed().shards[1..]);
+    // Removed before any save held it, it is what the store still holds.
+    follower.state.remove_shard(FIVE);
+    let kept = saved(&mut follower.checkpointer, dir.path(), FIVE);
+    assert_eq!(kept.as_ref(), detailed().shard(FIVE));
 }
 
 #[test]

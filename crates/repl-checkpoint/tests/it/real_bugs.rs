@@ -58,7 +58,7 @@ fn postgres_the_floor_is_what_the_disk_holds_and_not_what_memory_holds() {
     for mark in 1..=10 {
         follower.state.advance(ONE, mark * 10);
         if mark % 3 == 0 {
-            follower.checkpointer.checkpoint(|_| Err("not now")).unwrap_err();
+            follower.checkpointer.checkpoint(|_| Err("not now".into())).unwrap_err();
         } else {
             save(&mut follower.checkpointer);
         }
@@ -119,12 +119,12 @@ fn etcd_no_saved_mark_is_ahead_of_what_was_flushed() {
     for mark in 1..=20 {
         state.advance(ONE, mark * 10);
         let mut flushed = 0;
-        let flush = |marks: &mut repl_core::Snapshot| {
+        let flush = |attempt: &mut repl_checkpoint::Attempt| {
             // Not everything is durable, and more is applied meanwhile.
-            flushed = marks.mark(ONE).unwrap() - 3;
-            marks.lower(ONE, flushed);
+            flushed = attempt.marks().mark(ONE).unwrap() - 3;
+            attempt.lower(ONE, flushed);
             state.advance(ONE, mark * 10 + 5);
-            Ok::<_, std::convert::Infallible>(())
+            Ok(())
         };
         follower.checkpointer.checkpoint(flush).unwrap();
         assert_eq!(marks_in(dir.path(), mark), [(1, flushed)]);

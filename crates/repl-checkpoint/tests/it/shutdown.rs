@@ -1,25 +1,23 @@
 //! How a background checkpointer ends, and what it leaves behind.
 
-use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, mpsc};
 
 use repl_checkpoint::{
-    BackgroundCheckpointer, CheckpointError, CloseError, FileStore, Health, SaveError, Schedule,
+    Attempt, BackgroundCheckpointer, CheckpointError, CloseError, FileStore, SaveError, Schedule,
+    Status,
 };
-use repl_core::Snapshot;
 
 use crate::background::{HOUR, ONE, ignore, often, saved_up_to, started};
 use crate::support::scripted::{Outcome, Scripted};
-use crate::support::{STORE, durable, eventually, marks_in, recovered, save};
+use crate::support::{Flushed, STORE, durable, eventually, marks_in, recovered, save};
 
 #[test]
 fn close_saves_last_and_gives_the_checkpointer_back() {
     let store = Scripted::default();
     let (state, background) = started(&store, Schedule::every(HOUR));
     state.advance(ONE, 5);
-    let mut checkpointer = background.close().unwrap();
+    let mut checkpointer = background.close().wait().unwrap();
     assert!(saved_up_to(&store, 5));
     state.advance(ONE, 6);
     assert_eq!(save(&mut checkpointer), 2);
@@ -30,9 +28,9 @@ fn a_failed_last_save_is_an_error_that_gives_the_checkpointer_back() {
     let store = Scripted::default();
     let (_, background) = started(&store, Schedule::every(HOUR));
     store.fail_next(&[Outcome::NotSaved]);
-    match background.close().unwrap_err() {
+    match background.close().wait().unwrap_err() {
         CloseError::LastSave { source, mut checkpointer } => {
-            assert!(matches!(source, CheckpointError::Save(SaveError::NotSaved { .. })));
+            assert!(matches!(*source, CheckpointError::Save(SaveError::NotSaved { .. })));
             save(&mut checkpointer);
         }
         other => panic!("{other}"),
@@ -56,7 +54,7 @@ fn after_close_the_directory_is_the_checkpointers_until_it_is_dropped() {
     let follower = recovered(dir.path(), &[1]);
     follower.state.advance(ONE, 5);
     let background = follower.checkpointer.spawn(Schedule::every(HOUR), durable, ignore).unwrap();
-    let checkpointer = background.close().unwrap();
+    let checkpointer = background.close().wait().unwrap();
     assert!(FileStore::open(dir.path(), STORE).is_err());
     drop(checkpointer);
     assert_eq!(marks_in(dir.path(), 1), [(1, 5)]);
@@ -67,16 +65,16 @@ fn after_close_the_directory_is_the_checkpointers_until_it_is_dropped() {
 fn a_flush_that_panics_stops_the_thread_says_so_and_frees_the_directory() {
     let dir = tempfile::tempdir().unwrap();
     let follower = recovered(dir.path(), &[1]);
-    let flush = |_: &mut Snapshot| -> Result<(), Infallible> { panic!("the engine is broken") };
+    let flush = |_: &mut Attempt| -> Flushed { panic!("the engine is broken") };
     let background = follower.checkpointer.spawn(often(), flush, ignore).unwrap();
     let floors = background.floors();
-    let stopped = Health::Stopped { error: "the engine is broken".to_owned() };
-    eventually("a stop", || floors.health() == stopped);
-    match background.close().unwrap_err() {
+    let stopped = Status::Stopped { error: "the engine is broken".to_owned() };
+    eventually("a stop", || floors.health().status == stopped);
+    match background.close().wait().unwrap_err() {
         CloseError::Panicked(said) => assert_eq!(said, "the engine is broken"),
         other => panic!("{other}"),
     }
-    assert_eq!(floors.health(), stopped);
+    assert_eq!(floors.health().status, stopped);
     drop(crate::support::store(dir.path()));
 }
 
@@ -90,9 +88,9 @@ fn an_on_error_that_panics_stops_the_thread_and_says_so() {
     let floors = background.floors();
     eventually(
         "a stop",
-        || matches!(floors.health(), Health::Stopped { error } if error.contains("not saved")),
+        || matches!(floors.health().status, Status::Stopped { error } if error.contains("not saved")),
     );
-    assert!(matches!(background.close(), Err(CloseError::Panicked(_))));
+    assert!(matches!(background.close().wait(), Err(CloseError::Panicked(_))));
 }
 
 #[test]
@@ -107,28 +105,29 @@ fn dropped_by_its_own_callback_it_does_not_wait_for_itself() {
         set.store(true, SeqCst);
     };
     let background =
-        follower.checkpointer.spawn(Schedule::every(HOUR), |_| Err("no"), on_error).unwrap();
+        follower.checkpointer.spawn(Schedule::every(HOUR), |_| Err("no".into()), on_error).unwrap();
     *own.lock().unwrap() = Some(background);
     own.lock().unwrap().as_ref().unwrap().save_now();
     eventually("an end", || ended.load(SeqCst));
 }
 
 #[test]
-fn drop_waits_for_a_save_in_progress() {
+fn drop_does_not_wait_for_a_flush_in_progress_and_its_save_is_made() {
     let store = Scripted::default();
     let follower = store.recovered(&[1]);
-    let (begun, ended) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-    let (b, e) = (Arc::clone(&begun), Arc::clone(&ended));
-    let flush = move |_: &mut Snapshot| {
-        b.store(true, SeqCst);
-        std::thread::sleep(Duration::from_millis(200));
-        e.store(true, SeqCst);
-        Ok::<_, Infallible>(())
+    let (began, is_begun) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel::<()>();
+    let flush = move |_: &mut Attempt| {
+        began.send(()).unwrap();
+        // Ends only after the drop has returned.
+        may_go_on.recv().unwrap();
+        Ok(())
     };
     let background = follower.checkpointer.spawn(Schedule::every(HOUR), flush, ignore).unwrap();
     background.save_now();
-    eventually("a save in progress", || begun.load(SeqCst));
+    is_begun.recv().unwrap();
     drop(background);
-    assert!(ended.load(SeqCst));
-    assert_eq!(store.saves(), 1);
+    assert_eq!(store.saves(), 0);
+    go_on.send(()).unwrap();
+    eventually("the save in progress", || store.saves() == 1);
 }

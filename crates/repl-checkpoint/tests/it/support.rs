@@ -8,7 +8,6 @@ pub(crate) mod process;
 pub(crate) mod scripted;
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::error::Error;
 use std::fs;
 use std::io::Write;
@@ -16,11 +15,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use repl_checkpoint::{
-    Checkpoint, CheckpointStore, Checkpointer, Codec, CodecError, EpochStart, FileStore,
-    Generation, Header, JsonCodec, OnCorrupt, OpenStoreError, RecoverError, Recovered, Saved,
-    ShardCheckpoint, SlotStore, StoreId, recover,
+    Attempt, Checkpoint, CheckpointStore, Checkpointer, Codec, CodecError, EpochStart, FileStore,
+    Generation, Header, JsonCodec, OnCorrupt, OpenStoreError, RecoverError, Recovered, SaveReport,
+    Saved, ShardCheckpoint, SlotStore, StoreId, recover,
 };
-use repl_core::{Incarnation, LogId, SeqNo, SeqRange, ShardId, Snapshot};
+use repl_core::{Incarnation, LogId, SeqNo, SeqRange, ShardId};
 
 pub(crate) const STORE: StoreId = StoreId(0xfeed);
 
@@ -205,16 +204,19 @@ pub(crate) fn recovered(dir: &Path, shards: &[u64]) -> Recovered {
     try_recover(dir, shards, OnCorrupt::Fail).unwrap()
 }
 
+/// What a flush returns.
+pub(crate) type Flushed = Result<(), Box<dyn Error + Send + Sync>>;
+
 /// The flush of an engine in which applied segments are durable at once.
 #[expect(clippy::unnecessary_wraps, reason = "has the signature that a flush must have")]
-pub(crate) fn durable(_: &mut Snapshot) -> Result<(), Infallible> {
+pub(crate) fn durable(_: &mut Attempt) -> Flushed {
     Ok(())
 }
 
 /// Saves and returns the generation; panics if there was nothing to save.
 pub(crate) fn save(checkpointer: &mut Checkpointer) -> Generation {
     match checkpointer.checkpoint(durable).unwrap() {
-        Saved::Written { generation, .. } => generation,
+        Saved::Written(SaveReport { generation, .. }) => generation,
         Saved::Unchanged => panic!("nothing was saved"),
     }
 }

@@ -4,7 +4,6 @@ mod case;
 mod files;
 mod slots;
 
-use std::convert::Infallible;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -163,7 +162,7 @@ impl Sweep {
         if !case.save {
             return Ok(());
         }
-        let saved = follower.checkpointer.checkpoint(|_| Ok::<(), Infallible>(()));
+        let saved = follower.checkpointer.checkpoint(|_| Ok(()));
         saved.map_err(|err| Broken::new(Invariant::NextSaveSucceeds, err.to_string()))?;
         Ok(())
     }

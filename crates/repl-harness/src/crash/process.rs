@@ -1,6 +1,5 @@
 //! One process on a simulated disk: it opens the store, recovers and saves, and every call is recorded.
 
-use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -209,7 +208,7 @@ impl Process<'_> {
         marks: &Arc<[u64]>,
     ) -> Result<bool, Broken> {
         let failed_before = self.disk.has_failed();
-        let saved = follower.checkpointer.checkpoint(|_| Ok::<(), Infallible>(()));
+        let saved = follower.checkpointer.checkpoint(|_| Ok(()));
         let attempt = {
             let recorded = notes.lock();
             let mut last = recorded.saves.iter().rev();
@@ -232,7 +231,7 @@ impl Process<'_> {
         self.update(attempt.calls, |history| history.attempt(&value));
         let now = self.disk.call_count();
         match saved {
-            Ok(Saved::Written { .. }) => self.update(now, |history| history.acknowledge(&value)),
+            Ok(Saved::Written(_)) => self.update(now, |history| history.acknowledge(&value)),
             Err(_) if failed_before || !self.disk.has_failed() => {
                 let what = saved.err().map_or(String::new(), |err| err.to_string());
                 return Err(Broken::new(Invariant::NextSaveSucceeds, what));

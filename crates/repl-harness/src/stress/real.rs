@@ -166,7 +166,18 @@ impl Subject for Real {
     ) -> Result<Saved, NotSaved> {
         let checkpointer = self.checkpointer.lock();
         let mut checkpointer = checkpointer.unwrap_or_else(PoisonError::into_inner);
-        checkpointer.checkpoint(flush).map_err(|error| match error {
+        let saved = checkpointer.checkpoint(|attempt| {
+            let mut flushed = attempt.marks().clone();
+            flush(&mut flushed)?;
+            for entry in flushed.entries() {
+                attempt.lower(entry.shard, entry.mark());
+                if entry.applied_set.above().next().is_none() {
+                    attempt.drop_above(entry.shard);
+                }
+            }
+            Ok(())
+        });
+        saved.map_err(|error| match error {
             CheckpointError::Flush(_) => FlushRefused.into(),
             other => NotSaved::Failed(SubjectError::new(other)),
         })

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering::SeqCst;
 
 use fastrand::Rng;
-use repl_checkpoint::{Generation, Saved};
+use repl_checkpoint::{Generation, SaveReport, Saved};
 use repl_core::Snapshot;
 
 use super::checker::{Before, Checked, Checker};
@@ -57,14 +57,14 @@ impl Saves {
             return Err(error);
         }
         match (result, attempted) {
-            (Ok(Saved::Written { generation, .. }), Some(attempted)) => {
+            (Ok(Saved::Written(SaveReport { generation, .. })), Some(attempted)) => {
                 self.last =
                     LastRound { acknowledged: attempted.clone(), attempted: attempted.clone() };
                 self.previous = self.newest.replace(attempted);
                 self.acknowledged += 1;
                 self.check_disk(checker, dir, generation)?;
             }
-            (Ok(Saved::Written { .. } | Saved::Unchanged), _) => {}
+            (Ok(Saved::Written(_) | Saved::Unchanged), _) => {}
             (Err(NotSaved::Refused(_)), _) => self.refused += 1,
             (Err(NotSaved::Failed(source)), _) => {
                 let (act, seed) = ("save a checkpoint", checker.seed);

@@ -4,7 +4,6 @@ mod damage;
 mod ledger;
 mod promise;
 
-use std::convert::Infallible;
 use std::fmt::Display;
 use std::path::Path;
 
@@ -200,8 +199,7 @@ impl Run<'_> {
                 for shard in shards {
                     follower.state.advance(shard, (process * 30 + save * 10) * shard.0);
                 }
-                let saved =
-                    guarded(|| follower.checkpointer.checkpoint(|_| Ok::<(), Infallible>(())))?;
+                let saved = guarded(|| follower.checkpointer.checkpoint(|_| Ok(())))?;
                 saved.map_err(|err| broken(err.to_string()))?;
                 self.report.saves += 1;
             }

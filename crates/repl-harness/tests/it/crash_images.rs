@@ -1,6 +1,5 @@
 //! `SimDisk::may_leave` accepts what a power cut may leave, and nothing else.
 
-use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
 use repl_checkpoint::{Disk, FileStore, JsonCodec, OnCorrupt, StoreId, recover};
@@ -57,7 +56,7 @@ fn ended(calls: usize) -> Option<SimDisk> {
     if let Some(mut recovered) = recovered {
         for mark in 1..4 {
             recovered.state.advance(ShardId(1), mark);
-            if recovered.checkpointer.checkpoint(|_| Ok::<(), Infallible>(())).is_err() {
+            if recovered.checkpointer.checkpoint(|_| Ok(())).is_err() {
                 break;
             }
         }

@@ -1,10 +1,9 @@
 //! A leader with a log, an engine, and a follower between the two.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 
-use repl_checkpoint::{Floors, OnCorrupt, Saved};
-use repl_core::{SeqNo, ShardId, Snapshot};
+use repl_checkpoint::{Attempt, Floors, OnCorrupt, Saved};
+use repl_core::{SeqNo, ShardId};
 
 use super::damage::Damage;
 use crate::support::follower::{Follower, ONE};
@@ -96,12 +95,12 @@ impl<S: AnyStore> World<S> {
 
     pub(super) fn checkpoint(&mut self) {
         let (applied, flushed) = (&self.applied, &mut self.flushed);
-        let flush = |_: &mut Snapshot| {
+        let flush = |_: &mut Attempt| {
             flushed.clone_from(applied);
-            Ok::<_, Infallible>(())
+            Ok(())
         };
         let saved = self.follower.as_mut().unwrap().0.checkpointer.checkpoint(flush).unwrap();
-        self.saves += u64::from(matches!(saved, Saved::Written { .. }));
+        self.saves += u64::from(matches!(saved, Saved::Written(_)));
     }
 
     /// The leader deletes segments up to the floor.

@@ -1,6 +1,5 @@
 //! Files of other stores and programs are refused by name, on the real disk.
 
-use std::convert::Infallible;
 use std::fs;
 use std::path::Path;
 
@@ -201,7 +200,7 @@ fn a_floor_given_out_is_never_above_what_a_later_recovery_returns() {
             let mut follower = recovered_with(dir.path(), codec);
             for mark in 1..=4 {
                 follower.state.advance(ShardId(1), process * 10 + mark);
-                follower.checkpointer.checkpoint(|_| Ok::<_, Infallible>(())).unwrap();
+                follower.checkpointer.checkpoint(|_| Ok(())).unwrap();
                 let floors = follower.checkpointer.floors();
                 floor = floor.max(floors.retention_floor(ShardId(1)));
                 let file = fs::read(dir.path().join(NAME)).unwrap();

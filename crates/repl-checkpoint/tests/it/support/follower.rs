@@ -5,7 +5,7 @@ use std::path::Path;
 
 use repl_checkpoint::{
     CheckpointError, JsonCodec, LoadError, OnCorrupt, OpenStoreError, RecoverErrorKind, Recovered,
-    SaveError, Saved, Source, recover,
+    SaveError, SaveReport, Saved, Source, recover,
 };
 use repl_core::{NewShard, SeqNo, ShardId};
 
@@ -67,7 +67,7 @@ impl Follower {
     pub(crate) fn save(&mut self, mark: SeqNo) -> String {
         self.0.state.advance(ONE, mark);
         match self.0.checkpointer.checkpoint(durable) {
-            Ok(Saved::Written { generation, .. }) => format!("saved {generation}"),
+            Ok(Saved::Written(SaveReport { generation, .. })) => format!("saved {generation}"),
             Ok(Saved::Unchanged) => "unchanged".to_owned(),
             Err(error) => failure(&error),
         }
@@ -86,11 +86,14 @@ impl Follower {
 
 /// The outcome of a failed save, with the call, the file and the reason.
 fn failure(error: &CheckpointError) -> String {
-    let CheckpointError::Save(error) = error else { panic!("{error}") };
+    let error = match error {
+        CheckpointError::Save(error) => error,
+        CheckpointError::Poisoned { .. } => return "poisoned".to_owned(),
+        other => panic!("{other}"),
+    };
     let (known, act, path, source) = match error {
         SaveError::NotSaved { act, path, source } => ("not saved", act, path, source),
         SaveError::InDoubt { act, path, source } => ("in doubt", act, path, source),
-        SaveError::Poisoned { .. } => return "poisoned".to_owned(),
         other => panic!("{other}"),
     };
     named(&chain(error), path, source);

@@ -1,6 +1,5 @@
 //! The process that saves until its filesystem is shut down.
 
-use std::convert::Infallible;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
@@ -91,8 +90,8 @@ fn found(
 
 /// Saves once and returns the event of its result.
 fn saved(recovered: &mut Recovered, follower: Follower) -> Event {
-    let why = match recovered.checkpointer.checkpoint(|_| Ok::<(), Infallible>(())) {
-        Ok(Saved::Written { .. }) => {
+    let why = match recovered.checkpointer.checkpoint(|_| Ok(())) {
+        Ok(Saved::Written(_)) => {
             return claims(recovered, follower).unwrap_or_else(|what| Event::Broken { what });
         }
         Ok(Saved::Unchanged) => return Event::Broken { what: "no mark has changed".to_owned() },

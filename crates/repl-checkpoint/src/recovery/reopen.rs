@@ -1,0 +1,116 @@
+//! Opening the store of a running checkpointer again.
+
+use std::error::Error;
+
+use super::{Found, OnCorrupt, RecoverErrorKind, find};
+use crate::checkpointer::{Checkpointer, Written};
+use crate::ids::{Generation, StoreId};
+use crate::store::CheckpointStore;
+
+/// A store could not be opened again; no save is tried until it is.
+///
+/// The state, its handles and the checkpointer stay. Call
+/// [`reopen`](crate::Checkpointer::reopen) again once the cause is mended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReopenError {
+    /// The function given to `reopen` failed.
+    #[error("failed to open the store again")]
+    Open(#[source] Box<dyn Error + Send + Sync>),
+    /// The store has another id.
+    #[error("store {found} was opened, and the checkpointer saves to store {expected}")]
+    OtherStore {
+        /// The store of the checkpointer.
+        expected: StoreId,
+        /// The store that was opened.
+        found: StoreId,
+    },
+    /// The store holds no checkpoint that can be used.
+    #[error(transparent)]
+    Recover(Box<RecoverErrorKind>),
+    /// Its newest checkpoint is neither the last acknowledged save nor the save in doubt.
+    #[error(
+        "the newest checkpoint in the store is generation {found}, and not what this process saved \
+         (generation {acknowledged}{}): another process or a restored copy has replaced it; end \
+         this process, and recover",
+        .in_doubt.map(|g| format!(", or {g} in doubt")).unwrap_or_default()
+    )]
+    OtherCheckpoint {
+        /// The generation found; 0 if the store is empty.
+        found: Generation,
+        /// The last acknowledged generation, or the recovered one; 0 if there is none.
+        acknowledged: Generation,
+        /// The generation in doubt.
+        in_doubt: Option<Generation>,
+    },
+}
+
+impl Checkpointer {
+    /// Opens the store again, and goes on with the same state and handles.
+    ///
+    /// After a save in doubt ([`SaveError::InDoubt`](crate::SaveError::InDoubt)) no other is tried,
+    /// since the disk may hold either checkpoint. This drops the store, so that its lock is free,
+    /// calls `open`, and reads what the store holds. It goes on if the newest checkpoint is exactly
+    /// the save in doubt or the last acknowledged one. Generations that were attempted are not used
+    /// again, and an attempt that was begun before cannot be saved.
+    ///
+    /// What it finds may be in the cache alone, as after a start: so
+    /// [`checkpointed`](crate::Floors::checkpointed) is `None` until the next save, and
+    /// [`retention_floor`](crate::Floors::retention_floor) is `None` until the second. Neither of
+    /// them is skipped. Nothing that was deleted up to an earlier floor is needed.
+    ///
+    /// Blocks for the call of `open`, and to read the store.
+    ///
+    /// ```
+    /// use repl_checkpoint::{FileStore, JsonCodec, OnCorrupt, StoreId, recover};
+    /// use repl_core::ShardId;
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let open = || FileStore::open(dir.path(), StoreId::UNNAMED);
+    /// let mut follower = recover(open()?, JsonCodec, &[ShardId(1)], OnCorrupt::Fail)?;
+    /// if let Err(error) = follower.checkpointer.checkpoint(|_| Ok(()))
+    ///     && error.is_poisoning()
+    /// {
+    ///     follower.checkpointer.reopen(open)?; // after the disk was looked at
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ReopenError`]. The checkpointer then has no store, and saves nothing until this succeeds.
+    pub fn reopen<S, E>(&mut self, open: impl FnOnce() -> Result<S, E>) -> Result<(), ReopenError>
+    where
+        S: CheckpointStore + 'static,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        self.close_store();
+        let store = open().map_err(|error| ReopenError::Open(error.into()))?;
+        self.continue_with(Box::new(store))
+    }
+
+    fn continue_with(&mut self, mut store: Box<dyn CheckpointStore>) -> Result<(), ReopenError> {
+        let (codec, expected) = self.format();
+        let found = store.store_id();
+        if found != expected {
+            return Err(ReopenError::OtherStore { expected, found });
+        }
+        // Damage above an acknowledged save does no harm: the state has all that was ever saved.
+        let found = find(&mut *store, codec, OnCorrupt::FallBack)
+            .map_err(|kind| ReopenError::Recover(Box::new(kind)))?;
+        let Some(newest) = self.expected().find(|written| is(written, &found)).cloned() else {
+            return Err(self.other(&found));
+        };
+        self.go_on(store, newest, found.attempted);
+        Ok(())
+    }
+
+    fn other(&self, found: &Found) -> ReopenError {
+        let (acknowledged, in_doubt) = self.generations();
+        ReopenError::OtherCheckpoint { found: found.header.generation, acknowledged, in_doubt }
+    }
+}
+
+/// Whether the store holds exactly what was written: the header and every shard.
+fn is(written: &Written, found: &Found) -> bool {
+    written.header == found.header && written.content.checkpoint() == found.checkpoint
+}

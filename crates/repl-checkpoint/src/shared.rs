@@ -1,0 +1,253 @@
+//! What a checkpointer shares with its floors and its attempts: what is saved, and which attempts are
+//! in progress.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use arc_swap::{ArcSwap, Guard};
+use repl_core::{Reached, ReplicationState, Shard, ShardId};
+
+use crate::content::Content;
+use crate::health::{Health, Status};
+
+pub(crate) struct Shared {
+    state: Arc<ReplicationState>,
+    saves: ArcSwap<Saves>,
+    progress: Mutex<Progress>,
+    /// Its mark is the number of attempts that have ended. Closed when no more will end.
+    ended: Shard,
+}
+
+/// The saves of this process since the store was opened.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Saves {
+    /// The content of the newest acknowledged generation.
+    pub(crate) newest: Option<Content>,
+    /// The content of the one before it.
+    pub(crate) previous: Option<Content>,
+}
+
+/// Which attempts are in progress, and how the others ended.
+///
+/// Two threads each write one thing and read the other's: one removes a shard and then asks
+/// whether it is referenced, the other counts its attempt as open and then reads the shards. The
+/// lock orders them: the second to take it sees what the first did.
+#[derive(Default)]
+struct Progress {
+    /// Attempts that exist. Counted, so that the end of one says nothing about another.
+    open: u64,
+    /// The number of the newest attempt. Older ones cannot be saved any more.
+    newest: u64,
+    ended: u64,
+    failures: u64,
+    /// The save in doubt, as text; no attempt begins while there is one.
+    doubt: Option<String>,
+    health: Health,
+}
+
+impl Progress {
+    fn fail(&mut self, error: String) {
+        self.failures += 1;
+        // What ended the thread for good is not hidden by what it ended on the way.
+        if !matches!(self.health.status, Status::Stopped { .. }) {
+            self.health.status = Status::Failing { failures: self.failures, error };
+        }
+    }
+
+    fn poison(&mut self, error: String) {
+        self.health.status = Status::Poisoned { error: error.clone() };
+        self.doubt = Some(error);
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(state: Arc<ReplicationState>) -> Arc<Self> {
+        Arc::new(Shared {
+            state,
+            saves: ArcSwap::default(),
+            progress: Mutex::default(),
+            ended: counter(),
+        })
+    }
+
+    pub(crate) fn state(&self) -> &Arc<ReplicationState> {
+        &self.state
+    }
+
+    pub(crate) fn saves(&self) -> Guard<Arc<Saves>> {
+        self.saves.load()
+    }
+
+    pub(crate) fn saved(&self, newest: Content, previous: Option<Content>) {
+        self.saves.store(Arc::new(Saves { newest: Some(newest), previous }));
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        self.progress().health.clone()
+    }
+
+    pub(crate) fn stopped(&self, error: String) {
+        self.progress().health.status = Status::Stopped { error };
+    }
+
+    /// The save in doubt, as text.
+    pub(crate) fn doubt(&self) -> Option<String> {
+        self.progress().doubt.clone()
+    }
+
+    /// Runs `f` while no attempt is in progress, or returns `None`.
+    pub(crate) fn between_attempts<R>(&self, f: impl FnOnce(&Saves) -> R) -> Option<R> {
+        let progress = self.progress();
+        (progress.open == 0 && progress.doubt.is_none()).then(|| f(&self.saves.load()))
+    }
+
+    /// Begins an attempt, before it takes its snapshot; or returns the save in doubt.
+    pub(crate) fn begin(self: &Arc<Self>) -> Result<Pending, String> {
+        let mut progress = self.progress();
+        if let Some(doubt) = &progress.doubt {
+            return Err(doubt.clone());
+        }
+        progress.open += 1;
+        progress.newest += 1;
+        progress.health.running_since = Some(Instant::now());
+        Ok(Pending { shared: Arc::clone(self), number: progress.newest, phase: Phase::Flushing })
+    }
+
+    /// Ends what is in progress before the store is closed: no attempt of before is saved, and none
+    /// begins until [`reopened`](Shared::reopened).
+    pub(crate) fn closing(&self) {
+        let mut progress = self.progress();
+        progress.newest += 1;
+        progress.health.running_since = None;
+        if progress.doubt.is_none() {
+            progress.poison("the store was closed, to be opened again".to_owned());
+        }
+    }
+
+    /// Forgets what the store held before it was opened again: nothing of that is known to be there.
+    pub(crate) fn reopened(&self) {
+        self.saves.store(Arc::default());
+        let mut progress = self.progress();
+        progress.doubt = None;
+        progress.failures = 0;
+        progress.health.status = Status::Good;
+    }
+
+    /// The number of attempts that have ended.
+    pub(crate) fn ended(&self) -> u64 {
+        self.ended.applied()
+    }
+
+    /// Waits until more than `seen` attempts have ended.
+    pub(crate) fn ended_after(&self, seen: u64) -> Reached {
+        self.ended.reached(seen.saturating_add(1))
+    }
+
+    /// Ends all waiting for attempts to end.
+    pub(crate) fn close(&self) {
+        self.ended.close();
+    }
+
+    fn end(&self, number: u64, change: impl FnOnce(&mut Progress, bool)) {
+        let mut progress = self.progress();
+        let is_newest = number == progress.newest;
+        progress.open -= 1;
+        progress.ended += 1;
+        let ended = progress.ended;
+        change(&mut progress, is_newest);
+        if is_newest {
+            progress.health.running_since = None;
+        }
+        drop(progress);
+        self.ended.advance(ended);
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One attempt, from before its snapshot to its end.
+pub(crate) struct Pending {
+    shared: Arc<Shared>,
+    number: u64,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy)]
+enum Phase {
+    Flushing,
+    Saving,
+    Over,
+}
+
+/// Why an attempt cannot be saved.
+pub(crate) enum Unsaveable {
+    OtherCheckpointer,
+    Superseded,
+    Poisoned(String),
+}
+
+impl Pending {
+    /// Checks that it is the newest attempt of this checkpointer.
+    pub(crate) fn check(&self, shared: &Arc<Shared>) -> Result<(), Unsaveable> {
+        if !Arc::ptr_eq(&self.shared, shared) {
+            return Err(Unsaveable::OtherCheckpointer);
+        }
+        let progress = shared.progress();
+        if let Some(doubt) = &progress.doubt {
+            return Err(Unsaveable::Poisoned(doubt.clone()));
+        }
+        if self.number != progress.newest {
+            return Err(Unsaveable::Superseded);
+        }
+        Ok(())
+    }
+
+    /// From now on it is in doubt unless it ends.
+    pub(crate) fn saving(&mut self) {
+        self.phase = Phase::Saving;
+    }
+
+    pub(crate) fn succeeded(mut self) {
+        self.phase = Phase::Over;
+        self.shared.end(self.number, |progress, _| {
+            progress.failures = 0;
+            progress.health.status = Status::Good;
+            progress.health.last_success = Some(Instant::now());
+        });
+    }
+
+    pub(crate) fn failed(mut self, error: String, in_doubt: bool) {
+        self.phase = Phase::Over;
+        self.shared.end(self.number, |progress, _| {
+            if in_doubt { progress.poison(error) } else { progress.fail(error) }
+        });
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        match self.phase {
+            Phase::Over => {}
+            Phase::Flushing => self.shared.end(self.number, |progress, is_newest| {
+                // Another one has begun since, and its end counts.
+                if is_newest && progress.doubt.is_none() {
+                    progress.fail(
+                        "a checkpoint was begun and not saved: the flush failed or was cancelled"
+                            .to_owned(),
+                    );
+                }
+            }),
+            Phase::Saving => self.shared.end(self.number, |progress, _| {
+                progress.poison("in doubt: the store panicked during a save".to_owned());
+            }),
+        }
+    }
+}
+
+/// A mark of its own, to wait on.
+#[expect(clippy::expect_used, reason = "a single state tracks this shard")]
+pub(crate) fn counter() -> Shard {
+    ReplicationState::single().shard(ShardId::SINGLE).expect("the only shard")
+}
