@@ -52,6 +52,7 @@ const STEPS: &[Step] = &[
     step("shutdown", "real filesystems that are shut down under running stores", shut_down),
     step("benches", "the benches build", benches),
     step("follower", "the first command of the README", follower),
+    step("once", "200 kills of threads that commit side by side", exactly_once),
 ];
 
 /// Runs the steps.
@@ -209,4 +210,8 @@ fn benches(_: &mut Skipped) -> Done {
 
 fn follower(_: &mut Skipped) -> Done {
     cargo("run", &["--locked", "--release", "-p", "sqlite-follower"]).run()
+}
+
+fn exactly_once(_: &mut Skipped) -> Done {
+    cargo("run", &["--locked", "--release", "-p", "exactly-once"]).run()
 }

@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use kill_loop::{below, random, send};
 use repl_core::{
     AppliedSet, ApplyWindow, Claim, ClaimError, CompleteError, ReplicationState, SeqNo, ShardId,
     Snapshot, SnapshotEntry, WindowError,
@@ -15,9 +16,8 @@ use thiserror::Error;
 
 use crate::accounts::{Accounts, AccountsError};
 use crate::cli::{ApplyArgs, Mutant};
-use crate::events::{Event, send};
+use crate::events::Event;
 use crate::log::{Log, LogError, Record};
-use crate::random::{below, random};
 
 /// How far above the mark a record may be applied. Limits the ranges that each commit writes.
 const CAPACITY: u64 = 256;

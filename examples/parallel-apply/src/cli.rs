@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use kill_loop::{chain, end_with_parent};
 
 use crate::accounts::Accounts;
 use crate::folder::Folder;
-use crate::{applier, events, folder, log, run};
+use crate::{applier, folder, log, run};
 
 /// Applies the records of a log out of order, each exactly once, while being killed.
 ///
@@ -129,20 +130,9 @@ fn run_all(args: &RunArgs) -> Result<ExitCode, Box<dyn Error>> {
 }
 
 fn apply(dir: &std::path::Path, args: &ApplyArgs) -> Result<ExitCode, Box<dyn Error>> {
-    events::end_with_parent();
+    end_with_parent();
     let log = log::Log::open(&folder::log_in(dir))?;
     let accounts = Accounts::open(&folder::accounts_in(dir), log.id())?;
     applier::run(args, &log, &accounts)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The error and its causes in one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -88,7 +88,6 @@ mod cli;
 mod events;
 mod folder;
 mod log;
-mod random;
 mod run;
 mod verify;
 

@@ -8,10 +8,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use kill_loop::below;
 use repl_core::{LogId, SeqNo};
 use thiserror::Error;
-
-use crate::random::below;
 
 const MAGIC: &[u8; 8] = b"PAPPLOG1";
 const HEADER: usize = 28;

@@ -1,13 +1,13 @@
 //! One run: starts the applier, kills it and starts it again until the log is applied, then
 //! compares the database with the log.
 
-use std::io::{self, BufRead, BufReader, IsTerminal, Write};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver};
-use std::thread;
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
+use kill_loop::{Child, Kills};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -16,11 +16,10 @@ use crate::applier::above_mark;
 use crate::cli::{ApplyArgs, RunArgs};
 use crate::events::Event;
 use crate::folder::Folder;
-use crate::random::below;
 use crate::verify::{self, VerifyError};
 
 /// A kill that is due waits a random time up to this.
-const WAITS_UP_TO_MICROS: u64 = 30_000;
+const WAITS_UP_TO: Duration = Duration::from_millis(30);
 /// A failed run may have thousands of faults. The first ones are enough.
 const FAULTS_SHOWN: usize = 10;
 
@@ -66,17 +65,12 @@ struct Run<'a> {
     args: &'a RunArgs,
     folder: &'a Folder,
     report: Report,
-    /// The number of records applied when the run began.
-    from: u64,
     done: u64,
     /// The counts of the current applier: passed over, waits, failed.
     counts: [u64; 3],
-    kill_at: Option<Instant>,
+    kills: Kills,
     shown: Instant,
 }
-
-/// A child process that is killed on drop.
-struct Process(Child);
 
 /// Runs until the log is applied, and compares.
 pub(crate) fn run(args: &RunArgs, folder: &Folder) -> Result<Report, RunError> {
@@ -86,8 +80,8 @@ pub(crate) fn run(args: &RunArgs, folder: &Folder) -> Result<Report, RunError> {
     let (seed, records, threads) = (folder.log.seed, folder.log.records, args.apply.threads);
     let report = Report { seed, records, threads, ..Report::default() };
     let counts = [0; 3];
-    let mut run =
-        Run { args, folder, report, from, done: from, counts, kill_at: None, shown: began };
+    let kills = Kills::new(seed, args.kills, from, records, WAITS_UP_TO);
+    let mut run = Run { args, folder, report, done: from, counts, kills, shown: began };
     while !run.run_applier()? {}
     let verdict = verify::compare(&folder.log, &folder.open_accounts()?)?;
     let mut report = run.report;
@@ -105,23 +99,23 @@ pub(crate) fn run(args: &RunArgs, folder: &Folder) -> Result<Report, RunError> {
 impl Run<'_> {
     /// Runs one applier process. Returns whether it reached the end of the log.
     fn run_applier(&mut self) -> Result<bool, RunError> {
-        let (mut child, events) = self.start().map_err(failed("start"))?;
+        let mut child = self.start().map_err(failed("start"))?;
         let ended = loop {
-            if let Ok(event) = events.recv_timeout(Duration::from_millis(1)) {
+            if let Some(event) = child.next_event() {
                 self.note(event);
             }
-            if let Some(status) = child.0.try_wait().map_err(failed("watch"))? {
+            if let Some(status) = child.ended().map_err(failed("watch"))? {
                 break Some(status);
             }
-            if self.is_time_to_kill() {
-                child.0.kill().and_then(|()| child.0.wait()).map_err(failed("kill"))?;
-                self.report.kills += 1;
+            if self.kills.is_due(self.done) {
+                child.kill().map_err(failed("kill"))?;
+                self.report.kills = self.kills.killed();
                 break None;
             }
             self.show();
         };
-        for event in events {
-            self.note(event); // until the end of the pipe
+        for event in child.rest() {
+            self.note(event);
         }
         let [passed_over, waits, failed] = std::mem::take(&mut self.counts);
         self.report.passed_over += passed_over;
@@ -134,26 +128,16 @@ impl Run<'_> {
     }
 
     /// Starts this executable again as the applier.
-    fn start(&self) -> io::Result<(Process, Receiver<Event>)> {
+    fn start(&self) -> io::Result<Child<Event>> {
         let ApplyArgs { threads, fail_one_in, mutant } = self.args.apply;
-        let mut command = Command::new(std::env::current_exe()?);
-        command.arg("apply").arg("--dir").arg(&self.folder.root);
-        command.args(["--threads", &threads.to_string()]);
-        command.args(["--fail-one-in", &fail_one_in.to_string()]);
+        let mut args: Vec<OsString> = vec!["apply".into(), "--dir".into()];
+        args.push(self.folder.root.as_os_str().to_owned());
+        args.push(format!("--threads={threads}").into());
+        args.push(format!("--fail-one-in={fail_one_in}").into());
         if let Some(mutant) = mutant.and_then(|m| m.to_possible_value()) {
-            command.args(["--mutant", mutant.get_name()]);
+            args.push(format!("--mutant={}", mutant.get_name()).into());
         }
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let stdout = child.stdout.take();
-        let child = Process(child);
-        let lines = BufReader::new(stdout.ok_or(io::ErrorKind::BrokenPipe)?).split(b'\n');
-        let (sender, receiver) = mpsc::channel();
-        thread::spawn(move || {
-            // A killed applier may leave half a line.
-            let events = lines.map_while(Result::ok).flat_map(|l| serde_json::from_slice(&l));
-            events.take_while(|event| sender.send(*event).is_ok()).for_each(drop);
-        });
-        Ok((child, receiver))
+        Child::start(args)
     }
 
     fn note(&mut self, event: Event) {
@@ -167,29 +151,6 @@ impl Run<'_> {
                 self.counts = [passed_over, waits, failed];
             }
         }
-    }
-
-    /// Whether to kill the applier now.
-    ///
-    /// The kills are spread over the first nine tenths of the records. Each is due at a random
-    /// record of its share, and happens a random time later. The first may hit the applier's start.
-    fn is_time_to_kill(&mut self) -> bool {
-        let (kill, kills, seed) = (self.report.kills, self.args.kills, self.report.seed);
-        let share =
-            |parts: u64| self.report.records.saturating_sub(self.from) * parts / (kills * 1000);
-        if kill >= kills || self.done >= self.report.records {
-            return false;
-        }
-        let within = if kill == 0 { 0 } else { below(900, &[seed, kill, 5]) };
-        if self.done < self.from + share((kill * 1000 + within) * 9 / 10) {
-            return false;
-        }
-        let wait = Duration::from_micros(below(WAITS_UP_TO_MICROS, &[seed, kill, 6]));
-        let is_time = *self.kill_at.get_or_insert_with(|| Instant::now() + wait) <= Instant::now();
-        if is_time {
-            self.kill_at = None;
-        }
-        is_time
     }
 
     fn show(&mut self) {
@@ -220,14 +181,6 @@ impl Report {
         row("failed batches", format!("{}, applied again", self.failed_batches))?;
         let verdict = if self.exactly_once { "each record" } else { "NOT each record" };
         row("exactly once", verdict.to_owned())
-    }
-}
-
-impl Drop for Process {
-    /// Errors are ignored: the process may have ended already.
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 
