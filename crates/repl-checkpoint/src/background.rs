@@ -115,7 +115,11 @@ impl Checkpointer {
                 let mut work = taken(&work);
                 let last = catch_unwind(AssertUnwindSafe(|| work.run(first, &signal)));
                 let result = match last {
-                    Ok(last) => Ok((work.checkpointer, last)),
+                    Ok(last) => {
+                        let Work { checkpointer, when: _, flush, on_error } = work;
+                        drop((flush, on_error)); // and with them what they hold of the engine
+                        Ok((checkpointer, last))
+                    }
                     Err(panic) => {
                         let error = message(&*panic);
                         shared.stopped(error.clone());

@@ -415,6 +415,11 @@ impl Checkpointer {
         newest: Written,
         attempted: Generation,
     ) {
+        let in_doubt = self.doubtful.as_ref().map(|written| written.header);
+        if in_doubt == Some(newest.header) {
+            // A save that is there found these orphans tracked.
+            self.carried = self.carried_beside(&newest.content.marks);
+        }
         self.store = Some(Unshared::new(store));
         self.confirmed = newest.header.confirmed;
         self.acknowledged = newest;

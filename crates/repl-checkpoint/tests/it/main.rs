@@ -5,7 +5,9 @@
 
 mod support;
 
+mod attempts;
 mod background;
+mod background_requests;
 mod bad_input;
 mod checkpoint_bytes;
 mod checkpointer;
@@ -17,18 +19,24 @@ mod environment;
 mod errors;
 mod file_store;
 mod floors;
+mod floors_in_bulk;
 mod given_back;
 mod golden;
+mod health;
 mod incarnations;
 mod io_errors;
 mod json;
 mod lock;
+mod next_bytes;
 mod orphaned;
 mod protocol;
 mod real_bugs;
 mod recovery;
+mod reopening;
 mod retention;
+mod runtimes;
 mod shutdown;
 mod sizes;
 mod slots;
 mod track;
+mod until_saved;

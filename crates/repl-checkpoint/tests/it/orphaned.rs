@@ -5,13 +5,13 @@ use std::path::Path;
 use repl_checkpoint::{Checkpoint, Checkpointer, EpochStart, OnCorrupt, Saved, ShardCheckpoint};
 use repl_core::{Incarnation, LogId, NewShard, SeqRange, ShardId};
 
-use crate::support::{durable, put, recovered, save, saved_in, sealed, shard, try_recover};
+use crate::support::{begun, durable, put, recovered, save, saved_in, sealed, shard, try_recover};
 
 const ONE: ShardId = ShardId(1);
 const FIVE: ShardId = ShardId(5);
 
 /// Shards 1 and 5, each with ranges, epochs, a log and an incarnation.
-fn detailed() -> Checkpoint {
+pub(crate) fn detailed() -> Checkpoint {
     let range = |first, last| SeqRange::new(first, last);
     let with_details = |id, mark| ShardCheckpoint {
         log: LogId(7),
@@ -125,6 +125,82 @@ fn an_orphan_that_is_added_stays_one_until_a_save_holds_it() {
     follower.state.remove_shard(FIVE);
     let kept = saved(&mut follower.checkpointer, dir.path(), FIVE);
     assert_eq!(kept.as_ref(), detailed().shard(FIVE));
+}
+
+#[test]
+fn an_orphan_that_is_tracked_at_begin_and_removed_before_save_is_saved_as_tracked() {
+    let dir = with_detailed();
+    let mut follower = recovered(dir.path(), &[1]);
+    let added = follower.state.add_shard(NewShard::new(FIVE).with_mark(3)).unwrap();
+    let attempt = begun(&mut follower.checkpointer);
+    follower.state.remove_shard(FIVE);
+    follower.checkpointer.save(attempt).unwrap();
+    let expected = ShardCheckpoint { incarnation: added.incarnation(), ..shard(5, 3) };
+    assert_eq!(saved_in(dir.path(), 2).1.shard(FIVE), Some(&expected));
+    assert!(follower.checkpointer.orphaned_shards().is_empty());
+    // It is removed, and no orphan comes back in its place.
+    assert_eq!(saved(&mut follower.checkpointer, dir.path(), FIVE), None);
+    assert_eq!(saved(&mut follower.checkpointer, dir.path(), FIVE), None);
+    assert!(follower.checkpointer.floors().is_unreferenced(FIVE));
+}
+
+#[test]
+fn an_orphan_that_is_tracked_after_begin_is_saved_as_the_orphan_that_it_was() {
+    let dir = with_detailed();
+    let mut follower = recovered(dir.path(), &[1]);
+    let attempt = begun(&mut follower.checkpointer);
+    let added = follower.state.add_shard(NewShard::new(FIVE).with_mark(3)).unwrap();
+    follower.checkpointer.save(attempt).unwrap();
+    assert_eq!(saved_in(dir.path(), 2).1.shard(FIVE), detailed().shard(FIVE));
+    assert_eq!(follower.checkpointer.orphaned_shards().len(), 1);
+    assert_eq!(follower.checkpointer.floors().checkpointed(FIVE), None);
+    let now = saved(&mut follower.checkpointer, dir.path(), FIVE).unwrap();
+    assert_eq!((now.mark, now.incarnation), (3, added.incarnation()));
+    assert!(follower.checkpointer.orphaned_shards().is_empty());
+}
+
+#[test]
+fn an_orphan_dropped_between_begin_and_save_is_absent_from_that_save() {
+    let dir = with_detailed();
+    let mut follower = recovered(dir.path(), &[1]);
+    save(&mut follower.checkpointer);
+    save(&mut follower.checkpointer);
+    follower.state.advance(ONE, 11);
+    let attempt = begun(&mut follower.checkpointer);
+    assert!(follower.checkpointer.drop_orphan(FIVE));
+    assert!(!follower.checkpointer.floors().is_unreferenced(FIVE));
+    follower.checkpointer.save(attempt).unwrap();
+    assert_eq!(saved_in(dir.path(), 4).1.shard(FIVE), None);
+    assert!(!follower.checkpointer.floors().is_unreferenced(FIVE), "generation 3 holds it");
+    save(&mut follower.checkpointer);
+    assert!(follower.checkpointer.floors().is_unreferenced(FIVE));
+}
+
+#[test]
+fn dropping_an_orphan_is_something_to_save_though_no_mark_moved() {
+    let dir = with_detailed();
+    let mut follower = recovered(dir.path(), &[1]);
+    save(&mut follower.checkpointer);
+    save(&mut follower.checkpointer);
+    assert!(follower.checkpointer.begin().unwrap().is_none());
+    follower.checkpointer.drop_orphan(FIVE);
+    let attempt = begun(&mut follower.checkpointer);
+    follower.checkpointer.save(attempt).unwrap();
+    assert_eq!(saved_in(dir.path(), 4).1.shard(FIVE), None);
+}
+
+#[test]
+fn a_superseded_attempt_that_tracked_an_orphan_leaves_it_one() {
+    let dir = with_detailed();
+    let mut follower = recovered(dir.path(), &[1]);
+    follower.state.add_shard(NewShard::new(FIVE).with_mark(3)).unwrap();
+    let old = begun(&mut follower.checkpointer);
+    follower.state.remove_shard(FIVE);
+    let new = begun(&mut follower.checkpointer);
+    follower.checkpointer.save(old).unwrap_err();
+    follower.checkpointer.save(new).unwrap();
+    assert_eq!(saved_in(dir.path(), 2).1.shard(FIVE), detailed().shard(FIVE));
+    assert_eq!(follower.checkpointer.orphaned_shards(), &detailed().shards[1..]);
 }
 
 #[test]

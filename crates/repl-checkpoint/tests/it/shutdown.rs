@@ -1,16 +1,18 @@
 //! How a background checkpointer ends, and what it leaves behind.
 
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, mpsc};
+mod from_inside;
+
+use std::sync::mpsc;
+use std::time::Duration;
 
 use repl_checkpoint::{
-    Attempt, BackgroundCheckpointer, CheckpointError, CloseError, FileStore, SaveError, Schedule,
-    Status,
+    Attempt, CheckpointError, CloseError, FileStore, SaveError, Schedule, Status,
 };
+use smol::future::{block_on, poll_once};
 
 use crate::background::{HOUR, ONE, ignore, often, saved_up_to, started};
 use crate::support::scripted::{Outcome, Scripted};
-use crate::support::{Flushed, STORE, durable, eventually, marks_in, recovered, save};
+use crate::support::{Flushed, STORE, durable, eventually, marks_in, recovered, save, watched};
 
 #[test]
 fn close_saves_last_and_gives_the_checkpointer_back() {
@@ -86,29 +88,9 @@ fn an_on_error_that_panics_stops_the_thread_and_says_so() {
     let background =
         follower.checkpointer.spawn(often(), durable, |error| panic!("{error}")).unwrap();
     let floors = background.floors();
-    eventually(
-        "a stop",
-        || matches!(floors.health().status, Status::Stopped { error } if error.contains("not saved")),
-    );
+    let stopped_by = |status: &Status, said: &str| matches!(status, Status::Stopped { error } if error.contains(said));
+    eventually("a stop", || stopped_by(&floors.health().status, "not saved"));
     assert!(matches!(background.close().wait(), Err(CloseError::Panicked(_))));
-}
-
-#[test]
-fn dropped_by_its_own_callback_it_does_not_wait_for_itself() {
-    let store = Scripted::default();
-    let follower = store.recovered(&[1]);
-    let own: Arc<Mutex<Option<BackgroundCheckpointer>>> = Arc::default();
-    let (inside, ended) = (Arc::clone(&own), Arc::new(AtomicBool::new(false)));
-    let set = Arc::clone(&ended);
-    let on_error = move |_: &CheckpointError| {
-        drop(inside.lock().unwrap().take());
-        set.store(true, SeqCst);
-    };
-    let background =
-        follower.checkpointer.spawn(Schedule::every(HOUR), |_| Err("no".into()), on_error).unwrap();
-    *own.lock().unwrap() = Some(background);
-    own.lock().unwrap().as_ref().unwrap().save_now();
-    eventually("an end", || ended.load(SeqCst));
 }
 
 #[test]
@@ -130,4 +112,76 @@ fn drop_does_not_wait_for_a_flush_in_progress_and_its_save_is_made() {
     assert_eq!(store.saves(), 0);
     go_on.send(()).unwrap();
     eventually("the save in progress", || store.saves() == 1);
+}
+
+#[test]
+fn close_can_be_awaited() {
+    let store = Scripted::default();
+    let (state, background) = started(&store, Schedule::every(HOUR));
+    state.advance(ONE, 5);
+    let mut checkpointer = block_on(background.close()).unwrap();
+    assert!(saved_up_to(&store, 5));
+    state.advance(ONE, 6);
+    assert_eq!(save(&mut checkpointer), 2);
+}
+
+#[test]
+fn close_is_pending_until_the_last_save_has_ended() {
+    watched("the last save", || {
+        let store = Scripted::default();
+        let follower = store.recovered(&[1]);
+        let (began, is_begun) = mpsc::channel();
+        let (go_on, may_go_on) = mpsc::channel::<()>();
+        let flush = move |_: &mut Attempt| {
+            began.send(())?;
+            Ok(may_go_on.recv()?)
+        };
+        let when = Schedule::every(HOUR);
+        let background = follower.checkpointer.spawn(when, flush, ignore).unwrap();
+        let mut close = background.close();
+        is_begun.recv().unwrap();
+        assert!(block_on(poll_once(&mut close)).is_none());
+        go_on.send(()).unwrap();
+        block_on(close).unwrap();
+        assert_eq!(store.saves(), 1);
+    });
+}
+
+#[test]
+fn the_thread_saves_last_and_ends_though_nobody_waits_for_close() {
+    let dir = tempfile::tempdir().unwrap();
+    let follower = recovered(dir.path(), &[1]);
+    follower.state.advance(ONE, 5);
+    let background = follower.checkpointer.spawn(Schedule::every(HOUR), durable, ignore).unwrap();
+    drop(background.close());
+    // The store is free when the thread has ended.
+    drop(crate::support::store(dir.path()));
+    assert_eq!(marks_in(dir.path(), 1), [(1, 5)]);
+}
+
+/// Takes its time to be dropped, as a part of an engine may.
+struct Slow(mpsc::Sender<()>);
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        std::thread::sleep(Duration::from_millis(50));
+        let _ = self.0.send(());
+    }
+}
+
+#[test]
+fn close_waits_until_all_that_the_functions_held_is_dropped() {
+    let follower = Scripted::default().recovered(&[1]);
+    let (drops, dropped) = mpsc::channel();
+    let (in_flush, in_error) = (Slow(drops.clone()), Slow(drops));
+    let flush = move |_: &mut Attempt| {
+        let _held = &in_flush;
+        Ok(())
+    };
+    let on_error = move |_: &CheckpointError| {
+        let _held = &in_error;
+    };
+    let background = follower.checkpointer.spawn(Schedule::every(HOUR), flush, on_error).unwrap();
+    background.close().wait().unwrap();
+    assert_eq!(dropped.try_iter().count(), 2);
 }

@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 use std::io::Write;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use repl_checkpoint::{
@@ -221,6 +223,11 @@ pub(crate) fn save(checkpointer: &mut Checkpointer) -> Generation {
     }
 }
 
+/// Begins a checkpoint; panics if there is nothing to save.
+pub(crate) fn begun(checkpointer: &mut Checkpointer) -> Attempt {
+    checkpointer.begin().unwrap().unwrap()
+}
+
 /// The message of an error and of every cause below it.
 pub(crate) fn chain(error: &dyn Error) -> String {
     let source = error.source().map(|source| format!(": {}", chain(source)));
@@ -234,6 +241,20 @@ pub(crate) fn eventually(what: &str, happened: impl Fn() -> bool) {
         assert!(Instant::now() < end, "10 s passed, and not yet: {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// Runs `f` on a thread of its own, and fails if it takes longer than 20 s: a deadlock.
+pub(crate) fn watched<T: Send + 'static>(what: &str, f: impl FnOnce() -> T + Send + 'static) -> T {
+    let (ended, has_ended) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        let result = f();
+        let _ = ended.send(());
+        result
+    });
+    // A thread that panics drops its end.
+    let waited = has_ended.recv_timeout(Duration::from_secs(20));
+    assert_ne!(waited, Err(mpsc::RecvTimeoutError::Timeout), "20 s passed, a deadlock: {what}");
+    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// Reports past the capture of the test harness that a test could not run here. Fails in CI, where

@@ -1,12 +1,13 @@
 //! A store in memory that records its calls and fails on request.
 
+use std::convert::Infallible;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use repl_checkpoint::{
     Candidate, Checkpoint, CheckpointStore, Generation, Header, JsonCodec, LoadError, OnCorrupt,
-    Recovered, Save, SaveError, StoreId, recover,
+    Recovered, Save, SaveError, StoreId, Track, recover,
 };
 use repl_core::{SeqNo, ShardId};
 
@@ -16,10 +17,13 @@ use super::STORE;
 #[derive(Clone, Default)]
 pub(crate) struct Scripted(Arc<Mutex<Inner>>);
 
+/// Generations and their bytes, the newest last.
+pub(crate) type Kept = Vec<(Generation, Vec<u8>)>;
+
 #[derive(Default)]
 struct Inner {
     events: Vec<String>,
-    saved: Vec<Vec<u8>>,
+    saved: Kept,
     next: Vec<Outcome>,
     poisoned: bool,
 }
@@ -27,7 +31,14 @@ struct Inner {
 #[derive(Clone, Copy)]
 pub(crate) enum Outcome {
     NotSaved,
+    /// The bytes are not there.
     InDoubt,
+    /// The bytes are there.
+    InDoubtButThere,
+    /// A panic before anything is written.
+    Panic,
+    /// A panic after all is written.
+    PanicButThere,
 }
 
 impl Scripted {
@@ -55,7 +66,7 @@ impl Scripted {
     }
 
     pub(crate) fn newest(&self) -> (Header, Checkpoint) {
-        Checkpoint::unseal(&JsonCodec, STORE, self.inner().saved.last().unwrap()).unwrap()
+        Checkpoint::unseal(&JsonCodec, STORE, &self.inner().saved.last().unwrap().1).unwrap()
     }
 
     /// The mark of a shard in the newest save.
@@ -65,10 +76,35 @@ impl Scripted {
 
     pub(crate) fn recovered(&self, shards: &[u64]) -> Recovered {
         let shards: Vec<ShardId> = shards.iter().copied().map(ShardId).collect();
+        self.track(&shards)
+    }
+
+    /// Recovers what a process finds that starts now.
+    pub(crate) fn track(&self, track: impl Into<Track>) -> Recovered {
+        recover(self.open().unwrap(), JsonCodec, track, OnCorrupt::Fail).unwrap()
+    }
+
+    /// Opens it again.
+    #[expect(clippy::unnecessary_wraps, reason = "has the signature that an open must have")]
+    pub(crate) fn open(&self) -> Result<Self, Infallible> {
         self.inner().poisoned = false;
-        recover(self.clone(), JsonCodec, &shards, OnCorrupt::Fail).unwrap()
+        Ok(self.clone())
+    }
+
+    /// Changes what is kept, as another process does.
+    pub(crate) fn edit(&self, change: impl FnOnce(&mut Kept)) {
+        change(&mut self.inner().saved);
+    }
+
+    /// A copy of what is kept now, in a store of its own.
+    pub(crate) fn copy(&self) -> Self {
+        let copy = Scripted::default();
+        copy.inner().saved.clone_from(&self.inner().saved);
+        copy
     }
 }
+
+use Outcome::{InDoubt, InDoubtButThere, NotSaved, Panic, PanicButThere};
 
 impl CheckpointStore for Scripted {
     fn store_id(&self) -> StoreId {
@@ -76,9 +112,9 @@ impl CheckpointStore for Scripted {
     }
 
     fn load(&mut self) -> Result<Vec<Candidate>, LoadError> {
-        let candidate = |bytes: &Vec<u8>| Candidate {
-            path: PathBuf::from("memory"),
-            generation: None,
+        let candidate = |(generation, bytes): &(Generation, Vec<u8>)| Candidate {
+            path: path_of(*generation),
+            generation: Some(*generation),
             bytes: Ok(bytes.clone()),
         };
         Ok(self.inner().saved.iter().rev().map(candidate).collect())
@@ -93,16 +129,17 @@ impl CheckpointStore for Scripted {
             return Err(SaveError::Poisoned { path });
         }
         let (act, source) = ("test", io::Error::other("as scripted"));
-        match inner.next.pop() {
-            None => {
-                inner.saved.push(bytes.to_vec());
-                Ok(())
-            }
-            Some(Outcome::NotSaved) => Err(SaveError::NotSaved { act, path, source }),
-            Some(Outcome::InDoubt) => {
-                inner.poisoned = true;
-                Err(SaveError::InDoubt { act, path, source })
-            }
+        let outcome = inner.next.pop();
+        if matches!(outcome, None | Some(InDoubtButThere | PanicButThere)) {
+            inner.saved.push((generation, bytes.to_vec()));
+        }
+        inner.poisoned = matches!(outcome, Some(InDoubt | InDoubtButThere));
+        drop(inner); // before the panic
+        match outcome {
+            None => Ok(()),
+            Some(NotSaved) => Err(SaveError::NotSaved { act, path, source }),
+            Some(InDoubt | InDoubtButThere) => Err(SaveError::InDoubt { act, path, source }),
+            Some(Panic | PanicButThere) => panic!("as scripted"),
         }
     }
 }
