@@ -11,10 +11,10 @@ use crate::shared::Pending;
 ///
 /// [`Checkpointer::begin`](crate::Checkpointer::begin) returns it, and
 /// [`Checkpointer::save`](crate::Checkpointer::save) takes it. In between the engine makes its data
-/// durable, in any way, on any thread, for any time.
+/// durable, in its own way, on any thread, for as long as it takes.
 ///
-/// Dropping it counts as a failed flush: nothing is saved, and the next one asks for at least the
-/// same data again. A later `begin` supersedes it. While it exists, [`Floors::is_unreferenced`]
+/// Dropping it counts as a failed flush: nothing is saved, and the next attempt covers at least
+/// the same data. A later `begin` supersedes it. While it exists, [`Floors::is_unreferenced`]
 /// returns false; one that is leaked (`mem::forget`) keeps it so for ever.
 ///
 /// [`Floors::is_unreferenced`]: crate::Floors::is_unreferenced

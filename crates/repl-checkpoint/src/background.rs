@@ -6,7 +6,6 @@ mod requests;
 mod signal;
 mod work;
 
-use std::any::Any;
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -71,7 +70,7 @@ impl Schedule {
 /// A [`Checkpointer`] that saves on a thread of its own.
 ///
 /// [`Checkpointer::spawn`] returns it. Dropping it ends the thread without a last save, and does not
-/// wait for that: as after a crash, the segments applied since the last save are replayed. The lock
+/// wait for that. The next start replays the segments applied since the last save, as after a crash. The lock
 /// of the store is free when the thread has ended, after the save in progress; to open the store
 /// again in this process, [`close`](BackgroundCheckpointer::close) it instead.
 #[derive(Debug)]
@@ -85,8 +84,13 @@ impl Checkpointer {
     /// Starts a thread that saves on a schedule, until [`BackgroundCheckpointer::close`].
     ///
     /// `flush` is as in [`checkpoint`](Checkpointer::checkpoint); it may block the thread. `on_error`
-    /// is called with every error. After an error the thread tries again when the next save is due.
-    /// If the store is poisoned, it saves no more and waits to be closed; the floors no longer move.
+    /// is called with every error, that of the last save included; its causes are in
+    /// [`source`](std::error::Error::source). Set [`on_save`](Checkpointer::on_save) before.
+    ///
+    /// After an error the thread tries again when the next save is due. After a save in doubt it
+    /// saves no more, and the floors no longer move: close it, take the checkpointer out of
+    /// [`CloseError::LastSave`], [`reopen`](Checkpointer::reopen) and spawn it again.
+    /// [`Floors::health`] shows both, and a flush that hangs.
     ///
     /// For an async flush run [`begin`](Checkpointer::begin) and [`save`](Checkpointer::save) in a
     /// task of the engine instead.
@@ -113,18 +117,18 @@ impl Checkpointer {
                 (Arc::clone(&signal), Arc::clone(&ended), Arc::clone(&work));
             move || {
                 let mut work = taken(&work);
-                let last = catch_unwind(AssertUnwindSafe(|| work.run(first, &signal)));
+                let mut last = caught(|| work.run(first, &signal));
+                let Work { checkpointer, when: _, flush, on_error } = work;
+                // What they hold of the engine is dropped before anything sees the end.
+                for dropped in [caught(|| drop(flush)), caught(|| drop(on_error))] {
+                    last = last.and_then(|last| dropped.map(|()| last));
+                }
                 let result = match last {
-                    Ok(last) => {
-                        let Work { checkpointer, when: _, flush, on_error } = work;
-                        drop((flush, on_error)); // and with them what they hold of the engine
-                        Ok((checkpointer, last))
-                    }
+                    Ok(last) => Ok((checkpointer, last)),
                     Err(panic) => {
-                        let error = message(&*panic);
-                        shared.stopped(error.clone());
-                        drop(work); // and with it the store
-                        Err(error)
+                        shared.stopped(panic.clone());
+                        let _ = caught(|| drop(checkpointer)); // and with it the store
+                        Err(panic)
                     }
                 };
                 signal.finish();
@@ -154,7 +158,7 @@ impl BackgroundCheckpointer {
 
     /// Requests a save at once; the future waits for its result.
     ///
-    /// The save begins after this call, so it covers every mark of now. Requests that arrive during
+    /// The save begins after this call, so it covers every mark at the time of the call. Requests that arrive during
     /// a save share the next one. The request stands if the future is dropped.
     ///
     /// # Errors
@@ -183,10 +187,11 @@ impl BackgroundCheckpointer {
 
     /// Saves a last time and ends the thread; the future returns the checkpointer.
     ///
-    /// The thread is told at once. If the future is dropped, it ends all the same.
+    /// Signals the thread immediately. The thread ends even if the future is dropped.
     ///
     /// # Errors
-    /// The future fails with [`CloseError`] if the last save failed or the thread panicked.
+    /// The future fails with [`CloseError`] if the last save failed, as it does after a save in doubt,
+    /// or the thread panicked.
     pub fn close(self) -> Close {
         self.signal.ask(|asked| asked.end = Some(End::AfterLastSave));
         Close::new(Arc::clone(&self.ended))
@@ -205,8 +210,12 @@ fn taken<T>(once: &Mutex<Option<T>>) -> T {
     once.lock().unwrap_or_else(PoisonError::into_inner).take().expect("taken once")
 }
 
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without a message".to_owned())
+/// Runs `f`, or returns the message of its panic.
+fn caught<T>(f: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(f)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        std::mem::forget(panic); // its drop may panic too
+        text.unwrap_or_else(|| "a panic without a message".to_owned())
+    })
 }

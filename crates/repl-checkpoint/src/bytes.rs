@@ -1,9 +1,12 @@
 //! Marks as bytes, for engines that keep them in their own transaction.
 
+use std::sync::Arc;
+
 use repl_core::{ReplicationState, ShardId};
 
 use crate::checkpoint::{Checkpoint, Track};
 use crate::codec::JsonCodec;
+use crate::content::Content;
 use crate::envelope::{Header, UnsealError};
 use crate::ids::StoreId;
 
@@ -15,49 +18,56 @@ use crate::ids::StoreId;
 /// [`Checkpoint::state_of`].
 ///
 /// # In a transaction
-/// Each transaction reads the bytes that the last one stored, adds its own moves to *them*
-/// ([`next_checkpoint_bytes`](CheckpointBytes::next_checkpoint_bytes)), and commits the result with
-/// its data. Do not make the bytes from the live state, nor from a clone of it: appliers that commit
-/// side by side would each write the marks of the others as they were before, and a segment would be
-/// applied twice. The transactions must be serializable in these bytes, as if they ran one after the
-/// other: read them in the transaction that writes them.
+/// Each transaction reads the bytes that are stored, adds its own moves to *them* with
+/// [`next_checkpoint_bytes`](CheckpointBytes::next_checkpoint_bytes), and commits the result with its
+/// data. Do not make the bytes from the live state, nor from a clone of it: appliers that commit side
+/// by side would each write the marks of the others as they were before, and a segment would be
+/// applied twice. Read the bytes in the transaction that writes them, and let the transactions be
+/// serializable.
 ///
-/// - *When the live state advances:* after the commit, once the commit is durable. Advanced before,
-///   it shows data that a crash may lose.
-/// - *What may be deleted:* all segments up to the marks of the live state, which are durable with
-///   their data: [`Floors::of_durable`](crate::Floors::of_durable).
-/// - *A commit in doubt:* if a commit fails, and the database cannot say whether it took effect,
-///   leave the live state alone and read the stored bytes again, after a reconnect or a restart of
-///   the database. They say what was applied: advance the live state to them, and apply what they
-///   lack. Whatever the live state holds, the moves in the next transaction are decided by the bytes
-///   stored, so a segment that was committed after all is not applied again.
-/// - *Shards that are added, reset or removed:* in the stored bytes first, then in the live state.
+/// - *The live state advances* after the commit, once it is durable. Advanced before, it shows data
+///   that a crash may lose.
+/// - *Segments may be deleted* up to the marks of the live state:
+///   [`Floors::of_durable`](crate::Floors::of_durable).
+/// - *A commit in doubt* is one that failed and may have taken effect. Leave the live state alone, and
+///   begin the transaction again. If it took effect, the stored mark is at the seqno already:
+///   [`Advance::Stale`](repl_core::Advance::Stale). Write nothing, and advance the live state.
+/// - *A shard is added, reset or removed* in the stored bytes first, by a transaction of its own, then
+///   in the live state.
 ///
 /// All marks are in one value, so each transaction costs a pass over all of them, and two that
 /// overlap conflict. An engine with many shards keeps one value per shard.
 ///
 /// ```
 /// use repl_checkpoint::CheckpointBytes;
-/// use repl_core::{ReplicationState, ShardId};
+/// use repl_core::{Advance, NewShard, ReplicationState, ShardId};
 ///
 /// let state = ReplicationState::new(&[ShardId(1), ShardId(2)]);
 /// let mut stored = state.to_checkpoint_bytes(); // when the database is created
 ///
 /// // In a transaction, for segment 7 of shard 1:
-/// let (next, applied) = ReplicationState::next_checkpoint_bytes(&stored, |marks| {
+/// let (next, advance) = ReplicationState::next_checkpoint_bytes(&stored, |marks| {
 ///     marks.advance(ShardId(1), 7)
 /// })?;
-/// if applied.is_advanced() {
-///     // write the data of the segment here, in the same transaction
-///     stored = next;
-/// } // otherwise an earlier transaction has applied it: write nothing
+/// match advance {
+///     Advance::Advanced { .. } => stored = next, // with the data of the segment
+///     Advance::Stale { .. } => {} // an earlier transaction has applied it: write nothing
+///     _ => return Err("the stored bytes lack the shard: add it there first".into()),
+/// }
 /// state.advance(ShardId(1), 7); // after the commit
+///
+/// // In a transaction of its own, to add shard 3:
+/// let new = NewShard::new(ShardId(3));
+/// let (next, added) = ReplicationState::next_checkpoint_bytes(&stored, |marks| marks.add_shard(new))?;
+/// added?;
+/// stored = next;
+/// state.add_shard(new)?; // after the commit
 ///
 /// // After a crash:
 /// let back = ReplicationState::from_checkpoint_bytes(&stored, &[ShardId(1), ShardId(3)])?;
 /// assert_eq!(back.applied_seqno(ShardId(1)), Some(7));
 /// assert_eq!(back.applied_seqno(ShardId(2)), None); // not asked for
-/// assert_eq!(back.applied_seqno(ShardId(3)), Some(0)); // not in the bytes
+/// assert_eq!(back.applied_seqno(ShardId(3)), Some(0));
 /// assert!(ReplicationState::from_checkpoint_bytes(&stored[1..], &[]).is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -69,7 +79,8 @@ pub trait CheckpointBytes: Sized {
 
     /// Returns a state that tracks exactly `shards`, at the marks in `bytes`.
     ///
-    /// A shard that `bytes` lack begins at 0; a shard that is not in `shards` is dropped.
+    /// A shard that `bytes` lack begins at 0, in the state alone: before a transaction moves its mark,
+    /// add it to the stored bytes. A shard that is not in `shards` is dropped.
     ///
     /// # Errors
     /// [`UnsealError`] if `bytes` are damaged or are no checkpoint. Corrupt bytes never become a
@@ -91,11 +102,8 @@ pub trait CheckpointBytes: Sized {
 }
 
 impl CheckpointBytes for ReplicationState {
-    #[expect(clippy::expect_used, reason = "a state's snapshot is valid; a Vec takes any JSON")]
     fn to_checkpoint_bytes(&self) -> Vec<u8> {
-        Checkpoint::of(&self.snapshot())
-            .seal(&JsonCodec, Header::default())
-            .expect("a snapshot of a state can be sealed as JSON")
+        sealed(&Checkpoint::of(&self.snapshot()), Header::default())
     }
 
     fn from_checkpoint_bytes(bytes: &[u8], shards: &[ShardId]) -> Result<Self, UnsealError> {
@@ -107,9 +115,17 @@ impl CheckpointBytes for ReplicationState {
         stored: &[u8],
         moves: impl FnOnce(&Self) -> R,
     ) -> Result<(Vec<u8>, R), UnsealError> {
-        let (_, checkpoint) = Checkpoint::unseal(&JsonCodec, StoreId::UNNAMED, stored)?;
-        let next = checkpoint.state_of(Track::all());
-        let result = moves(&next);
-        Ok((next.to_checkpoint_bytes(), result))
+        let (header, checkpoint) = Checkpoint::unseal(&JsonCodec, StoreId::UNNAMED, stored)?;
+        let state = checkpoint.state_of(Track::all());
+        let result = moves(&state);
+        // Epochs are not in the state.
+        let Content { carried, .. } = Content::of(&checkpoint);
+        let next = Content { marks: Arc::new(state.snapshot()), carried };
+        Ok((sealed(&next.checkpoint(), header), result))
     }
+}
+
+#[expect(clippy::expect_used, reason = "a state's snapshot is valid; a Vec takes any JSON")]
+fn sealed(checkpoint: &Checkpoint, header: Header) -> Vec<u8> {
+    checkpoint.seal(&JsonCodec, header).expect("a snapshot of a state can be sealed as JSON")
 }

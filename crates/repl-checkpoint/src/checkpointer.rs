@@ -1,13 +1,17 @@
 //! Saves the marks after the data that they cover is durable.
 
 mod error;
+mod orphans;
+mod reopened;
+mod report;
+mod writing;
 
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use repl_core::{ReplicationState, ShardId, Snapshot, SnapshotEntry};
+use repl_core::{ReplicationState, Snapshot};
 
 use crate::attempt::Attempt;
 use crate::causes::with_causes;
@@ -18,10 +22,11 @@ use crate::envelope::Header;
 use crate::floors::Floors;
 use crate::ids::{Generation, StoreId};
 use crate::shared::{Shared, Unsaveable};
-use crate::store::{CheckpointStore, Save, SaveError};
+use crate::store::CheckpointStore;
 use crate::unshared::Unshared;
 
 pub use self::error::CheckpointError;
+pub use self::report::{SaveReport, Saved};
 
 /// Saves the marks of a [`ReplicationState`] after the engine has flushed its data.
 ///
@@ -37,9 +42,8 @@ pub use self::error::CheckpointError;
 /// its own.
 ///
 /// # When a flush fails
-/// Nothing is saved, and no floor moves. The next checkpoint takes a new snapshot, at or above the
-/// one that failed, so the next flush is asked for the same data again, and for what was applied
-/// since. It must not rely on anything that the failed one did: after a failed `fsync` the kernel
+/// Nothing is saved, and no floor moves. The next flush must cover the same data, and what was
+/// applied since. It must not rely on work of the failed flush: after a failed `fsync` the kernel
 /// may have dropped the data and marked its pages clean, and the next `fsync` of the same file
 /// succeeds without it. Write the data again, or stop and recover from the last checkpoint.
 pub struct Checkpointer {
@@ -50,9 +54,11 @@ pub struct Checkpointer {
     codec: Box<dyn Codec>,
     /// What the state does not hold and no save may lose.
     carried: Arc<Carried>,
-    /// The newest acknowledged save, or else what was recovered. No save goes below its marks within
-    /// one incarnation of a shard.
+    /// The newest save that this process acknowledged, or else what it recovered.
     acknowledged: Written,
+    /// The same, or what the store held when it was opened again. No save goes below its marks within
+    /// one incarnation of a shard.
+    base: Written,
     /// The save in doubt.
     doubtful: Option<Written>,
     /// What the store holds: the last save since it was opened, and the one before that.
@@ -73,31 +79,6 @@ pub(crate) struct Written {
     pub(crate) content: Content,
 }
 
-/// The result of a successful checkpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Saved {
-    /// The marks were saved.
-    Written(SaveReport),
-    /// Nothing was written: the last two saves of this process hold exactly these marks.
-    ///
-    /// So the checkpointed mark and the retention floor of each shard are at its current mark.
-    Unchanged,
-}
-
-/// What one save wrote, and how long it took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct SaveReport {
-    /// The generation of the save.
-    pub generation: Generation,
-    /// The number of bytes given to the store.
-    pub bytes: u64,
-    /// The time from the snapshot to the call of [`save`](Checkpointer::save): that of the flush.
-    pub flush_time: Duration,
-    /// The time to encode, seal and store the marks.
-    pub save_time: Duration,
-}
-
 /// What recovery passes to a new checkpointer.
 pub(crate) struct Start {
     pub(crate) state: Arc<ReplicationState>,
@@ -112,20 +93,16 @@ pub(crate) struct Start {
 impl Checkpointer {
     pub(crate) fn new(start: Start) -> Self {
         let Start { state, store, codec, header, found, orphaned, attempted } = start;
-        let marks: Snapshot = found.shards.iter().map(SnapshotEntry::from).collect();
-        let marks = Arc::new(marks.with_next_incarnation(found.next_incarnation));
-        let with_epochs: Vec<_> =
-            found.shards.into_iter().filter(|s| !s.epochs.is_empty()).collect();
-        // Orphaned shards are among the recovered marks here.
-        let recovered = Carried { orphaned: Vec::new(), with_epochs: with_epochs.clone() };
-        let content = Content { marks, carried: Arc::new(recovered) };
+        let recovered = Written { header, content: Content::of(&found) };
+        let with_epochs = recovered.content.carried.with_epochs.clone();
         Checkpointer {
             shared: Shared::new(state),
             store_id: store.store_id(),
             store: Some(Unshared::new(store)),
             codec,
             carried: Arc::new(Carried { orphaned, with_epochs }),
-            acknowledged: Written { header, content },
+            acknowledged: recovered.clone(),
+            base: recovered,
             doubtful: None,
             held: [None, None],
             confirmed: header.confirmed,
@@ -145,8 +122,8 @@ impl Checkpointer {
     /// the store is called. Costs the flush, one pass over the marks and one save.
     ///
     /// # Errors
-    /// [`CheckpointError`]. The floors do not move, and [`Floors::health`] says why. Only after
-    /// [`SaveError::InDoubt`] may a crash leave the new marks.
+    /// [`CheckpointError`]. The floors do not move, and [`Floors::health`] says why. After
+    /// [`SaveError::InDoubt`](crate::SaveError::InDoubt) a crash may leave the new marks; after any other error it cannot.
     pub fn checkpoint(
         &mut self,
         flush: impl FnOnce(&mut Attempt) -> Result<(), Box<dyn Error + Send + Sync>>,
@@ -164,11 +141,12 @@ impl Checkpointer {
         }
     }
 
-    /// Begins a checkpoint: takes a snapshot of the marks. `None` if there is nothing to save, as
-    /// the last two saves of this process hold exactly these marks.
+    /// Begins a checkpoint: takes a snapshot of the marks.
     ///
-    /// Make the engine's data durable up to [`Attempt::marks`], then [`save`](Checkpointer::save)
-    /// the attempt. An async engine awaits its flush in between:
+    /// Returns `None` if the last two saves of this process already hold these marks.
+    ///
+    /// Make the engine's data durable up to [`Attempt::marks`], or farther, then
+    /// [`save`](Checkpointer::save) the attempt. An async engine awaits its flush in between:
     ///
     /// ```
     /// # use repl_checkpoint::{FileStore, JsonCodec, OnCorrupt, Recovered, StoreId, recover};
@@ -211,16 +189,19 @@ impl Checkpointer {
 
     /// Saves an attempt whose data is durable.
     ///
-    /// Blocks for the save, which writes and syncs a file. On a thread of an async runtime, call it
-    /// within `spawn_blocking` or its like. Costs one pass over the marks and one save.
+    /// Blocks for the save, which writes and syncs a file: about a millisecond. Where a task must not
+    /// block for that long, wrap the call: in `tokio::task::block_in_place(|| checkpointer.save(attempt))`
+    /// under tokio with several threads, or in `spawn_blocking` (docs/design.md shows it). Costs one
+    /// pass over the marks and one save.
     ///
     /// # Errors
-    /// [`CheckpointError`]. The floors do not move, and [`Floors::health`] says why. Only after
-    /// [`SaveError::InDoubt`] may a crash leave the new marks. The attempt is used up in any case;
-    /// begin again.
+    /// [`CheckpointError`]. The floors do not move, and [`Floors::health`] says why. After
+    /// [`SaveError::InDoubt`](crate::SaveError::InDoubt) a crash may leave the new marks; after any other error it cannot. The
+    /// attempt is consumed even on error.
     ///
     /// # Panics
-    /// If the store panics. Then the save is in doubt.
+    /// If the store panics; the save is in doubt then. If the codec or the function given to
+    /// [`on_save`](Checkpointer::on_save) panics; nothing is in doubt then.
     pub fn save(&mut self, attempt: Attempt) -> Result<Saved, CheckpointError> {
         let Attempt { marks, began, mut pending } = attempt;
         pending.check(&self.shared).map_err(|why| match why {
@@ -256,52 +237,9 @@ impl Checkpointer {
         }
     }
 
-    /// What to write of `marks`, and its bytes; `None` if the last two saves hold exactly that.
-    fn written(&self, marks: Snapshot) -> Result<Option<(Written, Vec<u8>)>, CheckpointError> {
-        self.check_not_below(&marks)?;
-        if self.holds(&marks) {
-            return Ok(None);
-        }
-        let generation = self.attempted.checked_add(1).ok_or(CheckpointError::NoGenerationLeft)?;
-        let header = Header { store: self.store_id, generation, confirmed: self.confirmed };
-        let content = Content { carried: self.carried_beside(&marks), marks: Arc::new(marks) };
-        let bytes = content.checkpoint().seal(&*self.codec, header)?;
-        Ok(Some((Written { header, content }, bytes)))
-    }
-
-    /// Gives the bytes to the store, and moves the floors. `saving` is called before the first write.
-    fn store(
-        &mut self,
-        written: Written,
-        bytes: &[u8],
-        saving: impl FnOnce(),
-    ) -> Result<Option<(Generation, u64)>, CheckpointError> {
-        let Some(store) = &mut self.store else {
-            let doubt = "the store is closed".to_owned();
-            return Err(CheckpointError::Poisoned { doubt });
-        };
-        let Header { generation, confirmed, .. } = written.header;
-        self.attempted = generation;
-        self.doubtful = Some(written.clone());
-        saving();
-        let saved = store.get_mut().save(Save { generation, confirmed, bytes }); // 3
-        if !saved.as_ref().is_err_and(SaveError::is_poisoning) {
-            self.doubtful = None;
-        }
-        saved?;
-        self.confirmed = generation;
-        self.carried = Arc::clone(&written.content.carried);
-        let [newest, previous] = &mut self.held;
-        *previous = newest.replace(written.content.clone());
-        self.shared.saved(written.content.clone(), previous.clone()); // 4
-        self.acknowledged = written;
-        Ok(Some((generation, bytes.len() as u64)))
-    }
-
     /// Calls `on_save` after every save, on the thread that saves, once the floors have moved.
     ///
-    /// It replaces the function that was given before. It must not block, as that delays the next
-    /// save.
+    /// A second call replaces the function. It must not block, as that delays the next save.
     pub fn on_save(&mut self, on_save: impl FnMut(&SaveReport) + Send + 'static) {
         self.on_save = Some(Unshared::new(Box::new(on_save)));
     }
@@ -316,117 +254,13 @@ impl Checkpointer {
         self.shared.state()
     }
 
-    /// Returns the shards of the recovered checkpoint that the state does not track.
-    ///
-    /// Every save keeps them as they are until [`drop_orphan`](Checkpointer::drop_orphan), or until
-    /// a save finds them tracked. A shard that is added and removed again between two saves stays
-    /// an orphan; do not drop its data before [`Floors::is_unreferenced`].
-    ///
-    /// To continue with one, add it to the state at its mark and log, and pass its completed ranges
-    /// to [`Shard::complete`].
-    ///
-    /// [`Shard::complete`]: repl_core::Shard::complete
-    pub fn orphaned_shards(&self) -> &[ShardCheckpoint] {
-        &self.carried.orphaned
-    }
-
-    /// Leaves an orphaned shard out of all later saves; returns whether it was one.
-    ///
-    /// Drop its data once [`Floors::is_unreferenced`] returns true.
-    pub fn drop_orphan(&mut self, shard: ShardId) -> bool {
-        let known = self.carried.orphaned.iter().any(|s| s.shard == shard);
-        if known {
-            Arc::make_mut(&mut self.carried).orphaned.retain(|s| s.shard != shard);
-        }
-        known
-    }
-
-    /// What is carried beside `marks`: a shard that they hold is no orphan from then on.
-    fn carried_beside(&self, marks: &Snapshot) -> Arc<Carried> {
-        let tracked = |s: &ShardCheckpoint| marks.mark(s.shard).is_some();
-        let mut carried = Arc::clone(&self.carried);
-        if carried.orphaned.iter().any(tracked) {
-            Arc::make_mut(&mut carried).orphaned.retain(|s| !tracked(s));
-        }
-        carried
-    }
-
     /// The marks of the last save of this process, or the recovered ones.
     pub(crate) fn last_marks(&self) -> Snapshot {
-        Snapshot::clone(&self.acknowledged.content.marks)
+        Snapshot::clone(&self.base.content.marks)
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
-    }
-
-    /// Whether the last two saves since the store was opened hold exactly these marks.
-    fn holds(&self, marks: &Snapshot) -> bool {
-        let carried = self.carried_beside(marks);
-        let is =
-            |content: &Option<Content>| content.as_ref().is_some_and(|c| c.is(marks, &carried));
-        self.held.iter().all(is)
-    }
-
-    /// Checks that no mark is below the last save, within one incarnation of its shard.
-    fn check_not_below(&self, marks: &Snapshot) -> Result<(), CheckpointError> {
-        let newest = &self.acknowledged.content.marks;
-        let mut before = newest.iter().peekable();
-        for (shard, lowered) in marks {
-            while before.next_if(|(old, _)| *old < shard).is_some() {}
-            let Some((_, saved)) = before.next_if(|(old, _)| *old == shard) else {
-                continue;
-            };
-            let incarnation = |marks: &Snapshot| marks.entry(shard).map(|entry| entry.incarnation);
-            if lowered < saved && incarnation(marks) == incarnation(newest) {
-                return Err(CheckpointError::BelowLastSave { shard, saved, lowered });
-            }
-        }
-        Ok(())
-    }
-
-    /// Closes the store, so that its lock is free. No attempt is saved until
-    /// [`go_on`](Checkpointer::go_on).
-    pub(crate) fn close_store(&mut self) {
-        self.shared.closing();
-        self.store = None;
-    }
-
-    /// The codec, and the id of the store.
-    pub(crate) fn format(&self) -> (&dyn Codec, StoreId) {
-        (&*self.codec, self.store_id)
-    }
-
-    /// The saves that the store may hold as its newest: the save in doubt, and the acknowledged one.
-    pub(crate) fn expected(&self) -> impl Iterator<Item = &Written> {
-        self.doubtful.iter().chain([&self.acknowledged])
-    }
-
-    /// The acknowledged generation, and the one in doubt.
-    pub(crate) fn generations(&self) -> (Generation, Option<Generation>) {
-        let doubtful = self.doubtful.as_ref().map(|written| written.header.generation);
-        (self.acknowledged.header.generation, doubtful)
-    }
-
-    /// Goes on with a store that was opened again and holds `newest` as its newest checkpoint.
-    pub(crate) fn go_on(
-        &mut self,
-        store: Box<dyn CheckpointStore>,
-        newest: Written,
-        attempted: Generation,
-    ) {
-        let in_doubt = self.doubtful.as_ref().map(|written| written.header);
-        if in_doubt == Some(newest.header) {
-            // A save that is there found these orphans tracked.
-            self.carried = self.carried_beside(&newest.content.marks);
-        }
-        self.store = Some(Unshared::new(store));
-        self.confirmed = newest.header.confirmed;
-        self.acknowledged = newest;
-        self.doubtful = None;
-        self.held = [None, None];
-        self.attempted = self.attempted.max(attempted);
-        self.shared.reopened();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use repl_core::{ShardId, Snapshot};
+use repl_core::{ShardId, Snapshot, SnapshotEntry};
 
 use crate::checkpoint::{Checkpoint, ShardCheckpoint};
 
@@ -22,7 +22,24 @@ pub(crate) struct Carried {
     pub(crate) with_epochs: Vec<ShardCheckpoint>,
 }
 
+impl Carried {
+    /// The orphaned shard with this id. O(log orphans).
+    pub(crate) fn orphan(&self, shard: ShardId) -> Option<usize> {
+        self.orphaned.binary_search_by_key(&shard, |s| s.shard).ok()
+    }
+}
+
 impl Content {
+    /// The content of a checkpoint that was read: all of its shards are in the marks.
+    pub(crate) fn of(checkpoint: &Checkpoint) -> Self {
+        let marks: Snapshot = checkpoint.shards.iter().map(SnapshotEntry::from).collect();
+        let marks = marks.with_next_incarnation(checkpoint.next_incarnation);
+        let with_epochs =
+            checkpoint.shards.iter().filter(|s| !s.epochs.is_empty()).cloned().collect();
+        let carried = Carried { orphaned: Vec::new(), with_epochs };
+        Content { marks: Arc::new(marks), carried: Arc::new(carried) }
+    }
+
     /// Whether it is exactly this. Compares `carried` by address, as a change replaces it.
     pub(crate) fn is(&self, marks: &Snapshot, carried: &Arc<Carried>) -> bool {
         Arc::ptr_eq(&self.carried, carried) && *self.marks == *marks
@@ -30,7 +47,7 @@ impl Content {
 
     /// Whether it holds a shard, in any incarnation.
     pub(crate) fn names(&self, shard: ShardId) -> bool {
-        self.marks.mark(shard).is_some() || self.carried.orphaned.iter().any(|s| s.shard == shard)
+        self.marks.mark(shard).is_some() || self.carried.orphan(shard).is_some()
     }
 
     pub(crate) fn checkpoint(&self) -> Checkpoint {

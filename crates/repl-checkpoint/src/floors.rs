@@ -39,10 +39,11 @@ impl Floors {
     /// Returns the floors of a state whose marks are durable as soon as they are visible.
     ///
     /// For engines that commit the marks in the transaction of the data, as
-    /// [`CheckpointBytes`](crate::CheckpointBytes) describes, and advance the state only after a
-    /// commit that is durable. So the applied mark is also the checkpointed mark and the retention
-    /// floor, at once after a start: the database has one copy of the marks, and recovers it with the
-    /// data. If a commit returns before it is durable, advance the state once it is.
+    /// [`CheckpointBytes`](crate::CheckpointBytes) describes, and advance the state only once the
+    /// commit is durable. Then the applied mark is also the checkpointed mark and the retention floor.
+    ///
+    /// At a start, commit once before you delete anything: the process before may have been killed
+    /// between its last write and the sync, and what the database then recovers is in the cache alone.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -75,23 +76,21 @@ impl Floors {
     ///
     /// `None` until this process has saved the shard twice; delete nothing then. It is the mark in
     /// the checkpoint *before* the newest, so that falling back to that one never needs a deleted
-    /// segment. It is at most [`checkpointed`](Floors::checkpointed). To raise it to a mark that no
-    /// longer moves, save twice.
+    /// segment. It is at most [`checkpointed`](Floors::checkpointed). If a mark no longer
+    /// moves, the floor reaches it after two saves.
     pub fn retention_floor(&self, shard: ShardId) -> Option<SeqNo> {
         match &self.0 {
             Source::Saved(inner) => {
                 let saves = inner.saves();
                 let now = inner.state().shard(shard)?;
-                // A shard that is missing in the newest checkpoint has no floor either.
-                mark_in(saves.newest.as_ref()?, &now)?;
                 mark_in(saves.previous.as_ref()?, &now)
             }
             Source::Durable(state) => state.applied_seqno(shard),
         }
     }
 
-    /// Returns [`checkpointed`](Floors::checkpointed) of every shard that has it, with what is
-    /// completed above it: what to report to a leader.
+    /// Returns the checkpointed marks of all shards, with the ranges above them. Report them to a
+    /// leader.
     ///
     /// O(shards).
     pub fn checkpointed_marks(&self) -> Snapshot {
@@ -112,13 +111,8 @@ impl Floors {
         match &self.0 {
             Source::Saved(inner) => {
                 let saves = inner.saves();
-                let both = saves.newest.as_ref().zip(saves.previous.as_ref());
-                both.map(|(newest, previous)| {
-                    let now = of_now(inner.state(), newest);
-                    let mut floors = marks_alone(&previous.marks);
-                    floors.retain(|shard| same_incarnation(&now, &previous.marks, shard));
-                    floors
-                })
+                let previous = saves.previous.as_ref();
+                previous.map(|previous| of_now(inner.state(), previous).without_above())
             }
             Source::Durable(state) => Some(state.marks()),
         }
@@ -128,19 +122,19 @@ impl Floors {
     /// Waits until a mark is saved: until [`checkpointed`](Floors::checkpointed) is at `seqno` or
     /// above; the result is the saved mark.
     ///
-    /// For a client that must know that its write survives a crash of this follower. Until the
-    /// seqno is applied, it waits for that, and is what
-    /// [`Shard::awaited`](repl_core::Shard::awaited) returns; then it waits for a checkpoint, and
-    /// does not request one. Each checkpoint that ends wakes every such wait.
+    /// For a client that must know that its write survives a crash of this follower. It waits until
+    /// the seqno is applied, which [`Shard::awaited`](repl_core::Shard::awaited) shows, and then for
+    /// a checkpoint; it does not request one. Each checkpoint that ends wakes every such wait. After
+    /// the store was [opened again](crate::Checkpointer::reopen) every seqno waits for the next save.
     ///
     /// # Errors
-    /// The future fails with:
-    /// - [`WaitError::UnknownShard`](repl_core::WaitError::UnknownShard) if the shard is not
-    ///   tracked,
-    /// - [`WaitError::Removed`](repl_core::WaitError::Removed) if it is removed or reset, which is
-    ///   noticed at the end of a checkpoint at the latest,
-    /// - [`WaitError::Closed`](repl_core::WaitError::Closed) if waiting on the shard is closed, if
-    ///   the checkpointer is gone, and if a save is in doubt.
+    /// The future fails if the seqno is not saved, and
+    /// - the shard is not tracked ([`WaitError::UnknownShard`](repl_core::WaitError::UnknownShard)),
+    /// - the shard is removed or reset ([`WaitError::Removed`](repl_core::WaitError::Removed)), which
+    ///   is noticed at the end of a checkpoint at the latest,
+    /// - the checkpointer is gone, or a save is in doubt
+    ///   ([`WaitError::Closed`](repl_core::WaitError::Closed)),
+    /// - the state or the shard is closed before the seqno is applied (the same).
     ///
     /// ```
     /// use repl_checkpoint::{FileStore, JsonCodec, OnCorrupt, StoreId, recover};
@@ -206,8 +200,8 @@ impl Floors {
 
 /// The saved mark of the present incarnation of a shard.
 fn mark_in(saved: &Content, now: &Shard) -> Option<SeqNo> {
-    let entry = saved.marks.entry(now.id())?;
-    (entry.incarnation == now.incarnation()).then_some(entry.mark())
+    let is_same = saved.marks.incarnation(now.id())? == now.incarnation();
+    if is_same { saved.marks.mark(now.id()) } else { None }
 }
 
 /// What is saved of the present incarnations.
@@ -219,14 +213,7 @@ fn of_now(state: &ReplicationState, saved: &Content) -> Snapshot {
 }
 
 fn same_incarnation(a: &Snapshot, b: &Snapshot, shard: ShardId) -> bool {
-    let incarnation = |marks: &Snapshot| marks.entry(shard).map(|entry| entry.incarnation);
-    incarnation(a).is_some() && incarnation(a) == incarnation(b)
-}
-
-fn marks_alone(marks: &Snapshot) -> Snapshot {
-    let mut alone = marks.clone();
-    marks.shards().for_each(|shard| alone.drop_above(shard));
-    alone
+    a.incarnation(shard).is_some() && a.incarnation(shard) == b.incarnation(shard)
 }
 
 impl fmt::Debug for Floors {

@@ -26,11 +26,11 @@ pub struct Health {
     pub status: Status,
     /// When the checkpoint that is in progress began; `None` if none is.
     ///
-    /// A flush or a save that hangs leaves it at an instant that grows old.
+    /// If a flush or a save hangs, this instant stays the same.
     pub running_since: Option<Instant>,
     /// When the last checkpoint succeeded, if one did in this process.
     ///
-    /// One that had nothing to save succeeded too.
+    /// A checkpoint with nothing to save counts as a success.
     pub last_success: Option<Instant>,
 }
 

@@ -59,6 +59,7 @@
 
 mod attempt;
 mod background;
+mod blocking;
 #[cfg(feature = "json")]
 mod bytes;
 mod causes;

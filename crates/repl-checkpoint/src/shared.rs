@@ -14,7 +14,8 @@ pub(crate) struct Shared {
     state: Arc<ReplicationState>,
     saves: ArcSwap<Saves>,
     progress: Mutex<Progress>,
-    /// Its mark is the number of attempts that have ended. Closed when no more will end.
+    /// Its mark is the number of attempts that have ended, and of stores that were closed. Closed when
+    /// no more will end.
     ended: Shard,
 }
 
@@ -118,10 +119,14 @@ impl Shared {
     pub(crate) fn closing(&self) {
         let mut progress = self.progress();
         progress.newest += 1;
+        progress.ended += 1; // no save will come, which waits must see
+        let ended = progress.ended;
         progress.health.running_since = None;
         if progress.doubt.is_none() {
             progress.poison("the store was closed, to be opened again".to_owned());
         }
+        drop(progress);
+        self.ended.advance(ended);
     }
 
     /// Forgets what the store held before it was opened again: nothing of that is known to be there.
@@ -232,7 +237,7 @@ impl Drop for Pending {
             Phase::Over => {}
             Phase::Flushing => self.shared.end(self.number, |progress, is_newest| {
                 // Another one has begun since, and its end counts.
-                if is_newest && progress.doubt.is_none() {
+                if is_newest {
                     progress.fail(
                         "a checkpoint was begun and not saved: the flush failed or was cancelled"
                             .to_owned(),

@@ -114,6 +114,13 @@ impl Snapshot {
         self.index(shard).map(|i| self.marks[i])
     }
 
+    /// Returns the incarnation of one shard; `None` for a shard that the snapshot does not hold.
+    ///
+    /// O(log shards).
+    pub fn incarnation(&self, shard: ShardId) -> Option<Incarnation> {
+        self.index(shard).map(|i| self.keys[i].incarnation)
+    }
+
     /// Returns the applied seqnos of one shard; `None` for a shard that the snapshot does not hold.
     ///
     /// O(log shards), and copies the ranges above the mark.
@@ -157,7 +164,7 @@ impl Snapshot {
     pub fn entries(&self) -> impl Iterator<Item = SnapshotEntry> + '_ {
         let mut above = self.above.iter().peekable();
         self.keys.iter().zip(&self.marks).map(move |(key, mark)| {
-            let set = match above.next_if(|(shard, _)| *shard == key.shard) {
+            let set = match above.next_if(|(shard, _)| **shard == key.shard) {
                 Some((_, ranges)) => AppliedSet::from_parts(*mark, ranges.clone()),
                 None => AppliedSet::up_to(*mark),
             };
@@ -200,7 +207,7 @@ impl Snapshot {
         self.keys = keys.into();
         let keys = &self.keys;
         let is_kept = |shard| keys.binary_search_by_key(&shard, |key| key.shard).is_ok();
-        self.above.retain(|(shard, _)| is_kept(*shard));
+        self.above.retain(|shard, _| is_kept(*shard));
     }
 
     /// Lowers the mark of one shard to `to`, and drops what is completed above it. Returns whether
@@ -223,14 +230,17 @@ impl Snapshot {
     ///
     /// Ranges dropped this way are replayed after a crash even if an earlier checkpoint held them.
     pub fn drop_above(&mut self, shard: ShardId) {
-        if let Ok(i) = self.above.binary_search_by_key(&shard, |(shard, _)| *shard) {
-            self.above.remove(i);
-        }
+        self.above.remove(&shard);
+    }
+
+    /// Returns the marks alone, without what is completed above them.
+    #[must_use]
+    pub fn without_above(self) -> Self {
+        Snapshot { above: Above::new(), ..self }
     }
 
     fn ranges_above(&self, shard: ShardId) -> Option<&RangeSet> {
-        let i = self.above.binary_search_by_key(&shard, |(shard, _)| *shard).ok()?;
-        Some(&self.above[i].1)
+        self.above.get(&shard)
     }
 
     fn set_at(&self, i: usize) -> AppliedSet {
@@ -244,7 +254,7 @@ impl Snapshot {
         entry(&self.keys[i], self.set_at(i))
     }
 
-    /// Every shard with ranges above its mark, ascending.
+    /// The ranges above the marks.
     pub(crate) fn all_above(&self) -> &Above {
         &self.above
     }

@@ -172,7 +172,7 @@ impl ReplicationState {
         let mut merged = Merged::default();
         let mut above = snapshot.all_above().iter().peekable();
         for (key, mark) in snapshot.keys_and_marks() {
-            let ranges = above.next_if(|(shard, _)| *shard == key.shard);
+            let ranges = above.next_if(|(shard, _)| **shard == key.shard);
             let Some(shard) = self.shard(key.shard) else {
                 merged.unknown.push(key.shard);
                 continue;

@@ -1,6 +1,6 @@
 //! The cell of each shard: an immutable table, replaced whole when shards are added or removed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use crate::ids::{Incarnation, Key, NewShard, SeqNo, ShardId};
 use crate::range_set::RangeSet;
 use crate::shard::Shard;
 
-/// What is completed above the marks of many shards: ascending, only shards with any.
-pub(crate) type Above = Vec<(ShardId, RangeSet)>;
+/// What is completed above the marks of many shards: only shards with any.
+pub(crate) type Above = BTreeMap<ShardId, RangeSet>;
 
 /// Shards added in one call share one slab: one allocation, in order of their ids, so that a
 /// snapshot walks memory forward.
@@ -89,7 +89,7 @@ impl Table {
                 }
             }
         }
-        (marks, completed)
+        (marks, completed.into_iter().collect())
     }
 
     /// This table and `new`, and their slab, in ascending order; or the id that is tracked already or

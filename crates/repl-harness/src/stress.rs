@@ -19,6 +19,7 @@
 //!
 //! A wait that hangs is a violation and ends the run: its thread is left behind.
 
+mod attempts;
 mod changes;
 mod checker;
 mod completer;
@@ -60,7 +61,7 @@ pub use self::error::StressError;
 pub use self::real::Real;
 pub use self::report::{Operations, Progress, Report};
 pub use self::subject::{
-    Changes, Claim, FlushRefused, Handle, NotSaved, Subject, SubjectError, Wait, Waited, Window,
+    Attempt, Changes, Claim, Handle, NotSaved, Subject, SubjectError, Wait, Waited, Window,
 };
 pub use self::violation::{Due, HungWait, Invariant, Violation};
 

@@ -15,8 +15,8 @@ use crate::shared::counter;
 /// A future that is ready once the background thread has ended: see
 /// [`BackgroundCheckpointer::close`](super::BackgroundCheckpointer::close).
 ///
-/// Await it under any executor, or block the thread with [`wait`](Close::wait). The functions that
-/// were given to the thread must not wait for it, as the thread would wait for itself.
+/// Await it under any executor, or block the thread with [`wait`](Close::wait). Do not wait for
+/// it in `flush`, `on_error` or `on_save`: the thread would wait for itself.
 #[must_use = "what it returns holds the store, or says why the last save failed"]
 pub struct Close {
     ended: Arc<Ended>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::checkpointer::{CheckpointError, Checkpointer};
 
-/// A background checkpointer could not save a last time.
+/// Closing a background checkpointer failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CloseError {
@@ -33,8 +33,11 @@ pub enum SaveAndWaitError {
     /// The checkpoint has not ended in time; it goes on.
     #[error("the requested checkpoint has not ended in time")]
     Timeout,
-    /// The thread ended before a checkpoint: it was dropped, or it panicked.
-    #[error("the background checkpointer ended before the requested checkpoint")]
+    /// The thread ended before the request had a result: it was dropped, or a function given to it
+    /// panicked.
+    ///
+    /// A panic of `on_save` comes after a save.
+    #[error("the background checkpointer ended before the requested checkpoint had a result")]
     Ended,
 }
 

@@ -17,8 +17,8 @@ use crate::shared::counter;
 /// [`BackgroundCheckpointer::save_and_wait`](super::BackgroundCheckpointer::save_and_wait).
 ///
 /// Await it under any executor, or block the thread with [`wait`](Self::wait),
-/// [`wait_timeout`](Self::wait_timeout) or [`wait_deadline`](Self::wait_deadline). The functions that
-/// were given to the thread must not wait for it, as the thread would wait for itself.
+/// [`wait_timeout`](Self::wait_timeout) or [`wait_deadline`](Self::wait_deadline). Do not wait
+/// for it in `flush`, `on_error` or `on_save`: the thread would wait for itself.
 #[must_use = "the result says whether the marks were saved"]
 pub struct SaveAndWait {
     result: Arc<OnceLock<SaveResult>>,
@@ -28,13 +28,14 @@ pub struct SaveAndWait {
 /// The result of one checkpoint, for all that requested it.
 pub(super) type SaveResult = Result<Saved, Arc<CheckpointError>>;
 
-/// The requests that no checkpoint has been begun for, numbered from 1.
+/// Requests that no checkpoint covers yet, numbered from 1.
 #[derive(Debug)]
 pub(super) struct Requests {
     waiting: Vec<Arc<OnceLock<SaveResult>>>,
     newest: SeqNo,
     /// Its mark is the number of the last request that has a result.
     done: Shard,
+    is_closed: bool,
 }
 
 /// The requests that one checkpoint answers.
@@ -46,7 +47,7 @@ pub(super) struct Taken {
 
 impl Requests {
     pub(super) fn new() -> Self {
-        Requests { waiting: Vec::new(), newest: 0, done: counter() }
+        Requests { waiting: Vec::new(), newest: 0, done: counter(), is_closed: false }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -55,7 +56,9 @@ impl Requests {
 
     pub(super) fn add(&mut self) -> SaveAndWait {
         let result = Arc::new(OnceLock::new());
-        self.waiting.push(Arc::clone(&result));
+        if !self.is_closed {
+            self.waiting.push(Arc::clone(&result));
+        }
         self.newest += 1;
         SaveAndWait { result, reached: self.done.reached(self.newest) }
     }
@@ -66,9 +69,11 @@ impl Requests {
         Taken { requests, newest: self.newest, done: self.done.clone() }
     }
 
-    /// Ends all waiting: nothing will be saved any more.
-    pub(super) fn close(&self) {
-        self.done.close();
+    /// Takes no request any more. The caller closes what is returned, to end all waiting.
+    pub(super) fn close(&mut self) -> Shard {
+        self.is_closed = true;
+        self.waiting.clear();
+        self.done.clone()
     }
 }
 

@@ -75,7 +75,8 @@ impl Signal {
 
     /// Ends all waiting for results.
     pub(super) fn finish(&self) {
-        self.lock().requests.close();
+        let done = self.lock().requests.close();
+        done.close(); // after the lock: a waker may call back
     }
 
     fn lock(&self) -> MutexGuard<'_, Asked> {

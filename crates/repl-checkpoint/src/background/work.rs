@@ -65,7 +65,7 @@ where
                 return wanted.end;
             }
             let is_due = || due.is_some_and(|due| Instant::now() >= due);
-            // Whoever awaits a result gets one, if only that nothing is tried any more.
+            // A request gets a result even when no save is tried.
             if wanted.results || !stuck && (wanted.save || is_due() || self.moved_enough(last)) {
                 return None;
             }

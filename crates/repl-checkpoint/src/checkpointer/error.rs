@@ -31,8 +31,10 @@ pub enum CheckpointError {
     },
     /// A later attempt has begun, or the store was opened again; nothing was saved.
     ///
-    /// Saved now, the older marks could bring removed shards back.
-    #[error("a later checkpoint was begun; no marks were saved: save the newest attempt")]
+    /// Saving its older marks could bring removed shards back.
+    #[error(
+        "a later checkpoint was begun, or the store was opened again; no marks were saved: begin again"
+    )]
     Superseded,
     /// The attempt is of another checkpointer; nothing was saved.
     #[error("the attempt was begun by another checkpointer; no marks were saved: save it there")]
@@ -52,7 +54,7 @@ pub enum CheckpointError {
     /// Generation `u64::MAX` is in use; nothing was saved.
     #[error(
         "no generation number is left above 18446744073709551615, that of a file in the store: \
-         no follower saves that often, so move that one file away, and no other"
+         no follower saves that often, so move that one file away, and no other, and restart"
     )]
     NoGenerationLeft,
 }

@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::future::Future;
-use std::ops::ControlFlow::{self, Break, Continue};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use repl_core::{Reached, SeqNo, Shard, ShardId, WaitError};
 
 use super::{Floors, Source, mark_in};
+use crate::blocking::block_until;
 
 /// A future that is ready once a mark is saved: see [`Floors::saved`].
 ///
@@ -22,17 +22,17 @@ pub struct UntilSaved {
     /// `None` if the shard was not tracked when the wait began.
     shard: Option<Shard>,
     seqno: SeqNo,
-    /// Until it is ready there is nothing to look at.
-    next: Option<Reached>,
+    /// Until the seqno is applied; `None` once it is.
+    applied: Option<Reached>,
+    /// Until another attempt ends. There is nothing to look at before.
+    ended: Option<Reached>,
 }
-
-type Waited = Result<SeqNo, WaitError>;
 
 impl UntilSaved {
     pub(super) fn new(floors: Floors, shard: ShardId, seqno: SeqNo) -> Self {
         let shard = floors.state().shard(shard);
-        let next = shard.as_ref().map(|shard| shard.reached(seqno));
-        UntilSaved { floors, shard, seqno, next }
+        let applied = shard.as_ref().map(|shard| shard.reached(seqno));
+        UntilSaved { floors, shard, seqno, applied, ended: None }
     }
 
     /// Blocks the thread until the mark is saved; returns the saved mark.
@@ -40,7 +40,7 @@ impl UntilSaved {
     /// # Errors
     /// Those of [`Floors::saved`].
     pub fn wait(self) -> Result<SeqNo, WaitError> {
-        self.wait_by(Reached::wait)
+        block_until(self, None).unwrap_or(Err(WaitError::Timeout))
     }
 
     /// As [`wait`](Self::wait), for at most `timeout`.
@@ -48,10 +48,9 @@ impl UntilSaved {
     /// # Errors
     /// Those of [`Floors::saved`], and [`WaitError::Timeout`].
     pub fn wait_timeout(self, timeout: Duration) -> Result<SeqNo, WaitError> {
-        match Instant::now().checked_add(timeout) {
-            Some(deadline) => self.wait_deadline(deadline),
-            None => self.wait(), // beyond the end of the clock
-        }
+        // A time beyond the end of the clock never comes.
+        let deadline = Instant::now().checked_add(timeout);
+        block_until(self, deadline).unwrap_or(Err(WaitError::Timeout))
     }
 
     /// As [`wait`](Self::wait), until `deadline` at most.
@@ -59,41 +58,30 @@ impl UntilSaved {
     /// # Errors
     /// Those of [`Floors::saved`], and [`WaitError::Timeout`].
     pub fn wait_deadline(self, deadline: Instant) -> Result<SeqNo, WaitError> {
-        self.wait_by(|next| next.wait_deadline(deadline))
+        block_until(self, Some(deadline)).unwrap_or(Err(WaitError::Timeout))
     }
 
-    fn wait_by(mut self, wait: impl Fn(Reached) -> Waited) -> Waited {
-        let mut next = self.next.take();
-        loop {
-            if let Some(next) = next {
-                wait(next)?;
+    /// The result if it is known; otherwise sets what to wait for.
+    fn look(&mut self) -> Option<Result<SeqNo, WaitError>> {
+        let shard = self.shard.as_ref()?;
+        // Seqno 0 is always reached, unless the shard was removed.
+        if let Err(error) = shard.reached(0).wait() {
+            return Some(Err(error));
+        }
+        let inner = match &self.floors.0 {
+            Source::Saved(inner) => inner,
+            Source::Durable(_) => {
+                let mark = shard.applied();
+                return (mark >= self.seqno).then_some(Ok(mark));
             }
-            next = match self.look() {
-                Break(result) => return result,
-                Continue(wait) => Some(wait),
-            };
-        }
-    }
-
-    /// The result, or what to wait for before the next look.
-    fn look(&self) -> ControlFlow<Waited, Reached> {
-        let Some(shard) = &self.shard else {
-            return Break(Err(WaitError::UnknownShard));
         };
-        // Ready at once: the mark is at the seqno by now. It fails if the shard was removed.
-        let applied = shard.reached(0).wait();
-        let inner = match (&self.floors.0, applied) {
-            (_, Err(error)) => return Break(Err(error)),
-            (Source::Durable(_), Ok(mark)) => return Break(Ok(mark)),
-            (Source::Saved(inner), Ok(_)) => inner,
-        };
-        let ended = inner.ended(); // before the look: what ends meanwhile is looked at again
+        let ended = inner.ended_after(inner.ended()); // before the look, or an end could be missed
         let newest = inner.saves().newest.as_ref().and_then(|newest| mark_in(newest, shard));
-        match newest.filter(|mark| *mark >= self.seqno) {
-            Some(mark) => Break(Ok(mark)),
-            None if inner.doubt().is_some() => Break(Err(WaitError::Closed)),
-            None => Continue(inner.ended_after(ended)),
+        if let Some(mark) = newest.filter(|mark| *mark >= self.seqno) {
+            return Some(Ok(mark));
         }
+        self.ended = Some(ended);
+        inner.doubt().is_some().then_some(Err(WaitError::Closed))
     }
 }
 
@@ -101,20 +89,40 @@ impl Future for UntilSaved {
     type Output = Result<SeqNo, WaitError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.shard.is_none() {
+            return Poll::Ready(Err(WaitError::UnknownShard));
+        }
         loop {
-            if let Some(next) = &mut self.next {
-                let waited = ready!(Pin::new(next).poll(cx));
-                self.next = None;
-                if let Err(error) = waited {
-                    return Poll::Ready(Err(error));
-                }
+            if let Some(Poll::Ready(waited)) = polled(&mut self.applied, cx)
+                && let Err(error) = waited
+            {
+                return Poll::Ready(Err(error));
             }
-            match self.look() {
-                Break(result) => return Poll::Ready(result),
-                Continue(next) => self.next = Some(next),
+            match polled(&mut self.ended, cx) {
+                Some(Poll::Pending) => return Poll::Pending,
+                Some(Poll::Ready(Err(error))) => return Poll::Ready(Err(error)),
+                Some(Poll::Ready(Ok(_))) | None => {}
+            }
+            if let Some(result) = self.look() {
+                return Poll::Ready(result);
+            }
+            if self.ended.is_none() {
+                return Poll::Pending; // nothing but the mark is waited for
             }
         }
     }
+}
+
+/// Polls a wait, if there is one, and drops it when it is over.
+fn polled(
+    wait: &mut Option<Reached>,
+    cx: &mut Context<'_>,
+) -> Option<Poll<Result<SeqNo, WaitError>>> {
+    let polled = Pin::new(wait.as_mut()?).poll(cx);
+    if polled.is_ready() {
+        *wait = None;
+    }
+    Some(polled)
 }
 
 impl fmt::Debug for UntilSaved {

@@ -4,10 +4,11 @@ use std::error::Error;
 
 use super::{Found, OnCorrupt, RecoverErrorKind, find};
 use crate::checkpointer::{Checkpointer, Written};
+use crate::content::Content;
 use crate::ids::{Generation, StoreId};
 use crate::store::CheckpointStore;
 
-/// A store could not be opened again; no save is tried until it is.
+/// A store could not be opened again; no save is tried until `reopen` succeeds.
 ///
 /// The state, its handles and the checkpointer stay. Call
 /// [`reopen`](crate::Checkpointer::reopen) again once the cause is mended.
@@ -18,7 +19,9 @@ pub enum ReopenError {
     #[error("failed to open the store again")]
     Open(#[source] Box<dyn Error + Send + Sync>),
     /// The store has another id.
-    #[error("store {found} was opened, and the checkpointer saves to store {expected}")]
+    #[error(
+        "store {found} was opened, and the checkpointer saves to store {expected}: open that one"
+    )]
     OtherStore {
         /// The store of the checkpointer.
         expected: StoreId,
@@ -48,18 +51,19 @@ pub enum ReopenError {
 impl Checkpointer {
     /// Opens the store again, and goes on with the same state and handles.
     ///
-    /// After a save in doubt ([`SaveError::InDoubt`](crate::SaveError::InDoubt)) no other is tried,
-    /// since the disk may hold either checkpoint. This drops the store, so that its lock is free,
-    /// calls `open`, and reads what the store holds. It goes on if the newest checkpoint is exactly
-    /// the save in doubt or the last acknowledged one. Generations that were attempted are not used
+    /// Drops the store, so that its lock is free, calls `open`, and reads what the store holds. It
+    /// goes on if the newest checkpoint is exactly the save in doubt
+    /// ([`SaveError::InDoubt`](crate::SaveError::InDoubt)) or the last acknowledged one. Generations that were attempted are not used
     /// again, and an attempt that was begun before cannot be saved.
     ///
     /// What it finds may be in the cache alone, as after a start: so
     /// [`checkpointed`](crate::Floors::checkpointed) is `None` until the next save, and
-    /// [`retention_floor`](crate::Floors::retention_floor) is `None` until the second. Neither of
-    /// them is skipped. Nothing that was deleted up to an earlier floor is needed.
+    /// [`retention_floor`](crate::Floors::retention_floor) is `None` until the second. Both
+    /// saves are written even if no mark has moved. Nothing that was deleted up to an earlier floor is needed.
     ///
-    /// Blocks for the call of `open`, and to read the store.
+    /// It only reads: whether the disk can be written to again, the next save shows. A background
+    /// checkpointer is [closed](crate::BackgroundCheckpointer::close) first. Blocks for the call of
+    /// `open`, and to read the store.
     ///
     /// ```
     /// use repl_checkpoint::{FileStore, JsonCodec, OnCorrupt, StoreId, recover};
@@ -112,5 +116,7 @@ impl Checkpointer {
 
 /// Whether the store holds exactly what was written: the header and every shard.
 fn is(written: &Written, found: &Found) -> bool {
-    written.header == found.header && written.content.checkpoint() == found.checkpoint
+    // Both in the same form: a checkpoint may hold ranges that touch each other or the mark.
+    let found_content = Content::of(&found.checkpoint);
+    written.header == found.header && written.content.checkpoint() == found_content.checkpoint()
 }

@@ -73,11 +73,13 @@ fn the_save_covers_every_mark_of_the_call() {
 
 #[test]
 fn it_can_be_awaited() {
-    let store = Scripted::default();
-    let (state, background) = started(&store, Schedule::every(HOUR));
-    state.advance(ONE, 5);
-    assert_eq!(generation(block_on(background.save_and_wait())), 1);
-    assert_eq!(store.mark(1), Some(5));
+    watched("a request", || {
+        let store = Scripted::default();
+        let (state, background) = started(&store, Schedule::every(HOUR));
+        state.advance(ONE, 5);
+        assert_eq!(generation(block_on(background.save_and_wait())), 1);
+        assert_eq!(store.mark(1), Some(5));
+    });
 }
 
 #[test]

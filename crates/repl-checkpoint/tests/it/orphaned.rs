@@ -120,6 +120,7 @@ fn an_orphan_that_is_added_stays_one_until_a_save_holds_it() {
     let mut follower = recovered(dir.path(), &[1]);
     follower.state.add_shard(NewShard::new(FIVE).with_mark(3)).unwrap();
     follower.checkpointer.checkpoint(|_| Err("no".into())).unwrap_err();
+    drop(begun(&mut follower.checkpointer));
     assert_eq!(follower.checkpointer.orphaned_shards(), &detailed().shards[1..]);
     // Removed before any save held it, it is what the store still holds.
     follower.state.remove_shard(FIVE);

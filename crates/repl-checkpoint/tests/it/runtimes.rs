@@ -252,3 +252,41 @@ fn a_runtime_that_shuts_down_with_a_checkpointer_in_a_task_does_not_hang() {
         smol::future::yield_now().await;
     });
 }
+
+/// As docs/design.md shows it.
+#[test]
+fn a_save_moves_to_a_thread_that_may_block_and_back() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let store = Scripted::default();
+    let follower = store.recovered(&[1]);
+    let mut checkpointer = follower.checkpointer;
+    runtime.block_on(async {
+        for mark in [5, 6] {
+            follower.state.advance(ONE, mark);
+            if let Some(attempt) = checkpointer.begin().unwrap() {
+                let save = move || (checkpointer.save(attempt), checkpointer);
+                let saved;
+                (saved, checkpointer) = tokio::task::spawn_blocking(save).await.unwrap();
+                saved.unwrap();
+            }
+        }
+    });
+    assert_eq!((store.saves(), store.mark(1)), (2, Some(6)));
+}
+
+#[test]
+fn a_wait_for_a_seqno_that_is_not_applied_ends_with_the_checkpointer() {
+    let follower = Scripted::default().recovered(&[1]);
+    let floors = follower.checkpointer.floors();
+    let waiting = floors.saved(ONE, 5);
+    let ended = watched("a wait of a thread", move || {
+        std::thread::scope(|s| {
+            let blocked = s.spawn(|| floors.saved(ONE, 5).wait());
+            eventually("both wait", || follower.state.shard(ONE).unwrap().awaited() == Some(5));
+            drop(follower.checkpointer);
+            blocked.join().unwrap()
+        })
+    });
+    assert_eq!(ended, Err(WaitError::Closed));
+    assert_eq!(smol::block_on(waiting), Err(WaitError::Closed));
+}

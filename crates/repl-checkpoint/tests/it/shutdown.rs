@@ -88,30 +88,34 @@ fn an_on_error_that_panics_stops_the_thread_and_says_so() {
     let background =
         follower.checkpointer.spawn(often(), durable, |error| panic!("{error}")).unwrap();
     let floors = background.floors();
-    let stopped_by = |status: &Status, said: &str| matches!(status, Status::Stopped { error } if error.contains(said));
-    eventually("a stop", || stopped_by(&floors.health().status, "not saved"));
+    eventually("a stop", || match floors.health().status {
+        Status::Stopped { error } => error.contains("not saved"),
+        _ => false,
+    });
     assert!(matches!(background.close().wait(), Err(CloseError::Panicked(_))));
 }
 
 #[test]
 fn drop_does_not_wait_for_a_flush_in_progress_and_its_save_is_made() {
-    let store = Scripted::default();
-    let follower = store.recovered(&[1]);
-    let (began, is_begun) = mpsc::channel();
-    let (go_on, may_go_on) = mpsc::channel::<()>();
-    let flush = move |_: &mut Attempt| {
-        began.send(()).unwrap();
-        // Ends only after the drop has returned.
-        may_go_on.recv().unwrap();
-        Ok(())
-    };
-    let background = follower.checkpointer.spawn(Schedule::every(HOUR), flush, ignore).unwrap();
-    background.save_now();
-    is_begun.recv().unwrap();
-    drop(background);
-    assert_eq!(store.saves(), 0);
-    go_on.send(()).unwrap();
-    eventually("the save in progress", || store.saves() == 1);
+    watched("drop", || {
+        let store = Scripted::default();
+        let follower = store.recovered(&[1]);
+        let (began, is_begun) = mpsc::channel();
+        let (go_on, may_go_on) = mpsc::channel::<()>();
+        let flush = move |_: &mut Attempt| {
+            began.send(()).unwrap();
+            // Ends only after the drop has returned.
+            may_go_on.recv().unwrap();
+            Ok(())
+        };
+        let background = follower.checkpointer.spawn(Schedule::every(HOUR), flush, ignore).unwrap();
+        background.save_now();
+        is_begun.recv().unwrap();
+        drop(background);
+        assert_eq!(store.saves(), 0);
+        go_on.send(()).unwrap();
+        eventually("the save in progress", || store.saves() == 1);
+    });
 }
 
 #[test]

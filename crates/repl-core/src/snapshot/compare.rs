@@ -102,7 +102,7 @@ impl Snapshot {
                 };
                 mark = set.mark();
                 if set.range_count() > 0 {
-                    above.push((key.shard, set.into_ranges_above()));
+                    above.insert(key.shard, set.into_ranges_above());
                 }
             }
             keys.push(key);

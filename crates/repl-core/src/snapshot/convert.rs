@@ -37,7 +37,7 @@ impl Snapshot {
             marks.push(applied_set.mark());
             let ranges = applied_set.into_ranges_above();
             if !ranges.is_empty() {
-                above.push((shard, ranges));
+                above.insert(shard, ranges);
             }
         }
         let next = after_all(&keys);

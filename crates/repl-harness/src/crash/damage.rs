@@ -83,9 +83,15 @@ impl Sweep {
             process * 1_000_000_000_000_000_000 + (save * 1000 + shard) as u64
         };
         let marks = |save| (0..shards).map(|shard| mark(save, shard)).collect::<Arc<[u64]>>();
-        let saves = (1..=saves).map(marks).collect();
-        let completed = self.config.completed;
-        let plan = Plan { saves, completed, fault: None, after_cut: true };
+        let plan = Plan {
+            saves: (1..=saves).map(marks).collect(),
+            spare: Vec::new(),
+            completed: self.config.completed,
+            turn: 0,
+            other: false,
+            fault: None,
+            after_cut: true,
+        };
         let (state, history) = match on {
             Some(on) => (on.state.clone(), on.history.clone()),
             None => (State::with_sectors(self.config.sector), History::new(shards)),

@@ -118,6 +118,11 @@ impl SimDisk {
         self.shared().fired
     }
 
+    /// Whether a call from this number on has failed because of the fault.
+    pub(crate) fn has_failed_since(&self, calls: usize) -> bool {
+        self.shared().calls.iter().skip(calls).any(|call| call.fault.is_some())
+    }
+
     /// Returns the calls since the last [`SimDisk::fail`].
     pub fn calls(&self) -> Vec<Call> {
         self.shared().calls.clone()

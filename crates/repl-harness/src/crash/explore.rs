@@ -3,6 +3,7 @@
 mod config;
 mod report;
 mod script;
+mod start;
 mod visited;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -11,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use super::disk::{FileNode, State, hash128};
 use super::fault::{Fault, FaultKind};
-use super::history::History;
 use super::invariant::{Broken, Violation};
 use super::layout::DIR;
 use super::mutants::Mutant;
@@ -22,16 +22,8 @@ use crate::locked::locked;
 pub use self::config::Config;
 pub use self::report::{Progress, Report};
 use self::script::{Step, script};
+use self::start::Start;
 use self::visited::{FileContents, Visited};
-
-/// The situation in which a process begins.
-struct Start {
-    state: State,
-    history: History,
-    faults: usize,
-    after_cut: bool,
-    before: Option<Arc<Step>>,
-}
 
 /// Enumerates every crash within the bounds of `config`, of the real protocol or of a mutant.
 ///
@@ -53,7 +45,8 @@ pub fn explore(
 ///
 /// The store is held to the promises in docs/crash-model.md. It must lock its directory and refuse
 /// a second open with [`OpenStoreError::Locked`](repl_checkpoint::OpenStoreError::Locked). After
-/// an open, no file with `.temp-` in its name may exist.
+/// an open, no file with `.temp-` in its name may exist. After a save in doubt a process drops the
+/// store and opens it again.
 /// ```
 /// use repl_checkpoint::FileStore;
 /// use repl_harness::crash::{Config, explore_own};
@@ -71,21 +64,15 @@ pub fn explore_own(config: &Config, open: OpenStore, on_progress: impl FnMut(&Pr
 fn run(config: Config, protocol: Protocol, mut on_progress: impl FnMut(&Progress)) -> Report {
     let started = Instant::now();
     let explorer = Explorer::new(config, protocol);
-    let mut frontier = vec![Start {
-        state: State::with_sectors(config.sector),
-        history: History::new(config.shards),
-        faults: config.faults,
-        after_cut: true,
-        before: None,
-    }];
-    let mut depth = 0;
-    while depth <= config.crashes && !frontier.is_empty() && !explorer.has_violation() {
-        frontier = explorer.level(depth, &frontier, &mut |done| {
+    let mut frontier = vec![Start::first(&config)];
+    let mut crashes = 0;
+    while !frontier.is_empty() && !explorer.has_violation() {
+        frontier = explorer.level(&frontier, &mut |done| {
             let (images, distinct) = explorer.counts();
             let of = frontier.len();
-            on_progress(&Progress { crashes: depth, done, of, images, distinct });
+            on_progress(&Progress { crashes, done, of, images, distinct });
         });
-        depth += 1;
+        crashes += 1;
     }
     explorer.report(started.elapsed())
 }
@@ -118,20 +105,15 @@ impl Explorer {
         }
     }
 
-    /// Runs every process that begins after `depth` crashes. Returns those that begin after one
-    /// more.
-    fn level(
-        &self,
-        depth: usize,
-        frontier: &[Start],
-        on_progress: &mut dyn FnMut(usize),
-    ) -> Vec<Start> {
+    /// Runs every process that begins after some number of crashes. Returns those that begin after
+    /// one more.
+    fn level(&self, frontier: &[Start], on_progress: &mut dyn FnMut(usize)) -> Vec<Start> {
         let next = AtomicUsize::new(0);
         let found = Mutex::new(Vec::new());
         let work = || {
             let mut mine = Vec::new();
             while let Some(start) = frontier.get(next.fetch_add(1, Relaxed)) {
-                self.expand(start, depth, &mut mine);
+                self.expand(start, &mut mine);
             }
             locked(&found).append(&mut mine);
         };
@@ -151,61 +133,51 @@ impl Explorer {
     }
 
     /// Runs every process that begins in this situation, and ends each at every call.
-    fn expand(&self, start: &Start, depth: usize, next: &mut Vec<Start>) {
-        let plan = self.plan(start, depth);
-        let Some(trace) = self.run(start, &plan, depth) else {
+    fn expand(&self, start: &Start, next: &mut Vec<Start>) {
+        let plan = start.plan(&self.config);
+        let Some(trace) = self.run(start, &plan) else {
             return;
         };
-        if depth == self.config.crashes {
-            return;
-        }
-        self.crash(start, &plan, &trace, 0, depth, next);
-        if start.faults == 0 {
+        self.crash(start, &plan, &trace, 0, next);
+        if start.faults == 0 || start.depth == self.config.crashes {
             return;
         }
         for (call, made) in trace.calls.iter().enumerate() {
             for kind in FaultKind::of(made.verb, made.path.starts_with(DIR)) {
                 let fault = Some(Fault { call, kind: *kind, permanent: false });
                 let plan = Plan { fault, ..plan.clone() };
-                if let Some(trace) = self.run(start, &plan, depth) {
-                    self.crash(start, &plan, &trace, call + 1, depth, next);
+                let Some(trace) = self.run(start, &plan) else { continue };
+                self.crash(start, &plan, &trace, call + 1, next);
+                let Some(first) = trace.in_doubt else { continue };
+                let plan = Plan { other: true, ..plan };
+                if let Some(trace) = self.run(start, &plan) {
+                    self.crash(start, &plan, &trace, first, next);
                 }
             }
         }
     }
 
-    fn plan(&self, start: &Start, depth: usize) -> Plan {
-        let saves = if depth == 0 { self.config.saves } else { self.config.later_saves };
-        let mark = |save: usize, shard: usize| {
-            // As long as marks get, and above those of every process before.
-            (depth as u64 + 1) * 1_000_000_000_000_000_000 + (save * 1000 + shard) as u64
-        };
-        let marks = |save| (0..self.config.shards).map(|shard| mark(save, shard)).collect();
-        let (saves, completed) = ((1..=saves).map(marks).collect(), self.config.completed);
-        Plan { saves, completed, fault: None, after_cut: start.after_cut }
-    }
-
     /// Runs one process; `None` if it breaks a promise.
-    fn run(&self, start: &Start, plan: &Plan, depth: usize) -> Option<Trace> {
+    fn run(&self, start: &Start, plan: &Plan) -> Option<Trace> {
         self.processes.fetch_add(1, Relaxed);
         let trace = run_process(self.protocol, &start.state, &start.history, plan);
         match &trace.broken {
             Some(broken) => {
-                self.broken(start, broken, &trace, depth);
+                self.broken(start, broken, &trace);
                 None
             }
             None => Some(trace),
         }
     }
 
-    /// Ends a process before each of its calls from `first` on, and after the last.
+    /// Ends a process before each of its calls from `first` on, and after the last. A reopen counts
+    /// as a crash.
     fn crash(
         &self,
         start: &Start,
         plan: &Plan,
         trace: &Trace,
         first: usize,
-        depth: usize,
         next: &mut Vec<Start>,
     ) {
         let faults = start.faults - usize::from(plan.fault.is_some());
@@ -214,6 +186,11 @@ impl Explorer {
             let Some(history) = trace.history(calls) else {
                 continue;
             };
+            let reopens = usize::from(trace.in_doubt.is_some_and(|doubt| calls > doubt));
+            let depth = start.depth + 1 + reopens;
+            if depth > self.config.crashes {
+                continue;
+            }
             let known = (history.key(), depth, faults);
             if !self.points.insert(hash128(&(state.key(&key), known, start.after_cut))) {
                 continue;
@@ -228,6 +205,7 @@ impl Explorer {
             let child = |state: State, after_cut| Start {
                 state,
                 history: history.clone(),
+                depth,
                 faults,
                 after_cut,
                 before: Some(Arc::clone(&step)),
@@ -244,9 +222,9 @@ impl Explorer {
                 self.images.fetch_add(count, Relaxed);
                 if self.images_seen.insert(hash128(&(image.key(&key), known, after_cut))) {
                     let child = child(image, after_cut);
-                    if depth + 1 == self.config.crashes {
+                    if depth == self.config.crashes {
                         // It is the last process of its chain and need not wait for its level.
-                        self.run(&child, &self.plan(&child, depth + 1), depth + 1);
+                        self.run(&child, &child.plan(&self.config));
                     } else {
                         next.push(child);
                     }
@@ -255,9 +233,9 @@ impl Explorer {
         }
     }
 
-    fn broken(&self, start: &Start, broken: &Broken, trace: &Trace, depth: usize) {
+    fn broken(&self, start: &Start, broken: &Broken, trace: &Trace) {
         let before = start.before.as_deref().map_or(0, Step::all_calls);
-        let rank = (depth, before + trace.calls.len());
+        let rank = (start.depth, before + trace.calls.len());
         let mut shortest = self.shortest();
         if shortest.as_ref().is_none_or(|(other, _)| rank < *other) {
             let script = script(self.protocol, start.before.as_ref(), &start.state, trace);

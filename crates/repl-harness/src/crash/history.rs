@@ -65,6 +65,14 @@ impl History {
         raise(&mut self.floors, floors);
     }
 
+    /// The newest possible checkpoint among those that were loaded, by generation and bytes.
+    pub(crate) fn newest_of(&self, loaded: &[(u64, u128)]) -> Option<&Value> {
+        let is_loaded = |value: &&Value| {
+            value.generation == 0 || loaded.contains(&(value.generation, value.bytes))
+        };
+        self.possible.iter().filter(is_loaded).max_by_key(|value| value.generation)
+    }
+
     pub(crate) fn attempted(&self) -> &[Value] {
         &self.attempted
     }

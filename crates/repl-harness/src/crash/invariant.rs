@@ -27,8 +27,16 @@ pub enum Invariant {
     FloorsHold,
     /// At most one store at a time owns a directory.
     OneOwner,
-    /// No generation is used twice within one open.
+    /// No process uses a generation twice, also after it has opened its store again.
     GenerationsRise,
+    /// Only the newest attempt is saved, and only after its flush.
+    OnlyFlushedIsSaved,
+    /// A store in doubt is opened again if no call fails.
+    ReopenSucceeds,
+    /// A store that is opened again goes on only from the acknowledged save or the one in doubt.
+    ReopenFindsOwn,
+    /// After a reopen, checkpointed marks wait for a save, and floors for two.
+    FloorsWaitAfterReopen,
     /// At every instant `floor <= checkpointed <= applied`.
     WithinApplied,
     /// Damage to a file is reported.
@@ -52,6 +60,10 @@ impl fmt::Display for Invariant {
             Invariant::FloorsHold => "no floor is above a later recovery",
             Invariant::OneOwner => "at most one store owns a directory",
             Invariant::GenerationsRise => "no generation is used twice",
+            Invariant::OnlyFlushedIsSaved => "only the newest attempt is saved, after its flush",
+            Invariant::ReopenSucceeds => "a store in doubt is opened again",
+            Invariant::ReopenFindsOwn => "a reopen goes on only from a save of this process",
+            Invariant::FloorsWaitAfterReopen => "after a reopen floors wait for two saves",
             Invariant::WithinApplied => "floor <= checkpointed <= applied",
             Invariant::DamageIsReported => "damage is reported",
             Invariant::OneDamageSurvived => "damage to one checkpoint leaves an older one",

@@ -1,6 +1,8 @@
-//! Makes every call of an open, a recovery and a save fail in every way, once and for good.
+//! Makes every call of an open, a recovery, a save and a reopen fail in every way, once and for
+//! good.
 
 mod check;
+mod reopen;
 mod scenario;
 mod table;
 #[cfg(test)]
@@ -12,7 +14,8 @@ use std::time::{Duration, Instant};
 
 use repl_checkpoint::{CheckpointStore, OpenStoreError};
 
-use self::check::Check;
+use self::check::{Case, Check};
+use self::reopen::{Doubt, REOPEN_FAILS};
 use self::scenario::Scenario;
 use super::disk::{Call, SimDisk};
 use super::fault::Fault;
@@ -32,6 +35,8 @@ enum Outcome {
     NotLoaded(&'static str),
     /// Recovery reports damage and fails.
     Damaged,
+    /// A reopen finds a checkpoint that is neither the acknowledged save nor the one in doubt.
+    OtherFound,
     /// Recovery fails, and would also fail with `FallBack`.
     Refused,
     /// Recovery reports damage and falls back.
@@ -92,12 +97,17 @@ impl fmt::Display for MatrixReport {
 /// - a store in doubt makes no call
 /// - no temporary file exists after the next open
 ///
+/// After each kind of save in doubt, every call of a reopen fails in the same way. A reopen that
+/// failed succeeds once the disk works again, and floors wait for two saves.
+///
 /// Takes seconds.
 pub fn matrix() -> MatrixReport {
     let mut run = Run::default();
     for kind in StoreKind::ALL.iter().copied() {
         let protocol = Protocol::of(kind, None);
-        run.all(&Subject { kind, open: &|disk| protocol.open(disk) });
+        let subject = Subject { kind, open: &|disk| protocol.open(disk) };
+        run.all(&subject);
+        run.reopens(&subject);
     }
     run.unmatched_rows();
     run.report()
@@ -134,8 +144,20 @@ impl Run {
 
     /// Every case of one call.
     fn call(&mut self, subject: &Subject<'_>, scenario: Scenario, number: usize, call: &Call) {
-        let at = format!("{:?}, {scenario:?}: {} {}", subject.kind, call.verb, short(&call.path));
+        let at = format!("{:?}, {scenario:?}: ", subject.kind);
         let cases = table::cases(subject.kind, scenario, call);
+        self.cases(subject, &at, (scenario, number, call), cases, Check::case);
+    }
+
+    fn cases<'a>(
+        &mut self,
+        subject: &'a Subject<'a>,
+        at: &str,
+        (scenario, number, call): (Scenario, usize, &Call),
+        cases: Vec<table::Expected>,
+        run: impl Fn(&mut Check<'a>, Case) -> Result<(), String>,
+    ) {
+        let at = format!("{at}{} {}", call.verb, short(&call.path));
         if cases.is_empty() {
             self.fails(at.clone(), "no row matches this call".to_owned());
         }
@@ -144,11 +166,42 @@ impl Run {
             self.cases += 1;
             let fault = Fault { call: number, kind, permanent };
             let mut check = Check::new(subject, scenario);
-            let result = caught(|| check.case(fault, expected));
+            let result = caught(|| run(&mut check, Case { fault, expected }));
             self.images += check.images;
             if let Err(what) = result.unwrap_or_else(|panic| Err(format!("it panics: {panic}"))) {
                 let duration = if permanent { "for good" } else { "once" };
                 self.fails(format!("{at} {kind}, {duration}"), what);
+            }
+        }
+    }
+
+    /// Every case of every call of a reopen, after each kind of save in doubt.
+    fn reopens(&mut self, subject: &Subject<'_>) {
+        let doubts = match Doubt::all(subject) {
+            Ok(doubts) => doubts,
+            Err(what) => return self.fails(format!("{:?}, a save in doubt", subject.kind), what),
+        };
+        for doubt in doubts {
+            // A slot store makes all that it keeps durable in each save.
+            if subject.kind == StoreKind::Files && doubt.has_older() {
+                let mut check = Check::new(subject, Scenario::Reopen);
+                let result = check.damage_after_reopen(&doubt);
+                self.images += check.images;
+                if let Err(what) = result {
+                    self.fails(format!("{:?}, {doubt}", subject.kind), what);
+                }
+            }
+            match doubt.calls(subject) {
+                Ok(calls) => {
+                    for (number, (scenario, call)) in calls.iter().enumerate() {
+                        let at = format!("{:?}, {doubt}: ", subject.kind);
+                        let mut cases = table::cases(subject.kind, *scenario, call);
+                        cases.retain(|(_, kind, ..)| REOPEN_FAILS.contains(kind));
+                        let run = |check: &mut Check<'_>, case| check.reopen(&doubt, case);
+                        self.cases(subject, &at, (*scenario, number, call), cases, run);
+                    }
+                }
+                Err(what) => self.fails(format!("{:?}, {doubt}", subject.kind), what),
             }
         }
     }

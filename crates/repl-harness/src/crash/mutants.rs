@@ -2,6 +2,7 @@
 
 mod disk;
 mod envelope;
+mod saver;
 mod slots;
 mod store;
 
@@ -9,8 +10,9 @@ use super::kind::StoreKind;
 
 pub(crate) use self::disk::MutantDisk;
 pub(crate) use self::envelope::{AheadCodec, read_mutated, write_mutated};
+pub(crate) use self::saver::Saver;
 pub(crate) use self::slots::read_mutated_slots;
-pub(crate) use self::store::MutantStore;
+pub(crate) use self::store::{MutantStore, Opened};
 
 const BOTH: &[StoreKind] = StoreKind::ALL;
 const FILES: &[StoreKind] = &[StoreKind::Files];
@@ -19,7 +21,8 @@ const SLOTS: &[StoreKind] = &[StoreKind::Slots];
 macro_rules! mutants {
     ($($(#[doc = $about:literal])+ $name:ident of $stores:ident,)+) => {
         /// A mutation of the protocol, placed around the unchanged production code: between the
-        /// store and the simulated disk, or between the checkpointer and the store.
+        /// store and the simulated disk, between the checkpointer and the store, or between a
+        /// process and its checkpointer.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Mutant {
             $($(#[doc = $about])+ $name,)+
@@ -123,6 +126,16 @@ mutants! {
     PageUnchecked of SLOTS,
     /// the saved marks are ahead of the applied ones
     MarksAhead of BOTH,
+    /// an attempt is saved although its flush failed
+    FailedFlushSaved of BOTH,
+    /// an attempt is saved although a later one was begun
+    SupersededSaved of BOTH,
+    /// a store that is opened again uses the generation of the save in doubt again
+    DoubtfulGenerationReused of BOTH,
+    /// a store that is opened again passes over the checkpoint of another process
+    OthersPassedOver of BOTH,
+    /// floors are returned as soon as a store is opened again
+    FloorsAtReopen of BOTH,
     /// floors are returned before the first save
     FloorsAtOpen of BOTH,
     /// the floor is the mark of the newest generation

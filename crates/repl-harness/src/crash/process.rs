@@ -1,17 +1,20 @@
 //! One process on a simulated disk: it opens the store, recovers and saves, and every call is recorded.
 
+mod reopening;
+mod saving;
+
 use std::path::Path;
 use std::sync::Arc;
 
-use repl_checkpoint::{CheckpointError, OpenStoreError, Saved};
-use repl_checkpoint::{OnCorrupt, Recovered, SaveError, Source};
-use repl_core::{SeqRange, ShardId};
+use repl_checkpoint::{Attempt, OnCorrupt, OpenStoreError, Recovered, Source};
+use repl_core::ShardId;
 
 use super::disk::{Call, SimDisk, State};
 use super::fault::Fault;
 use super::history::{History, Value};
 use super::invariant::{Broken, Invariant};
 use super::layout::{is_temp, short};
+use super::mutants::{Opened, Saver};
 use super::protocol::Protocol;
 use super::watched::Notes;
 use crate::panics::caught;
@@ -21,12 +24,28 @@ use crate::panics::caught;
 pub(crate) struct Plan {
     /// The marks of each save, each above those before.
     pub(crate) saves: Vec<Arc<[u64]>>,
+    /// The marks of more saves, so that two follow after a reopen.
+    pub(crate) spare: Vec<Arc<[u64]>>,
     /// The number of ranges above the first mark, for one save after the other. All of them end
     /// before the next mark.
     pub(crate) completed: [u64; 3],
+    /// The place of the first save in the sequence of what is begun and not saved before each save.
+    pub(crate) turn: usize,
+    /// Whether another process saves while the store is closed to be opened again.
+    pub(crate) other: bool,
     pub(crate) fault: Option<Fault>,
     /// Whether it begins after a power cut: then everything that it finds is durable.
     pub(crate) after_cut: bool,
+}
+
+impl Plan {
+    fn marks(&self, save: usize) -> Option<Arc<[u64]>> {
+        self.saves.iter().chain(&self.spare).nth(save).cloned()
+    }
+
+    fn completed(&self, save: usize) -> u64 {
+        self.completed[save % self.completed.len()]
+    }
 }
 
 /// What a process did.
@@ -36,6 +55,8 @@ pub(crate) struct Trace {
     pub(crate) calls: Vec<Call>,
     /// The history from each number of calls on, ascending.
     timeline: Vec<(usize, History)>,
+    /// The number of calls after which a save was in doubt.
+    pub(crate) in_doubt: Option<usize>,
     pub(crate) broken: Option<Broken>,
 }
 
@@ -63,15 +84,16 @@ pub(crate) fn run_process(
     let disk = SimDisk::of(start.clone());
     disk.fail(plan.fault);
     disk.record();
-    let mut process = Process { protocol, disk: &disk, plan, timeline: vec![(0, history.clone())] };
+    let timeline = vec![(0, history.clone())];
+    let mut process = Process { protocol, disk: &disk, plan, timeline, in_doubt: None };
     let broken = match caught(|| process.run()) {
         Ok(result) => result.err(),
         Err(panic) => Some(Broken::new(Invariant::NoPanic, panic)),
     };
-    let timeline = process.timeline;
+    let (timeline, in_doubt) = (process.timeline, process.in_doubt);
     let temp_used = if protocol.own.is_none() { uses_found_temp(&disk.calls()) } else { None };
     let broken = temp_used.or(broken);
-    Trace { states: disk.recorded(), calls: disk.calls(), timeline, broken }
+    Trace { states: disk.recorded(), calls: disk.calls(), timeline, in_doubt, broken }
 }
 
 /// The violation of a process that uses a temporary file which it did not create. Pruning ignores
@@ -98,16 +120,52 @@ struct Process<'a> {
     disk: &'a SimDisk,
     plan: &'a Plan,
     timeline: Vec<(usize, History)>,
+    in_doubt: Option<usize>,
+}
+
+/// A recovered follower.
+struct Follower {
+    saver: Saver,
+    notes: Notes,
+    shards: Vec<ShardId>,
+    /// What the store held when it was opened last.
+    found: Value,
+    opened: Opened,
+    /// The number of acknowledged saves since then.
+    saves: usize,
+    /// A superseded attempt, to be offered after the next save.
+    late: Option<Attempt>,
 }
 
 impl Process<'_> {
     fn run(&mut self) -> Result<(), Broken> {
-        let shards = shards(self.plan.saves.first().map_or(0, |marks| marks.len()));
-        let (mut follower, notes) = match self.protocol.recover(self.disk, &shards, OnCorrupt::Fail)
+        let Some(mut follower) = self.start()? else { return Ok(()) };
+        let (mut save, mut end) = (0, self.plan.saves.len());
+        while save < end
+            && let Some(marks) = self.plan.marks(save)
         {
+            let acknowledged = self.save(&mut follower, save, &marks)?;
+            if !acknowledged && !self.reopen(&mut follower)? {
+                break;
+            }
+            if !acknowledged {
+                end = end.max(save + 3); // the second save after a reopen moves the floors
+            }
+            self.offer_late(&mut follower)?;
+            self.claim(&follower)?;
+            save += 1;
+        }
+        Ok(())
+    }
+
+    /// Opens the store and recovers; `None` if a call failed.
+    fn start(&mut self) -> Result<Option<Follower>, Broken> {
+        let from = self.disk.call_count();
+        let shards = shards(self.plan.saves.first().map_or(0, |marks| marks.len()));
+        let (follower, notes) = match self.protocol.recover(self.disk, &shards, OnCorrupt::Fail) {
             Ok(recovered) => recovered,
-            // A call failed: the process may end with an error.
-            Err(_) if self.disk.has_failed() => return Ok(()),
+            // The process may end with an error.
+            Err(_) if self.disk.has_failed_since(from) => return Ok(None),
             Err(refused) => {
                 return Err(Broken::new(Invariant::RecoverySucceeds, refused.to_string()));
             }
@@ -118,23 +176,14 @@ impl Process<'_> {
         if self.plan.after_cut {
             self.update(self.disk.call_count(), |history| history.settle(&found));
         }
-        self.check_open()?;
-        self.claim(&follower, &found, &shards)?;
-        for (marks, completed) in self.plan.saves.iter().zip(self.plan.completed.iter().cycle()) {
-            for (shard, mark) in shards.iter().zip(marks.iter()) {
-                follower.state.advance(*shard, *mark);
-            }
-            let first = shards.first().and_then(|shard| follower.state.shard(*shard));
-            if let (Some(first), Some(mark)) = (first, marks.first()) {
-                let apart = (1..=*completed).map(|i| mark + 2 * i);
-                apart.for_each(|seqno| first.complete(SeqRange::new(seqno, seqno)));
-            }
-            if !self.save(&mut follower, &notes, marks)? {
-                break;
-            }
-            self.claim(&follower, &found, &shards)?;
+        if !self.disk.has_failed_since(from) {
+            self.check_open()?;
         }
-        Ok(())
+        let saver = Saver::new(follower.checkpointer, self.protocol.mutant, notes.clone());
+        let opened = Opened::First;
+        let follower = Follower { saver, notes, shards, found, opened, saves: 0, late: None };
+        self.claim(&follower)?;
+        Ok(Some(follower))
     }
 
     fn history(&self) -> History {
@@ -162,9 +211,6 @@ impl Process<'_> {
 
     /// After an open no temporary file exists, and a second open is refused.
     fn check_open(&self) -> Result<(), Broken> {
-        if self.disk.has_failed() {
-            return Ok(());
-        }
         let files = self.disk.state().files();
         let temp = files.keys().find(|path| is_temp(path.as_os_str()));
         if let Some(temp) = temp {
@@ -179,72 +225,25 @@ impl Process<'_> {
     }
 
     /// Checks the marks that are returned now, and records them.
-    fn claim(
-        &mut self,
-        follower: &Recovered,
-        found: &Value,
-        shards: &[ShardId],
-    ) -> Result<(), Broken> {
-        let floors = follower.checkpointer.floors();
-        let claims = self.protocol.claims(&found.marks, &floors, shards);
+    fn claim(&mut self, follower: &Follower) -> Result<(), Broken> {
+        let Follower { saver, shards, found, opened, saves, .. } = follower;
+        let claims = self.protocol.claims(&found.marks, *opened, &saver.floors(), shards);
         for ((shard, saved), floor) in shards.iter().zip(&claims.checkpointed).zip(&claims.floors) {
-            let applied = follower.state.applied_seqno(*shard);
+            let applied = saver.state().applied_seqno(*shard);
+            let text = || format!("floor {floor:?}, checkpointed {saved:?}, applied {applied:?}");
             if !(floor <= saved && *saved <= applied) {
-                let what = format!("floor {floor:?}, checkpointed {saved:?}, applied {applied:?}");
-                return Err(Broken::new(Invariant::WithinApplied, what));
+                return Err(Broken::new(Invariant::WithinApplied, text()));
+            }
+            let early = saved.is_some() && *saves < 1 || floor.is_some() && *saves < 2;
+            if *opened == Opened::Again && early {
+                let what = format!("{}, after {saves} saves", text());
+                return Err(Broken::new(Invariant::FloorsWaitAfterReopen, what));
             }
         }
         self.update(self.disk.call_count(), |history| {
             history.claim(&claims.checkpointed, &claims.floors);
         });
         Ok(())
-    }
-
-    /// Saves once. Returns whether the process may save again.
-    fn save(
-        &mut self,
-        follower: &mut Recovered,
-        notes: &Notes,
-        marks: &Arc<[u64]>,
-    ) -> Result<bool, Broken> {
-        let failed_before = self.disk.has_failed();
-        let saved = follower.checkpointer.checkpoint(|_| Ok(()));
-        let attempt = {
-            let recorded = notes.lock();
-            let mut last = recorded.saves.iter().rev();
-            let attempt = last.next().copied();
-            let before = last.next();
-            if let (Some(now), Some(before)) = (attempt, before)
-                && now.generation <= before.generation
-            {
-                let what = format!("{} after {}", now.generation, before.generation);
-                return Err(Broken::new(Invariant::GenerationsRise, what));
-            }
-            attempt
-        };
-        let Some(attempt) = attempt else {
-            let what = format!("{saved:?}, and no save was attempted");
-            return Err(Broken::new(Invariant::NextSaveSucceeds, what));
-        };
-        let (generation, bytes) = (attempt.generation, attempt.bytes);
-        let value = Value { generation, marks: Arc::clone(marks), bytes };
-        self.update(attempt.calls, |history| history.attempt(&value));
-        let now = self.disk.call_count();
-        match saved {
-            Ok(Saved::Written(_)) => self.update(now, |history| history.acknowledge(&value)),
-            Err(_) if failed_before || !self.disk.has_failed() => {
-                let what = saved.err().map_or(String::new(), |err| err.to_string());
-                return Err(Broken::new(Invariant::NextSaveSucceeds, what));
-            }
-            Err(CheckpointError::Save(SaveError::NotSaved { .. })) => {
-                self.update(now, |history| history.not_saved(&value));
-            }
-            Err(CheckpointError::Save(SaveError::InDoubt { .. })) => return Ok(false),
-            other => {
-                return Err(Broken::new(Invariant::NextSaveSucceeds, format!("{other:?}")));
-            }
-        }
-        Ok(true)
     }
 }
 

@@ -11,7 +11,7 @@ use repl_core::ShardId;
 use super::disk::SimDisk;
 use super::kind::StoreKind;
 use super::layout::{DIR, STORE_ID};
-use super::mutants::{AheadCodec, Mutant, MutantDisk, MutantStore};
+use super::mutants::{AheadCodec, Mutant, MutantDisk, MutantStore, Opened};
 use super::verdict;
 use super::watched::{Notes, Watched};
 
@@ -86,32 +86,50 @@ impl Protocol {
         on_corrupt: OnCorrupt,
     ) -> Result<(Recovered, Notes), Refused> {
         let notes = Notes::default();
-        let store = self.open(disk)?;
-        let watched = Watched { store, disk: disk.clone(), notes: notes.clone() };
-        let recovered = match self.mutant {
-            None => recover(watched, JsonCodec, shards, on_corrupt)?,
-            Some(mutant) => {
-                let store = MutantStore::new(watched, mutant, move |disk| self.open(disk));
-                if mutant == Mutant::MarksAhead {
-                    recover(store, AheadCodec, shards, on_corrupt)?
-                } else {
-                    recover(store, JsonCodec, shards, on_corrupt)?
-                }
-            }
+        let store = self.open_watched(disk, &notes, Opened::First)?;
+        let recovered = if self.mutant == Some(Mutant::MarksAhead) {
+            recover(store, AheadCodec, shards, on_corrupt)?
+        } else {
+            recover(store, JsonCodec, shards, on_corrupt)?
         };
         Ok((recovered, notes))
     }
 
-    /// The marks that users of the floors see.
-    pub(crate) fn claims(self, found: &[u64], floors: &Floors, shards: &[ShardId]) -> Claims {
+    /// Opens the store of a process, first or again.
+    pub(crate) fn open_watched(
+        self,
+        disk: &SimDisk,
+        notes: &Notes,
+        opened: Opened,
+    ) -> Result<Box<dyn CheckpointStore>, OpenStoreError> {
+        let store = self.open(disk)?;
+        let watched = Watched { store, disk: disk.clone(), notes: notes.clone() };
+        Ok(match self.mutant {
+            None => Box::new(watched),
+            Some(mutant) => {
+                Box::new(MutantStore::new(watched, mutant, opened, move |disk| self.open(disk)))
+            }
+        })
+    }
+
+    /// The marks that users of the floors see. `found` are the marks that the store held when it was
+    /// opened last.
+    pub(crate) fn claims(
+        self,
+        found: &[u64],
+        opened: Opened,
+        floors: &Floors,
+        shards: &[ShardId],
+    ) -> Claims {
         let claim = |shard: &ShardId, found: &u64| {
             let checkpointed = floors.checkpointed(*shard);
             let floor = floors.retention_floor(*shard);
-            match self.mutant {
-                Some(Mutant::FloorsAtOpen) => {
+            match (self.mutant, opened) {
+                (Some(Mutant::FloorsAtOpen), Opened::First)
+                | (Some(Mutant::FloorsAtReopen), Opened::Again) => {
                     (checkpointed.or(Some(*found)), floor.or(Some(*found)))
                 }
-                Some(Mutant::FloorOfNewest) => (checkpointed, checkpointed),
+                (Some(Mutant::FloorOfNewest), _) => (checkpointed, checkpointed),
                 _ => (checkpointed, floor),
             }
         };

@@ -102,7 +102,8 @@ impl Chain {
 
     fn plan(&mut self, protocol: Protocol) -> Plan {
         let mut saves = Vec::new();
-        for _ in 0..=self.rng.usize(..5) {
+        let count = self.rng.usize(1..=5);
+        for _ in 0..count + 2 {
             for shard in 0..self.marks.len() {
                 // Some marks stay, some move far, and the first one always moves.
                 let by = if shard == 0 || one_in(&mut self.rng, 3) {
@@ -114,8 +115,10 @@ impl Chain {
             }
             saves.push(Arc::from(self.marks.clone()));
         }
-        let completed = [0; 3];
-        let plan = Plan { saves, completed, fault: None, after_cut: self.after_cut };
+        let spare = saves.split_off(count);
+        let (turn, other) = (self.rng.usize(..3), one_in(&mut self.rng, 4));
+        let (completed, after_cut) = ([0; 3], self.after_cut);
+        let plan = Plan { saves, spare, completed, turn, other, fault: None, after_cut };
         if one_in(&mut self.rng, 2) {
             return plan;
         }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use repl_checkpoint::{
     Candidate, CheckpointStore, Generation, LoadError, OpenStoreError, Save, SaveError, StoreId,
 };
+use repl_core::Snapshot;
 
 use super::disk::{SimDisk, hash_bytes};
 use super::layout::{STORE_ID, slot_file};
@@ -19,6 +20,8 @@ pub(crate) struct Recorded {
     /// Each loaded file's generation, and the hash of its bytes.
     pub(crate) loaded: Vec<(Generation, u128)>,
     pub(crate) saves: Vec<Attempt>,
+    /// What a mutant writes in the next save, in place of its marks.
+    pub(crate) instead: Option<Snapshot>,
 }
 
 /// One save, whatever its result.

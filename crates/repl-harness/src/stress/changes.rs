@@ -22,6 +22,12 @@ fn progress_of(kind: Kind, seqno: SeqNo) -> u64 {
 impl<S: Subject> Worker<'_, S> {
     /// Adds, resets or removes a shard, unless another thread is changing it.
     pub(crate) fn change(&mut self, shard: usize) -> Checked {
+        let resets = one_in(&mut self.rng, 2);
+        self.change_to(shard, resets)
+    }
+
+    /// Adds a shard that is not tracked. Resets or removes one that is.
+    pub(crate) fn change_to(&mut self, shard: usize, resets: bool) -> Checked {
         let ledger = &self.checker.ledger.shards[shard];
         let Ok(mut changes) = ledger.changing.try_lock() else { return Ok(()) };
         changes.count += 1;
@@ -45,7 +51,7 @@ impl<S: Subject> Worker<'_, S> {
         };
         ending.ending.store(true, SeqCst);
         ledger.change_begins();
-        if one_in(&mut self.rng, 2) {
+        if resets {
             let reset = subject.reset(new);
             ending.ended.store(true, SeqCst);
             self.done.resets += 1;
@@ -56,9 +62,30 @@ impl<S: Subject> Worker<'_, S> {
         ledger.change_ends(None);
         self.done.removes += 1;
         if removed {
+            self.ask_about(ledger, &changes);
             return Ok(());
         }
         self.checker.at_most(Invariant::TableMatchesChanges, &ending, ending.incarnation.0, None)
+    }
+
+    /// Asks whether a shard that is not tracked is unreferenced, unless another thread is changing it.
+    pub(crate) fn ask(&mut self, shard: usize) {
+        let ledger = &self.checker.ledger.shards[shard];
+        if let Ok(changes) = ledger.changing.try_lock() {
+            self.ask_about(ledger, &changes);
+        }
+    }
+
+    fn ask_about(&mut self, ledger: &ShardLedger, changes: &Changes) {
+        if ledger.view().current.is_some() {
+            return;
+        }
+        self.done.questions += 1;
+        if self.checker.subject.is_unreferenced(ledger.shard) {
+            self.done.unreferenced += 1;
+            let first = changes.newest.map_or(0, |newest| newest.0.saturating_add(1));
+            ledger.gone.fetch_max(first, SeqCst);
+        }
     }
 
     /// Records a new incarnation, and checks that it is new and begins at `start`.

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use repl_core::{AppliedSet, Incarnation, SeqNo, ShardId};
 
+use super::marks::Gone;
 use super::work::Work;
 use crate::locked::locked;
 
@@ -129,6 +130,8 @@ pub(crate) struct ShardLedger {
     current: AtomicU64,
     /// The highest incarnation that a look-up has returned.
     pub(crate) found: AtomicU64,
+    /// Incarnations below this are in no checkpoint, and never will be.
+    pub(crate) gone: AtomicU64,
     /// The highest seqno requested by id: an upper bound.
     pub(crate) requested_by_id: AtomicU64,
     /// The newest write of an advance by id. Only the subject makes it visible.
@@ -161,6 +164,7 @@ impl ShardLedger {
             version: AtomicU64::new(0),
             current: AtomicU64::new(0),
             found: AtomicU64::new(0),
+            gone: AtomicU64::new(0),
             requested_by_id: AtomicU64::new(0),
             written_by_id: AtomicU64::new(0),
             strays: Mutex::default(),
@@ -222,6 +226,12 @@ impl Ledger {
 
     pub(crate) fn shard(&self, shard: ShardId) -> Option<&ShardLedger> {
         self.shards.iter().find(|s| s.shard == shard)
+    }
+
+    /// The shards of which some incarnations are in no checkpoint.
+    pub(crate) fn gone(&self) -> Gone {
+        let gone = self.shards.iter().map(|s| (s.shard, s.gone.load(Ordering::SeqCst)));
+        gone.filter(|(_, first)| *first > 0).map(|(s, first)| (s, Incarnation(first))).collect()
     }
 
     pub(crate) fn record(&self, shard: ShardId, incarnation: Incarnation) -> Option<Arc<Record>> {

@@ -15,14 +15,19 @@ pub(crate) type Marks = BTreeMap<ShardId, (Incarnation, AppliedSet)>;
 pub(crate) struct LastRound {
     pub(crate) acknowledged: Marks,
     pub(crate) attempted: Marks,
+    /// Incarnations of a shard below this were unreferenced.
+    pub(crate) gone: Gone,
 }
+
+/// Per shard, the incarnation below which no checkpoint holds it.
+pub(crate) type Gone = BTreeMap<ShardId, Incarnation>;
 
 impl LastRound {
     /// Reads what an earlier run has left.
     pub(crate) fn found_in(dir: &Path) -> io::Result<Self> {
         let newest = on_disk(dir)?.into_iter().next();
         let marks = newest.map(|(_, marks)| marks).unwrap_or_default();
-        Ok(LastRound { acknowledged: marks.clone(), attempted: marks })
+        Ok(LastRound { acknowledged: marks.clone(), attempted: marks, gone: Gone::new() })
     }
 }
 
@@ -38,16 +43,20 @@ fn of_checkpoint(checkpoint: &Checkpoint) -> Marks {
     checkpoint.shards.iter().map(of).collect()
 }
 
-/// Reads what a crash at this instant would leave: whole checkpoints, the newest first. Must not be
-/// called while a save removes files.
+/// Reads what a crash at this instant would leave: whole checkpoints, the newest first. A file that
+/// a save removes in the meantime is left out.
 pub(crate) fn on_disk(dir: &Path) -> io::Result<Vec<(Generation, Marks)>> {
     let mut found = Vec::new();
     for file in fs::read_dir(dir)? {
         let path = file?.path();
-        if path.extension().is_some_and(|e| e == "checkpoint")
-            && let Ok((header, checkpoint)) =
-                Checkpoint::unseal(&JsonCodec, StoreId::UNNAMED, &fs::read(&path)?)
-        {
+        if path.extension().is_none_or(|e| e != "checkpoint") {
+            continue;
+        }
+        let bytes = match fs::read(&path) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => continue,
+            bytes => bytes?,
+        };
+        if let Ok((header, checkpoint)) = Checkpoint::unseal(&JsonCodec, StoreId::UNNAMED, &bytes) {
             found.push((header.generation, of_checkpoint(&checkpoint)));
         }
     }

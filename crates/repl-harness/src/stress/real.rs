@@ -2,12 +2,12 @@
 
 use std::ops::RangeInclusive;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use repl_checkpoint::{
-    CheckpointError, Checkpointer, FileStore, Floors, JsonCodec, OnCorrupt, Recovered, Saved,
-    StoreId, recover,
+    CheckpointError, Checkpointer, FileStore, Floors, Generation, JsonCodec, OnCorrupt, Recovered,
+    Saved, StoreId, recover,
 };
 use repl_core::{
     Advance, AppliedSet, ApplyWindow, ClaimError, CompleteError, Completion, Incarnation, NewShard,
@@ -15,8 +15,9 @@ use repl_core::{
 };
 
 use super::subject::{
-    Changes, Claim, FlushRefused, Handle, NotSaved, Subject, SubjectError, Wait, Waited, Window,
+    Attempt, Changes, Claim, Handle, NotSaved, Subject, SubjectError, Wait, Waited, Window,
 };
+use crate::locked::locked;
 
 /// The real types: `ReplicationState`, `Checkpointer` and `FileStore` on the real disk.
 #[derive(Debug)]
@@ -114,8 +115,23 @@ impl Claim for repl_core::Claim {
     }
 }
 
+impl Attempt for repl_checkpoint::Attempt {
+    fn marks(&self) -> &Snapshot {
+        self.marks()
+    }
+
+    fn lower(&mut self, shard: ShardId, mark: SeqNo) {
+        self.lower(shard, mark);
+    }
+
+    fn drop_above(&mut self, shard: ShardId) {
+        self.drop_above(shard);
+    }
+}
+
 impl Subject for Real {
     type Handle = Shard;
+    type Attempt = repl_checkpoint::Attempt;
 
     fn open(dir: &Path, shards: &[ShardId]) -> Result<Self, SubjectError> {
         let store = FileStore::open(dir, StoreId::UNNAMED).map_err(SubjectError::new)?;
@@ -160,27 +176,21 @@ impl Subject for Real {
         self.state.close();
     }
 
-    fn checkpoint(
-        &self,
-        flush: &mut dyn FnMut(&mut Snapshot) -> Result<(), FlushRefused>,
-    ) -> Result<Saved, NotSaved> {
-        let checkpointer = self.checkpointer.lock();
-        let mut checkpointer = checkpointer.unwrap_or_else(PoisonError::into_inner);
-        let saved = checkpointer.checkpoint(|attempt| {
-            let mut flushed = attempt.marks().clone();
-            flush(&mut flushed)?;
-            for entry in flushed.entries() {
-                attempt.lower(entry.shard, entry.mark());
-                if entry.applied_set.above().next().is_none() {
-                    attempt.drop_above(entry.shard);
-                }
-            }
-            Ok(())
-        });
-        saved.map_err(|error| match error {
-            CheckpointError::Flush(_) => FlushRefused.into(),
-            other => NotSaved::Failed(SubjectError::new(other)),
-        })
+    fn begin(&self) -> Result<Option<Self::Attempt>, SubjectError> {
+        locked(&self.checkpointer).begin().map_err(SubjectError::new)
+    }
+
+    fn save(&self, attempt: Self::Attempt) -> Result<Option<Generation>, NotSaved> {
+        match locked(&self.checkpointer).save(attempt) {
+            Ok(Saved::Written(report)) => Ok(Some(report.generation)),
+            Ok(Saved::Unchanged) => Ok(None),
+            Err(CheckpointError::Superseded) => Err(NotSaved::Superseded),
+            Err(other) => Err(NotSaved::Failed(SubjectError::new(other))),
+        }
+    }
+
+    fn is_unreferenced(&self, shard: ShardId) -> bool {
+        self.floors.is_unreferenced(shard)
     }
 
     fn checkpointed(&self, shard: ShardId) -> Option<SeqNo> {

@@ -39,8 +39,18 @@ pub struct Operations {
     pub removes: u64,
     /// Shards reset.
     pub resets: u64,
-    /// Checkpoints, refused ones included.
-    pub checkpoints: u64,
+    /// Checkpoints begun.
+    pub attempts: u64,
+    /// Flushes refused on purpose.
+    pub refused: u64,
+    /// Checkpoints dropped before they were saved.
+    pub attempts_dropped: u64,
+    /// Checkpoints offered to be saved after a later one had begun.
+    pub attempts_superseded: u64,
+    /// Questions whether a removed shard is unreferenced.
+    pub questions: u64,
+    /// Removed shards that are unreferenced.
+    pub unreferenced: u64,
     /// Waits, blocking or not, that ended because the seqno was reached.
     pub waits_reached: u64,
     /// Waits that ended because their time was up.
@@ -78,7 +88,7 @@ impl Operations {
     }
 
     /// The name and count of each kind, in the order of the fields.
-    pub fn by_name(&self) -> [(&'static str, u64); 24] {
+    pub fn by_name(&self) -> [(&'static str, u64); 29] {
         [
             ("advances by handle", self.advances_by_handle),
             ("advances by id", self.advances_by_id),
@@ -89,7 +99,12 @@ impl Operations {
             ("adds", self.adds),
             ("removes", self.removes),
             ("resets", self.resets),
-            ("checkpoints", self.checkpoints),
+            ("checkpoints begun", self.attempts),
+            ("flushes refused on purpose", self.refused),
+            ("checkpoints dropped", self.attempts_dropped),
+            ("checkpoints superseded", self.attempts_superseded),
+            ("questions whether a shard is unreferenced", self.questions),
+            ("shards unreferenced", self.unreferenced),
             ("waits that reached their seqno", self.waits_reached),
             ("waits timed out", self.waits_timed_out),
             ("waits ended by a removal", self.waits_removed),
@@ -117,7 +132,12 @@ impl Operations {
         self.adds += more.adds;
         self.removes += more.removes;
         self.resets += more.resets;
-        self.checkpoints += more.checkpoints;
+        self.attempts += more.attempts;
+        self.refused += more.refused;
+        self.attempts_dropped += more.attempts_dropped;
+        self.attempts_superseded += more.attempts_superseded;
+        self.questions += more.questions;
+        self.unreferenced += more.unreferenced;
         self.waits_reached += more.waits_reached;
         self.waits_timed_out += more.waits_timed_out;
         self.waits_removed += more.waits_removed;
@@ -148,8 +168,6 @@ pub struct Report {
     pub operations: Operations,
     /// The number of acknowledged checkpoints.
     pub saves: u64,
-    /// The number of flushes that were refused on purpose.
-    pub refused: u64,
     /// The number of times that the subject was opened and run.
     pub rounds: u64,
 }
@@ -162,7 +180,6 @@ impl Report {
             elapsed: Duration::ZERO,
             operations: Operations::default(),
             saves: 0,
-            refused: 0,
             rounds: 0,
         }
     }
@@ -183,7 +200,6 @@ impl fmt::Display for Report {
             writeln!(f, "{count:>14} {name}")?;
         }
         writeln!(f, "{:>14} saves acknowledged", self.saves)?;
-        writeln!(f, "{:>14} flushes refused on purpose", self.refused)?;
         write!(f, "{:>14} rounds, each recovered by the next", self.rounds)
     }
 }

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use fastrand::Rng;
 use repl_core::{SeqNo, ShardId};
 
 use super::checker::Checker;
@@ -13,9 +12,9 @@ use super::config::Config;
 use super::error::StressError;
 use super::held::Held;
 use super::ledger::Ledger;
-use super::marks::{LastRound, marks};
+use super::marks::{Gone, LastRound, marks, on_disk};
 use super::recovered::between;
-use super::saves::Saves;
+use super::saves::{Begun, Saves, stays_gone};
 use super::shards::shards;
 use super::subject::Subject;
 use super::watch::{OpenWait, Watch, Watched};
@@ -30,6 +29,8 @@ pub(crate) struct Round<S: Subject> {
     pub(crate) subject: S,
     pub(crate) ledger: Ledger,
     pub(crate) saves: Mutex<Saves>,
+    /// Checkpoints that have begun, for any thread to continue.
+    pub(crate) attempts: Mutex<Vec<Begun<S>>>,
     /// The open window of each shard. Only shards of [`WINDOWS`](super::shards::WINDOWS) have one.
     pub(crate) windows: Vec<Mutex<Option<Arc<Open<S>>>>>,
     pub(crate) watch: Watch<S::Handle>,
@@ -54,8 +55,11 @@ impl<S: Subject> Round<S> {
         let failed = |source| StressError::Subject { act: "open the store", seed, source };
         let subject = S::open(dir, &shards).map_err(failed)?;
         let ledger = Ledger::new(&kinds);
-        let recovered = subject.snapshot();
         let checker = Checker { subject: &subject, ledger: &ledger, seed };
+        for (_, saved) in on_disk(dir)? {
+            stays_gone(checker, &last.gone, &saved)?;
+        }
+        let recovered = subject.snapshot();
         let found = marks(&recovered);
         between(checker, last, &found)?;
         for (shard, (incarnation, completed)) in &found {
@@ -71,7 +75,9 @@ impl<S: Subject> Round<S> {
             number,
             subject,
             ledger,
-            saves: Mutex::new(Saves::after(last.clone())),
+            // An incarnation that was never saved may be used again by this process.
+            saves: Mutex::new(Saves::after(LastRound { gone: Gone::new(), ..last.clone() })),
+            attempts: Mutex::default(),
             windows: kinds.iter().map(|_| Mutex::default()).collect(),
             watch: Watch::new(config.hung_after),
             broken: Mutex::default(),
@@ -121,14 +127,6 @@ impl<S: Subject> Round<S> {
 
     pub(crate) fn did(&self, operations: u64) {
         self.operations.fetch_add(operations, Ordering::Relaxed);
-    }
-
-    /// Has the subject save a checkpoint, unless another thread does.
-    pub(crate) fn checkpoint(&self, rng: &mut Rng) -> Result<bool, StressError> {
-        let Ok(mut saves) = self.saves.try_lock() else { return Ok(false) };
-        saves.checkpoint(self.checker(), &self.dir, rng)?;
-        self.acknowledged.store(saves.acknowledged, Ordering::Relaxed);
-        Ok(true)
     }
 
     /// Watches a wait on one incarnation until the returned value is dropped. Must be called before

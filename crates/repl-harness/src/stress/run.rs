@@ -64,8 +64,7 @@ impl<S: Subject> Round<S> {
         self.checker().end()?;
         let saves = locked(&self.saves);
         report.saves += saves.acknowledged;
-        report.refused += saves.refused;
-        Ok(saves.last.clone())
+        Ok(LastRound { gone: self.ledger.gone(), ..saves.last.clone() })
     }
 
     fn spawn(

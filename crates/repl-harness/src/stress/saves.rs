@@ -1,78 +1,106 @@
-//! Saves checkpoints, with an engine that flushes, and checks what the disk holds.
+//! Begins and saves checkpoints, with an engine that flushes, and checks what the disk holds.
 
 use std::path::Path;
 use std::sync::atomic::Ordering::SeqCst;
 
 use fastrand::Rng;
-use repl_checkpoint::{Generation, SaveReport, Saved};
-use repl_core::Snapshot;
+use repl_checkpoint::Generation;
+use repl_core::ShardId;
 
-use super::checker::{Before, Checked, Checker};
+use super::checker::{Checked, Checker};
 use super::error::StressError;
-use super::marks::{LastRound, Marks, marks, on_disk};
+use super::marks::{Gone, LastRound, Marks, marks, on_disk};
 use super::recovered::between;
-use super::subject::{FlushRefused, Handle, NotSaved, Subject};
-use super::violation::Invariant;
+use super::subject::{Attempt, Handle, NotSaved, Subject, SubjectError};
+use super::violation::{Invariant, Violation};
 use crate::seed::one_in;
 
-/// The saves of one round. The thread that saves holds its lock.
+/// The checkpoints of one round. The thread that begins or saves one holds its lock.
 #[derive(Debug)]
 pub(crate) struct Saves {
     pub(crate) last: LastRound,
     /// The marks of the newest acknowledged save of this round, and of the one before it.
     newest: Option<Marks>,
     previous: Option<Marks>,
+    /// The number of checkpoints that have begun.
+    begun: u64,
     pub(crate) acknowledged: u64,
-    pub(crate) refused: u64,
+}
+
+/// A checkpoint that has begun.
+pub(crate) struct Begun<S: Subject> {
+    attempt: S::Attempt,
+    number: u64,
+    is_flushed: bool,
+}
+
+/// What became of a checkpoint that was to be saved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Saved,
+    Superseded,
 }
 
 impl Saves {
     pub(crate) fn after(last: LastRound) -> Self {
-        Saves { last, newest: None, previous: None, acknowledged: 0, refused: 0 }
+        Saves { last, newest: None, previous: None, begun: 0, acknowledged: 0 }
     }
 
-    /// Has the subject save a checkpoint. The engine lowers marks and refuses to flush at random.
-    pub(crate) fn checkpoint<S: Subject>(
+    /// Has the subject begin a checkpoint. `None` if there is nothing to save.
+    pub(crate) fn begin<S: Subject>(
         &mut self,
         checker: Checker<'_, S>,
         dir: &Path,
-        rng: &mut Rng,
-    ) -> Result<(), StressError> {
-        let mut broken: Option<StressError> = None;
-        let mut attempted = None;
+    ) -> Result<Option<Begun<S>>, StressError> {
         let before = checker.before_snapshot();
-        let result = checker.subject.checkpoint(&mut |snapshot| {
-            let flushed = flush(checker, &before, dir, rng, snapshot);
-            attempted = Some(marks(snapshot));
-            match flushed {
-                Ok(Flushed::All) => Ok(()),
-                Ok(Flushed::InPart) => Err(FlushRefused),
-                Err(error) => {
-                    broken = Some(error);
-                    Err(FlushRefused)
-                }
+        let begun = checker.subject.begin();
+        self.begun += 1;
+        let Some(attempt) = begun.map_err(|err| failed(checker, "begin a checkpoint", err))? else {
+            return Ok(None);
+        };
+        checker.check_snapshot(&before, attempt.marks())?;
+        // A crash may come before the flush: the disk must not be ahead of the earlier flushes.
+        let saved = checked_disk(checker, dir)?.into_iter().next();
+        for (shard, (incarnation, set)) in saved.map(|(_, marks)| marks).unwrap_or_default() {
+            if let Some(record) = checker.ledger.record(shard, incarnation) {
+                let (flushed, within) =
+                    (record.flushed.load(SeqCst), Invariant::CheckpointedWithinFlushed);
+                checker.at_most(within, &record, set.mark(), flushed)?;
             }
-        });
-        if let Some(error) = broken {
-            return Err(error);
         }
-        match (result, attempted) {
-            (Ok(Saved::Written(SaveReport { generation, .. })), Some(attempted)) => {
-                self.last =
-                    LastRound { acknowledged: attempted.clone(), attempted: attempted.clone() };
+        Ok(Some(Begun { attempt, number: self.begun, is_flushed: false }))
+    }
+
+    /// Has the subject save a checkpoint that is flushed. It must refuse if a later one has begun.
+    pub(crate) fn save<S: Subject>(
+        &mut self,
+        checker: Checker<'_, S>,
+        dir: &Path,
+        Begun { attempt, number, .. }: Begun<S>,
+    ) -> Result<Ended, StressError> {
+        let attempted = marks(attempt.marks());
+        match checker.subject.save(attempt) {
+            Err(NotSaved::Failed(source)) => {
+                return Err(failed(checker, "save a checkpoint", source));
+            }
+            Err(NotSaved::Superseded) if number < self.begun => {
+                let newest = checked_disk(checker, dir)?.into_iter().next();
+                between(checker, &self.last, &newest.map(|(_, marks)| marks).unwrap_or_default())?;
+                return Ok(Ended::Superseded);
+            }
+            Ok(None) if number == self.begun => {}
+            Ok(Some(generation)) if number == self.begun => {
+                let gone = std::mem::take(&mut self.last.gone);
+                let acknowledged = attempted.clone();
+                self.last = LastRound { acknowledged, attempted: attempted.clone(), gone };
                 self.previous = self.newest.replace(attempted);
                 self.acknowledged += 1;
                 self.check_disk(checker, dir, generation)?;
             }
-            (Ok(Saved::Written(_) | Saved::Unchanged), _) => {}
-            (Err(NotSaved::Refused(_)), _) => self.refused += 1,
-            (Err(NotSaved::Failed(source)), _) => {
-                let (act, seed) = ("save a checkpoint", checker.seed);
-                return Err(StressError::Subject { act, seed, source });
-            }
+            _ => return Err(saved_wrongly(checker, self.begun, number).into()),
         }
         self.check_floors(checker)?;
-        Ok(())
+        Ok(Ended::Saved)
     }
 
     /// Checks that the acknowledged checkpoint is on the disk, and that floors are within the
@@ -83,7 +111,7 @@ impl Saves {
         dir: &Path,
         generation: Generation,
     ) -> Result<(), StressError> {
-        let files = on_disk(dir)?;
+        let files = checked_disk(checker, dir)?;
         let newest = files.first().filter(|(found, _)| *found == generation);
         let newest = newest.map(|(_, marks)| marks.clone()).unwrap_or_default();
         between(checker, &self.last, &newest)?;
@@ -115,49 +143,84 @@ fn within<S: Subject>(checker: Checker<'_, S>, previous: Option<&Marks>) -> Chec
     Ok(())
 }
 
-/// How much the engine flushed.
-enum Flushed {
-    All,
-    InPart,
+impl<S: Subject> Begun<S> {
+    /// Flushes the engine, unless that was done. What it flushes survives a crash, and nothing else
+    /// does. Returns false if it refuses, which it does at random; it may have flushed a part then.
+    pub(crate) fn flush(
+        &mut self,
+        checker: Checker<'_, S>,
+        rng: &mut Rng,
+    ) -> Result<bool, Violation> {
+        if self.is_flushed {
+            return Ok(true);
+        }
+        for shard in &checker.ledger.shards {
+            checker.check_floors(shard)?;
+        }
+        let entries: Vec<_> = self.attempt.marks().entries().collect();
+        let refuses_after = one_in(rng, 8).then(|| rng.usize(..entries.len().max(1)));
+        for (i, entry) in entries.into_iter().enumerate() {
+            if refuses_after == Some(i) {
+                return Ok(false);
+            }
+            let Some(record) = checker.ledger.record(entry.shard, entry.incarnation) else {
+                continue;
+            };
+            let flushed = record.flushed.load(SeqCst);
+            if one_in(rng, 8) {
+                let not_yet = rng.u64(..=entry.mark().saturating_sub(flushed));
+                self.attempt.lower(entry.shard, flushed.max(entry.mark() - not_yet));
+            }
+            if one_in(rng, 8) {
+                self.attempt.drop_above(entry.shard);
+            }
+            let now = self.attempt.marks().mark(entry.shard).unwrap_or(0);
+            record.flushed.fetch_max(now, SeqCst);
+        }
+        self.is_flushed = true;
+        Ok(true)
+    }
 }
 
-/// Flushes the engine. What it flushes survives a crash, and nothing else does.
-fn flush<S: Subject>(
+/// Reads the checkpoints on the disk, the newest first, and checks that they hold no shard that was
+/// unreferenced. No save may begin in the meantime.
+fn checked_disk<S: Subject>(
     checker: Checker<'_, S>,
-    before: &Before,
     dir: &Path,
-    rng: &mut Rng,
-    snapshot: &mut Snapshot,
-) -> Result<Flushed, StressError> {
-    checker.check_snapshot(before, snapshot)?;
-    // A crash may come before the flush: the disk must not be ahead of the earlier flushes.
-    let saved = on_disk(dir)?.into_iter().next().map(|(_, marks)| marks).unwrap_or_default();
-    for (shard, (incarnation, set)) in saved {
-        if let Some(record) = checker.ledger.record(shard, incarnation) {
-            let flushed = record.flushed.load(SeqCst);
-            checker.at_most(Invariant::CheckpointedWithinFlushed, &record, set.mark(), flushed)?;
+) -> Result<Vec<(Generation, Marks)>, StressError> {
+    let gone = checker.ledger.gone();
+    let files = on_disk(dir)?;
+    files.iter().try_for_each(|(_, marks)| stays_gone(checker, &gone, marks))?;
+    Ok(files)
+}
+
+/// Checks that a checkpoint holds no shard that was unreferenced.
+pub(crate) fn stays_gone<S: Subject>(
+    checker: Checker<'_, S>,
+    gone: &Gone,
+    marks: &Marks,
+) -> Checked {
+    for (shard, first) in gone {
+        let found = marks.get(shard).map(|(incarnation, _)| *incarnation);
+        if let Some(found) = found.filter(|found| found < first) {
+            let at = (*shard, Some(found));
+            let stays = Invariant::UnreferencedStaysGone;
+            return Err(checker.violation(stays, at, Some(first.0), Some(found.0)));
         }
     }
-    for shard in &checker.ledger.shards {
-        checker.check_floors(shard)?;
-    }
-    let refuses_after = one_in(rng, 8).then(|| rng.usize(..snapshot.len().max(1)));
-    let entries: Vec<_> = snapshot.entries().collect();
-    for (i, entry) in entries.into_iter().enumerate() {
-        if refuses_after == Some(i) {
-            return Ok(Flushed::InPart);
-        }
-        let Some(record) = checker.ledger.record(entry.shard, entry.incarnation) else { continue };
-        let flushed = record.flushed.load(SeqCst);
-        if one_in(rng, 8) {
-            let not_yet = rng.u64(..=entry.mark().saturating_sub(flushed));
-            snapshot.lower(entry.shard, flushed.max(entry.mark() - not_yet));
-        }
-        if one_in(rng, 8) {
-            snapshot.drop_above(entry.shard);
-        }
-        let now = snapshot.mark(entry.shard).unwrap_or(0);
-        record.flushed.fetch_max(now, SeqCst);
-    }
-    Ok(Flushed::All)
+    Ok(())
+}
+
+fn saved_wrongly<S: Subject>(checker: Checker<'_, S>, newest: u64, saved: u64) -> Violation {
+    // It is no single shard that is wrong.
+    let shard = checker.ledger.shards.first().map_or(ShardId(0), |first| first.shard);
+    checker.violation(Invariant::OnlyNewestIsSaved, (shard, None), Some(newest), Some(saved))
+}
+
+fn failed<S: Subject>(
+    checker: Checker<'_, S>,
+    act: &'static str,
+    source: SubjectError,
+) -> StressError {
+    StressError::Subject { act, seed: checker.seed, source }
 }

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
-use repl_checkpoint::Saved;
+use repl_checkpoint::Generation;
 use repl_core::{
     Advance, AppliedSet, ClaimError, CompleteError, Completion, Incarnation, NewShard, SeqNo,
     ShardId, Snapshot, WaitError, WindowError,
@@ -100,6 +100,17 @@ pub trait Claim: Send + 'static {
     fn complete(self) -> Result<Completion, CompleteError>;
 }
 
+/// A checkpoint that has begun, with the promises of `repl_checkpoint::Attempt`. Dropping it counts
+/// as a failed flush.
+pub trait Attempt: Send + 'static {
+    /// Returns the marks up to which the data must be durable.
+    fn marks(&self) -> &Snapshot;
+    /// Lowers a mark to what is durable.
+    fn lower(&mut self, shard: ShardId, mark: SeqNo);
+    /// Drops the ranges that are completed above a mark.
+    fn drop_above(&mut self, shard: ShardId);
+}
+
 /// A state and its checkpointer, with the promises of `repl_core::ReplicationState`,
 /// `repl_checkpoint::Checkpointer` and `repl_checkpoint::Floors`.
 ///
@@ -109,6 +120,8 @@ pub trait Claim: Send + 'static {
 pub trait Subject: Sized + Send + Sync + 'static {
     /// Its handles.
     type Handle: Handle;
+    /// Its checkpoints that have begun.
+    type Attempt: Attempt;
 
     /// Recovers these shards from a directory.
     ///
@@ -133,31 +146,32 @@ pub trait Subject: Sized + Send + Sync + 'static {
     fn reached(&self, shard: ShardId, seqno: SeqNo) -> <Self::Handle as Handle>::Reached;
     /// Fails current and future waits.
     fn close(&self);
-    /// Has the engine flush, then saves the marks.
+    /// Begins a checkpoint, which supersedes all that have begun before. `None` if there is nothing
+    /// to save.
     ///
     /// # Errors
-    /// If the engine refuses to flush, or the save fails.
-    fn checkpoint(
-        &self,
-        flush: &mut dyn FnMut(&mut Snapshot) -> Result<(), FlushRefused>,
-    ) -> Result<Saved, NotSaved>;
+    /// If the checkpointer fails.
+    fn begin(&self) -> Result<Option<Self::Attempt>, SubjectError>;
+    /// Saves a checkpoint whose data is durable. Returns its generation, or `None` if there is
+    /// nothing to save.
+    ///
+    /// # Errors
+    /// If another checkpoint has begun since, or the save fails.
+    fn save(&self, attempt: Self::Attempt) -> Result<Option<Generation>, NotSaved>;
+    /// Returns whether no checkpoint that a recovery could use holds the shard, in any incarnation.
+    fn is_unreferenced(&self, shard: ShardId) -> bool;
     /// Returns the newest saved mark of a shard.
     fn checkpointed(&self, shard: ShardId) -> Option<SeqNo>;
     /// Returns the retention floor of a shard: segments up to it may be deleted.
     fn floor(&self, shard: ShardId) -> Option<SeqNo>;
 }
 
-/// The engine refused to flush.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the engine refused to flush")]
-pub struct FlushRefused;
-
 /// A checkpoint was not saved.
 #[derive(Debug, thiserror::Error)]
 pub enum NotSaved {
-    /// The engine refused to flush.
-    #[error(transparent)]
-    Refused(#[from] FlushRefused),
+    /// A later checkpoint has begun.
+    #[error("a later checkpoint has begun")]
+    Superseded,
     /// The checkpointer failed.
     #[error("the checkpoint failed")]
     Failed(#[source] SubjectError),

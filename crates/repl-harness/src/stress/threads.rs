@@ -52,14 +52,13 @@ impl<S: Subject> Worker<'_, S> {
                 self.checker.check_floors(&self.checker.ledger.shards[any])?;
             }
             2800..2890 => self.snapshot()?,
-            2890..2930 => {
+            2890..2928 => {
                 let any = if one_in(&mut self.rng, 64) { self.any() } else { shard };
                 self.change(any)?;
             }
-            2930..2940 => {
-                self.done.checkpoints += u64::from(self.round.checkpoint(&mut self.rng)?);
-            }
-            2940..3940 => {
+            2928..2932 => self.come_and_go()?,
+            2932..2970 => self.checkpoint()?,
+            2970..3940 => {
                 let shard = self.among(WINDOWS);
                 self.complete(shard)?;
             }

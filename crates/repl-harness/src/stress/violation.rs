@@ -40,6 +40,10 @@ pub enum Invariant {
     RecordedWithinCompleted,
     /// A completed range after recovery was in an attempted checkpoint.
     CompletedWithinRecorded,
+    /// A checkpoint is saved only if no later one has begun.
+    OnlyNewestIsSaved,
+    /// A shard that is removed and unreferenced is in no later checkpoint, unless it was added again.
+    UnreferencedStaysGone,
     /// At the end every mark is the maximum of all requested seqnos.
     EndIsMaximum,
     /// A wait that returns a mark returns one at or above its seqno.
@@ -85,6 +89,10 @@ impl Invariant {
             Invariant::RecoveredWithinAttempted => ("recovered", "attempted"),
             Invariant::RecordedWithinCompleted => ("recorded", "completed after the recovery"),
             Invariant::CompletedWithinRecorded => ("completed after the recovery", "recorded"),
+            Invariant::OnlyNewestIsSaved => ("the newest attempt", "the attempt that is saved"),
+            Invariant::UnreferencedStaysGone => {
+                ("the first incarnation that may be saved", "an incarnation in a checkpoint")
+            }
             Invariant::EndIsMaximum => ("the highest requested seqno", "the mark at the end"),
             Invariant::ReachedMarkIsHighEnough => ("awaited", "the mark that ended the wait"),
             Invariant::WaitEndsForItsReason => ("awaited", "the expected result"),

@@ -92,7 +92,12 @@ fn every_mutant_of_a_file_store_is_caught() {
         (Mutant::CorruptSkipped, Invariant::DamageIsReported),
         (Mutant::OneGeneration, Invariant::OneDamageSurvived),
         (Mutant::FloorsAtOpen, Invariant::FloorsHold),
-        (Mutant::FloorOfNewest, Invariant::FloorsHold),
+        (Mutant::FailedFlushSaved, Invariant::OnlyFlushedIsSaved),
+        (Mutant::SupersededSaved, Invariant::OnlyFlushedIsSaved),
+        (Mutant::DoubtfulGenerationReused, Invariant::GenerationsRise),
+        (Mutant::OthersPassedOver, Invariant::ReopenFindsOwn),
+        (Mutant::FloorsAtReopen, Invariant::FloorsWaitAfterReopen),
+        (Mutant::FloorOfNewest, Invariant::FloorsWaitAfterReopen),
     ];
     all_are_caught(&small(StoreKind::Files), &expected);
 }
@@ -113,7 +118,12 @@ fn every_mutant_of_a_slot_store_is_caught() {
         (Mutant::TailUnchecked, Invariant::DamageIsReported),
         (Mutant::PageUnchecked, Invariant::DamageIsReported),
         (Mutant::TwoSlots, Invariant::DamageIsReported),
-        (Mutant::FloorOfNewest, Invariant::FloorsHold),
+        (Mutant::FailedFlushSaved, Invariant::OnlyFlushedIsSaved),
+        (Mutant::SupersededSaved, Invariant::OnlyFlushedIsSaved),
+        (Mutant::DoubtfulGenerationReused, Invariant::GenerationsRise),
+        (Mutant::OthersPassedOver, Invariant::ReopenFindsOwn),
+        (Mutant::FloorsAtReopen, Invariant::FloorsWaitAfterReopen),
+        (Mutant::FloorOfNewest, Invariant::FloorsWaitAfterReopen),
     ];
     // An unsynced new file has 32 small sectors, too many to enumerate, or 4 large ones.
     all_are_caught(&Config { saves: 3, sector: 4096, ..small(StoreKind::Slots) }, &expected);

@@ -9,6 +9,7 @@ mod crash_own;
 mod crash_shutdown;
 mod crash_suite;
 mod planted;
+mod planted_attempt;
 mod planted_bugs_are_caught;
 mod planted_mark;
 mod planted_recovery;

@@ -8,13 +8,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use repl_checkpoint::Saved;
+use repl_checkpoint::Generation;
 use repl_core::{
     Advance, AppliedSet, ApplyWindow, Incarnation, NewShard, SeqNo, SeqRange, Shard, ShardId,
     Snapshot, SnapshotEntry, WaitError, WindowError,
 };
-use repl_harness::stress::{FlushRefused, Handle, NotSaved, Real, Subject, SubjectError};
+use repl_harness::stress::{Attempt, Handle, NotSaved, Real, Subject, SubjectError};
 
+use crate::planted_attempt::{PlantedAttempt, PlantedCheckpointer};
 use crate::planted_mark::{PlantedChanges, PlantedMark, PlantedWait, locked};
 use crate::planted_recovery::tamper;
 use crate::planted_window::PlantedWindow;
@@ -38,6 +39,10 @@ pub(crate) trait Bug: Send + Sync + 'static {
     const PASSES_GAPS: bool = false;
     const KEEPS_DROPPED_CLAIMS: bool = false;
     const SAVE_LEAVES_OUT_COMPLETED: bool = false;
+    const SAVES_FAILED_FLUSHES: bool = false;
+    const SAVES_SUPERSEDED: bool = false;
+    /// The end of any attempt clears the flag that a newer one has set.
+    const OLDER_DROP_CLEARS_FLAG: bool = false;
 
     /// Changes the completed ranges that a recovery finds.
     fn recover(_completed: &mut Vec<SeqRange>) {}
@@ -49,7 +54,8 @@ pub(crate) trait Bug: Send + Sync + 'static {
 }
 
 pub(crate) struct Planted<B> {
-    real: Real,
+    real: Arc<Real>,
+    checkpointer: Arc<PlantedCheckpointer>,
     marks: Mutex<Marks>,
     last_marks: Mutex<HashMap<ShardId, SeqNo>>,
     bug: PhantomData<B>,
@@ -164,11 +170,14 @@ impl<B: Bug> Planted<B> {
 
 impl<B: Bug> Subject for Planted<B> {
     type Handle = PlantedHandle<B>;
+    type Attempt = PlantedAttempt<B>;
 
     fn open(dir: &Path, shards: &[ShardId]) -> Result<Self, SubjectError> {
         tamper::<B>(dir).map_err(SubjectError::new)?;
+        let real = Arc::new(Real::open(dir, shards)?);
         Ok(Planted {
-            real: Real::open(dir, shards)?,
+            checkpointer: Arc::new(PlantedCheckpointer::new(Arc::clone(&real), dir)),
+            real,
             marks: Mutex::default(),
             last_marks: Mutex::default(),
             bug: PhantomData,
@@ -241,37 +250,23 @@ impl<B: Bug> Subject for Planted<B> {
         }
     }
 
-    fn checkpoint(
-        &self,
-        flush: &mut dyn FnMut(&mut Snapshot) -> Result<(), FlushRefused>,
-    ) -> Result<Saved, NotSaved> {
-        let planted = |snapshot: &mut Snapshot| {
-            for entry in snapshot.entries().collect::<Vec<_>>() {
-                snapshot.lower(entry.shard, self.applied_in(&entry));
+    fn begin(&self) -> Result<Option<PlantedAttempt<B>>, SubjectError> {
+        let attempt = PlantedAttempt::begin(&self.checkpointer)?;
+        Ok(attempt.map(|mut attempt| {
+            for entry in attempt.marks().entries().collect::<Vec<_>>() {
+                attempt.lower(entry.shard, self.applied_in(&entry));
             }
-        };
-        if !B::SAVES_BEFORE_FLUSH {
-            return self.real.checkpoint(&mut |snapshot| {
-                planted(snapshot);
-                flush(snapshot)?;
-                for (shard, _) in &snapshot.clone() {
-                    if B::SAVE_LEAVES_OUT_COMPLETED {
-                        snapshot.drop_above(shard);
-                    }
-                }
-                Ok(())
-            });
-        }
-        let mut to_flush = None;
-        let saved = self.real.checkpoint(&mut |snapshot| {
-            planted(snapshot);
-            to_flush = Some(snapshot.clone());
-            Ok(())
-        });
-        if let Some(mut snapshot) = to_flush {
-            flush(&mut snapshot)?;
-        }
-        saved
+            attempt.begun();
+            attempt
+        }))
+    }
+
+    fn save(&self, attempt: PlantedAttempt<B>) -> Result<Option<Generation>, NotSaved> {
+        attempt.save()
+    }
+
+    fn is_unreferenced(&self, shard: ShardId) -> bool {
+        self.checkpointer.is_unreferenced::<B>(shard)
     }
 
     fn checkpointed(&self, shard: ShardId) -> Option<SeqNo> {

@@ -50,7 +50,7 @@ fn the_same_subject_without_a_bug_passes() {
     impl Bug for NoBug {}
     let config = Config { duration: Duration::from_secs(2), ..Config::default() };
     let report = stress::run_on::<Planted<NoBug>>(&config, |_| ()).unwrap();
-    assert!(report.operations.checkpoints > 0);
+    assert!(report.operations.attempts > 0);
 }
 
 #[test]
@@ -78,6 +78,33 @@ fn a_save_before_the_flush_is_caught() {
         const SAVES_BEFORE_FLUSH: bool = true;
     }
     caught::<SaveFirst>(Invariant::CheckpointedWithinFlushed);
+}
+
+#[test]
+fn a_save_although_the_flush_failed_is_caught() {
+    struct SavesAnyway;
+    impl Bug for SavesAnyway {
+        const SAVES_FAILED_FLUSHES: bool = true;
+    }
+    caught::<SavesAnyway>(Invariant::CheckpointedWithinFlushed);
+}
+
+#[test]
+fn a_save_of_a_superseded_checkpoint_is_caught() {
+    struct SavesOlder;
+    impl Bug for SavesOlder {
+        const SAVES_SUPERSEDED: bool = true;
+    }
+    caught::<SavesOlder>(Invariant::OnlyNewestIsSaved);
+}
+
+#[test]
+fn a_flag_that_an_older_checkpoint_clears_is_caught() {
+    struct Clears;
+    impl Bug for Clears {
+        const OLDER_DROP_CLEARS_FLAG: bool = true;
+    }
+    caught::<Clears>(Invariant::UnreferencedStaysGone);
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub struct Config {
     /// The number of ranges above the first shard's mark, for one save after the other. A range adds
     /// 43 bytes to a checkpoint. At most 400.
     pub completed: [u64; 3],
-    /// The number of processes that a crash ends, one after the other.
+    /// The number of processes that a crash ends, one after the other. A reopen counts as a crash.
     pub crashes: usize,
     /// The number of calls that fail, at most one in each process.
     pub faults: usize,

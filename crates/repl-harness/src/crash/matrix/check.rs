@@ -10,9 +10,16 @@ use crate::crash::disk::{FileNode, SimDisk};
 use crate::crash::fault::Fault;
 use crate::crash::layout::is_temp;
 
+/// A call that fails, and the expected outcome.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Case {
+    pub(super) fault: Fault,
+    pub(super) expected: Outcome,
+}
+
 /// One case of the matrix under test.
 pub(super) struct Check<'a> {
-    subject: &'a Subject<'a>,
+    pub(super) subject: &'a Subject<'a>,
     scenario: Scenario,
     /// The number of disks that were recovered from.
     pub(super) images: u64,
@@ -27,7 +34,7 @@ impl<'a> Check<'a> {
     ///
     /// # Errors
     /// What was observed, if that is not what was expected.
-    pub(super) fn case(&mut self, fault: Fault, expected: Outcome) -> Result<(), String> {
+    pub(super) fn case(&mut self, Case { fault, expected }: Case) -> Result<(), String> {
         let (disk, store) = self.scenario.prepared(self.subject)?;
         disk.fail(Some(fault));
         let done = self.scenario.run(self.subject, &disk, store, Some(fault.kind))?;
@@ -105,29 +112,27 @@ impl<'a> Check<'a> {
 
     /// Checks that a process finds one of these generations, whether it begins with the cache or
     /// after a power cut.
-    fn everywhere(&mut self, disk: &SimDisk, possible: &[u64]) -> Result<(), String> {
-        self.found(&disk.after_process_death(), possible)
-            .map_err(|what| format!("after the process died: {what}"))?;
-        let some = |file: &FileNode, _: bool| {
-            let contents = file.some_after_power_cut().into_iter().map(|content| (content, 1));
-            Arc::new(contents.collect())
-        };
-        let images = disk.state().after_power_cut(&some);
-        for (image, _) in images.map_err(|_| "too many changes of a directory".to_owned())? {
-            self.found(&SimDisk::of(image), possible)
-                .map_err(|what| format!("after a power cut: {what}"))?;
+    pub(super) fn everywhere(&mut self, disk: &SimDisk, possible: &[u64]) -> Result<(), String> {
+        for (how, image) in images(disk)? {
+            self.found(&image, possible, OnCorrupt::Fail)
+                .map_err(|what| format!("after {how}: {what}"))?;
         }
         Ok(())
     }
 
-    fn found(&mut self, disk: &SimDisk, possible: &[u64]) -> Result<(), String> {
+    pub(super) fn found(
+        &mut self,
+        disk: &SimDisk,
+        possible: &[u64],
+        on_corrupt: OnCorrupt,
+    ) -> Result<(), String> {
         self.images += 1;
         let store = (self.subject.open)(disk).map_err(|err| err.to_string())?;
         let temp = |path: &std::path::PathBuf| is_temp(path.as_os_str());
         if disk.files().keys().any(temp) {
             return Err("a temporary file exists after an open".to_owned());
         }
-        let follower = recover(store, JsonCodec, &[SHARD], OnCorrupt::Fail);
+        let follower = recover(store, JsonCodec, &[SHARD], on_corrupt);
         let follower = follower.map_err(|err| err.to_string())?;
         let mark = follower.state.applied_seqno(SHARD);
         if possible.iter().any(|generation| mark == Some(mark_of(*generation))) {
@@ -135,4 +140,16 @@ impl<'a> Check<'a> {
         }
         Err(format!("the mark {mark:?} is found, and only generations {possible:?} are possible"))
     }
+}
+
+/// What the death of the process and a power cut may leave.
+pub(super) fn images(disk: &SimDisk) -> Result<Vec<(&'static str, SimDisk)>, String> {
+    let some = |file: &FileNode, _: bool| {
+        let contents = file.some_after_power_cut().into_iter().map(|content| (content, 1));
+        Arc::new(contents.collect())
+    };
+    let cuts = disk.state().after_power_cut(&some);
+    let cuts = cuts.map_err(|_| "too many changes of a directory".to_owned())?;
+    let cuts = cuts.into_iter().map(|(image, _)| ("a power cut", SimDisk::of(image)));
+    Ok([("the process died", disk.after_process_death())].into_iter().chain(cuts).collect())
 }

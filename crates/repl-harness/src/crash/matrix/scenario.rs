@@ -35,6 +35,14 @@ pub(super) enum Scenario {
     /// A later save that no longer fits its slot.
     SaveLonger,
     SaveLongerFirstHere,
+    /// The open within a reopen after a save in doubt.
+    Reopen,
+    /// The load within a reopen that finds this generation as the newest.
+    Reload {
+        newest: Generation,
+        /// Whether it is that of the save in doubt.
+        doubtful: bool,
+    },
 }
 
 /// The result of a scenario.
@@ -70,10 +78,11 @@ impl Scenario {
         matches!(self, SaveFirst | SaveFirstHere | SaveLater | SaveLonger | SaveLongerFirstHere)
     }
 
-    /// The newest generation that was acknowledged before.
+    /// The newest generation in the store.
     pub(super) fn acknowledged(self) -> Generation {
         match self {
             Scenario::Create | Scenario::RecoverNothing | Scenario::SaveFirst => 0,
+            Scenario::Reload { newest, .. } => newest,
             _ => 3,
         }
     }
@@ -200,7 +209,7 @@ impl Scenario {
 }
 
 /// The outcome of a success: the same call was made again, or not.
-fn succeeded(disk: &SimDisk) -> Outcome {
+pub(super) fn succeeded(disk: &SimDisk) -> Outcome {
     let calls = disk.calls();
     let again = |pair: &[Call]| {
         let (failed, next) = (&pair[0], &pair[1]);
@@ -212,7 +221,7 @@ fn succeeded(disk: &SimDisk) -> Outcome {
 }
 
 /// Checks that an error keeps its cause.
-fn check_cause(fault: Option<FaultKind>, source: &io::Error) -> Result<(), String> {
+pub(super) fn check_cause(fault: Option<FaultKind>, source: &io::Error) -> Result<(), String> {
     let same = match fault {
         Some(
             FaultKind::Errno(errno) | FaultKind::DoneBut(errno) | FaultKind::SyncLost { errno, .. },
@@ -223,7 +232,7 @@ fn check_cause(fault: Option<FaultKind>, source: &io::Error) -> Result<(), Strin
     if same { Ok(()) } else { Err(format!("the error has another cause: {source}")) }
 }
 
-fn unread(fault: Option<FaultKind>, reason: &CorruptReason) -> Result<(), String> {
+pub(super) fn unread(fault: Option<FaultKind>, reason: &CorruptReason) -> Result<(), String> {
     match reason {
         CorruptReason::Read(source) => check_cause(fault, source),
         other => Err(other.to_string()),

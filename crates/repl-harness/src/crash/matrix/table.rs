@@ -54,6 +54,15 @@ enum During {
     /// A recovery that falls back on damage.
     FallingBack,
     Saving,
+    /// The open within a reopen.
+    Reopening,
+    /// The load within a reopen, where the save in doubt is the newest and an acknowledged one is
+    /// older.
+    LoadingDoubtful,
+    /// The same, where nothing was acknowledged before.
+    LoadingFirst,
+    /// The same, where the acknowledged save is the newest.
+    LoadingAcknowledged,
 }
 
 /// The path on which a call is made.
@@ -66,7 +75,9 @@ enum On {
     Above,
     /// The file of the newest generation.
     Newest,
-    /// The file of an older generation.
+    /// The file of the generation before the newest.
+    Next,
+    /// The file of an older one.
     Older,
 }
 
@@ -82,9 +93,9 @@ struct Row {
     for_good: Option<Outcome>,
 }
 
-const OPEN: &[During] = &[During::Creating, During::Opening];
+const OPEN: &[During] = &[During::Creating, During::Opening, During::Reopening];
 const SAVE: &[During] = &[During::Saving];
-const RECOVER: &[During] = &[During::Recovering];
+const RECOVER: &[During] = &[During::Recovering, During::LoadingFirst, During::LoadingDoubtful];
 
 /// A row with the same outcome for one failure and for a permanent one.
 const fn row(
@@ -107,9 +118,14 @@ impl Row {
     }
 }
 
-use During::{Creating, Failing, FallingBack, Opening};
-use On::{Above, Any, Newest, Older, Own};
-use Outcome::{Damaged, FellBack, Ignored, InDoubt, NotLoaded, NotOpened, NotSaved, Refused};
+use During::{
+    Creating, Failing, FallingBack, LoadingAcknowledged, LoadingDoubtful, LoadingFirst, Opening,
+    Recovering, Reopening,
+};
+use On::{Above, Any, Newest, Next, Older, Own};
+use Outcome::{
+    Damaged, FellBack, Ignored, InDoubt, NotLoaded, NotOpened, NotSaved, OtherFound, Refused,
+};
 use StoreKind::{Files, Slots};
 
 const NOT_SYNCED: Outcome = NotOpened("sync the directory");
@@ -126,8 +142,8 @@ const TABLE: &[Row] = &[
     row(OPEN, "sync_dir", Above, &[EIO, ENOSPC, EDQUOT, EINTR], NOT_SYNCED),
     row(&[Creating], "open_dir", Above, &[EACCES], NOT_SYNCED),
     row(&[Creating], "sync_dir", Above, &[EROFS, EINVAL], NOT_SYNCED),
-    row(&[Opening], "open_dir", Above, &[EACCES], Ignored).for_good(NOT_LOCKED),
-    row(&[Opening], "sync_dir", Above, &[EROFS, EINVAL], Ignored).for_good(NOT_LOCKED),
+    row(&[Opening, Reopening], "open_dir", Above, &[EACCES], Ignored).for_good(NOT_LOCKED),
+    row(&[Opening, Reopening], "sync_dir", Above, &[EROFS, EINVAL], Ignored).for_good(NOT_LOCKED),
     row(
         OPEN,
         "try_lock",
@@ -138,16 +154,26 @@ const TABLE: &[Row] = &[
     row(OPEN, "open_dir", Own, OPENING, NotOpened("open")),
     row(OPEN, "list", Own, OPENING, NotOpened("list")),
     // A temporary file that stays does no harm.
-    row(OPEN, "remove", Any, REMOVING, Ignored),
+    row(&[Creating, Opening], "remove", Any, REMOVING, Ignored),
+    row(&[Reopening], "remove", Any, REMOVING, Ignored).of(Files).for_good(NOT_LISTED),
+    row(&[Reopening], "remove", Any, &[EIO, EACCES], Ignored).of(Slots).for_good(BAD_LOOK),
+    row(&[Reopening], "remove", Any, &[FaultKind::DoneBut(5)], Ignored).of(Slots).for_good(None),
     row(RECOVER, "list", Own, OPENING, NotLoaded("list")).of(Files),
     row(RECOVER, "kind", Any, LOOKING, NotLoaded("look at")),
     // A checkpoint counts as damaged only on EIO.
     row(&[Failing], "read", Newest, &[EIO], Damaged).of(Files).for_good(BAD_LOOK),
     row(&[FallingBack], "read", Newest, &[EIO], FellBack).of(Files).for_good(BAD_LOOK),
-    row(RECOVER, "read", Newest, &[EACCES, EMFILE, ENFILE, ENOMEM], Refused)
+    row(&[Recovering, LoadingDoubtful], "read", Newest, &[EACCES, EMFILE, ENFILE, ENOMEM], Refused)
         .of(Files)
         .for_good(BAD_LOOK),
-    row(RECOVER, "read", Older, OPENING, Ignored).of(Files),
+    // A reopen goes on from the acknowledged save, and from no older one.
+    row(&[LoadingDoubtful], "read", Newest, &[EIO], Ignored).of(Files).for_good(BAD_LOOK),
+    row(&[LoadingDoubtful], "read", Next, OPENING, Ignored).of(Files).for_good(BAD_LOOK),
+    row(&[LoadingDoubtful], "read", Older, OPENING, Ignored).of(Files),
+    row(&[LoadingAcknowledged], "read", Newest, &[EIO], OtherFound).of(Files).for_good(BAD_LOOK),
+    row(&[LoadingFirst], "read", Newest, &[EIO], Damaged).of(Files),
+    row(&[LoadingFirst], "read", Newest, &[EACCES, EMFILE, ENFILE, ENOMEM], Refused).of(Files),
+    row(&[Recovering], "read", Next, OPENING, Ignored).of(Files),
     row(RECOVER, "read", Any, OPENING, NotLoaded("read")).of(Slots),
     // A file that cannot be read is not replaced.
     row(SAVE, "kind", Any, LOOKING, NotSaved("look at")).of(Slots),
@@ -170,17 +196,16 @@ const TABLE: &[Row] = &[
 const AGAIN: Outcome = Outcome::TriedAgain;
 /// After the newest file is read, the older one is looked at.
 const BAD_LOOK: Option<Outcome> = Some(NotLoaded("look at"));
+const NOT_LISTED: Option<Outcome> = Some(NotLoaded("list"));
 
 /// The number of rows.
 pub(super) const ROWS: usize = TABLE.len();
 
-/// The cases of a call: the number of the row, the fault, whether it is permanent, and the expected
-/// outcome.
-pub(super) fn cases(
-    kind: StoreKind,
-    scenario: Scenario,
-    call: &Call,
-) -> Vec<(usize, FaultKind, bool, Outcome)> {
+/// The number of the row, the fault, whether it is permanent, and the expected outcome.
+pub(super) type Expected = (usize, FaultKind, bool, Outcome);
+
+/// The cases of a call.
+pub(super) fn cases(kind: StoreKind, scenario: Scenario, call: &Call) -> Vec<Expected> {
     let matches = |row: &Row| {
         row.verb == call.verb
             && row.kind.is_none_or(|of| of == kind)
@@ -202,11 +227,21 @@ fn is_during(during: During, scenario: Scenario) -> bool {
         During::Creating => scenario == Scenario::Create,
         During::Opening => scenario == Scenario::Open,
         During::Recovering => {
-            matches!(scenario, Scenario::RecoverNothing | Scenario::Recover | Scenario::FallBack)
+            use Scenario::{FallBack, Recover, RecoverNothing};
+            matches!(scenario, RecoverNothing | Recover | FallBack)
+                || is_during(LoadingAcknowledged, scenario)
         }
         During::Failing => scenario == Scenario::Recover,
         During::FallingBack => scenario == Scenario::FallBack,
         During::Saving => scenario.is_save(),
+        During::Reopening => scenario == Scenario::Reopen,
+        During::LoadingFirst => scenario == (Scenario::Reload { newest: 1, doubtful: true }),
+        During::LoadingDoubtful => {
+            matches!(scenario, Scenario::Reload { newest: 2.., doubtful: true })
+        }
+        During::LoadingAcknowledged => {
+            matches!(scenario, Scenario::Reload { doubtful: false, .. })
+        }
     }
 }
 
@@ -218,6 +253,7 @@ fn is_on(on: On, scenario: Scenario, call: &Call) -> bool {
         On::Own => own,
         On::Above => !own,
         On::Newest => name == Some(scenario.acknowledged()),
-        On::Older => name.is_some_and(|generation| generation < scenario.acknowledged()),
+        On::Next => name.is_some_and(|generation| generation + 1 == scenario.acknowledged()),
+        On::Older => name.is_some_and(|generation| generation + 1 < scenario.acknowledged()),
     }
 }

@@ -5,7 +5,7 @@ use repl_checkpoint::OpenStoreError;
 use super::{AnyStore, Run, Subject};
 use crate::crash::disk::SimDisk;
 use crate::crash::kind::StoreKind;
-use crate::crash::mutants::{Mutant, MutantStore};
+use crate::crash::mutants::{Mutant, MutantStore, Opened};
 use crate::crash::protocol::Protocol;
 use crate::crash::watched::{Notes, Watched};
 
@@ -15,10 +15,17 @@ fn catches(mutant: Mutant, names: &[&str], text: &str) {
         let protocol = Protocol::of(StoreKind::Files, Some(mutant));
         let store = protocol.open(disk)?;
         let watched = Watched { store, disk: disk.clone(), notes: Notes::default() };
-        Ok(Box::new(MutantStore::new(watched, mutant, move |disk| protocol.open(disk))))
+        Ok(Box::new(MutantStore::new(watched, mutant, Opened::First, move |disk| {
+            protocol.open(disk)
+        })))
     };
     let mut run = Run::default();
-    run.all(&Subject { kind: StoreKind::Files, open: &open });
+    let subject = Subject { kind: StoreKind::Files, open: &open };
+    if names.first().is_some_and(|name| name.starts_with("reopen")) {
+        run.reopens(&subject);
+    } else {
+        run.all(&subject);
+    }
     let found = run.failing.iter().any(|failing| {
         names.iter().all(|name| failing.case.contains(name)) && failing.what.contains(text)
     });
@@ -53,6 +60,13 @@ fn a_loss_in_a_power_cut_is_caught() {
     catches(Mutant::NoDirSync, &["remove"], "after a power cut: the mark");
     catches(Mutant::NoFileSync, &["write", "errno 4"], "after a power cut: ");
     catches(Mutant::RenameBeforeSync, &["sync_file"], "InDoubt(");
+}
+
+#[test]
+fn a_wrong_reopen_is_caught() {
+    catches(Mutant::NoTempCleanup, &["reopen", "rename fails"], "a temporary file exists");
+    catches(Mutant::NoDirSync, &["reopen", "list"], "after a power cut: the mark");
+    catches(Mutant::OneGeneration, &["reopen after Later", "rename fails"], "after damage");
 }
 
 #[test]

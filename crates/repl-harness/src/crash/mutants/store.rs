@@ -4,19 +4,31 @@ use repl_checkpoint::{
     Candidate, Checkpoint, CheckpointStore, Generation, Header, JsonCodec, LoadError,
     OpenStoreError, Save, SaveError, StoreId,
 };
+use repl_core::Snapshot;
 
 use super::{Mutant, read_mutated, write_mutated};
-use crate::crash::disk::SimDisk;
+use crate::crash::disk::{SimDisk, hash_bytes};
 use crate::crash::watched::Watched;
 
 /// Opens the store again.
 type Open = Box<dyn Fn(&SimDisk) -> Result<Box<dyn CheckpointStore>, OpenStoreError> + Send>;
+
+/// Whether a process opens its store for the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Opened {
+    First,
+    /// After a save in doubt.
+    Again,
+}
 
 /// A store that forwards every call, with one mutation.
 pub(crate) struct MutantStore {
     store: Watched,
     open: Open,
     mutant: Mutant,
+    opened: Opened,
+    /// The newest whole generation that was loaded.
+    loaded: Generation,
     /// The generation of the last save.
     last: Generation,
 }
@@ -25,9 +37,14 @@ impl MutantStore {
     pub(crate) fn new(
         store: Watched,
         mutant: Mutant,
+        opened: Opened,
         open: impl Fn(&SimDisk) -> Result<Box<dyn CheckpointStore>, OpenStoreError> + Send + 'static,
     ) -> Self {
-        MutantStore { store, open: Box::new(open), mutant, last: 0 }
+        MutantStore { store, open: Box::new(open), mutant, opened, loaded: 0, last: 0 }
+    }
+
+    fn is_again(&self, mutant: Mutant) -> bool {
+        self.mutant == mutant && self.opened == Opened::Again
     }
 
     /// Whether a save in doubt is reported as not saved.
@@ -39,12 +56,26 @@ impl MutantStore {
         }
     }
 
-    /// The same checkpoint sealed as another generation.
-    fn renumbered(&self, save: &Save<'_>, generation: Generation) -> Option<Vec<u8>> {
-        let (_, checkpoint) = Checkpoint::unseal(&JsonCodec, self.store_id(), save.bytes).ok()?;
+    /// Saves the same checkpoint as another generation.
+    fn save_as(&mut self, generation: Generation, save: &Save<'_>) -> Result<(), SaveError> {
+        let store = self.store_id();
         let confirmed = save.confirmed.min(generation.saturating_sub(1));
+        let header = Header { store, generation, confirmed };
+        let sealed = Checkpoint::unseal(&JsonCodec, store, save.bytes)
+            .ok()
+            .and_then(|(_, checkpoint)| checkpoint.seal(&JsonCodec, header).ok());
+        let bytes = sealed.as_deref().unwrap_or(save.bytes);
+        self.last = generation;
+        self.store.save(Save { generation, confirmed, bytes })
+    }
+
+    /// Saves other marks as this generation.
+    fn save_instead(&mut self, marks: &Snapshot, save: &Save<'_>) -> Result<(), SaveError> {
+        let Save { generation, confirmed, bytes } = *save;
         let header = Header { store: self.store_id(), generation, confirmed };
-        checkpoint.seal(&JsonCodec, header).ok()
+        let sealed = Checkpoint::of(marks).seal(&JsonCodec, header);
+        let bytes = sealed.as_deref().unwrap_or(bytes);
+        self.store.save(Save { generation, confirmed, bytes })
     }
 }
 
@@ -54,7 +85,16 @@ impl CheckpointStore for MutantStore {
     }
 
     fn load(&mut self) -> Result<Vec<Candidate>, LoadError> {
+        let own: Vec<u128> = {
+            let recorded = self.store.notes.lock();
+            let saved = recorded.saves.iter().map(|save| save.bytes);
+            recorded.loaded.iter().map(|(_, bytes)| *bytes).chain(saved).collect()
+        };
         let mut candidates = self.store.load()?;
+        if self.is_again(Mutant::OthersPassedOver) {
+            let is_own = |bytes: &Vec<u8>| own.contains(&hash_bytes(bytes));
+            candidates.retain(|candidate| candidate.bytes.as_ref().is_ok_and(is_own));
+        }
         for candidate in &mut candidates {
             candidate.bytes = match std::mem::replace(&mut candidate.bytes, Ok(Vec::new())) {
                 Ok(bytes) => Ok(read_mutated(self.mutant, &bytes)),
@@ -69,19 +109,26 @@ impl CheckpointStore for MutantStore {
             }
             _ => true,
         });
+        let whole = candidates.iter().filter_map(|candidate| {
+            let bytes = candidate.bytes.as_deref().ok()?;
+            Some(Checkpoint::unseal(&JsonCodec, store, bytes).ok()?.0.generation)
+        });
+        self.loaded = whole.max().unwrap_or(0);
         Ok(candidates)
     }
 
     fn save(&mut self, save: Save<'_>) -> Result<(), SaveError> {
         let Save { generation, confirmed, bytes } = save;
         let written = write_mutated(self.mutant, bytes);
+        let instead = self.store.notes.lock().instead.take();
         let saved = match self.mutant {
-            Mutant::GenerationReused => {
-                let again = if self.last == 0 { generation } else { self.last };
-                self.last = again;
-                let written = self.renumbered(&save, again).unwrap_or(written);
-                let confirmed = confirmed.min(again - 1);
-                self.store.save(Save { generation: again, confirmed, bytes: &written })
+            Mutant::SupersededSaved if instead.is_some() => {
+                self.save_instead(&instead.unwrap_or_default(), &save)
+            }
+            Mutant::GenerationReused if self.last != 0 => self.save_as(self.last, &save),
+            Mutant::GenerationReused => self.save_as(generation, &save),
+            Mutant::DoubtfulGenerationReused if self.opened == Opened::Again => {
+                self.save_as(self.last.max(self.loaded) + 1, &save)
             }
             Mutant::OneGeneration => {
                 self.store.save(Save { generation, confirmed: generation, bytes: &written })

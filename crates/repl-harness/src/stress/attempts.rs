@@ -1,0 +1,142 @@
+//! Checkpoints step by step: any thread begins one, and any thread continues it.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::error::StressError;
+use super::saves::{Begun, Ended};
+use super::shards::{BRIEF, PLAIN};
+use super::subject::Subject;
+use super::worker::Worker;
+use crate::locked::locked;
+use crate::seed::one_in;
+
+/// The number of checkpoints that wait for a thread to continue them.
+const WAITING: usize = 3;
+
+impl<S: Subject> Worker<'_, S> {
+    /// Takes one step of a checkpoint.
+    pub(crate) fn checkpoint(&mut self) -> Result<(), StressError> {
+        match self.rng.u64(..16) {
+            0..5 => {
+                let begun = self.begin()?;
+                self.leave(begun);
+            }
+            5..13 => self.save()?,
+            13 => {
+                if let Some(mut begun) = self.take() {
+                    if begun.flush(self.checker, &mut self.rng)? {
+                        self.leave(Some(begun));
+                    } else {
+                        self.done.refused += 1;
+                        self.drop_attempt(begun);
+                    }
+                }
+            }
+            14 => {
+                if let Some(begun) = self.take() {
+                    self.drop_attempt(begun);
+                }
+            }
+            _ => {
+                let shard = if one_in(&mut self.rng, 2) { BRIEF } else { self.among(PLAIN) };
+                self.ask(shard);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a shard and removes it again while checkpoints are open, drops some of them, asks whether
+    /// the shard is unreferenced, and saves the newest.
+    pub(crate) fn come_and_go(&mut self) -> Result<(), StressError> {
+        // Often the last two saves hold no such shard.
+        for _ in 0..self.rng.u64(..=2) {
+            if let Some(begun) = self.begin_next()? {
+                self.flush_and_save(begun)?;
+            }
+        }
+        self.change_to(BRIEF, false)?;
+        let mut begun = Vec::new();
+        for _ in 0..self.rng.u64(1..=3) {
+            begun.extend(self.begin_next()?);
+        }
+        self.change_to(BRIEF, false)?;
+        if one_in(&mut self.rng, 4) {
+            begun.extend(self.begin_next()?);
+        }
+        let newest = begun.pop();
+        for older in begun {
+            if one_in(&mut self.rng, 4) {
+                self.leave(Some(older));
+            } else {
+                self.drop_attempt(older);
+            }
+        }
+        self.ask(BRIEF);
+        match newest {
+            Some(newest) if !one_in(&mut self.rng, 4) => self.flush_and_save(newest),
+            newest => {
+                self.leave(newest);
+                Ok(())
+            }
+        }
+    }
+
+    /// Begins a checkpoint, unless another thread begins or saves one.
+    fn begin(&mut self) -> Result<Option<Begun<S>>, StressError> {
+        let Ok(mut saves) = self.round.saves.try_lock() else { return Ok(None) };
+        self.done.attempts += 1;
+        saves.begin(self.checker, &self.round.dir)
+    }
+
+    /// Begins a checkpoint, after another thread has begun or saved one.
+    fn begin_next(&mut self) -> Result<Option<Begun<S>>, StressError> {
+        self.done.attempts += 1;
+        locked(&self.round.saves).begin(self.checker, &self.round.dir)
+    }
+
+    /// Flushes and saves a checkpoint that has begun.
+    fn save(&mut self) -> Result<(), StressError> {
+        self.take().map_or(Ok(()), |begun| self.flush_and_save(begun))
+    }
+
+    fn flush_and_save(&mut self, mut begun: Begun<S>) -> Result<(), StressError> {
+        if !begun.flush(self.checker, &mut self.rng)? {
+            self.done.refused += 1;
+            self.drop_attempt(begun);
+            return Ok(());
+        }
+        let mut saves = locked(&self.round.saves);
+        if saves.save(self.checker, &self.round.dir, begun)? == Ended::Superseded {
+            self.done.attempts_superseded += 1;
+        }
+        self.round.acknowledged.store(saves.acknowledged, Relaxed);
+        Ok(())
+    }
+
+    fn drop_attempt(&mut self, begun: Begun<S>) {
+        self.done.attempts_dropped += 1;
+        drop(begun);
+    }
+
+    /// Takes a checkpoint that has begun, the newest or another.
+    fn take(&mut self) -> Option<Begun<S>> {
+        let mut attempts = locked(&self.round.attempts);
+        if one_in(&mut self.rng, 2) {
+            return attempts.pop();
+        }
+        let count = attempts.len();
+        (count > 0).then(|| attempts.swap_remove(self.rng.usize(..count)))
+    }
+
+    /// Leaves a checkpoint to any thread, or drops one if too many wait.
+    fn leave(&mut self, begun: Option<Begun<S>>) {
+        let Some(begun) = begun else { return };
+        let mut attempts = locked(&self.round.attempts);
+        attempts.push(begun);
+        let oldest = (attempts.len() > WAITING).then(|| attempts.remove(0));
+        drop(attempts); // so that no lock is held over a call to the subject
+        if let Some(oldest) = oldest {
+            self.drop_attempt(oldest);
+        }
+    }
+}
