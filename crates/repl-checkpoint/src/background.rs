@@ -128,7 +128,7 @@ impl Checkpointer {
                     Err(panic) => {
                         shared.stopped(panic.clone());
                         let _ = caught(|| drop(checkpointer)); // and with it the store
-                        Err(panic)
+                        Err(CloseError::Panicked(panic))
                     }
                 };
                 signal.finish();
@@ -193,6 +193,9 @@ impl BackgroundCheckpointer {
     /// The future fails with [`CloseError`] if the last save failed, as it does after a save in doubt,
     /// or the thread panicked.
     pub fn close(self) -> Close {
+        if self.signal.is_inherited() {
+            return Close::new(Arc::new(Ended::inherited()));
+        }
         self.signal.ask(|asked| asked.end = Some(End::AfterLastSave));
         Close::new(Arc::clone(&self.ended))
     }

@@ -66,3 +66,14 @@ impl CodecError {
         CodecError(reason.into())
     }
 }
+
+/// The codec of this crate with this name, if its feature is on.
+pub(crate) fn known_codec(name: &str) -> Option<&'static dyn Codec> {
+    let known: &[&'static dyn Codec] = &[
+        #[cfg(feature = "json")]
+        &JsonCodec,
+        #[cfg(feature = "bincode")]
+        &BincodeCodec,
+    ];
+    known.iter().copied().find(|codec| codec.name() == name)
+}

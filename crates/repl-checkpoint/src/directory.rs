@@ -2,7 +2,7 @@
 
 pub(crate) mod names;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -22,23 +22,40 @@ pub(crate) struct Directory<D: Disk> {
     pub(crate) path: PathBuf,
     open_dir: D::Dir,
     _lock: D::Lock,
+    /// The process that opened it. A forked child inherits what is open, and must not write there.
+    process: u32,
     temp_names: u64,
 }
 
 impl<D: Disk> Directory<D> {
-    /// Open steps 1 to 3. Returns the names in the directory too.
-    pub(crate) fn open(disk: D, path: &Path) -> Result<(Self, Vec<OsString>), OpenStoreError> {
+    /// Open steps 1 to 3, of the store at `store` in the directory. Returns the names in it too.
+    pub(crate) fn open(
+        disk: D,
+        path: &Path,
+        lock: &OsStr,
+        store: &Path,
+    ) -> Result<(Self, Vec<OsString>), OpenStoreError> {
         create_dirs(&disk, path)?; // 1
-        let lock_path = path.join(names::LOCK);
+        let lock_path = path.join(lock);
         let lock = disk.try_lock(&lock_path).map_err(|err| match err.kind() {
             io::ErrorKind::NotADirectory => OpenStoreError::NotADirectory { path: path.to_owned() },
             _ => failed("lock", &lock_path)(err),
         })?; // 2
-        let lock = lock.ok_or_else(|| OpenStoreError::Locked { dir: path.to_owned() })?;
+        let lock = lock.ok_or_else(|| OpenStoreError::Locked { path: store.to_owned() })?;
         let open_dir = disk.open_dir(path).map_err(failed("open", path))?; // 3
         let names = disk.list(path).map_err(failed("list", path))?;
         let path = path.to_owned();
-        Ok((Directory { disk, path, open_dir, _lock: lock, temp_names: 0 }, names))
+        Ok((
+            Directory {
+                disk,
+                path,
+                open_dir,
+                _lock: lock,
+                process: std::process::id(),
+                temp_names: 0,
+            },
+            names,
+        ))
     }
 
     /// Open step 4. A file that cannot be removed is harmless: every save takes a new name.
@@ -48,10 +65,18 @@ impl<D: Disk> Directory<D> {
         }
     }
 
+    /// Before save step 1: refuses to save in a process that was forked from the one that opened it.
+    pub(crate) fn check_process(&self) -> Result<(), SaveError> {
+        if std::process::id() == self.process {
+            return Ok(());
+        }
+        Err(SaveError::Inherited { path: self.path.clone() })
+    }
+
     /// Save steps 1 to 3: writes a temporary file for `name`. All but its name is durable then.
     pub(crate) fn write_temp(
         &mut self,
-        name: &str,
+        name: &OsStr,
         bytes: &[u8],
     ) -> Result<(PathBuf, D::File), SaveError> {
         let (path, mut file) = self.create_temp(name)?; // 1
@@ -70,11 +95,13 @@ impl<D: Disk> Directory<D> {
         }
     }
 
-    fn create_temp(&mut self, name: &str) -> Result<(PathBuf, D::File), SaveError> {
+    fn create_temp(&mut self, name: &OsStr) -> Result<(PathBuf, D::File), SaveError> {
         let process = std::process::id();
         let last = self.temp_names + TEMP_NAMES;
         loop {
-            let path = self.path.join(format!("{name}.temp-{process}-{}", self.temp_names));
+            let mut temp = name.to_owned();
+            temp.push(format!(".temp-{process}-{}", self.temp_names));
+            let path = self.path.join(temp);
             self.temp_names += 1;
             match self.disk.create_new(&path) {
                 Ok(file) => return Ok((path, file)),
@@ -186,5 +213,23 @@ fn failed<'a>(act: &'static str, path: &'a Path) -> impl Fn(io::Error) -> OpenSt
     move |source| match source.kind() {
         io::ErrorKind::NotADirectory => OpenStoreError::NotADirectory { path: path.to_owned() },
         _ => OpenStoreError::Io { act, path: path.to_owned(), source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::OsDisk;
+
+    #[test]
+    fn a_process_that_inherited_the_store_does_not_save() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut directory, _) =
+            Directory::open(OsDisk, dir.path(), names::LOCK.as_ref(), dir.path()).unwrap();
+        directory.check_process().unwrap();
+        directory.process += 1; // as a child finds it
+        let refused = directory.check_process().unwrap_err();
+        assert!(matches!(&refused, SaveError::Inherited { path } if path == dir.path()));
+        assert!(!refused.is_poisoning());
     }
 }

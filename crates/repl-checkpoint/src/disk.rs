@@ -1,13 +1,17 @@
 //! The calls that a store makes to the disk.
 
+mod no_sync;
+
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::Path;
 
+pub use self::no_sync::NoSync;
+
 /// A seam for tests: a simulated or faulty disk implements it in place of the real one.
 ///
-/// It is not meant for production: [`FileStore::open`](crate::FileStore::open) and
+/// Do not implement it for production: [`FileStore::open`](crate::FileStore::open) and
 /// [`SlotStore::open`](crate::SlotStore::open) use [`OsDisk`]. To keep checkpoints elsewhere than
 /// in a local directory, implement [`CheckpointStore`](crate::CheckpointStore) instead.
 ///
@@ -23,7 +27,7 @@ pub trait Disk: Send {
     /// Holds a lock until it is dropped or the process dies.
     type Lock: Send;
 
-    /// Creates one directory; its parent exists.
+    /// Creates one directory, open to its owner alone; its parent exists.
     fn create_dir(&self, path: &Path) -> io::Result<()>;
     /// Opens a directory, to sync it later.
     fn open_dir(&self, path: &Path) -> io::Result<Self::Dir>;
@@ -81,9 +85,26 @@ pub struct OsDisk;
 #[derive(Debug)]
 pub struct OsDir(#[cfg(unix)] File);
 
-/// A lock of an [`OsDisk`]; the kernel frees it when the process dies.
+/// A lock of an [`OsDisk`].
+///
+/// Dropping it unlocks the file at once, though a child process may still have it open, between its
+/// `fork` and its `exec`. In a forked child, dropping the inherited lock leaves the parent's lock
+/// alone. The kernel frees it when the process dies.
 #[derive(Debug)]
-pub struct OsLock(#[expect(dead_code, reason = "held for its lock")] File);
+pub struct OsLock {
+    file: File,
+    /// The process that locked it.
+    process: u32,
+}
+
+impl Drop for OsLock {
+    fn drop(&mut self) {
+        if std::process::id() == self.process {
+            // If it fails, closing the file unlocks it, as soon as no child has it open.
+            let _ = self.file.unlock();
+        }
+    }
+}
 
 impl Disk for OsDisk {
     type File = File;
@@ -91,7 +112,10 @@ impl Disk for OsDisk {
     type Lock = OsLock;
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        fs::create_dir(path)
+        let mut builder = fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(path)
     }
 
     #[cfg(unix)]
@@ -178,7 +202,7 @@ impl Disk for OsDisk {
         regular_or_missing(self.kind(path))?;
         let file = owned().create(true).truncate(false).open(path)?;
         match file.try_lock() {
-            Ok(()) if is_at(&file, path)? => Ok(Some(OsLock(file))),
+            Ok(()) if is_at(&file, path)? => Ok(Some(OsLock { file, process: std::process::id() })),
             // The file was removed or replaced in between, so the lock is on another file.
             Ok(()) | Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(err)) => Err(err),
@@ -220,9 +244,39 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_dropped_lock_is_free_though_a_child_has_the_file_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let lock = OsDisk.try_lock(&path).unwrap().unwrap();
+        let _open_in_a_child = lock.file.try_clone().unwrap();
+        assert!(OsDisk.try_lock(&path).unwrap().is_none());
+        drop(lock);
+        assert!(OsDisk.try_lock(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_lock_that_was_inherited_by_a_fork_is_not_unlocked() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let lock = OsDisk.try_lock(&path).unwrap().unwrap();
+        let of_child = OsLock { file: lock.file.try_clone().unwrap(), process: lock.process + 1 };
+        drop(of_child);
+        assert!(OsDisk.try_lock(&path).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_created_directory_is_open_to_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let new = dir.path().join("new");
+        OsDisk.create_dir(&new).unwrap();
+        assert_eq!(fs::metadata(&new).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
     fn a_file_that_was_moved_away_or_replaced_is_not_at_its_path() {
         let dir = tempfile::tempdir().unwrap();
-        let (path, other) = (dir.path().join("LOCK"), dir.path().join("other"));
+        let (path, other) = (dir.path().join("repl-checkpoint.lock"), dir.path().join("other"));
         let file = File::create(&path).unwrap();
         assert!(is_at(&file, &path).unwrap());
         fs::write(&other, "").unwrap();

@@ -108,7 +108,7 @@ impl Checkpoint {
 }
 
 /// Checks the envelope alone; returns its header, the name of the codec and the payload.
-fn verify(bytes: &[u8]) -> Result<(Header, &str, &[u8]), UnsealError> {
+pub(crate) fn verify(bytes: &[u8]) -> Result<(Header, &str, &[u8]), UnsealError> {
     if bytes.is_empty() {
         return Err(UnsealError::Empty);
     }

@@ -4,7 +4,7 @@
 //! 1. Create missing directories, and sync every parent up to the root: the process that made the
 //!    existing ones may have died before its sync. Parents that this process may not sync are left
 //!    to their owners.
-//! 2. Lock `LOCK`, which is never renamed and never removed.
+//! 2. Lock `repl-checkpoint.lock`, which is never renamed and never removed.
 //! 3. Keep the directory open.
 //! 4. Under the lock, remove temporary files with the name pattern of this store.
 //!
@@ -28,7 +28,9 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::directory::names::{checkpoint_file, generations_in, is_checkpoint_temp, slot_file_in};
+use crate::directory::names::{
+    LOCK, checkpoint_file, generations_in, is_checkpoint_temp, slot_file_in,
+};
 use crate::directory::{Directory, resolved};
 use crate::disk::{Disk, FileKind, OsDisk};
 use crate::ids::{Generation, StoreId};
@@ -70,12 +72,14 @@ impl FileStore {
 }
 
 impl<D: Disk> FileStore<D> {
-    /// Opens a store on another disk, for tests. `dir` is used as given.
+    /// Opens a store on another disk: [`NoSync`](crate::NoSync), or one for tests.
+    ///
+    /// `dir` is used as given: make it absolute, or the store follows the working directory.
     ///
     /// # Errors
     /// As [`FileStore::open`].
     pub fn open_on(disk: D, dir: &Path, store_id: StoreId) -> Result<Self, OpenStoreError> {
-        let (directory, names) = Directory::open(disk, dir)?; // 1 to 3
+        let (directory, names) = Directory::open(disk, dir, LOCK.as_ref(), dir)?; // 1 to 3
         if let Some(file) = slot_file_in(&names) {
             let dir = dir.to_owned();
             return Err(OpenStoreError::OtherKind { dir, file, expected: "SlotStore" });
@@ -140,8 +144,9 @@ impl<D: Disk> CheckpointStore for FileStore<D> {
         if self.poisoned {
             return Err(SaveError::Poisoned { path: self.directory.path.clone() });
         }
+        self.directory.check_process()?;
         let name = checkpoint_file(save.generation);
-        let (temp, _) = self.directory.write_temp(&name, save.bytes)?; // 1 to 3
+        let (temp, _) = self.directory.write_temp(name.as_ref(), save.bytes)?; // 1 to 3
         self.poisoned = true;
         self.directory.publish(&temp, &self.path(save.generation))?; // 4 and 5
         self.poisoned = false;

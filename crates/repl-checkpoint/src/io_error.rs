@@ -9,6 +9,7 @@ use crate::checkpoint::InvalidCheckpoint;
 use crate::checkpointer::CheckpointError;
 use crate::codec::CodecError;
 use crate::envelope::{SealError, UnsealError};
+use crate::peek::PeekError;
 use crate::recovery::{
     CorruptCheckpoint, CorruptReason, RecoverError, RecoverErrorKind, ReopenError,
 };
@@ -88,7 +89,7 @@ impl IoKind for SaveError {
     fn io_kind(&self) -> ErrorKind {
         match self {
             SaveError::NotSaved { source, .. } | SaveError::InDoubt { source, .. } => source.kind(),
-            SaveError::Poisoned { .. } => ErrorKind::Other,
+            SaveError::Inherited { .. } | SaveError::Poisoned { .. } => ErrorKind::Other,
         }
     }
 }
@@ -138,7 +139,7 @@ impl IoKind for CloseError {
     fn io_kind(&self) -> ErrorKind {
         match self {
             CloseError::LastSave { source, .. } => source.io_kind(),
-            CloseError::Panicked(_) => ErrorKind::Other,
+            CloseError::Panicked(_) | CloseError::Inherited => ErrorKind::Other,
         }
     }
 }
@@ -164,6 +165,16 @@ impl IoKind for ReopenError {
     }
 }
 
+impl IoKind for PeekError {
+    fn io_kind(&self) -> ErrorKind {
+        match self {
+            PeekError::Io { source, .. } => source.kind(),
+            PeekError::Nothing { .. } => ErrorKind::NotFound,
+            PeekError::Damaged { source, .. } => source.io_kind(),
+        }
+    }
+}
+
 impl IoKind for SpawnError {
     fn io_kind(&self) -> ErrorKind {
         self.source.kind()
@@ -182,7 +193,7 @@ macro_rules! into_io_error {
 
 into_io_error! {
     CheckpointError, CloseError, CodecError, CorruptCheckpoint, CorruptReason, InvalidCheckpoint,
-    LoadError, OpenStoreError, RecoverErrorKind, ReopenError, SaveAndWaitError, SaveError, SealError,
+    LoadError, OpenStoreError, PeekError, RecoverErrorKind, ReopenError, SaveAndWaitError, SaveError, SealError,
     SlotFileError, SpawnError, UnsealError,
 }
 

@@ -75,6 +75,8 @@ mod floors;
 mod health;
 mod ids;
 mod io_error;
+mod opening;
+mod peek;
 mod recovery;
 mod shared;
 mod slot_store;
@@ -94,12 +96,14 @@ pub use codec::BincodeCodec;
 #[cfg(feature = "json")]
 pub use codec::JsonCodec;
 pub use codec::{Codec, CodecError};
-pub use disk::{Disk, FileKind, OsDir, OsDisk, OsLock};
+pub use disk::{Disk, FileKind, NoSync, OsDir, OsDisk, OsLock};
 pub use envelope::{Header, SealError, UnsealError};
 pub use file_store::FileStore;
 pub use floors::{Floors, UntilSaved};
 pub use health::{Health, Status};
 pub use ids::{Generation, StoreId};
+pub use opening::{Opening, open_timeout};
+pub use peek::{PeekError, Peeked, peek};
 pub use recovery::{
     CorruptCheckpoint, CorruptReason, OnCorrupt, RecoverError, RecoverErrorKind, Recovered,
     RecoveryReport, ReopenError, Source, recover,

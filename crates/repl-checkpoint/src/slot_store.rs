@@ -25,21 +25,23 @@
 //! being written holds what this process has synced, so a crash damages one slot at most.
 
 mod found;
+mod opening;
 mod page;
 mod rotation;
 
+use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::directory::names::{SLOT_FILE, checkpoint_file_in, is_slot_temp};
-use crate::directory::{Directory, all_written, resolved};
+use crate::directory::{Directory, all_written};
 use crate::disk::{Disk, FileKind, OsDisk};
+use crate::envelope::{header_of, length_at};
 use crate::ids::StoreId;
-use crate::store::{Candidate, CheckpointStore, LoadError, OpenStoreError, Save, SaveError};
+use crate::store::{Candidate, CheckpointStore, LoadError, Save, SaveError};
 
 use self::found::SlotFile;
-use self::page::{PAGE, first_page};
+use self::page::{FirstPage, PAGE, first_page};
 use self::rotation::{Slot, Slots};
 
 const SLOTS: usize = 3;
@@ -86,6 +88,8 @@ const SLOTS: usize = 3;
 /// ```
 pub struct SlotStore<D: Disk = OsDisk> {
     directory: Directory<D>,
+    /// The name of the slot file.
+    file: OsString,
     store_id: StoreId,
     /// The slot file that this process made in its first save.
     open: Option<Slots<D::File>>,
@@ -94,39 +98,15 @@ pub struct SlotStore<D: Disk = OsDisk> {
     poisoned: bool,
 }
 
-impl SlotStore {
-    /// Opens and locks the directory `dir`, creating it and its parents if they are missing.
-    ///
-    /// # Errors
-    /// [`OpenStoreError`] if another store holds it, it belongs to a `FileStore`, or it is not a
-    /// usable directory.
-    pub fn open(dir: impl AsRef<Path>, store_id: StoreId) -> Result<Self, OpenStoreError> {
-        Self::open_on(OsDisk, &resolved(dir.as_ref())?, store_id)
-    }
-}
-
 impl<D: Disk> SlotStore<D> {
-    /// Opens a store on another disk, for tests. `dir` is used as given.
-    ///
-    /// # Errors
-    /// As [`SlotStore::open`].
-    pub fn open_on(disk: D, dir: &Path, store_id: StoreId) -> Result<Self, OpenStoreError> {
-        let (directory, names) = Directory::open(disk, dir)?; // 1 to 3
-        if let Some(file) = checkpoint_file_in(&names) {
-            let dir = dir.to_owned();
-            return Err(OpenStoreError::OtherKind { dir, file, expected: "FileStore" });
-        }
-        directory.remove_temps(names.iter().filter(|name| is_slot_temp(name))); // 4
-        Ok(SlotStore { directory, store_id, open: None, buffer: Vec::new(), poisoned: false })
-    }
-
     /// Returns the directory of the store.
     pub fn dir(&self) -> &Path {
         &self.directory.path
     }
 
-    fn path(&self) -> PathBuf {
-        self.directory.path.join(SLOT_FILE)
+    /// Returns the path of the slot file, which the first save creates.
+    pub fn path(&self) -> PathBuf {
+        self.directory.path.join(&self.file)
     }
 
     /// Reads the slot file, or returns `None` if there is none.
@@ -175,7 +155,7 @@ impl<D: Disk> SlotStore<D> {
     /// Saves into a new file, with the two newest whole checkpoints of the old one.
     fn move_to_new_file(&mut self, save: &Save<'_>) -> Result<(), SaveError> {
         let path = self.path();
-        let old = self.read().map_err(not_saved)?;
+        let old = self.read().map_err(|error| not_saved(error, &path))?;
         let mut kept = old.as_ref().map(SlotFile::whole).unwrap_or_default();
         if old.is_some() && kept.is_empty() {
             let source =
@@ -209,7 +189,7 @@ impl<D: Disk> SlotStore<D> {
             image[start..start + bytes.len()].copy_from_slice(bytes);
             all[i] = Slot { generation, len: bytes.len() };
         }
-        let (temp, file) = self.directory.write_temp(SLOT_FILE, &image)?; // 1 to 3
+        let (temp, file) = self.directory.write_temp(&self.file, &image)?; // 1 to 3
         self.poisoned = true;
         self.directory.publish(&temp, &path)?; // 4 and 5
         self.poisoned = false;
@@ -232,6 +212,7 @@ impl<D: Disk> CheckpointStore for SlotStore<D> {
         if self.poisoned {
             return Err(SaveError::Poisoned { path: self.directory.path.clone() });
         }
+        self.directory.check_process()?;
         match self.open.as_ref().and_then(|slots| slots.target(&save)) {
             Some(target) => self.overwrite(&save, target),
             None => self.move_to_new_file(&save),
@@ -263,7 +244,7 @@ fn io_error(act: &'static str, path: &Path, source: io::Error) -> LoadError {
 }
 
 /// A slot file that cannot be read is never replaced.
-fn not_saved(error: LoadError) -> SaveError {
+fn not_saved(error: LoadError, slot_file: &Path) -> SaveError {
     match error {
         LoadError::Io { act, path, source } => SaveError::NotSaved { act, path, source },
         LoadError::NotAFile { ref path, .. } | LoadError::Slots { ref path, .. } => {
@@ -272,7 +253,23 @@ fn not_saved(error: LoadError) -> SaveError {
         }
         LoadError::Store(source) => {
             let source = io::Error::other(source);
-            SaveError::NotSaved { act: "read", path: PathBuf::from(SLOT_FILE), source }
+            SaveError::NotSaved { act: "read", path: slot_file.to_owned(), source }
         }
     }
+}
+
+/// Whether a file begins as a slot file of any version does.
+pub(crate) fn is_slot_file(bytes: &[u8]) -> bool {
+    bytes.starts_with(page::MAGIC.as_bytes())
+}
+
+/// The newest whole envelope in the bytes of a slot file, of any store.
+pub(crate) fn newest_slot(bytes: &[u8]) -> Option<&[u8]> {
+    let page = FirstPage::of(bytes.get(..PAGE)?)?;
+    let slots = bytes.get(PAGE..)?.chunks_exact(page.size).take(SLOTS);
+    let whole = slots.filter_map(|slot| {
+        let envelope = slot.get(..length_at(slot)?)?;
+        Some((header_of(envelope)?.generation, envelope))
+    });
+    whole.max_by_key(|(generation, _)| *generation).map(|(_, envelope)| envelope)
 }

@@ -1,15 +1,19 @@
-//! Reading allocates in proportion to the bytes given, never to a length that they claim.
+//! Reading allocates in proportion to the bytes given, never to a length that they claim; and
+//! requests that nothing will answer take no memory.
 //!
-//! A binary of its own with one test, as its allocator counts for the whole process.
+//! A binary of its own whose tests run one after the other, as its allocator counts for the whole
+//! process.
 
 #![cfg(feature = "json")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::fs;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use repl_checkpoint::{
-    Checkpoint, CheckpointStore, Codec, Header, JsonCodec, LoadError, ShardCheckpoint, SlotStore,
-    StoreId, UnsealError,
+    Checkpoint, CheckpointStore, Codec, FileStore, Header, JsonCodec, LoadError, OnCorrupt,
+    SaveAndWaitError, Schedule, ShardCheckpoint, SlotStore, StoreId, UnsealError, recover,
 };
 use repl_core::{Incarnation, LogId, SeqRange, ShardId};
 
@@ -34,8 +38,36 @@ fn takes_little<T>(what: &str, given: usize, more: usize, read: impl FnOnce() ->
     result
 }
 
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+#[test]
+fn requests_after_the_end_of_the_thread_keep_no_memory() {
+    const REQUESTS: usize = 1000;
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let dir = tempfile::tempdir().unwrap();
+    let store = FileStore::open(dir.path(), StoreId::UNNAMED).unwrap();
+    let follower = recover(store, JsonCodec, &[ShardId(1)], OnCorrupt::Fail).unwrap();
+    let when = Schedule::every(Duration::from_secs(3600));
+    let flush = |_: &mut _| -> Result<(), _> { panic!("the engine is broken") };
+    let background = follower.checkpointer.spawn(when, flush, |_| ()).unwrap();
+    let is_ended = || matches!(background.save_and_wait().wait(), Err(SaveAndWaitError::Ended));
+    assert!(is_ended() && is_ended());
+    let profiler = dhat::Profiler::builder().testing().build();
+    for request in 0..REQUESTS {
+        if request % 2 == 0 {
+            assert!(is_ended());
+        } else {
+            drop(background.save_and_wait());
+        }
+    }
+    let kept = dhat::HeapStats::get().curr_bytes;
+    drop(profiler);
+    assert!(kept < REQUESTS, "{REQUESTS} requests keep {kept} bytes");
+}
+
 #[test]
 fn what_is_read_takes_memory_by_its_own_length() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     json();
     #[cfg(feature = "bincode")]
     bincode();

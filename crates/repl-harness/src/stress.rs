@@ -17,6 +17,10 @@
 //! Shards that are completed out of order have dense numbers, which encode nothing. A record of what
 //! was claimed and completed (private module `work`) takes the place of the tags.
 //!
+//! A checkpoint is begun, flushed, and saved or dropped in separate steps, each by any thread,
+//! while shards are added, reset and removed. A shard that is removed and unreferenced is in no
+//! later checkpoint.
+//!
 //! A wait that hangs is a violation and ends the run: its thread is left behind.
 
 mod attempts;

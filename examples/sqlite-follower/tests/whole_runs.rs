@@ -167,7 +167,8 @@ fn no_child_outlives_its_parent() {
         .args(["--seconds", "60", "--kills", "0", "--dir", dir])
         .spawn()
         .unwrap();
-    let locks = ["leader/LOCK", "follower/checkpoint/LOCK"].map(|lock| folder.path().join(lock));
+    let locks = ["leader/LOCK", "follower/checkpoint/repl-checkpoint.lock"]
+        .map(|lock| folder.path().join(lock));
     let is_held =
         |path: &Path| std::fs::File::open(path).is_ok_and(|file| file.try_lock().is_err());
     let deadline = Instant::now() + Duration::from_secs(20);

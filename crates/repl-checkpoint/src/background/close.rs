@@ -26,7 +26,7 @@ pub struct Close {
 /// What the thread leaves.
 #[derive(Debug)]
 pub(super) struct Ended {
-    result: Mutex<Option<Result<Last, String>>>,
+    result: Mutex<Option<Result<Last, CloseError>>>,
     /// Its mark is 1 once there is a result.
     set: Shard,
 }
@@ -39,8 +39,15 @@ impl Ended {
         Ended { result: Mutex::default(), set: counter() }
     }
 
-    /// Sets what the thread returns, or the message of its panic.
-    pub(super) fn set(&self, result: Result<Last, String>) {
+    /// What a forked child gets, where no thread will set anything.
+    pub(super) fn inherited() -> Self {
+        let ended = Ended::new();
+        ended.set(Err(CloseError::Inherited));
+        ended
+    }
+
+    /// Sets what the thread returns.
+    pub(super) fn set(&self, result: Result<Last, CloseError>) {
         *self.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         self.set.advance(1);
     }
@@ -51,7 +58,7 @@ impl Ended {
             Some(Ok((checkpointer, Err(source)))) => {
                 Err(CloseError::LastSave { source, checkpointer: Box::new(checkpointer) })
             }
-            Some(Err(message)) => Err(CloseError::Panicked(message)),
+            Some(Err(error)) => Err(error),
             None => Err(CloseError::Panicked("its result was taken before".to_owned())),
         }
     }

@@ -21,6 +21,9 @@ pub enum CloseError {
     /// A function given to the thread panicked, with this message; the store is closed.
     #[error("the background checkpointer panicked: {0}")]
     Panicked(String),
+    /// This process was forked from that of the thread; nothing was changed.
+    #[error("the background checkpointer belongs to the process that this one was forked from")]
+    Inherited,
 }
 
 /// A requested save did not succeed.

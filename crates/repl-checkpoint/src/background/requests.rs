@@ -63,6 +63,14 @@ impl Requests {
         SaveAndWait { result, reached: self.done.reached(self.newest) }
     }
 
+    /// A request that no thread answers.
+    pub(super) fn refused() -> SaveAndWait {
+        let mut none = Requests::new();
+        let refused = none.add();
+        none.close().close();
+        refused
+    }
+
     /// Takes the requests that a checkpoint answers which has not begun yet.
     pub(super) fn take(&mut self) -> Taken {
         let requests = std::mem::take(&mut self.waiting);
@@ -70,6 +78,7 @@ impl Requests {
     }
 
     /// Takes no request any more. The caller closes what is returned, to end all waiting.
+    #[must_use]
     pub(super) fn close(&mut self) -> Shard {
         self.is_closed = true;
         self.waiting.clear();

@@ -9,6 +9,8 @@ use super::requests::{Requests, SaveAndWait, Taken};
 pub(super) struct Signal {
     asked: Mutex<Asked>,
     changed: Condvar,
+    /// The process of the thread. A forked child inherits all but the thread.
+    process: u32,
 }
 
 #[derive(Debug)]
@@ -37,16 +39,28 @@ pub(super) struct Wanted {
 impl Signal {
     pub(super) fn new() -> Self {
         let asked = Asked { end: None, save: false, requests: Requests::new() };
-        Signal { asked: Mutex::new(asked), changed: Condvar::new() }
+        Signal { asked: Mutex::new(asked), changed: Condvar::new(), process: std::process::id() }
+    }
+
+    /// Whether this process was forked from that of the thread. Then nothing is asked: no thread
+    /// would answer, and the lock may have been held at the fork.
+    pub(super) fn is_inherited(&self) -> bool {
+        std::process::id() != self.process
     }
 
     pub(super) fn ask(&self, change: impl FnOnce(&mut Asked)) {
+        if self.is_inherited() {
+            return;
+        }
         change(&mut self.lock());
         self.changed.notify_all();
     }
 
     /// Asks for a save whose result is awaited.
     pub(super) fn request(&self) -> SaveAndWait {
+        if self.is_inherited() {
+            return Requests::refused();
+        }
         let request = self.lock().requests.add();
         self.changed.notify_all();
         request
@@ -81,5 +95,20 @@ impl Signal {
 
     fn lock(&self) -> MutexGuard<'_, Asked> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::background::error::SaveAndWaitError;
+
+    #[test]
+    fn in_a_forked_child_nothing_is_asked_and_no_lock_is_taken() {
+        let signal = Signal { process: std::process::id() + 1, ..Signal::new() }; // as a child finds it
+        let held = signal.lock(); // as the thread may have held it at the fork
+        signal.ask(|asked| asked.save = true);
+        assert!(matches!(signal.request().wait(), Err(SaveAndWaitError::Ended)));
+        assert!(!held.save && held.requests.is_empty());
     }
 }

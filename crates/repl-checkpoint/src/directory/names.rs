@@ -1,19 +1,19 @@
 //! The names of files in a store's directory.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use crate::ids::Generation;
 
 /// Never renamed and never removed.
-pub(super) const LOCK: &str = "LOCK";
+pub(crate) const LOCK: &str = "repl-checkpoint.lock";
 /// The file of a `SlotStore`.
 pub(crate) const SLOT_FILE: &str = "marks.slots";
 const EXTENSION: &str = "checkpoint";
 
 /// The name that a temporary file is for: all before `.temp-<digits>-<digits>`.
-fn named_by_temp(temp: &OsString) -> Option<&str> {
+fn named_by(temp: &str) -> Option<&str> {
     let number = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
-    let (name, unique) = temp.to_str()?.split_once(".temp-")?;
+    let (name, unique) = temp.split_once(".temp-")?;
     let (process, n) = unique.split_once('-')?;
     (number(process) && number(n)).then_some(name)
 }
@@ -42,7 +42,7 @@ fn generation_of(name: &str) -> Option<Generation> {
 
 /// Whether `name` is `<20 digits>.checkpoint.temp-<digits>-<digits>`.
 pub(crate) fn is_checkpoint_temp(name: &OsString) -> bool {
-    named_by_temp(name).is_some_and(|checkpoint| generation_of(checkpoint).is_some())
+    name.to_str().and_then(named_by).is_some_and(|checkpoint| generation_of(checkpoint).is_some())
 }
 
 /// The slot file's name, if it is among `names`.
@@ -50,6 +50,16 @@ pub(crate) fn slot_file_in(names: &[OsString]) -> Option<String> {
     names.iter().any(|name| name == SLOT_FILE).then(|| SLOT_FILE.to_owned())
 }
 
-pub(crate) fn is_slot_temp(name: &OsString) -> bool {
-    named_by_temp(name) == Some(SLOT_FILE)
+/// Whether `name` is `<file>.temp-<digits>-<digits>`.
+pub(crate) fn is_temp_of(file: &OsStr, name: &OsStr) -> bool {
+    let rest = name.as_encoded_bytes().strip_prefix(file.as_encoded_bytes());
+    rest.and_then(|rest| std::str::from_utf8(rest).ok())
+        .is_some_and(|rest| named_by(rest) == Some(""))
+}
+
+/// The lock of a slot file that has no directory of its own.
+pub(crate) fn lock_of(slot_file: &OsStr) -> OsString {
+    let mut lock = slot_file.to_owned();
+    lock.push(".lock");
+    lock
 }

@@ -117,6 +117,7 @@ impl Checkpointer {
 /// Whether the store holds exactly what was written: the header and every shard.
 fn is(written: &Written, found: &Found) -> bool {
     // Both in the same form: a checkpoint may hold ranges that touch each other or the mark.
-    let found_content = Content::of(&found.checkpoint);
-    written.header == found.header && written.content.checkpoint() == found_content.checkpoint()
+    let joined = |checkpoint| Content::of(checkpoint).checkpoint();
+    written.header == found.header
+        && joined(&written.content.checkpoint()) == joined(&found.checkpoint)
 }

@@ -10,7 +10,7 @@ use crate::ids::StoreId;
 /// The length of the first page. The length of a slot is a multiple of it.
 pub(super) const PAGE: usize = 4096;
 
-const MAGIC: &str = "repl-checkpoint slots v";
+pub(super) const MAGIC: &str = "repl-checkpoint slots v";
 const VERSION: &str = "1";
 
 /// The fields of a first page.

@@ -10,14 +10,14 @@ use crate::ids::StoreId;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenStoreError {
-    /// Another store, in this or another process, holds the directory.
+    /// Another store, in this or another process, holds the directory or the file.
     #[error(
-        "checkpoint directory {dir} is in use: one follower owns a directory; stop the other one \
-         or give each its own", dir = .dir.display()
+        "{path} is in use: one follower owns a store; stop the other one or give each its own",
+        path = .path.display()
     )]
     Locked {
-        /// The directory.
-        dir: PathBuf,
+        /// The directory, or the slot file of a store that was opened by its file.
+        path: PathBuf,
     },
     /// The path exists but is not a directory.
     #[error("{path} is not a directory: move it away or name another", path = .path.display())]
@@ -119,6 +119,15 @@ pub enum SaveError {
         /// The error of the operating system.
         source: io::Error,
     },
+    /// The store was opened by another process, from which this one was forked. Nothing was tried.
+    #[error(
+        "not saved: {path} was opened by another process, from which this one was forked; open a \
+         store of its own here", path = .path.display()
+    )]
+    Inherited {
+        /// The directory of the store.
+        path: PathBuf,
+    },
     /// An earlier save was in doubt, so nothing was tried.
     #[error("not tried: an earlier save to {path} is in doubt; open the store again",
         path = .path.display())]
@@ -132,7 +141,7 @@ impl SaveError {
     /// Returns whether the store refuses to save until it is opened again.
     pub fn is_poisoning(&self) -> bool {
         match self {
-            SaveError::NotSaved { .. } => false,
+            SaveError::NotSaved { .. } | SaveError::Inherited { .. } => false,
             SaveError::InDoubt { .. } | SaveError::Poisoned { .. } => true,
         }
     }

@@ -1,8 +1,9 @@
 //! A checkpointer on a thread of its own.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use repl_checkpoint::{
     Attempt, BackgroundCheckpointer, CheckpointError, CloseError, Schedule, Status,
@@ -71,6 +72,67 @@ fn it_saves_earlier_where_the_marks_have_moved_by_n_in_sum() {
     assert_eq!(store.saves(), 1, "9 is less than 10");
     state.advance(ShardId(2), 5);
     eventually("a save", || saved_up_to(&store, 105));
+    drop(background);
+}
+
+#[test]
+fn moves_are_counted_from_the_last_save_though_they_came_before_the_thread() {
+    for saved in [false, true] {
+        let store = Scripted::default();
+        let mut follower = store.recovered(&[1]);
+        if saved {
+            follower.state.advance(ONE, 100);
+            save(&mut follower.checkpointer);
+        }
+        let mark = follower.state.applied_seqno(ONE).unwrap() + 5;
+        follower.state.advance(ONE, mark);
+        let when = Schedule::every(HOUR).or_after(5).poll_every(Duration::from_millis(2));
+        let background = follower.checkpointer.spawn(when, durable, ignore).unwrap();
+        eventually("a save", || saved_up_to(&store, mark));
+        drop(background);
+    }
+}
+
+/// The first save takes the whole interval, so the next is due when it ends.
+#[test]
+fn the_interval_is_counted_from_the_start_of_a_save() {
+    const INTERVAL: Duration = Duration::from_secs(1);
+    let store = Scripted::default();
+    let follower = store.recovered(&[1]);
+    let (times, begun) = channel();
+    let mut is_first = true;
+    let flush = move |_: &mut Attempt| {
+        times.send(Instant::now())?;
+        if std::mem::take(&mut is_first) {
+            std::thread::sleep(INTERVAL);
+        }
+        Ok(())
+    };
+    let background = follower.checkpointer.spawn(Schedule::every(INTERVAL), flush, ignore).unwrap();
+    background.save_now();
+    let first = begun.recv().unwrap();
+    let between = begun.recv().unwrap() - first;
+    assert!(between >= INTERVAL);
+    assert!(between < 2 * INTERVAL, "{between:?}: counted from the end");
+    drop(background);
+}
+
+#[test]
+fn no_interval_is_shorter_than_a_millisecond() {
+    const SAVES: u32 = 300;
+    let follower = Scripted::default().recovered(&[1]);
+    let (times, begun) = channel();
+    // What fails is tried again when the next save is due.
+    let flush = move |_: &mut Attempt| {
+        times.send(Instant::now())?;
+        Err("no".into())
+    };
+    let when = Schedule::every(Duration::ZERO);
+    let before = Instant::now();
+    let background = follower.checkpointer.spawn(when, flush, ignore).unwrap();
+    for (at, saves) in begun.iter().zip(1..=SAVES) {
+        assert!(at - before >= Duration::from_millis(1) * saves, "{saves} saves");
+    }
     drop(background);
 }
 

@@ -1,5 +1,7 @@
 //! Saves that are requested of a background checkpointer, and their results.
 
+mod wakers;
+
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 

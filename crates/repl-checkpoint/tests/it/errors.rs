@@ -115,7 +115,7 @@ fn errors() -> Vec<(ErrorKind, Boxed, io::Error)> {
         InvalidData => UnsealError::OtherGeneration { expected: 1, found: 2 },
         InvalidData => UnsealError::Payload(codec_error()),
         InvalidData => UnsealError::Invalid(invalid()),
-        ResourceBusy => OpenStoreError::Locked { dir: path() },
+        ResourceBusy => OpenStoreError::Locked { path: path() },
         NotADirectory => OpenStoreError::NotADirectory { path: path() },
         InvalidInput => OpenStoreError::OtherKind {
             dir: path(), file: "marks.slots".to_owned(), expected: "SlotStore",

@@ -23,7 +23,7 @@ fn a_fresh_directory_is_no_error_and_stays_empty() {
     assert_eq!(opened.dir(), dir.path());
     drop(opened);
     assert_eq!(names(dir.path()), [""; 0]);
-    assert!(dir.path().join("LOCK").exists());
+    assert!(dir.path().join("repl-checkpoint.lock").exists());
 }
 
 #[test]
@@ -84,14 +84,14 @@ fn files_are_accessible_to_their_owner_alone() {
     let dir = tempfile::tempdir().unwrap();
     save(&mut recovered(dir.path(), &[1]).checkpointer);
     assert_eq!(mode(&file(dir.path(), 1)), 0o600);
-    assert_eq!(mode(&dir.path().join("LOCK")), 0o600);
+    assert_eq!(mode(&dir.path().join("repl-checkpoint.lock")), 0o600);
 }
 
 #[test]
 fn the_lock_file_is_never_removed_or_replaced() {
     use std::os::unix::fs::MetadataExt;
     let dir = tempfile::tempdir().unwrap();
-    let lock = dir.path().join("LOCK");
+    let lock = dir.path().join("repl-checkpoint.lock");
     fs::write(&lock, "another program's note").unwrap();
     let inode = fs::metadata(&lock).unwrap().ino();
     for mark in 1..=3 {

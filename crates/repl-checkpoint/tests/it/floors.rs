@@ -1,5 +1,8 @@
 //! No segment that a later recovery may need is below a floor.
 
+mod any_order;
+mod world;
+
 use repl_checkpoint::{Attempt, CheckpointError, Floors, OnCorrupt, Saved, Status};
 use repl_core::{NewShard, SeqNo, ShardId};
 

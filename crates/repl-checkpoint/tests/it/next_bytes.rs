@@ -1,5 +1,7 @@
 //! The bytes to store next, for engines that commit the marks with their data.
 
+mod unchanged;
+
 use std::collections::BTreeMap;
 use std::sync::{Barrier, Mutex};
 

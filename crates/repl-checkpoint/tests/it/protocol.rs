@@ -52,7 +52,7 @@ fn opening_an_existing_directory_makes_exactly_these_calls() {
             "sync_dir /disk",
             "open_dir /",
             "sync_dir /",
-            "try_lock LOCK",
+            "try_lock repl-checkpoint.lock",
             "open_dir /disk/marks",
             "list /disk/marks",
             "remove 00000000000000000003.checkpoint.temp",
@@ -78,7 +78,7 @@ fn opening_missing_directories_creates_them_and_syncs_their_parents() {
             "sync_dir /disk",
             "open_dir /",
             "sync_dir /",
-            "try_lock /disk/new/deep/LOCK",
+            "try_lock /disk/new/deep/repl-checkpoint.lock",
             "open_dir /disk/new/deep",
             "list /disk/new/deep",
         ]
@@ -92,7 +92,7 @@ fn a_store_that_does_not_get_the_lock_makes_no_call_after_it() {
     disk.arm(None);
     let refused = open(&disk).unwrap_err();
     assert!(matches!(refused, OpenStoreError::Locked { .. }));
-    assert_eq!(disk.calls().last().unwrap(), "try_lock LOCK");
+    assert_eq!(disk.calls().last().unwrap(), "try_lock repl-checkpoint.lock");
     assert_eq!(disk.paths().len(), 3);
 }
 

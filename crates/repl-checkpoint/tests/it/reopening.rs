@@ -2,7 +2,9 @@
 
 mod disks;
 mod floors;
+mod in_doubt_twice;
 mod refused;
+mod touching_ranges;
 
 use std::sync::Arc;
 
@@ -11,17 +13,18 @@ use repl_core::{NewShard, ShardId};
 
 use crate::orphaned::detailed;
 use crate::support::scripted::{Outcome, Scripted};
-use crate::support::{
-    AnyStore, begun, durable, opened, opened_or_refused, recovered_from, save, sealed,
-};
+use crate::support::{AnyStore, begun, durable, opened, recovered_from, save, sealed};
 
 const ONE: ShardId = ShardId(1);
 const TWO: ShardId = ShardId(2);
 
-/// Marks 5 and 7 are saved as 1 and 2; the save of mark 9, as 3, ends so.
+/// Marks 5 and 7 are saved as 1 and 2; the save of mark 9, as 3, ends so. An incarnation is used up
+/// that no shard has.
 fn after(outcome: Outcome) -> (Scripted, Recovered) {
     let store = Scripted::default();
     let mut follower = store.recovered(&[1]);
+    follower.state.add_shard(NewShard::new(TWO)).unwrap();
+    follower.state.remove_shard(TWO);
     for mark in [5, 7] {
         follower.state.advance(ONE, mark);
         save(&mut follower.checkpointer);
@@ -227,13 +230,13 @@ fn the_lock_is_free_when_open_is_called<S: AnyStore>() {
     let mut follower = recovered_from::<S>(dir.path(), &[1]);
     save(&mut follower.checkpointer);
     assert!(S::open_at(dir.path()).is_err());
-    follower.checkpointer.reopen(|| opened_or_refused::<S>(dir.path())).unwrap();
+    follower.checkpointer.reopen(|| S::open_at(dir.path())).unwrap();
     assert_eq!(save(&mut follower.checkpointer), 2);
     // It holds the lock again, and lets it go if the next open fails.
     assert!(S::open_at(dir.path()).is_err());
     follower.checkpointer.reopen(|| Err::<S, _>("no disk")).unwrap_err();
     drop(opened::<S>(dir.path()));
-    follower.checkpointer.reopen(|| opened_or_refused::<S>(dir.path())).unwrap();
+    follower.checkpointer.reopen(|| S::open_at(dir.path())).unwrap();
     assert_eq!(save(&mut follower.checkpointer), 3);
 }
 

@@ -1,12 +1,13 @@
 //! How a background checkpointer ends, and what it leaves behind.
 
 mod from_inside;
+mod panicking_drops;
 
 use std::sync::mpsc;
 use std::time::Duration;
 
 use repl_checkpoint::{
-    Attempt, CheckpointError, CloseError, FileStore, SaveError, Schedule, Status,
+    Attempt, CheckpointError, CloseError, FileStore, SaveError, Schedule, Status, open_timeout,
 };
 use smol::future::{block_on, poll_once};
 
@@ -46,7 +47,8 @@ fn drop_saves_nothing_and_frees_the_directory() {
     let background = follower.checkpointer.spawn(Schedule::every(HOUR), durable, ignore).unwrap();
     assert!(FileStore::open(dir.path(), STORE).is_err());
     drop(background);
-    drop(crate::support::store(dir.path()));
+    let open = || FileStore::open(dir.path(), STORE);
+    drop(open_timeout(Duration::from_secs(10), open).wait().unwrap());
     assert_eq!(crate::support::names(dir.path()), [""; 0]);
 }
 
@@ -159,7 +161,8 @@ fn the_thread_saves_last_and_ends_though_nobody_waits_for_close() {
     let background = follower.checkpointer.spawn(Schedule::every(HOUR), durable, ignore).unwrap();
     drop(background.close());
     // The store is free when the thread has ended.
-    drop(crate::support::store(dir.path()));
+    let open = || FileStore::open(dir.path(), STORE);
+    drop(open_timeout(Duration::from_secs(10), open).wait().unwrap());
     assert_eq!(marks_in(dir.path(), 1), [(1, 5)]);
 }
 

@@ -132,7 +132,7 @@ pub(crate) fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
         (entry.file_name().to_string_lossy().into_owned(), bytes)
     };
     let all = fs::read_dir(dir).unwrap().map(|e| entry(e.unwrap()));
-    all.filter(|(name, _)| name != "LOCK").collect()
+    all.filter(|(name, _)| name != "repl-checkpoint.lock").collect()
 }
 
 /// A copy of the directory without the lock, as a process that starts now would find it.
@@ -164,23 +164,9 @@ impl AnyStore for SlotStore {
     }
 }
 
-/// Opens a directory that should be free, and waits while it is not: a process that another test is
-/// just starting keeps a copy of every lock until it has begun.
+/// Opens a directory that is free.
 pub(crate) fn opened<S: AnyStore>(dir: &Path) -> S {
-    opened_or_refused(dir).unwrap()
-}
-
-/// As [`opened`], and returns any error but a taken lock.
-pub(crate) fn opened_or_refused<S: AnyStore>(dir: &Path) -> Result<S, OpenStoreError> {
-    let end = Instant::now() + Duration::from_secs(10);
-    loop {
-        match S::open_at(dir) {
-            Err(OpenStoreError::Locked { .. }) if Instant::now() < end => {
-                std::thread::sleep(Duration::from_millis(2));
-            }
-            opened => return opened,
-        }
-    }
+    S::open_at(dir).unwrap()
 }
 
 pub(crate) fn store(dir: &Path) -> FileStore {

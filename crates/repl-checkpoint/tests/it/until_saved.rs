@@ -1,6 +1,7 @@
 //! Waiting until a mark is saved.
 
 mod ended;
+mod failed_reopen;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,7 +16,7 @@ use repl_core::{ReplicationState, SeqNo, ShardId, WaitError};
 use smol::future::{block_on, poll_once};
 
 use crate::support::scripted::Scripted;
-use crate::support::{begun, save};
+use crate::support::{begun, save, watched};
 
 const ONE: ShardId = ShardId(1);
 
@@ -98,6 +99,66 @@ fn a_future_is_woken_by_the_apply_and_by_the_save() {
     save(&mut follower.checkpointer);
     assert!(woken.0.load(SeqCst));
     assert_eq!(poll(), Poll::Ready(Ok(5)));
+}
+
+/// Asks the floors when it is woken.
+struct Asking(Floors, AtomicBool);
+
+impl Wake for Asking {
+    fn wake(self: Arc<Self>) {
+        let Asking(floors, asked) = &*self;
+        assert!(floors.health().last_success.is_some());
+        assert!(!floors.is_unreferenced(ONE));
+        assert_eq!(now(&mut floors.saved(ONE, 5)), Some(Ok(5)));
+        asked.store(true, SeqCst);
+    }
+}
+
+#[test]
+fn a_waker_may_ask_the_floors_that_the_save_has_moved() {
+    watched("a waker", || {
+        let store = Scripted::default();
+        let mut follower = store.recovered(&[1]);
+        let floors = follower.checkpointer.floors();
+        follower.state.advance(ONE, 5);
+        let mut saved = floors.saved(ONE, 5);
+        let asking = Arc::new(Asking(floors, AtomicBool::new(false)));
+        let waker = Arc::clone(&asking).into();
+        assert!(Pin::new(&mut saved).poll(&mut Context::from_waker(&waker)).is_pending());
+        save(&mut follower.checkpointer);
+        assert!(asking.1.load(SeqCst));
+    });
+}
+
+/// One thread applies and saves, the other waits; each round in another order.
+#[test]
+fn no_save_is_missed_by_a_wait_that_begins_at_the_same_time() {
+    const ROUNDS: u64 = 10_000;
+    let store = Scripted::default();
+    let mut follower = store.recovered(&[1]);
+    let floors = follower.checkpointer.floors();
+    let (requests, wanted) = channel();
+    let (results, has_ended) = channel();
+    let long = Duration::from_secs(20);
+    std::thread::spawn(move || {
+        for seqno in wanted {
+            results.send(floors.saved(ONE, seqno).wait_timeout(long)).unwrap();
+        }
+    });
+    for round in 1..=ROUNDS {
+        if round % 2 == 0 {
+            follower.state.advance(ONE, round);
+            requests.send(round).unwrap();
+        } else {
+            requests.send(round).unwrap();
+            follower.state.advance(ONE, round);
+        }
+        for _ in 0..round % 50 {
+            std::hint::spin_loop();
+        }
+        save(&mut follower.checkpointer);
+        assert_eq!(has_ended.recv().unwrap(), Ok(round));
+    }
 }
 
 #[test]

@@ -112,8 +112,8 @@ impl Protocol {
         })
     }
 
-    /// The marks that users of the floors see. `found` are the marks that the store held when it was
-    /// opened last.
+    /// The marks that users of the floors see. `found` are those in the store when it was opened
+    /// last.
     pub(crate) fn claims(
         self,
         found: &[u64],

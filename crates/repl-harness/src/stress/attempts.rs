@@ -11,17 +11,17 @@ use crate::locked::locked;
 use crate::seed::one_in;
 
 /// The number of checkpoints that wait for a thread to continue them.
-const WAITING: usize = 3;
+const WAITING: usize = 2;
 
 impl<S: Subject> Worker<'_, S> {
     /// Takes one step of a checkpoint.
     pub(crate) fn checkpoint(&mut self) -> Result<(), StressError> {
         match self.rng.u64(..16) {
-            0..5 => {
+            0..4 => {
                 let begun = self.begin()?;
                 self.leave(begun);
             }
-            5..13 => self.save()?,
+            4..13 => self.save()?,
             13 => {
                 if let Some(mut begun) = self.take() {
                     if begun.flush(self.checker, &mut self.rng)? {
@@ -38,40 +38,43 @@ impl<S: Subject> Worker<'_, S> {
                 }
             }
             _ => {
-                let shard = if one_in(&mut self.rng, 2) { BRIEF } else { self.among(PLAIN) };
+                let among = if one_in(&mut self.rng, 2) { BRIEF } else { PLAIN };
+                let shard = self.among(among);
                 self.ask(shard);
             }
         }
         Ok(())
     }
 
-    /// Adds a shard and removes it again while checkpoints are open, drops some of them, asks whether
-    /// the shard is unreferenced, and saves the newest.
+    /// Adds a shard and removes it again while checkpoints are open, drops some of them, asks
+    /// whether the shard is unreferenced, and saves the newest.
     pub(crate) fn come_and_go(&mut self) -> Result<(), StressError> {
+        let brief = self.among(BRIEF);
         // Often the last two saves hold no such shard.
         for _ in 0..self.rng.u64(..=2) {
             if let Some(begun) = self.begin_next()? {
                 self.flush_and_save(begun)?;
             }
         }
-        self.change_to(BRIEF, false)?;
+        self.ask(brief);
+        self.change_to(brief, false)?;
         let mut begun = Vec::new();
         for _ in 0..self.rng.u64(1..=3) {
             begun.extend(self.begin_next()?);
         }
-        self.change_to(BRIEF, false)?;
+        self.change_to(brief, false)?;
         if one_in(&mut self.rng, 4) {
             begun.extend(self.begin_next()?);
         }
         let newest = begun.pop();
         for older in begun {
-            if one_in(&mut self.rng, 4) {
+            if one_in(&mut self.rng, 8) {
                 self.leave(Some(older));
             } else {
                 self.drop_attempt(older);
             }
         }
-        self.ask(BRIEF);
+        self.ask(brief);
         match newest {
             Some(newest) if !one_in(&mut self.rng, 4) => self.flush_and_save(newest),
             newest => {

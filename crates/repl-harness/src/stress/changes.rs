@@ -68,7 +68,7 @@ impl<S: Subject> Worker<'_, S> {
         self.checker.at_most(Invariant::TableMatchesChanges, &ending, ending.incarnation.0, None)
     }
 
-    /// Asks whether a shard that is not tracked is unreferenced, unless another thread is changing it.
+    /// Asks whether a shard that is not tracked is unreferenced, unless another thread changes it.
     pub(crate) fn ask(&mut self, shard: usize) {
         let ledger = &self.checker.ledger.shards[shard];
         if let Ok(changes) = ledger.changing.try_lock() {

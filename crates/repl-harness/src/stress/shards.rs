@@ -8,8 +8,9 @@ use super::ledger::Kind;
 
 /// The shards that are advanced by handle and by id: few, so that threads meet on them.
 pub(crate) const PLAIN: Range<usize> = 0..8;
-/// The plain shard that is seldom tracked: it is added and removed again while checkpoints are open.
-pub(crate) const BRIEF: usize = 7;
+/// The plain shards that are seldom tracked: they are added and removed again while checkpoints are
+/// open.
+pub(crate) const BRIEF: Range<usize> = 5..8;
 /// The shards that are completed out of order. The window of the second one is larger than the ring
 /// in which a window keeps the seqnos near the mark.
 pub(crate) const WINDOWS: Range<usize> = 8..10;

@@ -42,7 +42,7 @@ pub enum Invariant {
     CompletedWithinRecorded,
     /// A checkpoint is saved only if no later one has begun.
     OnlyNewestIsSaved,
-    /// A shard that is removed and unreferenced is in no later checkpoint, unless it was added again.
+    /// A shard that is removed and unreferenced is in no later checkpoint unless it is added again.
     UnreferencedStaysGone,
     /// At the end every mark is the maximum of all requested seqnos.
     EndIsMaximum,

@@ -33,7 +33,7 @@ fn open<const WRONG: char>(
         }
     }
     let lock = disk.try_lock(&dir.join("lock")).map_err(failed)?;
-    let lock = lock.ok_or_else(|| OpenStoreError::Locked { dir: dir.to_owned() })?;
+    let lock = lock.ok_or_else(|| OpenStoreError::Locked { path: dir.to_owned() })?;
     let temp = dir.join("new");
     match disk.remove(&temp) {
         Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(failed(err)),

@@ -13,6 +13,7 @@ mod planted_attempt;
 mod planted_bugs_are_caught;
 mod planted_mark;
 mod planted_recovery;
+mod planted_saves_are_caught;
 mod planted_window;
 mod real_types;
 mod suites;

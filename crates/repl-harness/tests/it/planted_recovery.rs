@@ -11,8 +11,8 @@ use crate::planted::Bug;
 
 type Found = (PathBuf, Header, Checkpoint);
 
-/// Reads the checkpoints in a directory, the newest first. A file that is removed in the meantime is
-/// left out.
+/// Reads the checkpoints in a directory, the newest first. A file that is removed in the meantime
+/// is left out.
 pub(crate) fn checkpoints(dir: &Path) -> Result<Vec<Found>, Box<dyn Error + Send + Sync>> {
     let mut found = Vec::new();
     for file in fs::read_dir(dir)? {

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use repl_checkpoint::{CheckpointError, SaveError, Saved, Status};
+use repl_checkpoint::{CheckpointError, Checkpointer, SaveError, Saved, Status};
 
 use super::{ONE, TWO};
 use crate::support::scripted::{Outcome, Scripted};
@@ -41,6 +41,28 @@ fn begin_without_a_store_is_an_error_though_no_mark_has_moved() {
     assert!(matches!(error, CheckpointError::Poisoned { .. }), "{error}");
     let error = follower.checkpointer.checkpoint(durable).unwrap_err();
     assert!(matches!(error, CheckpointError::Poisoned { .. }), "{error}");
+}
+
+#[test]
+fn the_text_of_the_doubt_is_kept_when_the_store_cannot_be_opened_again() {
+    let store = Scripted::default();
+    let mut follower = store.recovered(&[1]);
+    store.fail_next(&[Outcome::InDoubt]);
+    follower.checkpointer.checkpoint(durable).unwrap_err();
+    let doubt = |checkpointer: &mut Checkpointer| match checkpointer.begin().unwrap_err() {
+        CheckpointError::Poisoned { doubt } => doubt,
+        other => panic!("{other}"),
+    };
+    let before = doubt(&mut follower.checkpointer);
+    for _ in 0..2 {
+        follower.checkpointer.reopen(|| Err::<Scripted, _>("no disk")).unwrap_err();
+        assert_eq!(doubt(&mut follower.checkpointer), before);
+        let status = follower.checkpointer.floors().health().status;
+        assert_eq!(status, Status::Poisoned { error: before.clone() });
+    }
+    follower.checkpointer.reopen(|| store.open()).unwrap();
+    follower.checkpointer.reopen(|| Err::<Scripted, _>("no disk")).unwrap_err();
+    assert!(!doubt(&mut follower.checkpointer).contains("in doubt"), "that one is settled");
 }
 
 #[test]

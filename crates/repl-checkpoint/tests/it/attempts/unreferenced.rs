@@ -1,11 +1,14 @@
 //! No shard is unreferenced while an attempt exists that may hold it.
 
-use repl_checkpoint::{Attempt, Floors, Recovered};
-use repl_core::NewShard;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+use repl_checkpoint::{Attempt, Checkpoint, Floors, JsonCodec, Recovered, ShardCheckpoint};
+use repl_core::{NewShard, ShardId};
 
 use super::{ONE, TWO};
 use crate::support::scripted::Scripted;
-use crate::support::{begun, durable, save};
+use crate::support::{STORE, begun, durable, save};
 
 /// A follower of shard 1 that has saved twice without shard 2.
 fn without_two() -> (Scripted, Recovered, Floors) {
@@ -86,6 +89,63 @@ fn a_leaked_attempt_keeps_it_false_for_ever() {
     }
     // It does no other harm.
     assert_eq!(floors.retention_floor(ONE), Some(1));
+}
+
+/// One thread saves or drops attempts; the other adds shards, removes them and asks.
+#[test]
+fn no_save_from_then_on_holds_a_shard_that_is_unreferenced_while_attempts_come_and_go() {
+    const ROUNDS: u64 = 20_000;
+    let (store, mut follower, floors) = without_two();
+    let (state, is_over) = (follower.state.clone(), AtomicBool::new(false));
+    let mut unreferenced = BTreeMap::new();
+    std::thread::scope(|s| {
+        s.spawn(|| {
+            // Also if that thread panics.
+            let _over = SetOnDrop(&is_over);
+            for id in 10..10 + ROUNDS {
+                let shard = ShardId(id);
+                state.add_shard(NewShard::new(shard)).unwrap();
+                if id % 2 == 0 {
+                    std::thread::yield_now();
+                }
+                state.remove_shard(shard);
+                if floors.is_unreferenced(shard) {
+                    // All but the newest two.
+                    unreferenced.insert(shard, store.saves() as u64 - 2);
+                }
+            }
+        });
+        for mark in 1.. {
+            if is_over.load(SeqCst) {
+                break;
+            }
+            let attempt = begun_at(&mut follower, mark);
+            if mark % 3 == 0 {
+                s.spawn(|| drop(attempt));
+            } else {
+                follower.checkpointer.save(attempt).unwrap();
+            }
+        }
+    });
+    assert!(!unreferenced.is_empty(), "nothing is shown");
+    store.edit(|kept| {
+        for (generation, bytes) in &kept[..] {
+            let (_, saved) = Checkpoint::unseal(&JsonCodec, STORE, bytes).unwrap();
+            for ShardCheckpoint { shard, .. } in saved.shards {
+                let older = unreferenced.get(&shard).is_none_or(|older| *generation <= *older);
+                assert!(older, "{shard} is unreferenced, and generation {generation} holds it");
+            }
+        }
+    });
+}
+
+/// Sets a flag when it is dropped.
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
+    }
 }
 
 #[test]

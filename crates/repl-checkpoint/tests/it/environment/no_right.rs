@@ -41,7 +41,7 @@ fn a_read_only_filesystem<S: AnyStore>() {
         return skipped("no bind mount: not root, or not allowed here");
     };
     let refused = |dir: &Path| Follower::open::<S>(dir).err().unwrap();
-    assert_eq!(refused(dir.path()), "refused: lock LOCK: EROFS");
+    assert_eq!(refused(dir.path()), "refused: lock repl-checkpoint.lock: EROFS");
     assert_eq!(refused(&dir.path().join("fresh")), "refused: create fresh: EROFS");
     assert_eq!(contents(dir.path()), before);
     drop(mount);
@@ -93,7 +93,7 @@ fn immutable_from_the_start<S: AnyStore>() {
     };
     let refused = Follower::open::<S>(dir.path()).err().unwrap();
     drop(immutable);
-    assert_eq!(refused, "refused: lock LOCK: EPERM");
+    assert_eq!(refused, "refused: lock repl-checkpoint.lock: EPERM");
     assert_eq!(names(dir.path()), [""; 0]);
 }
 
@@ -174,9 +174,9 @@ impl Drop for Taken<'_> {
 fn another_users_directory<S: AnyStore>() {
     let Some(nobody) = Nobody::new() else { return };
     let mut follower = nobody.starts::<S>();
-    assert_eq!(follower.ask("open"), "refused: lock LOCK: EACCES");
+    assert_eq!(follower.ask("open"), "refused: lock repl-checkpoint.lock: EACCES");
     fs::set_permissions(nobody.dir(), fs::Permissions::from_mode(0o700)).unwrap();
-    assert_eq!(follower.ask("open"), "refused: lock LOCK: EACCES");
+    assert_eq!(follower.ask("open"), "refused: lock repl-checkpoint.lock: EACCES");
     assert_eq!(names(&nobody.dir()), [""; 0]);
     fs::set_permissions(nobody.dir(), fs::Permissions::from_mode(0o755)).unwrap();
     chown(nobody.dir(), Some(NOBODY), None).unwrap();

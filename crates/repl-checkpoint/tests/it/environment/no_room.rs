@@ -96,7 +96,7 @@ fn a_new_store_without_inodes<S: AnyStore>() {
     fs::create_dir(&there).unwrap();
     let ballast = Ballast::of_names(outer.path());
     let refused = |dir: &Path| Follower::open::<S>(dir).err().unwrap();
-    assert_eq!(refused(&there), "refused: lock LOCK: ENOSPC");
+    assert_eq!(refused(&there), "refused: lock repl-checkpoint.lock: ENOSPC");
     assert_eq!(refused(&missing), "refused: create missing: ENOSPC");
     drop(ballast);
     for dir in [there, missing] {

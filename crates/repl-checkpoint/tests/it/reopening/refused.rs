@@ -5,13 +5,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use repl_checkpoint::{
     Candidate, Checkpoint, CheckpointError, CheckpointStore, Checkpointer, CorruptReason,
-    Generation, Header, JsonCodec, LoadError, RecoverErrorKind, ReopenError, Save, SaveError,
-    Status, StoreId, UnsealError,
+    EpochStart, Generation, Header, JsonCodec, LoadError, RecoverErrorKind, ReopenError, Save,
+    SaveError, Status, StoreId, UnsealError,
 };
+use repl_core::{Incarnation, LogId, SeqRange};
 
 use super::{ONE, after};
 use crate::support::scripted::{Kept, Outcome, Scripted};
-use crate::support::{Other, STORE, durable, header, marks, save, sealed};
+use crate::support::{Other, STORE, durable, header, marks, save, sealed, shard};
 
 const OUTCOMES: [Outcome; 2] = [Outcome::InDoubt, Outcome::InDoubtButThere];
 
@@ -43,10 +44,18 @@ fn with_header(kept: &Kept, change: impl Fn(Header) -> Header) -> Vec<u8> {
     checkpoint.seal(&JsonCodec, change(header)).unwrap()
 }
 
+/// The acknowledged generation with the same header and mark, and another detail.
+fn with_detail(kept: &mut Kept, change: impl FnOnce(&mut Checkpoint)) {
+    kept.truncate(2);
+    let (header, mut checkpoint) = Checkpoint::unseal(&JsonCodec, STORE, &kept[1].1).unwrap();
+    change(&mut checkpoint);
+    kept[1] = (2, checkpoint.seal(&JsonCodec, header).unwrap());
+}
+
 /// What the store holds instead, and the generation that is found.
 type Replaced = (&'static str, fn(&mut Kept), Generation);
 
-const REPLACED: [Replaced; 7] = [
+const REPLACED: [Replaced; 13] = [
     ("an older copy", |kept| kept.truncate(1), 1),
     ("nothing", |kept| kept.clear(), 0),
     ("a newer one of another process", |kept| kept.push((9, sealed(9, &marks(&[(1, 9)])))), 9),
@@ -83,6 +92,31 @@ const REPLACED: [Replaced; 7] = [
         },
         2,
     ),
+    (
+        "another range",
+        |kept| with_detail(kept, |c| c.shards[0].completed = Box::new([SeqRange::new(9, 9)])),
+        2,
+    ),
+    ("another log", |kept| with_detail(kept, |c| c.shards[0].log = LogId(7)), 2),
+    (
+        "another incarnation",
+        |kept| with_detail(kept, |c| c.shards[0].incarnation = Incarnation(1)),
+        2,
+    ),
+    (
+        "other epochs",
+        |kept| {
+            let epoch = EpochStart { epoch: 2, first: 1 };
+            with_detail(kept, |c| c.shards[0].epochs = Box::new([epoch]));
+        },
+        2,
+    ),
+    (
+        "another next incarnation",
+        |kept| with_detail(kept, |c| c.next_incarnation = Incarnation(9)),
+        2,
+    ),
+    ("one more shard", |kept| with_detail(kept, |c| c.shards.push(shard(2, 0))), 2),
 ];
 
 #[test]

@@ -31,7 +31,7 @@ fn an_open_makes_the_calls_of_a_file_store_and_writes_nothing() {
             "sync_dir /disk",
             "open_dir /",
             "sync_dir /",
-            "try_lock LOCK",
+            "try_lock repl-checkpoint.lock",
             "open_dir /disk/marks",
             "list /disk/marks",
             "remove marks.slots.temp",
@@ -45,7 +45,7 @@ fn an_open_makes_the_calls_of_a_file_store_and_writes_nothing() {
 fn a_store_that_does_not_get_the_lock_makes_no_call_after_it() {
     let (disk, _store) = with_saves(1);
     assert!(matches!(opened(&disk), Err(OpenStoreError::Locked { .. })));
-    assert_eq!(disk.calls().last().unwrap(), "try_lock LOCK");
+    assert_eq!(disk.calls().last().unwrap(), "try_lock repl-checkpoint.lock");
 }
 
 #[test]

@@ -99,7 +99,7 @@ impl Faulty {
     pub(crate) fn paths(&self) -> Vec<String> {
         let inner = self.inner();
         let paths = inner.files.keys().map(|p| p.display().to_string());
-        paths.filter(|p| !p.ends_with("/LOCK")).collect()
+        paths.filter(|p| !p.ends_with("/repl-checkpoint.lock")).collect()
     }
 
     fn turn(&self, verb: &str, paths: &[&Path]) -> io::Result<Turn> {

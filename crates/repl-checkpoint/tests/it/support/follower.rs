@@ -9,7 +9,7 @@ use repl_checkpoint::{
 };
 use repl_core::{NewShard, SeqNo, ShardId};
 
-use super::{AnyStore, chain, durable, opened_or_refused};
+use super::{AnyStore, chain, durable};
 
 pub(crate) const ONE: ShardId = ShardId(1);
 
@@ -20,14 +20,8 @@ const MORE: std::ops::Range<u64> = 100..400;
 pub(crate) struct Follower(pub(crate) Recovered);
 
 impl Follower {
-    /// Opens a directory that should be free, and recovers with `OnCorrupt::Fail`.
+    /// Opens a directory, and recovers with `OnCorrupt::Fail`.
     pub(crate) fn open<S: AnyStore>(dir: &Path) -> Result<Self, String> {
-        let store = opened_or_refused::<S>(dir).map_err(|e| refusal(&e))?;
-        Self::recovered(store, OnCorrupt::Fail)
-    }
-
-    /// The same for a directory that another store may hold.
-    pub(crate) fn try_open<S: AnyStore>(dir: &Path) -> Result<Self, String> {
         Self::recovered(S::open_at(dir).map_err(|e| refusal(&e))?, OnCorrupt::Fail)
     }
 
@@ -107,7 +101,7 @@ fn refusal(error: &OpenStoreError) -> String {
             named(&chain(error), path, source);
             format!("refused: {act} {}: {}", place(path), reason(source))
         }
-        OpenStoreError::Locked { dir } => {
+        OpenStoreError::Locked { path: dir } => {
             assert!(error.to_string().contains(&dir.display().to_string()), "{error}");
             format!("locked: {}", dir.display())
         }

@@ -122,7 +122,7 @@ fn obey<S: AnyStore>(dir: &Path) {
             }
             ("try to open", now) => {
                 let answer;
-                (answer, *now) = open(Follower::try_open::<S>(dir));
+                (answer, *now) = open(Follower::open::<S>(dir));
                 answer
             }
             ("from here", _) => from_here(dir),

@@ -28,13 +28,15 @@ struct Inner {
     poisoned: bool,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Outcome {
     NotSaved,
     /// The bytes are not there.
     InDoubt,
     /// The bytes are there.
     InDoubtButThere,
+    /// The first of the bytes are there.
+    InDoubtAndTorn,
     /// A panic before anything is written.
     Panic,
     /// A panic after all is written.
@@ -104,7 +106,7 @@ impl Scripted {
     }
 }
 
-use Outcome::{InDoubt, InDoubtButThere, NotSaved, Panic, PanicButThere};
+use Outcome::{InDoubt, InDoubtAndTorn, InDoubtButThere, NotSaved, Panic, PanicButThere};
 
 impl CheckpointStore for Scripted {
     fn store_id(&self) -> StoreId {
@@ -133,12 +135,17 @@ impl CheckpointStore for Scripted {
         if matches!(outcome, None | Some(InDoubtButThere | PanicButThere)) {
             inner.saved.push((generation, bytes.to_vec()));
         }
-        inner.poisoned = matches!(outcome, Some(InDoubt | InDoubtButThere));
+        if matches!(outcome, Some(InDoubtAndTorn)) {
+            inner.saved.push((generation, bytes[..bytes.len() / 2].to_vec()));
+        }
+        inner.poisoned = matches!(outcome, Some(InDoubt | InDoubtButThere | InDoubtAndTorn));
         drop(inner); // before the panic
         match outcome {
             None => Ok(()),
             Some(NotSaved) => Err(SaveError::NotSaved { act, path, source }),
-            Some(InDoubt | InDoubtButThere) => Err(SaveError::InDoubt { act, path, source }),
+            Some(InDoubt | InDoubtButThere | InDoubtAndTorn) => {
+                Err(SaveError::InDoubt { act, path, source })
+            }
             Some(Panic | PanicButThere) => panic!("as scripted"),
         }
     }

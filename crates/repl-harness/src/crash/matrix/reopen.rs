@@ -190,8 +190,8 @@ impl Check<'_> {
         self.saves_on(&disk, &mut checkpointer, new + 1)
     }
 
-    /// Damages the first save after a reopen: the acknowledged save, or one after it, is then found.
-    /// So that save has not removed it for one in doubt, which may be gone.
+    /// Damages the first save after a reopen: then the acknowledged one, or a later one, is found.
+    /// That save must not remove it for the one in doubt, which may be gone.
     ///
     /// # Errors
     /// What was observed instead.

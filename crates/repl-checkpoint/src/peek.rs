@@ -1,0 +1,157 @@
+//! Looking at checkpoints from outside: without a lock, and without changing anything.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use crate::checkpoint::Checkpoint;
+use crate::codec::known_codec;
+use crate::directory::names::{SLOT_FILE, checkpoint_file, generations_in};
+use crate::disk::{Disk, OsDisk};
+use crate::envelope::{Header, UnsealError, verify};
+use crate::slot_store::{is_slot_file, newest_slot};
+
+/// The number of times that files may change under the reader before it gives up.
+const TRIES: usize = 1000;
+
+/// A checkpoint that was read from outside: see [`peek`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Peeked {
+    /// The file that it was read from.
+    pub path: PathBuf,
+    /// Its store and generations.
+    pub header: Header,
+    /// The name of its codec.
+    pub codec: String,
+    /// Its shards; `None` if the codec is not of this crate, or its feature is off.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+/// No checkpoint could be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PeekError {
+    /// The operating system returned an error.
+    #[error("failed to {act} {path}", path = .path.display())]
+    Io {
+        /// The operation that failed.
+        act: &'static str,
+        /// The file or directory that it failed on.
+        path: PathBuf,
+        /// The error of the operating system.
+        source: io::Error,
+    },
+    /// There is no checkpoint in the directory.
+    #[error("{path} holds no checkpoint", path = .path.display())]
+    Nothing {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// No checkpoint there is whole.
+    #[error("{path} is no whole checkpoint", path = .path.display())]
+    Damaged {
+        /// The newest file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: UnsealError,
+    },
+}
+
+/// Reads the newest whole checkpoint at `path`: the directory of a store, a checkpoint file, or a
+/// slot file.
+///
+/// It takes no lock and writes nothing, so it may run beside a store that saves. Neither the id of
+/// the store nor its codec need be known. Damaged checkpoints are passed over. For operators and
+/// tests: what it returns may be neither durable nor the newest by the time that it returns, so
+/// [`recover`](crate::recover()) is the way to begin from it.
+///
+/// ```
+/// use repl_checkpoint::{FileStore, JsonCodec, OnCorrupt, StoreId, peek, recover};
+/// use repl_core::ShardId;
+///
+/// let dir = tempfile::tempdir()?;
+/// let store = FileStore::open(dir.path(), StoreId(7))?;
+/// let mut follower = recover(store, JsonCodec, &[ShardId(1)], OnCorrupt::Fail)?;
+/// follower.state.advance(ShardId(1), 42);
+/// follower.checkpointer.checkpoint(|_| Ok(()))?;
+///
+/// let found = peek(dir.path())?; // beside the store, which is still open
+/// assert_eq!((found.header.store, found.header.generation), (StoreId(7), 1));
+/// assert_eq!(found.checkpoint.ok_or("another codec")?.shards[0].mark, 42);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`PeekError`].
+pub fn peek(path: impl AsRef<Path>) -> Result<Peeked, PeekError> {
+    let path = path.as_ref();
+    let kind = std::fs::metadata(path).map_err(|source| failed("look at", path, source))?;
+    if !kind.is_dir() {
+        return peek_file(path);
+    }
+    let mut result = None;
+    for _ in 0..TRIES {
+        let names = OsDisk.list(path).map_err(|source| failed("list", path, source))?;
+        let mut generations = generations_in(&names);
+        generations.sort_unstable_by(|a, b| b.cmp(a));
+        let slot_file = names.iter().any(|name| name == SLOT_FILE).then(|| path.join(SLOT_FILE));
+        let files =
+            generations.into_iter().map(|generation| path.join(checkpoint_file(generation)));
+        let mut newest_error = None;
+        for file in files.chain(slot_file) {
+            match peek_file(&file) {
+                Ok(found) => return Ok(found),
+                Err(error) => newest_error = newest_error.or(Some(error)),
+            }
+        }
+        let vanished = newest_error.as_ref().is_some_and(PeekError::is_missing);
+        result = newest_error;
+        if !vanished {
+            break;
+        }
+        // Newer saves have removed the files between the listing and the reading.
+    }
+    Err(result.unwrap_or_else(|| PeekError::Nothing { path: path.to_owned() }))
+}
+
+fn peek_file(path: &Path) -> Result<Peeked, PeekError> {
+    let mut before = None;
+    loop {
+        let bytes = read(path).map_err(|source| failed("read", path, source))?;
+        let envelope = if is_slot_file(&bytes) { newest_slot(&bytes) } else { Some(&*bytes) };
+        match envelope.map_or(Err(UnsealError::Magic), |envelope| unsealed(path, envelope)) {
+            Ok(found) => return Ok(found),
+            Err(source) if before.as_ref() == Some(&bytes) => {
+                return Err(PeekError::Damaged { path: path.to_owned(), source });
+            }
+            // It may have been written to while it was read.
+            Err(_) => before = Some(bytes),
+        }
+    }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn unsealed(path: &Path, bytes: &[u8]) -> Result<Peeked, UnsealError> {
+    let (header, codec, _) = verify(bytes)?;
+    let checkpoint = match known_codec(codec) {
+        Some(known) => Some(Checkpoint::unseal(known, header.store, bytes)?.1),
+        None => None,
+    };
+    Ok(Peeked { path: path.to_owned(), header, codec: codec.to_owned(), checkpoint })
+}
+
+fn failed(act: &'static str, path: &Path, source: io::Error) -> PeekError {
+    PeekError::Io { act, path: path.to_owned(), source }
+}
+
+impl PeekError {
+    fn is_missing(&self) -> bool {
+        matches!(self, PeekError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}

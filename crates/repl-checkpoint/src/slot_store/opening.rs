@@ -1,0 +1,96 @@
+//! Opening a slot file, in a directory of its own or beside files of the engine.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+
+use super::SlotStore;
+use crate::directory::names::{LOCK, SLOT_FILE, checkpoint_file_in, is_temp_of, lock_of};
+use crate::directory::{Directory, resolved};
+use crate::disk::{Disk, OsDisk};
+use crate::ids::StoreId;
+use crate::store::OpenStoreError;
+
+impl SlotStore {
+    /// Opens and locks the directory `dir`, creating it and its parents if they are missing.
+    ///
+    /// The slot file in it is `marks.slots`.
+    ///
+    /// # Errors
+    /// [`OpenStoreError`] if another store holds it, it belongs to a `FileStore`, or it is not a
+    /// usable directory.
+    pub fn open(dir: impl AsRef<Path>, store_id: StoreId) -> Result<Self, OpenStoreError> {
+        Self::open_on(OsDisk, &resolved(dir.as_ref())?, store_id)
+    }
+
+    /// Opens the slot file `path`, in a directory that the engine has other files in.
+    ///
+    /// Missing parents are created. Beside the file are its lock, `<path>.lock`, which is never
+    /// removed, and during a save a temporary file, `<path>.temp-<process>-<number>`. The engine may
+    /// copy, move and remove all of them with its own files while no store has them open.
+    ///
+    /// # Errors
+    /// [`OpenStoreError`] if another store holds it, or its directory is not usable.
+    ///
+    /// ```
+    /// use repl_checkpoint::{JsonCodec, OnCorrupt, SlotStore, StoreId, recover};
+    /// use repl_core::ShardId;
+    ///
+    /// let database = tempfile::tempdir()?;
+    /// let path = database.path().join("follower.marks");
+    /// let store = SlotStore::open_file(&path, StoreId::UNNAMED)?;
+    /// let mut follower = recover(store, JsonCodec, &[ShardId(1)], OnCorrupt::Fail)?;
+    /// follower.checkpointer.checkpoint(|_| Ok(()))?;
+    /// assert!(path.is_file());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open_file(path: impl AsRef<Path>, store_id: StoreId) -> Result<Self, OpenStoreError> {
+        let path = path.as_ref();
+        let no_name = || {
+            let source = io::Error::new(io::ErrorKind::InvalidInput, "it does not name a file");
+            OpenStoreError::Io { act: "open the slot file", path: path.to_owned(), source }
+        };
+        let name = path.file_name().ok_or_else(no_name)?;
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let dir = resolved(parent.unwrap_or(Path::new(".")))?;
+        Self::open_file_on(OsDisk, &dir.join(name), store_id)
+    }
+}
+
+impl<D: Disk> SlotStore<D> {
+    /// Opens a store on another disk: [`NoSync`](crate::NoSync), or one for tests.
+    ///
+    /// `dir` is used as given: make it absolute, or the store follows the working directory.
+    ///
+    /// # Errors
+    /// As [`SlotStore::open`].
+    pub fn open_on(disk: D, dir: &Path, store_id: StoreId) -> Result<Self, OpenStoreError> {
+        let (directory, names) = Directory::open(disk, dir, LOCK.as_ref(), dir)?; // 1 to 3
+        if let Some(file) = checkpoint_file_in(&names) {
+            let dir = dir.to_owned();
+            return Err(OpenStoreError::OtherKind { dir, file, expected: "FileStore" });
+        }
+        Ok(Self::of(directory, &names, SLOT_FILE.into(), store_id))
+    }
+
+    /// Opens a slot file on another disk: [`NoSync`](crate::NoSync), or one for tests.
+    ///
+    /// `path` is used as given: make it absolute, or the store follows the working directory.
+    ///
+    /// # Errors
+    /// As [`SlotStore::open_file`].
+    pub fn open_file_on(disk: D, path: &Path, store_id: StoreId) -> Result<Self, OpenStoreError> {
+        let dir = path.parent().unwrap_or(Path::new(""));
+        let file = path.file_name().unwrap_or_default();
+        if file == SLOT_FILE {
+            return Self::open_on(disk, dir, store_id);
+        }
+        let (directory, names) = Directory::open(disk, dir, &lock_of(file), path)?; // 1 to 3
+        Ok(Self::of(directory, &names, file.to_owned(), store_id))
+    }
+
+    fn of(directory: Directory<D>, names: &[OsString], file: OsString, store_id: StoreId) -> Self {
+        directory.remove_temps(names.iter().filter(|name| is_temp_of(&file, name))); // 4
+        SlotStore { directory, file, store_id, open: None, buffer: Vec::new(), poisoned: false }
+    }
+}
