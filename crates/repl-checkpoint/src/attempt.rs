@@ -1,7 +1,6 @@
 //! A checkpoint that has begun and is not saved yet.
 
 use std::fmt;
-use std::time::Instant;
 
 use repl_core::{SeqNo, ShardId, Snapshot};
 
@@ -21,7 +20,6 @@ use crate::shared::Pending;
 #[must_use = "dropping an attempt counts as a failed flush"]
 pub struct Attempt {
     pub(crate) marks: Snapshot,
-    pub(crate) began: Instant,
     pub(crate) pending: Pending,
 }
 

@@ -178,13 +178,12 @@ impl Checkpointer {
     pub fn begin(&mut self) -> Result<Option<Attempt>, CheckpointError> {
         let pending = self.shared.begin();
         let pending = pending.map_err(|doubt| CheckpointError::Poisoned { doubt })?;
-        let began = Instant::now();
         let marks = self.state().snapshot(); // 1
         if self.holds(&marks) {
             pending.succeeded();
             return Ok(None);
         }
-        Ok(Some(Attempt { marks, began, pending }))
+        Ok(Some(Attempt { marks, pending }))
     }
 
     /// Saves an attempt whose data is durable.
@@ -203,14 +202,14 @@ impl Checkpointer {
     /// If the store panics; the save is in doubt then. If the codec or the function given to
     /// [`on_save`](Checkpointer::on_save) panics; nothing is in doubt then.
     pub fn save(&mut self, attempt: Attempt) -> Result<Saved, CheckpointError> {
-        let Attempt { marks, began, mut pending } = attempt;
+        let Attempt { marks, mut pending } = attempt;
         pending.check(&self.shared).map_err(|why| match why {
             Unsaveable::OtherCheckpointer => CheckpointError::OtherCheckpointer,
             Unsaveable::Superseded => CheckpointError::Superseded,
             Unsaveable::Poisoned(doubt) => CheckpointError::Poisoned { doubt },
         })?;
-        let flush_time = began.elapsed();
         let saving = Instant::now();
+        let flush_time = saving.duration_since(pending.began());
         let written = match self.written(marks) {
             Ok(Some((written, bytes))) => self.store(written, &bytes, || pending.saving()),
             Ok(None) => Ok(None),

@@ -110,8 +110,10 @@ impl Shared {
         }
         progress.open += 1;
         progress.newest += 1;
-        progress.health.running_since = Some(Instant::now());
-        Ok(Pending { shared: Arc::clone(self), number: progress.newest, phase: Phase::Flushing })
+        let began = Instant::now();
+        progress.health.running_since = Some(began);
+        let number = progress.newest;
+        Ok(Pending { shared: Arc::clone(self), number, began, phase: Phase::Flushing })
     }
 
     /// Ends what is in progress before the store is closed: no attempt of before is saved, and none
@@ -176,6 +178,7 @@ impl Shared {
 pub(crate) struct Pending {
     shared: Arc<Shared>,
     number: u64,
+    began: Instant,
     phase: Phase,
 }
 
@@ -207,6 +210,10 @@ impl Pending {
             return Err(Unsaveable::Superseded);
         }
         Ok(())
+    }
+
+    pub(crate) fn began(&self) -> Instant {
+        self.began
     }
 
     /// From now on it is in doubt unless it ends.
