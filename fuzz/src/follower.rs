@@ -57,7 +57,8 @@ impl Setup {
         let temps: BTreeSet<&PathBuf> = before.keys().filter(|path| self.is_temp(path)).collect();
         let kept = |files: BTreeMap<PathBuf, Vec<u8>>| {
             let kept = files.into_iter().filter(|(path, _)| !temps.contains(path));
-            kept.filter(|(path, _)| !path.ends_with("repl-checkpoint.lock")).collect::<BTreeMap<_, _>>()
+            kept.filter(|(path, _)| !path.ends_with("repl-checkpoint.lock"))
+                .collect::<BTreeMap<_, _>>()
         };
         let planted = kept(before.clone());
         let found = recover(store, self.codec(), &NAMED, self.on_corrupt);

@@ -49,7 +49,9 @@ fn named(c: &mut Choices<'_>, codec: &dyn Codec) -> (String, Planted) {
         11 => format!("{generation:0width$}.checkpoint", width = 18 + c.below(5)),
         13 => format!("{generation:020}.checkpoint.temp-{}-x", c.byte()),
         14 => any_name(c),
-        15 => ["repl-checkpoint.lock", "marks.slots", "marks.slots.temp-1-1"][c.below(3)].to_owned(),
+        15 => {
+            ["repl-checkpoint.lock", "marks.slots", "marks.slots.temp-1-1"][c.below(3)].to_owned()
+        }
         _ => format!("{generation:020}.checkpoint"),
     };
     (name, planted(c, codec, generation))

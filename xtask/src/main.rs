@@ -9,6 +9,7 @@ mod crash;
 mod fuzz;
 mod layers;
 mod links;
+mod power;
 mod shutdown;
 mod source;
 mod stress;
@@ -39,6 +40,11 @@ enum Task {
     /// Save until the filesystem is shut down
     #[command(hide = true)]
     ShutdownWriter(shutdown::WriterArgs),
+    /// Cut the power of real filesystems under running stores; needs root
+    Power(power::Args),
+    /// Change files beside the stores
+    #[command(hide = true)]
+    PowerNeighbor(power::NeighborArgs),
     /// Run the benches, and write docs/benchmarks.md and docs/plots
     Bench(bench::Args),
     /// Print the layers of each library crate; fails if files import each other in a circle
@@ -57,6 +63,8 @@ fn main() -> ExitCode {
         Task::Fuzz(args) => fuzz::run(&args),
         Task::Shutdown(args) => shutdown::run(&args),
         Task::ShutdownWriter(args) => shutdown::write(&args),
+        Task::Power(args) => power::run(&args),
+        Task::PowerNeighbor(args) => power::neighbor(&args),
         Task::Bench(args) => bench::run(&args),
         Task::Layers(args) => layers::run(&args),
         Task::Api(args) => api::run(&args),

@@ -1,10 +1,11 @@
 //! Shuts real filesystems down under running stores.
 
 mod lane;
-mod machine;
+pub(crate) mod machine;
 mod report;
 
 use std::error::Error;
+use std::io::{self, Read, Stdin, Stdout, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -48,6 +49,26 @@ pub(crate) struct WriterArgs {
     end: u64,
     #[arg(long)]
     mutant: Option<String>,
+    /// Wait for a byte of input after each event
+    #[arg(long)]
+    in_step: bool,
+}
+
+/// Waits after each event until its reader has noted when it came.
+struct InStep {
+    events: Stdout,
+    answers: Stdin,
+}
+
+impl Write for InStep {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.events.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.events.flush()?;
+        self.answers.read_exact(&mut [0])
+    }
 }
 
 /// Each mutant must be caught within this many cycles.
@@ -84,7 +105,8 @@ impl Args {
 
 /// Runs the shutdowns, unless this machine cannot.
 pub(crate) fn run(args: &Args) -> Done {
-    if let Some(why) = lacking() {
+    let tools = ["unshare", "mount", "umount", "losetup", "mkfs.ext4", "mkfs.xfs", "python3"];
+    if let Some(why) = lacking(&tools) {
         println!("skipped: shutdown: {why}");
         return Ok(());
     }
@@ -95,18 +117,18 @@ pub(crate) fn run(args: &Args) -> Done {
     }
     let done = match &args.inside {
         Some(name) => inside(args, name, seed),
-        None => outside(&args.arguments(seed)),
+        None => in_own_mounts("shutdown", &args.arguments(seed)),
     };
     done.map_err(|err| -> Box<dyn Error> { err })
 }
 
-/// Runs it in its own mount namespace. When the last process in that ends, the kernel unmounts all
-/// that is mounted there. The images are in memory, and are gone then too.
-fn outside(arguments: &[String]) -> Fallible<()> {
-    let name = format!("repl-shutdown-{}", std::process::id());
+/// Runs a task in its own mount namespace. When the last process in that ends, the kernel unmounts
+/// all that is mounted there. The images are in memory, and are gone then too.
+pub(crate) fn in_own_mounts(task: &str, arguments: &[String]) -> Fallible<()> {
+    let name = format!("repl-{task}-{}", std::process::id());
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation", "private", "--"]).arg(std::env::current_exe()?);
-    let status = command.arg("shutdown").args(arguments).args(["--inside", &name]).status()?;
+    let status = command.arg(task).args(arguments).args(["--inside", &name]).status()?;
     let end = Instant::now() + Duration::from_secs(5);
     let mut left = leftovers(&name)?;
     while !left.is_empty() && Instant::now() < end {
@@ -116,14 +138,16 @@ fn outside(arguments: &[String]) -> Fallible<()> {
     if !left.is_empty() {
         return Err(format!("left behind: {}", left.join("; ")).into());
     }
-    if status.success() { Ok(()) } else { Err(format!("shutdown: {status}").into()) }
+    if status.success() { Ok(()) } else { Err(format!("{task}: {status}").into()) }
 }
 
 /// The process that saves.
 pub(crate) fn write(args: &WriterArgs) -> Done {
     let follower = Follower::named(&args.follower).ok_or("no such follower")?;
     let mutant = args.mutant.as_deref().and_then(WriterMutant::named);
-    let out = std::io::stdout();
+    let (events, answers) = (io::stdout(), io::stdin());
+    let out: Box<dyn Write + Send> =
+        if args.in_step { Box::new(InStep { events, answers }) } else { Box::new(events) };
     Ok(shutdown::write(&args.root, follower, mutant, args.first..args.end, out)?)
 }
 
@@ -147,7 +171,7 @@ fn inside(args: &Args, name: &str, seed: u64) -> Fallible<()> {
 }
 
 fn run_all(args: &Args, folder: &Path, name: &str, seed: u64) -> Fallible<Report> {
-    let known: Vec<Fs> = Fs::ALL.into_iter().filter(|fs| kernel_knows(*fs)).collect();
+    let known: Vec<Fs> = Fs::ALL.into_iter().filter(|fs| kernel_knows(fs.name())).collect();
     for fs in Fs::ALL.into_iter().filter(|fs| !known.contains(fs)) {
         println!("skipped: shutdown: this kernel has no {}", fs.name());
     }

@@ -70,9 +70,9 @@ impl Schedule {
 /// A [`Checkpointer`] that saves on a thread of its own.
 ///
 /// [`Checkpointer::spawn`] returns it. Dropping it ends the thread without a last save, and does not
-/// wait for that. The next start replays the segments applied since the last save, as after a crash. The lock
-/// of the store is free when the thread has ended, after the save in progress; to open the store
-/// again in this process, [`close`](BackgroundCheckpointer::close) it instead.
+/// wait for that. The next start replays the segments applied since the last save, as after a
+/// crash. The lock of the store is free when the thread has ended, after the save in progress; to
+/// open the store again in this process, [`close`](BackgroundCheckpointer::close) it instead.
 #[derive(Debug)]
 pub struct BackgroundCheckpointer {
     floors: Floors,
@@ -83,8 +83,8 @@ pub struct BackgroundCheckpointer {
 impl Checkpointer {
     /// Starts a thread that saves on a schedule, until [`BackgroundCheckpointer::close`].
     ///
-    /// `flush` is as in [`checkpoint`](Checkpointer::checkpoint); it may block the thread. `on_error`
-    /// is called with every error, that of the last save included; its causes are in
+    /// `flush` is as in [`checkpoint`](Checkpointer::checkpoint); it may block the thread.
+    /// `on_error` is called with every error, that of the last save included; its causes are in
     /// [`source`](std::error::Error::source). Set [`on_save`](Checkpointer::on_save) before.
     ///
     /// After an error the thread tries again when the next save is due. After a save in doubt it
@@ -158,8 +158,8 @@ impl BackgroundCheckpointer {
 
     /// Requests a save at once; the future waits for its result.
     ///
-    /// The save begins after this call, so it covers every mark at the time of the call. Requests that arrive during
-    /// a save share the next one. The request stands if the future is dropped.
+    /// The save begins after this call, so it covers every mark at the time of the call. Requests
+    /// that arrive during a save share the next one. The request stands if the future is dropped.
     ///
     /// # Errors
     /// The future fails with [`SaveAndWaitError`] if that checkpoint fails, or the thread ends
@@ -190,8 +190,8 @@ impl BackgroundCheckpointer {
     /// Signals the thread immediately. The thread ends even if the future is dropped.
     ///
     /// # Errors
-    /// The future fails with [`CloseError`] if the last save failed, as it does after a save in doubt,
-    /// or the thread panicked.
+    /// The future fails with [`CloseError`] if the last save failed, as it does after a save in
+    /// doubt, or the thread panicked.
     pub fn close(self) -> Close {
         if self.signal.is_inherited() {
             return Close::new(Arc::new(Ended::inherited()));

@@ -20,20 +20,20 @@ use crate::ids::StoreId;
 /// # In a transaction
 /// Each transaction reads the bytes that are stored, adds its own moves to *them* with
 /// [`next_checkpoint_bytes`](CheckpointBytes::next_checkpoint_bytes), and commits the result with its
-/// data. Do not make the bytes from the live state, nor from a clone of it: appliers that commit side
-/// by side would each write the marks of the others as they were before, and a segment would be
-/// applied twice. Read the bytes in the transaction that writes them, and let the transactions be
-/// serializable.
+/// data. Do not make the bytes from the live state, nor from a clone of it: appliers that commit
+/// side by side would each write the marks of the others as they were before, and a segment would
+/// be applied twice. Read the bytes in the transaction that writes them, and let the transactions
+/// be serializable.
 ///
 /// - *The live state advances* after the commit, once it is durable. Advanced before, it shows data
 ///   that a crash may lose.
 /// - *Segments may be deleted* up to the marks of the live state:
 ///   [`Floors::of_durable`](crate::Floors::of_durable).
-/// - *A commit in doubt* is one that failed and may have taken effect. Leave the live state alone, and
-///   begin the transaction again. If it took effect, the stored mark is at the seqno already:
+/// - *A commit in doubt* is one that failed and may have taken effect. Leave the live state alone,
+///   and begin the transaction again. If it took effect, the stored mark is at the seqno already:
 ///   [`Advance::Stale`](repl_core::Advance::Stale). Write nothing, and advance the live state.
-/// - *A shard is added, reset or removed* in the stored bytes first, by a transaction of its own, then
-///   in the live state.
+/// - *A shard is added, reset or removed* in the stored bytes first, by a transaction of its own,
+///   then in the live state.
 ///
 /// All marks are in one value, so each transaction costs a pass over all of them, and two that
 /// overlap conflict. An engine with many shards keeps one value per shard.
@@ -79,8 +79,8 @@ pub trait CheckpointBytes: Sized {
 
     /// Returns a state that tracks exactly `shards`, at the marks in `bytes`.
     ///
-    /// A shard that `bytes` lack begins at 0, in the state alone: before a transaction moves its mark,
-    /// add it to the stored bytes. A shard that is not in `shards` is dropped.
+    /// A shard that `bytes` lack begins at 0, in the state alone: before a transaction moves its
+    /// mark, add it to the stored bytes. A shard that is not in `shards` is dropped.
     ///
     /// # Errors
     /// [`UnsealError`] if `bytes` are damaged or are no checkpoint. Corrupt bytes never become a
@@ -90,8 +90,8 @@ pub trait CheckpointBytes: Sized {
     /// Returns the bytes to store next: those stored now, with `moves` added; and what `moves`
     /// returns.
     ///
-    /// `moves` gets the stored marks as a state of their own, which tracks every shard in the bytes,
-    /// and advances, completes, adds or removes what the transaction does. O(shards).
+    /// `moves` gets the stored marks as a state of their own, which tracks every shard in the
+    /// bytes, and advances, completes, adds or removes what the transaction does. O(shards).
     ///
     /// # Errors
     /// [`UnsealError`] if `stored` is damaged or is no checkpoint.

@@ -56,8 +56,8 @@ pub struct Checkpointer {
     carried: Arc<Carried>,
     /// The newest save that this process acknowledged, or else what it recovered.
     acknowledged: Written,
-    /// The same, or what the store held when it was opened again. No save goes below its marks within
-    /// one incarnation of a shard.
+    /// The same, or what the store held when it was opened again. No save goes below its marks
+    /// within one incarnation of a shard.
     base: Written,
     /// The save in doubt.
     doubtful: Option<Written>,
@@ -114,16 +114,18 @@ impl Checkpointer {
     /// Flushes the engine, then saves its marks: [`begin`](Checkpointer::begin), `flush` and
     /// [`save`](Checkpointer::save) in a row.
     ///
-    /// `flush` must make the engine's data durable up to [`Attempt::marks`], and the ranges that are
-    /// completed above them. Where less is durable, it lowers the attempt. An engine whose every
-    /// apply is durable before it advances the mark has nothing to flush: `checkpoint(|_| Ok(()))`.
+    /// `flush` must make the engine's data durable up to [`Attempt::marks`], and the ranges that
+    /// are completed above them. Where less is durable, it lowers the attempt. An engine whose
+    /// every apply is durable before it advances the mark has nothing to flush:
+    /// `checkpoint(|_| Ok(()))`.
     ///
     /// If the last two saves of this process hold exactly the current marks, neither `flush` nor
     /// the store is called. Costs the flush, one pass over the marks and one save.
     ///
     /// # Errors
     /// [`CheckpointError`]. The floors do not move, and [`Floors::health`] says why. After
-    /// [`SaveError::InDoubt`](crate::SaveError::InDoubt) a crash may leave the new marks; after any other error it cannot.
+    /// [`SaveError::InDoubt`](crate::SaveError::InDoubt) a crash may leave the new marks; after any
+    /// other error it cannot.
     pub fn checkpoint(
         &mut self,
         flush: impl FnOnce(&mut Attempt) -> Result<(), Box<dyn Error + Send + Sync>>,
@@ -188,15 +190,16 @@ impl Checkpointer {
 
     /// Saves an attempt whose data is durable.
     ///
-    /// Blocks for the save, which writes and syncs a file: about a millisecond. Where a task must not
-    /// block for that long, wrap the call: in `tokio::task::block_in_place(|| checkpointer.save(attempt))`
-    /// under tokio with several threads, or in `spawn_blocking` (docs/design.md shows it). Costs one
-    /// pass over the marks and one save.
+    /// Blocks for the save, which writes and syncs a file: about a millisecond. Where a task must
+    /// not block for that long, wrap the call, as in
+    /// `tokio::task::block_in_place(|| checkpointer.save(attempt))` under tokio with several
+    /// threads, or move it into `spawn_blocking` (docs/design.md shows that). Costs one pass over
+    /// the marks and one save.
     ///
     /// # Errors
     /// [`CheckpointError`]. The floors do not move, and [`Floors::health`] says why. After
-    /// [`SaveError::InDoubt`](crate::SaveError::InDoubt) a crash may leave the new marks; after any other error it cannot. The
-    /// attempt is consumed even on error.
+    /// [`SaveError::InDoubt`](crate::SaveError::InDoubt) a crash may leave the new marks; after any
+    /// other error it cannot. The attempt is consumed even on error.
     ///
     /// # Panics
     /// If the store panics; the save is in doubt then. If the codec or the function given to

@@ -65,7 +65,8 @@ impl<D: Disk> Directory<D> {
         }
     }
 
-    /// Before save step 1: refuses to save in a process that was forked from the one that opened it.
+    /// Before save step 1: refuses to save in a process that was forked from the one that opened
+    /// it.
     pub(crate) fn check_process(&self) -> Result<(), SaveError> {
         if std::process::id() == self.process {
             return Ok(());

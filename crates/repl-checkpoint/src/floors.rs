@@ -40,10 +40,12 @@ impl Floors {
     ///
     /// For engines that commit the marks in the transaction of the data, as
     /// [`CheckpointBytes`](crate::CheckpointBytes) describes, and advance the state only once the
-    /// commit is durable. Then the applied mark is also the checkpointed mark and the retention floor.
+    /// commit is durable. Then the applied mark is also the checkpointed mark and the retention
+    /// floor.
     ///
     /// At a start, commit once before you delete anything: the process before may have been killed
-    /// between its last write and the sync, and what the database then recovers is in the cache alone.
+    /// between its last write and the sync, and what the database then recovers is in the cache
+    /// alone.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -123,15 +125,17 @@ impl Floors {
     /// above; the result is the saved mark.
     ///
     /// For a client that must know that its write survives a crash of this follower. It waits until
-    /// the seqno is applied, which [`Shard::awaited`](repl_core::Shard::awaited) shows, and then for
-    /// a checkpoint; it does not request one. Each checkpoint that ends wakes every such wait. After
-    /// the store was [opened again](crate::Checkpointer::reopen) every seqno waits for the next save.
+    /// the seqno is applied, which [`Shard::awaited`](repl_core::Shard::awaited) shows, and then
+    /// for a checkpoint; it does not request one. Each checkpoint that ends wakes every such wait.
+    /// After the store was [opened again](crate::Checkpointer::reopen) every seqno waits for the
+    /// next save.
     ///
     /// # Errors
     /// The future fails if the seqno is not saved, and
-    /// - the shard is not tracked ([`WaitError::UnknownShard`](repl_core::WaitError::UnknownShard)),
-    /// - the shard is removed or reset ([`WaitError::Removed`](repl_core::WaitError::Removed)), which
-    ///   is noticed at the end of a checkpoint at the latest,
+    /// - the shard is not tracked
+    ///   ([`WaitError::UnknownShard`](repl_core::WaitError::UnknownShard)),
+    /// - the shard is removed or reset ([`WaitError::Removed`](repl_core::WaitError::Removed)),
+    ///   which is noticed at the end of a checkpoint at the latest,
     /// - the checkpointer is gone, or a save is in doubt
     ///   ([`WaitError::Closed`](repl_core::WaitError::Closed)),
     /// - the state or the shard is closed before the seqno is applied (the same).

@@ -1,5 +1,5 @@
-//! What a checkpointer shares with its floors and its attempts: what is saved, and which attempts are
-//! in progress.
+//! What a checkpointer shares with its floors and its attempts: what is saved, and which attempts
+//! are in progress.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -14,8 +14,8 @@ pub(crate) struct Shared {
     state: Arc<ReplicationState>,
     saves: ArcSwap<Saves>,
     progress: Mutex<Progress>,
-    /// Its mark is the number of attempts that have ended, and of stores that were closed. Closed when
-    /// no more will end.
+    /// Its mark is the number of attempts that have ended, and of stores that were closed. Closed
+    /// when no more will end.
     ended: Shard,
 }
 
@@ -131,7 +131,8 @@ impl Shared {
         self.ended.advance(ended);
     }
 
-    /// Forgets what the store held before it was opened again: nothing of that is known to be there.
+    /// Forgets what the store held before it was opened again: nothing of that is known to be
+    /// there.
     pub(crate) fn reopened(&self) {
         self.saves.store(Arc::default());
         let mut progress = self.progress();

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// A result whose error may move between threads.
-pub(super) type Fallible<T> = Result<T, Box<dyn Error + Send + Sync>>;
+pub(crate) type Fallible<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// A kind of filesystem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,12 +45,11 @@ impl Fs {
     }
 }
 
-/// Returns why this machine cannot run the shutdowns, if it cannot.
-pub(super) fn lacking() -> Option<String> {
+/// Returns why this machine cannot mount filesystems with these tools, if it cannot.
+pub(crate) fn lacking(tools: &[&str]) -> Option<String> {
     if !is_root() {
         return Some("only root may mount a filesystem".to_owned());
     }
-    let tools = ["unshare", "mount", "umount", "losetup", "mkfs.ext4", "mkfs.xfs", "python3"];
     let path = std::env::var("PATH").unwrap_or_default();
     let is_there = |tool: &&str| path.split(':').any(|dir| Path::new(dir).join(tool).exists());
     tools.iter().find(|tool| !is_there(tool)).map(|tool| format!("there is no {tool}"))
@@ -63,14 +62,14 @@ fn is_root() -> bool {
 }
 
 /// Whether the kernel supports a filesystem, if need be by a module.
-pub(super) fn kernel_knows(fs: Fs) -> bool {
-    let _ = Command::new("modprobe").arg(fs.name()).stderr(Stdio::null()).status();
+pub(crate) fn kernel_knows(fs: &str) -> bool {
+    let _ = Command::new("modprobe").arg(fs).stderr(Stdio::null()).status();
     let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
-    known.split_whitespace().any(|word| word == fs.name())
+    known.split_whitespace().any(|word| word == fs)
 }
 
 /// Lists the loop devices and mounts of this name.
-pub(super) fn leftovers(name: &str) -> Fallible<Vec<String>> {
+pub(crate) fn leftovers(name: &str) -> Fallible<Vec<String>> {
     let devices = Command::new("losetup").arg("--all").output()?.stdout;
     let mounts = fs::read_to_string("/proc/self/mounts")?;
     let devices = String::from_utf8_lossy(&devices).into_owned();
@@ -79,7 +78,7 @@ pub(super) fn leftovers(name: &str) -> Fallible<Vec<String>> {
 }
 
 /// Runs a program. Its error output is the error.
-pub(super) fn run(program: &str, arguments: &[&str]) -> Fallible<()> {
+pub(crate) fn run(program: &str, arguments: &[&str]) -> Fallible<()> {
     let output = Command::new(program).args(arguments).output();
     let output = output.map_err(|err| format!("{program}: {err}"))?;
     if output.status.success() {
@@ -87,6 +86,20 @@ pub(super) fn run(program: &str, arguments: &[&str]) -> Fallible<()> {
     }
     let message = String::from_utf8_lossy(&output.stderr);
     Err(format!("{program} {}: {}", arguments.join(" "), message.trim()).into())
+}
+
+/// Unmounts a filesystem. Retried for some seconds, as a process that another thread starts may hold
+/// a file of this one open for a moment.
+pub(crate) fn unmount(mount: &Path) -> Fallible<()> {
+    let end = Instant::now() + Duration::from_secs(10);
+    loop {
+        match run("umount", &[&mount.to_string_lossy()]) {
+            Err(err) if Instant::now() < end && err.to_string().contains("busy") => {
+                thread::sleep(Duration::from_millis(5));
+            }
+            done => return done,
+        }
+    }
 }
 
 /// An image file with a filesystem in it, and where that is mounted.
@@ -126,18 +139,8 @@ impl Volume {
         run("mount", &["-t", self.fs.name(), "-o", chosen, &image, &mount])
     }
 
-    /// Unmounts it. Retried for some seconds, as a process that another thread starts may hold a file
-    /// of this one open for a moment.
     pub(super) fn unmount(&self) -> Fallible<()> {
-        let end = Instant::now() + Duration::from_secs(10);
-        loop {
-            match run("umount", &[&self.mount.to_string_lossy()]) {
-                Err(err) if Instant::now() < end && err.to_string().contains("busy") => {
-                    thread::sleep(Duration::from_millis(5));
-                }
-                done => return done,
-            }
-        }
+        unmount(&self.mount)
     }
 }
 

@@ -11,9 +11,9 @@ use crate::content::Carried;
 impl Checkpointer {
     /// Returns the shards of the recovered checkpoint that the state does not track.
     ///
-    /// Every save keeps them as they are, until [`drop_orphan`](Checkpointer::drop_orphan) drops them
-    /// or a save includes them as tracked shards. A shard that is added and removed again between two saves stays
-    /// an orphan; do not drop its data before [`Floors::is_unreferenced`].
+    /// Every save keeps them as they are, until [`drop_orphan`](Checkpointer::drop_orphan) drops
+    /// them or a save includes them as tracked shards. A shard that is added and removed again
+    /// between two saves stays an orphan; do not drop its data before [`Floors::is_unreferenced`].
     ///
     /// To continue with one, add it to the state at its mark and log, and pass its completed ranges
     /// to [`Shard::complete`].

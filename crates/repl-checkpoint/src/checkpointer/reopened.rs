@@ -19,8 +19,8 @@ impl Checkpointer {
         (&*self.codec, self.store_id)
     }
 
-    /// The saves that the store may hold as its newest: the save in doubt, the one that this process
-    /// went on from, and the last acknowledged one.
+    /// The saves that the store may hold as its newest: the save in doubt, the one that this
+    /// process went on from, and the last acknowledged one.
     pub(crate) fn expected(&self) -> impl Iterator<Item = &Written> {
         self.doubtful.iter().chain([&self.base, &self.acknowledged])
     }

@@ -11,8 +11,8 @@ pub enum Saved {
     Written(SaveReport),
     /// Nothing was written: the last two saves of this process hold exactly these marks.
     ///
-    /// So the checkpointed mark and the retention floor of each shard are at the mark that the attempt
-    /// holds.
+    /// So the checkpointed mark and the retention floor of each shard are at the mark that the
+    /// attempt holds.
     Unchanged,
 }
 

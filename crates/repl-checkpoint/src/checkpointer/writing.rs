@@ -27,7 +27,8 @@ impl Checkpointer {
         Ok(Some((Written { header, content }, bytes)))
     }
 
-    /// Gives the bytes to the store, and moves the floors. `saving` is called before the first write.
+    /// Gives the bytes to the store, and moves the floors. `saving` is called before the first
+    /// write.
     pub(super) fn store(
         &mut self,
         written: Written,

@@ -53,13 +53,15 @@ impl Checkpointer {
     ///
     /// Drops the store, so that its lock is free, calls `open`, and reads what the store holds. It
     /// goes on if the newest checkpoint is exactly the save in doubt
-    /// ([`SaveError::InDoubt`](crate::SaveError::InDoubt)) or the last acknowledged one. Generations that were attempted are not used
-    /// again, and an attempt that was begun before cannot be saved.
+    /// ([`SaveError::InDoubt`](crate::SaveError::InDoubt)) or the last acknowledged one.
+    /// Generations that were attempted are not used again, and an attempt that was begun before
+    /// cannot be saved.
     ///
     /// What it finds may be in the cache alone, as after a start: so
     /// [`checkpointed`](crate::Floors::checkpointed) is `None` until the next save, and
     /// [`retention_floor`](crate::Floors::retention_floor) is `None` until the second. Both
-    /// saves are written even if no mark has moved. Nothing that was deleted up to an earlier floor is needed.
+    /// saves are written even if no mark has moved. Nothing that was deleted up to an earlier floor
+    /// is needed.
     ///
     /// It only reads: whether the disk can be written to again, the next save shows. A background
     /// checkpointer is [closed](crate::BackgroundCheckpointer::close) first. Blocks for the call of

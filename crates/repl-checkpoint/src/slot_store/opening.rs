@@ -26,8 +26,8 @@ impl SlotStore {
     /// Opens the slot file `path`, in a directory that the engine has other files in.
     ///
     /// Missing parents are created. Beside the file are its lock, `<path>.lock`, which is never
-    /// removed, and during a save a temporary file, `<path>.temp-<process>-<number>`. The engine may
-    /// copy, move and remove all of them with its own files while no store has them open.
+    /// removed, and during a save a temporary file, `<path>.temp-<process>-<number>`. The engine
+    /// may copy, move and remove all of them with its own files while no store has them open.
     ///
     /// # Errors
     /// [`OpenStoreError`] if another store holds it, or its directory is not usable.

@@ -8,6 +8,7 @@ mod crash_matrix;
 mod crash_own;
 mod crash_shutdown;
 mod crash_suite;
+mod crash_writers;
 mod planted;
 mod planted_attempt;
 mod planted_bugs_are_caught;

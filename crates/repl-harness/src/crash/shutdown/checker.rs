@@ -21,10 +21,17 @@ pub struct Checker {
 }
 
 /// What is known of one follower's store.
-struct Known {
+#[derive(Clone)]
+pub(super) struct Known {
     history: History,
     /// The save that the last writer began and did not finish.
     unfinished: Option<Value>,
+}
+
+impl Known {
+    pub(super) fn new() -> Self {
+        Known { history: History::new(1), unfinished: None }
+    }
 }
 
 /// What a writer did until it ended.
@@ -85,7 +92,7 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 /// The number of calls that a failure shows.
-const SHOWN: usize = 40;
+pub(super) const SHOWN: usize = 40;
 
 impl Checker {
     /// Checks the files of the filesystem right after a mount.
@@ -121,12 +128,9 @@ impl Checker {
         log: impl IntoIterator<Item = io::Result<(Event, Vec<u8>)>>,
     ) -> Result<RunResult, Failure> {
         let replay = self.replay.get_or_insert_with(|| Replay::new(SimDisk::new()));
-        let known = self
-            .followers
-            .entry(follower)
-            .or_insert_with(|| Known { history: History::new(1), unfinished: None });
+        let known = self.followers.entry(follower).or_insert_with(Known::new);
         self.script.clear();
-        let mut run = Run { known, result: RunResult::default() };
+        let mut run = Run { known, result: RunResult::default(), after_cut: true };
         for entry in log {
             let (event, bytes) = entry.map_err(|err| Failure::Unexpected(err.to_string()))?;
             if self.script.len() == SHOWN {
@@ -146,13 +150,15 @@ impl Checker {
     }
 }
 
-struct Run<'a> {
-    known: &'a mut Known,
-    result: RunResult,
+pub(super) struct Run<'a> {
+    pub(super) known: &'a mut Known,
+    pub(super) result: RunResult,
+    /// Whether the files that it finds are durable.
+    pub(super) after_cut: bool,
 }
 
 impl Run<'_> {
-    fn check(&mut self, event: Event) -> Result<(), Broken> {
+    pub(super) fn check(&mut self, event: Event) -> Result<(), Broken> {
         let failed = self.result.failed.is_some();
         match event {
             Event::Call(call) if !failed && call.is_fault() => {
@@ -205,9 +211,12 @@ impl Run<'_> {
 
     fn recovered(&mut self, found: &Value) -> Result<(), Broken> {
         self.known.history.check(found)?;
-        // What is found after a shutdown is durable.
-        self.known.history.settle(found);
-        self.result.outcome = Some(match self.known.unfinished.take() {
+        let unfinished = self.known.unfinished.clone();
+        if self.after_cut {
+            self.known.history.settle(found);
+            self.known.unfinished = None;
+        }
+        self.result.outcome = Some(match unfinished {
             None => Outcome::Acknowledged,
             Some(new) if new == *found => Outcome::New,
             Some(_) => Outcome::Old,
@@ -221,7 +230,7 @@ fn value(generation: u64, stamp: u64, bytes: u128) -> Value {
     Value { generation, marks: [stamp].into(), bytes }
 }
 
-fn shown(event: &Event) -> String {
+pub(super) fn shown(event: &Event) -> String {
     match event {
         Event::Call(CallRecord { operation, failed: None, .. }) => format!("{operation:?}"),
         Event::Call(CallRecord { operation, failed: Some(why), .. }) => {
