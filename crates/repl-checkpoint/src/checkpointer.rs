@@ -190,8 +190,8 @@ impl Checkpointer {
 
     /// Saves an attempt whose data is durable.
     ///
-    /// Blocks for the save, which writes and syncs a file: about a millisecond. Where a task must
-    /// not block for that long, wrap the call, as in
+    /// Blocks for the save, which writes and syncs a file. Where a task must not block for that
+    /// long, wrap the call, as in
     /// `tokio::task::block_in_place(|| checkpointer.save(attempt))` under tokio with several
     /// threads, or move it into `spawn_blocking` (docs/design.md shows that). Costs one pass over
     /// the marks and one save.
@@ -214,7 +214,9 @@ impl Checkpointer {
         let saving = Instant::now();
         let flush_time = saving.duration_since(pending.began());
         let written = match self.written(marks) {
-            Ok(Some((written, bytes))) => self.store(written, &bytes, || pending.saving()),
+            Ok(Some((written, bytes))) => {
+                self.store(written, &bytes, || pending.saving()).map(Some)
+            }
             Ok(None) => Ok(None),
             Err(error) => Err(error),
         };

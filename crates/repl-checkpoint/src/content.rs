@@ -23,7 +23,7 @@ pub(crate) struct Carried {
 }
 
 impl Carried {
-    /// The orphaned shard with this id. O(log orphans).
+    /// The place of an orphaned shard. O(log orphans).
     pub(crate) fn orphan(&self, shard: ShardId) -> Option<usize> {
         self.orphaned.binary_search_by_key(&shard, |s| s.shard).ok()
     }

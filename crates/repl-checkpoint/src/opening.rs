@@ -63,21 +63,24 @@ pub struct Opening<S, F> {
 
 /// A thread that tries to open a store.
 struct Trying<S> {
-    result: Arc<Mutex<Option<Result<S, OpenStoreError>>>>,
+    result: Arc<Slot<S>>,
     ended: Reached,
 }
+
+/// What the thread leaves.
+type Slot<S> = Mutex<Option<Result<S, OpenStoreError>>>;
 
 impl<S, F: FnMut() -> Result<S, OpenStoreError>> Opening<S, F> {
     /// Blocks the thread until the store is open or the time is up.
     ///
     /// # Errors
     /// Those of [`open_timeout`].
-    pub fn wait(mut self) -> Result<S, OpenStoreError> {
-        match (self.open.as_mut(), self.thread.as_mut()) {
-            (Some(open), _) => tried(self.deadline, open, || true),
-            (None, Some(thread)) => {
-                let _ = std::mem::replace(&mut thread.ended, counter().reached(0)).wait();
-                thread.take()
+    pub fn wait(self) -> Result<S, OpenStoreError> {
+        match (self.open, self.thread) {
+            (Some(mut open), _) => tried(self.deadline, &mut open, || true),
+            (None, Some(Trying { result, ended })) => {
+                let _ = ended.wait(); // nothing closes or removes it
+                taken(&result)
             }
             (None, None) => Err(lost()),
         }
@@ -125,11 +128,9 @@ impl<S: Send + 'static> Trying<S> {
     }
 }
 
-impl<S> Trying<S> {
-    fn take(&self) -> Result<S, OpenStoreError> {
-        let result = self.result.lock().unwrap_or_else(PoisonError::into_inner).take();
-        result.unwrap_or_else(|| Err(lost()))
-    }
+fn taken<S>(slot: &Slot<S>) -> Result<S, OpenStoreError> {
+    let result = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+    result.unwrap_or_else(|| Err(lost()))
 }
 
 /// Ends the wait, also where `open` panics.
@@ -170,7 +171,7 @@ where
             return Poll::Ready(Err(lost()));
         };
         let _ = ready!(Pin::new(&mut thread.ended).poll(cx));
-        Poll::Ready(thread.take())
+        Poll::Ready(taken(&thread.result))
     }
 }
 

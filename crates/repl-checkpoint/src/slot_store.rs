@@ -69,7 +69,6 @@ const SLOTS: usize = 3;
 /// before you restore a file.
 ///
 /// ```
-/// use std::convert::Infallible;
 /// use repl_checkpoint::{JsonCodec, OnCorrupt, SlotStore, StoreId, recover};
 /// use repl_core::ShardId;
 ///

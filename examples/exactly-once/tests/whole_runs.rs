@@ -84,7 +84,7 @@ fn without_a_mutant_the_run_succeeds() {
 fn a_mutant_that_stores_a_clone_of_the_live_state_is_caught_by_kills() {
     // Nothing is deleted, so that what is applied again is still there.
     let mutant = ["--mutant", "clone-live-state", "--keep", "400"];
-    let words = ["exactly-once: segment ", " times"];
+    let words = ["exactly-once: segment ", " was applied ", " times"];
     run_badly(&[&KILLED[..], &mutant].concat(), &words);
     run_badly(&[&KILLED[..], &mutant[..2]].concat(), &words[..1]);
 }
@@ -92,7 +92,7 @@ fn a_mutant_that_stores_a_clone_of_the_live_state_is_caught_by_kills() {
 #[test]
 fn a_mutant_that_stores_a_clone_of_the_live_state_is_caught_by_commits_in_doubt() {
     let mutant = ["--mutant", "clone-live-state", "--keep", "200"];
-    let words = ["exactly-once: segment ", " times"];
+    let words = ["exactly-once: segment ", " was applied ", " times"];
     run_badly(&[&IN_DOUBT[..], &mutant].concat(), &words);
 }
 

@@ -143,7 +143,7 @@ fn without_a_mutant_the_run_succeeds() {
 
 #[test]
 fn a_mutant_that_records_no_completed_ranges_is_caught() {
-    let words = ["parallel-apply: record ", " times"];
+    let words = ["parallel-apply: record ", " was applied ", " times"];
     run_badly(&[&KILLED[..], &["--mutant", "forget-ranges"]].concat(), &words);
 }
 

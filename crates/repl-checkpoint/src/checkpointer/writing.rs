@@ -34,7 +34,7 @@ impl Checkpointer {
         written: Written,
         bytes: &[u8],
         saving: impl FnOnce(),
-    ) -> Result<Option<(Generation, u64)>, CheckpointError> {
+    ) -> Result<(Generation, u64), CheckpointError> {
         let Some(store) = &mut self.store else {
             let doubt = "the store is closed".to_owned();
             return Err(CheckpointError::Poisoned { doubt });
@@ -55,7 +55,7 @@ impl Checkpointer {
         self.shared.saved(written.content.clone(), previous.clone()); // 4
         self.acknowledged = written.clone();
         self.base = written;
-        Ok(Some((generation, bytes.len() as u64)))
+        Ok((generation, bytes.len() as u64))
     }
 
     /// Whether the last two saves since the store was opened hold exactly these marks.
