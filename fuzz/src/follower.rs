@@ -113,7 +113,7 @@ impl Setup {
             all.filter(|shard| !NAMED.contains(shard)).collect()
         };
         let mut store = self.open(disk).expect("the directory is unlocked");
-        let kept = store.load().unwrap();
+        let kept: Vec<_> = store.load().unwrap().collect();
         let newest_two = saved.iter().rev().zip(&kept).take(2).enumerate();
         for (before, (generation, candidate)) in newest_two {
             let bytes = candidate.bytes.as_ref().unwrap();

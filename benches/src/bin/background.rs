@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use benches::dense_ids;
 use repl_checkpoint::{
-    BincodeCodec, Candidate, CheckpointStore, Codec, FileStore, JsonCodec, LoadError, OnCorrupt,
+    BincodeCodec, Candidates, CheckpointStore, Codec, FileStore, JsonCodec, LoadError, OnCorrupt,
     Save, SaveError, Schedule, StoreId, recover,
 };
 
@@ -52,7 +52,7 @@ impl CheckpointStore for Timed {
         self.store.store_id()
     }
 
-    fn load(&mut self) -> Result<Vec<Candidate>, LoadError> {
+    fn load(&mut self) -> Result<Candidates<'_>, LoadError> {
         self.store.load()
     }
 

@@ -1,13 +1,14 @@
 //! The calls that a store makes to the disk.
 
 mod no_sync;
+mod os;
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 pub use self::no_sync::NoSync;
+pub use self::os::{OsDir, OsDisk, OsLock};
 
 /// A seam for tests: a simulated or faulty disk implements it in place of the real one.
 ///
@@ -35,8 +36,10 @@ pub trait Disk: Send {
     fn list(&self, dir: &Path) -> io::Result<Vec<OsString>>;
     /// Returns what is at `path`, without following a symbolic link.
     fn kind(&self, path: &Path) -> io::Result<FileKind>;
-    /// Returns all bytes of a file.
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// Returns the length of a file in bytes.
+    fn length(&self, path: &Path) -> io::Result<u64>;
+    /// Returns `length` bytes of a file from `offset` on, or fewer if the file ends before.
+    fn read_at(&self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>>;
     /// Creates a file, readable and writable by its owner alone; fails if the path exists.
     fn create_new(&self, path: &Path) -> io::Result<Self::File>;
     /// Appends some of `bytes` and returns how many.
@@ -51,6 +54,15 @@ pub trait Disk: Send {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Makes the names in a directory durable.
     fn sync_dir(&self, dir: &Self::Dir) -> io::Result<()>;
+    /// Makes the names in the directory at `path` durable, unless they are known to be.
+    fn sync_parent(&self, path: &Path) -> io::Result<()> {
+        self.sync_dir(&self.open_dir(path)?)
+    }
+    /// Fails if directories of the filesystem of `dir` cannot be synced, as far as this is known
+    /// before the first save.
+    fn can_sync_dir(&self, _dir: &Self::Dir) -> io::Result<()> {
+        Ok(())
+    }
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Locks the regular file at `path`, or returns `None` if another store holds the lock.
@@ -58,6 +70,12 @@ pub trait Disk: Send {
     /// Creates the file if it is missing. The lock is on the file that is at `path` when the call
     /// returns.
     fn try_lock(&self, path: &Path) -> io::Result<Option<Self::Lock>>;
+    /// Returns whether the locked file is still the one at `path`.
+    fn lock_is_at(&self, lock: &Self::Lock, path: &Path) -> io::Result<bool>;
+    /// Returns whether an open directory is still the one at `path`.
+    fn dir_is_at(&self, dir: &Self::Dir, path: &Path) -> io::Result<bool>;
+    /// Returns whether an open file is still the one at `path`.
+    fn file_is_at(&self, file: &Self::File, path: &Path) -> io::Result<bool>;
 }
 
 /// The kind of file at a path.
@@ -71,218 +89,4 @@ pub enum FileKind {
     Symlink,
     /// A device, a socket or a pipe.
     Other,
-}
-
-/// The disk of the operating system.
-///
-/// Syncs reach the device: `fsync` and `fdatasync`, or `F_FULLFSYNC` for both on macOS. Outside
-/// Unix a directory cannot be synced, and [`sync_dir`](Disk::sync_dir) does nothing: until the
-/// system writes its metadata, a power cut may undo an acknowledged save as a whole.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct OsDisk;
-
-/// A directory of an [`OsDisk`], kept open.
-#[derive(Debug)]
-pub struct OsDir(#[cfg(unix)] File);
-
-/// A lock of an [`OsDisk`].
-///
-/// Dropping it unlocks the file at once, though a child process may still have it open, between its
-/// `fork` and its `exec`. In a forked child, dropping the inherited lock leaves the parent's lock
-/// alone. The kernel frees it when the process dies.
-#[derive(Debug)]
-pub struct OsLock {
-    file: File,
-    /// The process that locked it.
-    process: u32,
-}
-
-impl Drop for OsLock {
-    fn drop(&mut self) {
-        if std::process::id() == self.process {
-            // If it fails, closing the file unlocks it, as soon as no child has it open.
-            let _ = self.file.unlock();
-        }
-    }
-}
-
-impl Disk for OsDisk {
-    type File = File;
-    type Dir = OsDir;
-    type Lock = OsLock;
-
-    fn create_dir(&self, path: &Path) -> io::Result<()> {
-        let mut builder = fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(path)
-    }
-
-    #[cfg(unix)]
-    fn open_dir(&self, path: &Path) -> io::Result<OsDir> {
-        File::open(path).map(OsDir)
-    }
-
-    #[cfg(not(unix))]
-    fn open_dir(&self, _: &Path) -> io::Result<OsDir> {
-        Ok(OsDir())
-    }
-
-    fn list(&self, dir: &Path) -> io::Result<Vec<OsString>> {
-        fs::read_dir(dir)?.map(|entry| entry.map(|e| e.file_name())).collect()
-    }
-
-    fn kind(&self, path: &Path) -> io::Result<FileKind> {
-        let kind = fs::symlink_metadata(path)?.file_type();
-        Ok(if kind.is_file() {
-            FileKind::File
-        } else if kind.is_dir() {
-            FileKind::Dir
-        } else if kind.is_symlink() {
-            FileKind::Symlink
-        } else {
-            FileKind::Other
-        })
-    }
-
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        fs::read(path)
-    }
-
-    fn create_new(&self, path: &Path) -> io::Result<File> {
-        owned().create_new(true).open(path)
-    }
-
-    fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<usize> {
-        file.write(bytes)
-    }
-
-    fn sync_file(&self, file: &File) -> io::Result<()> {
-        file.sync_all()
-    }
-
-    #[cfg(unix)]
-    fn write_at(&self, file: &File, offset: u64, bytes: &[u8]) -> io::Result<usize> {
-        std::os::unix::fs::FileExt::write_at(file, bytes, offset)
-    }
-
-    #[cfg(not(unix))]
-    fn write_at(&self, mut file: &File, offset: u64, bytes: &[u8]) -> io::Result<usize> {
-        io::Seek::seek(&mut file, io::SeekFrom::Start(offset))?;
-        file.write(bytes)
-    }
-
-    fn sync_data(&self, file: &File) -> io::Result<()> {
-        file.sync_data()
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        fs::rename(from, to)
-    }
-
-    #[cfg(unix)]
-    fn sync_dir(&self, dir: &OsDir) -> io::Result<()> {
-        dir.0.sync_all()?;
-        // After a shutdown XFS writes nothing and still returns success from a sync of a directory
-        // (Linux 6.18). Its metadata calls fail then.
-        dir.0.metadata().map(|_| ())
-    }
-
-    #[cfg(not(unix))]
-    fn sync_dir(&self, _: &OsDir) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        fs::remove_file(path)
-    }
-
-    fn try_lock(&self, path: &Path) -> io::Result<Option<OsLock>> {
-        // Through a symbolic link another file would be locked.
-        regular_or_missing(self.kind(path))?;
-        let file = owned().create(true).truncate(false).open(path)?;
-        match file.try_lock() {
-            Ok(()) if is_at(&file, path)? => Ok(Some(OsLock { file, process: std::process::id() })),
-            // The file was removed or replaced in between, so the lock is on another file.
-            Ok(()) | Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(err)) => Err(err),
-        }
-    }
-}
-
-fn regular_or_missing(kind: io::Result<FileKind>) -> io::Result<()> {
-    if kind.is_ok_and(|kind| kind != FileKind::File) { Err(not_regular()) } else { Ok(()) }
-}
-
-fn not_regular() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")
-}
-
-fn owned() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-}
-
-/// Whether `file` is the file at `path`.
-#[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> io::Result<bool> {
-    use std::os::unix::fs::MetadataExt;
-    let (open, there) = (file.metadata()?, fs::symlink_metadata(path)?);
-    Ok(open.dev() == there.dev() && open.ino() == there.ino())
-}
-
-#[cfg(not(unix))]
-fn is_at(_: &File, path: &Path) -> io::Result<bool> {
-    fs::exists(path)
-}
-
-#[cfg(all(test, unix))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_dropped_lock_is_free_though_a_child_has_the_file_open() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("lock");
-        let lock = OsDisk.try_lock(&path).unwrap().unwrap();
-        let _open_in_a_child = lock.file.try_clone().unwrap();
-        assert!(OsDisk.try_lock(&path).unwrap().is_none());
-        drop(lock);
-        assert!(OsDisk.try_lock(&path).unwrap().is_some());
-    }
-
-    #[test]
-    fn a_lock_that_was_inherited_by_a_fork_is_not_unlocked() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("lock");
-        let lock = OsDisk.try_lock(&path).unwrap().unwrap();
-        let of_child = OsLock { file: lock.file.try_clone().unwrap(), process: lock.process + 1 };
-        drop(of_child);
-        assert!(OsDisk.try_lock(&path).unwrap().is_none());
-    }
-
-    #[test]
-    fn a_created_directory_is_open_to_its_owner_alone() {
-        use std::os::unix::fs::PermissionsExt;
-        let dir = tempfile::tempdir().unwrap();
-        let new = dir.path().join("new");
-        OsDisk.create_dir(&new).unwrap();
-        assert_eq!(fs::metadata(&new).unwrap().permissions().mode() & 0o777, 0o700);
-    }
-
-    #[test]
-    fn a_file_that_was_moved_away_or_replaced_is_not_at_its_path() {
-        let dir = tempfile::tempdir().unwrap();
-        let (path, other) = (dir.path().join("repl-checkpoint.lock"), dir.path().join("other"));
-        let file = File::create(&path).unwrap();
-        assert!(is_at(&file, &path).unwrap());
-        fs::write(&other, "").unwrap();
-        fs::rename(&other, &path).unwrap();
-        assert!(!is_at(&file, &path).unwrap());
-        fs::remove_file(&path).unwrap();
-        assert!(is_at(&file, &path).is_err());
-    }
 }

@@ -146,6 +146,20 @@ pub(crate) fn header_of(bytes: &[u8]) -> Option<Header> {
     verify(bytes).ok().map(|(header, _, _)| header)
 }
 
+/// Why a file of `length` bytes is no whole checkpoint, as far as `head`, its first bytes, tells;
+/// `None` if all of it has to be read.
+pub(crate) fn cut_off(head: &[u8], length: u64) -> Option<UnsealError> {
+    if length_at(head).is_some_and(|claimed| claimed as u64 == length) {
+        return None;
+    }
+    let expected = match verify(head) {
+        Err(UnsealError::Length { expected, .. }) => expected,
+        Err(error) => return Some(error),
+        Ok((_, _, payload)) => payload.len() as u64,
+    };
+    Some(UnsealError::Length { expected, found: length - HEADER_LENGTH as u64 })
+}
+
 /// The length that an envelope at the beginning of `bytes` claims, header included. The rest of the
 /// header may be damaged.
 pub(crate) fn length_at(bytes: &[u8]) -> Option<usize> {

@@ -1,40 +1,54 @@
 //! One file per generation, never overwritten, renamed into place once it is complete.
 //!
 //! # Opening
-//! 1. Create missing directories, and sync every parent up to the root: the process that made the
-//!    existing ones may have died before its sync. Parents that this process may not sync are left
-//!    to their owners.
+//! 1. Create missing directories, and sync the parents of those that it created.
 //! 2. Lock `repl-checkpoint.lock`, which is never renamed and never removed.
 //! 3. Keep the directory open.
 //! 4. Under the lock, remove temporary files with the name pattern of this store.
 //!
 //! Opening writes no checkpoint and promises nothing about those that it finds. Loading reads them,
-//! and refuses a checkpoint's path that is not a regular file.
+//! the newest first and one at a time, and refuses a checkpoint's path that is not a regular file.
 //!
 //! # Saving
+//! Before the first save of a process, every other directory above is synced, up to the root: the
+//! process that made them may have died before its sync. Those that this process may not sync are
+//! left to their owners.
 //! 1. Create a new file under a unique temporary name.
 //! 2. Write all of it.
 //! 3. Sync the file.
-//! 4. Rename it to its generation's name.
-//! 5. Sync the directory.
-//! 6. (The caller moves the checkpointed marks.)
-//! 7. Remove generations older than the confirmed one.
+//! 4. Check that the lock file and the directory are still at their paths.
+//! 5. Rename the file to its generation's name.
+//! 6. Sync the directory.
+//! 7. If there is no marker yet, create, write and sync it, and sync the directory again. From then
+//!    on a directory without a checkpoint has lost what it held, and is not taken for a new one.
+//! 8. Check that the lock file, the directory and the new file are at their paths.
+//! 9. (The caller moves the checkpointed marks.)
+//! 10. Remove what is older than the confirmed generation. If none is confirmed yet, remove what is
+//!     older than the generation before the one that was loaded.
 //!
 //! Up to step 3 a failure leaves nothing behind ([`SaveError::NotSaved`]). A file whose sync failed
 //! is never synced again: the kernel has marked its pages clean, so a second sync may succeed
-//! though they were never written. From step 4 on a failure is [`SaveError::InDoubt`].
+//! though they were never written. From step 5 on a failure is [`SaveError::InDoubt`].
+//!
+//! If the check of step 4 or 8 fails, another store may have opened ([`SaveError::Replaced`]). What
+//! it saved since is safe from this store, except within the moment between step 4 and step 5: a
+//! file of the same generation would be replaced. And a lock file that is removed and put back is
+//! not noticed.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::directory::names::{
-    LOCK, checkpoint_file, generations_in, is_checkpoint_temp, slot_file_in,
+    checkpoint_file, generations_in, is_checkpoint_temp, of_directory, slot_file_in,
 };
 use crate::directory::{Directory, resolved};
 use crate::disk::{Disk, FileKind, OsDisk};
 use crate::ids::{Generation, StoreId};
-use crate::store::{Candidate, CheckpointStore, LoadError, OpenStoreError, Save, SaveError};
+use crate::reading::read_checkpoint;
+use crate::store::{
+    Candidate, Candidates, CheckpointStore, LoadError, OpenStoreError, Save, SaveError,
+};
 
 /// Keeps each checkpoint in a file of its own: the newest, and the one before it.
 ///
@@ -48,7 +62,7 @@ use crate::store::{Candidate, CheckpointStore, LoadError, OpenStoreError, Save, 
 ///
 /// let dir = tempfile::tempdir()?;
 /// let mut store = FileStore::open(dir.path().join("marks"), StoreId::UNNAMED)?;
-/// assert!(store.load()?.is_empty());
+/// assert!(store.load()?.next().is_none());
 /// let second = FileStore::open(dir.path().join("marks"), StoreId::UNNAMED);
 /// assert!(matches!(second, Err(OpenStoreError::Locked { .. })));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -58,6 +72,8 @@ pub struct FileStore<D: Disk = OsDisk> {
     store_id: StoreId,
     /// The generations in the directory. The lock keeps others from adding any.
     kept: Vec<Generation>,
+    /// The oldest generation that was loaded: recovery stops at the one that it uses.
+    loaded: Generation,
     poisoned: bool,
 }
 
@@ -79,13 +95,19 @@ impl<D: Disk> FileStore<D> {
     /// # Errors
     /// As [`FileStore::open`].
     pub fn open_on(disk: D, dir: &Path, store_id: StoreId) -> Result<Self, OpenStoreError> {
-        let (directory, names) = Directory::open(disk, dir, LOCK.as_ref(), dir)?; // 1 to 3
+        let (directory, names) = Directory::open(disk, dir, &of_directory(), dir)?; // 1 to 3
         if let Some(file) = slot_file_in(&names) {
             let dir = dir.to_owned();
             return Err(OpenStoreError::OtherKind { dir, file, expected: "SlotStore" });
         }
         directory.remove_temps(names.iter().filter(|name| is_checkpoint_temp(name))); // 4
-        Ok(FileStore { directory, store_id, kept: generations_in(&names), poisoned: false })
+        Ok(FileStore {
+            directory,
+            store_id,
+            kept: generations_in(&names),
+            loaded: 0,
+            poisoned: false,
+        })
     }
 
     /// Returns the directory of the store.
@@ -97,15 +119,45 @@ impl<D: Disk> FileStore<D> {
         self.directory.path.join(checkpoint_file(generation))
     }
 
-    /// Save step 7. A later save removes what cannot be removed now.
-    fn remove_before(&mut self, confirmed: Generation) {
+    /// Save steps 1 to 8.
+    fn save_file(&mut self, save: &Save<'_>) -> Result<(), SaveError> {
+        let name = checkpoint_file(save.generation);
+        let write = self.directory.write_temp(name.as_ref(), |_, new| new.append(save.bytes));
+        let (temp, file) = write?; // 1 to 4
+        self.directory.publish(&temp, &file, &self.path(save.generation)) // 5 to 8
+    }
+
+    /// The generation before the one that recovery used. That one may be in the cache alone.
+    fn before_loaded(&self) -> Generation {
+        let older = self.kept.iter().filter(|generation| **generation < self.loaded);
+        older.max().copied().unwrap_or(self.loaded)
+    }
+
+    /// Save step 10. A later save removes what cannot be removed now.
+    fn remove_before(&mut self, oldest: Generation) {
         let mut kept = std::mem::take(&mut self.kept);
         kept.retain(|generation| {
             let remove = || self.directory.disk.remove(&self.path(*generation));
-            *generation >= confirmed || remove().is_err_and(|e| e.kind() != io::ErrorKind::NotFound)
+            *generation >= oldest || remove().is_err_and(|e| e.kind() != io::ErrorKind::NotFound)
         });
         self.kept = kept;
     }
+
+    /// Refuses what is not a regular file.
+    fn check_kind(&self, path: &Path) -> Result<(), LoadError> {
+        let kind = self.directory.disk.kind(path);
+        let found = match kind.map_err(|source| failed("look at", path, source))? {
+            FileKind::File => return Ok(()),
+            FileKind::Dir => "a directory",
+            FileKind::Symlink => "a symbolic link",
+            FileKind::Other => "neither a file nor a directory",
+        };
+        Err(LoadError::NotAFile { path: path.to_owned(), found })
+    }
+}
+
+fn failed(act: &'static str, path: &Path, source: io::Error) -> LoadError {
+    LoadError::Io { act, path: path.to_owned(), source }
 }
 
 impl<D: Disk> CheckpointStore for FileStore<D> {
@@ -113,31 +165,22 @@ impl<D: Disk> CheckpointStore for FileStore<D> {
         self.store_id
     }
 
-    fn load(&mut self) -> Result<Vec<Candidate>, LoadError> {
-        let io = |act, path: &Path, source| LoadError::Io { act, path: path.to_owned(), source };
-        let names = self
-            .directory
-            .disk
-            .list(&self.directory.path)
-            .map_err(|err| io("list", &self.directory.path, err))?;
+    fn load(&mut self) -> Result<Candidates<'_>, LoadError> {
+        let dir = &self.directory.path;
+        let names = self.directory.disk.list(dir).map_err(|err| failed("list", dir, err))?;
         self.kept = generations_in(&names);
-        let mut newest_first = self.kept.clone();
-        newest_first.sort_unstable_by(|a, b| b.cmp(a));
-        let candidate = |generation| {
+        self.kept.sort_unstable_by(|a, b| b.cmp(a));
+        self.kept.iter().try_for_each(|generation| self.check_kind(&self.path(*generation)))?;
+        if self.kept.is_empty() {
+            self.directory.check_fresh()?;
+        }
+        let newest_first = self.kept.clone();
+        Ok(Box::new(newest_first.into_iter().map(|generation| {
+            self.loaded = generation;
             let path = self.path(generation);
-            let found =
-                match self.directory.disk.kind(&path).map_err(|err| io("look at", &path, err))? {
-                    FileKind::File => {
-                        let bytes = self.directory.disk.read(&path);
-                        return Ok(Candidate { path, generation: Some(generation), bytes });
-                    }
-                    FileKind::Dir => "a directory",
-                    FileKind::Symlink => "a symbolic link",
-                    FileKind::Other => "neither a file nor a directory",
-                };
-            Err(LoadError::NotAFile { path, found })
-        };
-        newest_first.into_iter().map(candidate).collect()
+            let bytes = read_checkpoint(&self.directory.disk, &path);
+            Candidate { path, generation: Some(generation), bytes }
+        })))
     }
 
     fn save(&mut self, save: Save<'_>) -> Result<(), SaveError> {
@@ -145,13 +188,14 @@ impl<D: Disk> CheckpointStore for FileStore<D> {
             return Err(SaveError::Poisoned { path: self.directory.path.clone() });
         }
         self.directory.check_process()?;
-        let name = checkpoint_file(save.generation);
-        let (temp, _) = self.directory.write_temp(name.as_ref(), save.bytes)?; // 1 to 3
+        // Until the opposite is known.
         self.poisoned = true;
-        self.directory.publish(&temp, &self.path(save.generation))?; // 4 and 5
-        self.poisoned = false;
+        let saved = self.save_file(&save);
+        self.poisoned = saved.as_ref().is_err_and(SaveError::is_poisoning);
+        saved?;
         self.kept.push(save.generation);
-        self.remove_before(save.confirmed);
+        let found = self.before_loaded();
+        self.remove_before(save.confirmed.max(found)); // 10
         Ok(())
     }
 }

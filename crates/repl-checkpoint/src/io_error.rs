@@ -78,7 +78,7 @@ impl IoKind for LoadError {
     fn io_kind(&self) -> ErrorKind {
         match self {
             LoadError::Io { source, .. } => source.kind(),
-            LoadError::NotAFile { .. } => ErrorKind::InvalidData,
+            LoadError::NotAFile { .. } | LoadError::Vanished { .. } => ErrorKind::InvalidData,
             LoadError::Slots { reason, .. } => reason.io_kind(),
             LoadError::Store(source) => kind_of(&**source),
         }
@@ -89,7 +89,9 @@ impl IoKind for SaveError {
     fn io_kind(&self) -> ErrorKind {
         match self {
             SaveError::NotSaved { source, .. } | SaveError::InDoubt { source, .. } => source.kind(),
-            SaveError::Inherited { .. } | SaveError::Poisoned { .. } => ErrorKind::Other,
+            SaveError::Replaced { .. }
+            | SaveError::Inherited { .. }
+            | SaveError::Poisoned { .. } => ErrorKind::Other,
         }
     }
 }

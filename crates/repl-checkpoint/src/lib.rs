@@ -77,6 +77,7 @@ mod ids;
 mod io_error;
 mod opening;
 mod peek;
+mod reading;
 mod recovery;
 mod shared;
 mod slot_store;
@@ -110,7 +111,8 @@ pub use recovery::{
 };
 pub use slot_store::SlotStore;
 pub use store::{
-    Candidate, CheckpointStore, LoadError, OpenStoreError, Save, SaveError, SlotFileError,
+    Candidate, Candidates, CheckpointStore, LoadError, OpenStoreError, Save, SaveError,
+    SlotFileError,
 };
 
 /// The README's example runs with the examples of this crate.

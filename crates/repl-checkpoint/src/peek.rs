@@ -1,7 +1,6 @@
 //! Looking at checkpoints from outside: without a lock, and without changing anything.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::checkpoint::Checkpoint;
@@ -9,7 +8,8 @@ use crate::codec::known_codec;
 use crate::directory::names::{SLOT_FILE, checkpoint_file, generations_in};
 use crate::disk::{Disk, OsDisk};
 use crate::envelope::{Header, UnsealError, verify};
-use crate::slot_store::{is_slot_file, newest_slot};
+use crate::reading::{HEAD, read_checkpoint};
+use crate::slot_store::{is_slot_file, newest_slot, slot_file_length};
 
 /// The number of times that files may change under the reader before it gives up.
 const TRIES: usize = 1000;
@@ -118,7 +118,10 @@ pub fn peek(path: impl AsRef<Path>) -> Result<Peeked, PeekError> {
 fn peek_file(path: &Path) -> Result<Peeked, PeekError> {
     let mut before = None;
     loop {
-        let bytes = read(path).map_err(|source| failed("read", path, source))?;
+        let bytes = read(path).map_err(|error| match error.downcast::<UnsealError>() {
+            Ok(source) => PeekError::Damaged { path: path.to_owned(), source },
+            Err(source) => failed("read", path, source),
+        })?;
         let envelope = if is_slot_file(&bytes) { newest_slot(&bytes) } else { Some(&*bytes) };
         match envelope.map_or(Err(UnsealError::Magic), |envelope| unsealed(path, envelope)) {
             Ok(found) => return Ok(found),
@@ -131,10 +134,16 @@ fn peek_file(path: &Path) -> Result<Peeked, PeekError> {
     }
 }
 
+/// Reads a file whose length is the one in its header, and the first bytes of any other.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.read_to_end(&mut bytes)?;
-    Ok(bytes)
+    let head = OsDisk.read_at(path, 0, HEAD)?;
+    if !is_slot_file(&head) {
+        return read_checkpoint(&OsDisk, path);
+    }
+    match slot_file_length(&head) {
+        Some(length) if length as u64 == OsDisk.length(path)? => OsDisk.read_at(path, 0, length),
+        _ => Ok(head),
+    }
 }
 
 fn unsealed(path: &Path, bytes: &[u8]) -> Result<Peeked, UnsealError> {

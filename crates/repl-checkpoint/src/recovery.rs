@@ -165,22 +165,30 @@ fn find(
     codec: &dyn Codec,
     on_corrupt: OnCorrupt,
 ) -> Result<Found, RecoverErrorKind> {
-    let candidates = store.load().map_err(RecoverErrorKind::Load)?;
-    let attempted = candidates.iter().filter_map(|c| c.generation).max().unwrap_or(0);
-    let passed_over = match on_corrupt {
-        OnCorrupt::Fail => store.max_torn(),
-        OnCorrupt::FallBack => usize::MAX,
+    let max_torn = store.max_torn();
+    let may_pass_over = |damaged: &[CorruptCheckpoint]| match on_corrupt {
+        // A torn write leaves bytes that can be read.
+        OnCorrupt::Fail => {
+            damaged.len() <= max_torn
+                && damaged.iter().all(|d| matches!(d.reason, CorruptReason::Unseal(_)))
+        }
+        OnCorrupt::FallBack => true,
     };
-    let (source, header, checkpoint) = choose(candidates, codec, store.store_id(), passed_over)?;
+    let id = store.store_id();
+    let candidates = store.load().map_err(RecoverErrorKind::Load)?;
+    let mut attempted = 0;
+    let candidates = candidates
+        .inspect(|candidate| attempted = attempted.max(candidate.generation.unwrap_or(0)));
+    let (source, header, checkpoint) = choose(candidates, codec, id, may_pass_over)?;
     Ok(Found { source, header, checkpoint, attempted })
 }
 
-/// The newest whole candidate, if at most `passed_over` damaged ones are above it.
+/// The newest whole candidate, if the damaged ones above it may be passed over.
 fn choose(
-    candidates: Vec<Candidate>,
+    candidates: impl Iterator<Item = Candidate>,
     codec: &dyn Codec,
     store: StoreId,
-    passed_over: usize,
+    may_pass_over: impl Fn(&[CorruptCheckpoint]) -> bool,
 ) -> Result<(Source, Header, Checkpoint), RecoverErrorKind> {
     let mut damaged = Vec::new();
     for candidate in candidates {
@@ -200,7 +208,7 @@ fn choose(
         if damaged.is_empty() {
             return Ok((Source::Resumed { generation }, header, checkpoint));
         }
-        if damaged.len() > passed_over {
+        if !may_pass_over(&damaged) {
             let newest = damaged.swap_remove(0);
             return Err(RecoverErrorKind::Corrupt { newest, older: Some((generation, path)) });
         }
@@ -217,7 +225,7 @@ fn open_candidate(
     codec: &dyn Codec,
     store: StoreId,
 ) -> Result<(Header, Checkpoint), CorruptReason> {
-    let bytes = candidate.bytes.map_err(CorruptReason::Read)?;
+    let bytes = candidate.bytes?;
     let (header, checkpoint) = Checkpoint::unseal(codec, store, &bytes)?;
     match candidate.generation.filter(|expected| *expected != header.generation) {
         None => Ok((header, checkpoint)),

@@ -11,11 +11,14 @@
 //! 1. Write the envelope over the slot after the newest one, and zeros over the rest of a longer
 //!    older one.
 //! 2. Sync the data of the file.
+//! 3. Check that the lock file, the directory and the slot file are still at their paths.
 //!
 //! From step 1 on a failure is [`SaveError::InDoubt`]: a failed write may still have reached the
-//! cache whole, and [`SaveError::NotSaved`] promises that no later recovery finds it.
+//! cache whole, and [`SaveError::NotSaved`] promises that no later recovery finds it. If step 3
+//! fails, another store may have opened; the first save of that one goes into a new file, which
+//! this store does not write to.
 //!
-//! Into a new file, by steps 1 to 5 of a `FileStore`'s save and with the same failures: the two
+//! Into a new file, by steps 1 to 8 of a `FileStore`'s save and with the same failures: the two
 //! newest whole checkpoints and the new one. A save takes this way if it is the first of its
 //! process, if it does not fit a slot, or if the next slot holds what must be kept.
 //!
@@ -27,6 +30,7 @@
 mod found;
 mod opening;
 mod page;
+mod part;
 mod rotation;
 
 use std::ffi::OsString;
@@ -38,10 +42,11 @@ use crate::directory::{Directory, all_written};
 use crate::disk::{Disk, FileKind, OsDisk};
 use crate::envelope::{header_of, length_at};
 use crate::ids::StoreId;
-use crate::store::{Candidate, CheckpointStore, LoadError, Save, SaveError};
+use crate::store::{Candidates, CheckpointStore, LoadError, Save, SaveError};
 
-use self::found::SlotFile;
+use self::found::{SlotFile, WholeSlot};
 use self::page::{FirstPage, PAGE, first_page};
+use self::part::Part;
 use self::rotation::{Slot, Slots};
 
 const SLOTS: usize = 3;
@@ -65,8 +70,8 @@ const SLOTS: usize = 3;
 /// is an error, as in a `FileStore`.
 ///
 /// The file stays open from the first save of a process on. If it is removed or replaced under a
-/// running store, the store does not notice until a save no longer fits its slot: stop the follower
-/// before you restore a file.
+/// running store, the next save fails ([`SaveError::Replaced`]): stop the follower before you
+/// restore a file.
 ///
 /// ```
 /// use repl_checkpoint::{JsonCodec, OnCorrupt, SlotStore, StoreId, recover};
@@ -109,25 +114,22 @@ impl<D: Disk> SlotStore<D> {
     }
 
     /// Reads the slot file, or returns `None` if there is none.
-    fn read(&self) -> Result<Option<SlotFile>, LoadError> {
+    fn read(&self) -> Result<Option<(SlotFile, Vec<WholeSlot>)>, LoadError> {
         let path = self.path();
         let found = match self.directory.disk.kind(&path) {
             Ok(FileKind::File) => {
-                let bytes = self.directory.disk.read(&path);
-                let bytes = bytes.map_err(|source| io_error("read", &path, source))?;
-                let file = SlotFile::of(bytes, self.store_id);
-                return file.map(Some).map_err(|reason| LoadError::Slots { path, reason });
+                return SlotFile::read(&self.directory.disk, &path, self.store_id).map(Some);
             }
             Ok(FileKind::Dir) => "a directory",
             Ok(FileKind::Symlink) => "a symbolic link",
             Ok(FileKind::Other) => "neither a file nor a directory",
             Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(io_error("look at", &path, source)),
+            Err(source) => return Err(LoadError::Io { act: "look at", path, source }),
         };
         Err(LoadError::NotAFile { path, found })
     }
 
-    /// Saves in place: save steps 1 and 2.
+    /// Saves in place: save steps 1 to 3.
     fn overwrite(&mut self, save: &Save<'_>, target: usize) -> Result<(), SaveError> {
         let path = self.path();
         let Some(slots) = &mut self.open else {
@@ -140,12 +142,11 @@ impl<D: Disk> SlotStore<D> {
         self.buffer.resize(length, 0);
         let (disk, file) = (&self.directory.disk, &slots.file);
         let start = offset(target, slots.size);
-        self.poisoned = true;
         all_written(&self.buffer, |rest, taken| disk.write_at(file, (start + taken) as u64, rest)) // 1
             .map_err(|err| ("write a slot of", err))
             .and_then(|()| disk.sync_data(file).map_err(|err| ("sync", err))) // 2
-            .map_err(|(act, source)| SaveError::InDoubt { act, path, source })?;
-        self.poisoned = false;
+            .map_err(|(act, source)| SaveError::InDoubt { act, path: path.clone(), source })?;
+        self.directory.check_file(file, &path)?; // 3
         *slot = Slot { generation: save.generation, len: save.bytes.len() };
         slots.newest = target;
         Ok(())
@@ -154,45 +155,43 @@ impl<D: Disk> SlotStore<D> {
     /// Saves into a new file, with the two newest whole checkpoints of the old one.
     fn move_to_new_file(&mut self, save: &Save<'_>) -> Result<(), SaveError> {
         let path = self.path();
+        let refused = |reason| {
+            let (path, source) = (path.clone(), io::Error::other(reason));
+            SaveError::NotSaved { act: "replace", path, source }
+        };
         let old = self.read().map_err(|error| not_saved(error, &path))?;
-        let mut kept = old.as_ref().map(SlotFile::whole).unwrap_or_default();
-        if old.is_some() && kept.is_empty() {
-            let source =
-                io::Error::other("none of its slots is whole: restore a copy, or move it away");
-            return Err(SaveError::NotSaved { act: "replace", path, source });
+        let (size, mut kept) = old.map(|(file, whole)| (file.size, whole)).unwrap_or_default();
+        if size > 0 && kept.is_empty() {
+            return Err(refused("none of its slots is whole: restore a copy, or move it away"));
         }
         // Without it in the new file its damage would never be found, and a floor could rest on a
         // checkpoint that is gone.
-        let newest = kept.first().map(|(generation, _)| *generation);
+        let newest = kept.first().map(|found| found.generation);
         if self.open.as_ref().is_some_and(|slots| newest != Some(slots.newest_generation())) {
-            let source = io::Error::other(
-                "its newest checkpoint is gone or damaged: open the store again to recover",
-            );
-            return Err(SaveError::NotSaved { act: "replace", path, source });
+            let reason =
+                "its newest checkpoint is gone or damaged: open the store again to recover";
+            return Err(refused(reason));
         }
         kept.truncate(SLOTS - 1);
         kept.reverse();
-        kept.push((save.generation, save.bytes));
+        let longest = kept.iter().map(|found| found.length).chain([save.bytes.len()]).max();
+        let longest = longest.unwrap_or(0);
+        let new_size =
+            if size >= longest { size } else { (longest + longest / 2).next_multiple_of(PAGE) };
+        let mut parts: Vec<Part<'_>> = kept.iter().map(|found| Part::Kept(*found, size)).collect();
+        parts.push(Part::New(save));
         // Spare slots repeat another, so that zeros are always damage.
-        while kept.len() < SLOTS {
-            kept.insert(0, kept[0]);
+        while parts.len() < SLOTS {
+            parts.insert(0, parts[0]);
         }
-        let longest = kept.iter().map(|(_, bytes)| bytes.len()).max().unwrap_or(0);
-        let size = old.as_ref().map(SlotFile::size).filter(|size| *size >= longest);
-        let size = size.unwrap_or_else(|| (longest + longest / 2).next_multiple_of(PAGE));
-        let mut image = first_page(self.store_id, size);
-        image.resize(offset(SLOTS, size), 0);
-        let mut all = [Slot { generation: 0, len: 0 }; SLOTS];
-        for (i, (generation, bytes)) in kept.into_iter().enumerate() {
-            let start = offset(i, size);
-            image[start..start + bytes.len()].copy_from_slice(bytes);
-            all[i] = Slot { generation, len: bytes.len() };
-        }
-        let (temp, file) = self.directory.write_temp(&self.file, &image)?; // 1 to 3
-        self.poisoned = true;
-        self.directory.publish(&temp, &path)?; // 4 and 5
-        self.poisoned = false;
-        self.open = Some(Slots { file, size, all, newest: SLOTS - 1 });
+        let all = std::array::from_fn(|slot| parts[slot].slot());
+        let page = first_page(self.store_id, new_size);
+        let (temp, file) = self.directory.write_temp(&self.file, |disk, new| {
+            new.append(&page)?;
+            parts.iter().try_for_each(|part| part.append_to(new, disk, &path, new_size))
+        })?; // 1 to 4
+        self.directory.publish(&temp, &file, &path)?; // 5 to 8
+        self.open = Some(Slots { file, size: new_size, all, newest: SLOTS - 1 });
         Ok(())
     }
 }
@@ -202,9 +201,12 @@ impl<D: Disk> CheckpointStore for SlotStore<D> {
         self.store_id
     }
 
-    fn load(&mut self) -> Result<Vec<Candidate>, LoadError> {
-        let path = self.path();
-        Ok(self.read()?.map(|file| file.candidates(&path)).unwrap_or_default())
+    fn load(&mut self) -> Result<Candidates<'_>, LoadError> {
+        let Some((file, whole)) = self.read()? else {
+            self.directory.check_fresh()?;
+            return Ok(Box::new(std::iter::empty()));
+        };
+        Ok(Box::new(file.candidates(&whole, &self.directory.disk, self.path())))
     }
 
     fn save(&mut self, save: Save<'_>) -> Result<(), SaveError> {
@@ -212,10 +214,14 @@ impl<D: Disk> CheckpointStore for SlotStore<D> {
             return Err(SaveError::Poisoned { path: self.directory.path.clone() });
         }
         self.directory.check_process()?;
-        match self.open.as_ref().and_then(|slots| slots.target(&save)) {
+        // Until the opposite is known.
+        self.poisoned = true;
+        let saved = match self.open.as_ref().and_then(|slots| slots.target(&save)) {
             Some(target) => self.overwrite(&save, target),
             None => self.move_to_new_file(&save),
-        }
+        };
+        self.poisoned = saved.as_ref().is_err_and(SaveError::is_poisoning);
+        saved
     }
 
     fn max_torn(&self) -> usize {
@@ -238,21 +244,13 @@ fn offset(slot: usize, size: usize) -> usize {
     PAGE + slot * size
 }
 
-fn io_error(act: &'static str, path: &Path, source: io::Error) -> LoadError {
-    LoadError::Io { act, path: path.to_owned(), source }
-}
-
 /// A slot file that cannot be read is never replaced.
 fn not_saved(error: LoadError, slot_file: &Path) -> SaveError {
     match error {
         LoadError::Io { act, path, source } => SaveError::NotSaved { act, path, source },
-        LoadError::NotAFile { ref path, .. } | LoadError::Slots { ref path, .. } => {
-            let path = path.clone();
+        error => {
+            let path = slot_file.to_owned();
             SaveError::NotSaved { act: "replace", path, source: error.into() }
-        }
-        LoadError::Store(source) => {
-            let source = io::Error::other(source);
-            SaveError::NotSaved { act: "read", path: slot_file.to_owned(), source }
         }
     }
 }
@@ -260,6 +258,11 @@ fn not_saved(error: LoadError, slot_file: &Path) -> SaveError {
 /// Whether a file begins as a slot file of any version does.
 pub(crate) fn is_slot_file(bytes: &[u8]) -> bool {
     bytes.starts_with(page::MAGIC.as_bytes())
+}
+
+/// The length that a slot file has by its first page; `None` if that is damaged.
+pub(crate) fn slot_file_length(page: &[u8]) -> Option<usize> {
+    FirstPage::of(page)?.size.checked_mul(SLOTS)?.checked_add(PAGE)
 }
 
 /// The newest whole envelope in the bytes of a slot file, of any store.

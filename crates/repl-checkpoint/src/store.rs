@@ -17,9 +17,10 @@ pub use self::error::{LoadError, OpenStoreError, SaveError, SlotFileError};
 ///   succeed.
 /// - After [`SaveError::InDoubt`] a crash leaves these bytes or the older ones, whole either way.
 ///   The store refuses to save until it is opened again.
-/// - It keeps the generation that a save names as `confirmed`, and all newer ones. A store that
-///   makes everything it keeps durable in each save may keep fewer: the new generation and two
-///   others.
+/// - It keeps the generation that a save names as `confirmed`, and all newer ones. If none is
+///   confirmed, it keeps the last one that [`load`](CheckpointStore::load) returned, the one before
+///   that, and all newer ones. A store that makes everything it keeps durable in each save may keep
+///   fewer: the new generation and two others.
 ///
 /// What [`load`](CheckpointStore::load) returns is provisional: the process that saved it may have
 /// died before its sync. Delete no segment because of it before this process has saved.
@@ -29,10 +30,13 @@ pub trait CheckpointStore: Send {
 
     /// Returns everything that is kept, the newest generation first; nothing if nothing was saved.
     ///
+    /// Each is read when the iterator comes to it. Recovery stops at the first one that is whole,
+    /// and holds one at a time in memory.
+    ///
     /// # Errors
     /// [`LoadError`] if the store cannot say what it keeps. Damaged bytes are no error here; they
     /// are refused when they are unsealed.
-    fn load(&mut self) -> Result<Vec<Candidate>, LoadError>;
+    fn load(&mut self) -> Result<Candidates<'_>, LoadError>;
 
     /// Saves one checkpoint. Its generation is above those of all earlier calls.
     ///
@@ -58,7 +62,7 @@ impl<T: CheckpointStore + ?Sized> CheckpointStore for Box<T> {
         (**self).store_id()
     }
 
-    fn load(&mut self) -> Result<Vec<Candidate>, LoadError> {
+    fn load(&mut self) -> Result<Candidates<'_>, LoadError> {
         (**self).load()
     }
 
@@ -71,6 +75,9 @@ impl<T: CheckpointStore + ?Sized> CheckpointStore for Box<T> {
     }
 }
 
+/// What a store keeps, the newest first: see [`CheckpointStore::load`].
+pub type Candidates<'a> = Box<dyn Iterator<Item = Candidate> + 'a>;
+
 /// A checkpoint as a store keeps it, not yet unsealed.
 #[derive(Debug)]
 pub struct Candidate {
@@ -79,6 +86,9 @@ pub struct Candidate {
     /// The generation that its file name or place says, if it says one.
     pub generation: Option<Generation>,
     /// Its bytes, or why they could not be read.
+    ///
+    /// An [`UnsealError`](crate::UnsealError) as the inner error says that it is damaged, and was
+    /// not read for that reason.
     pub bytes: io::Result<Vec<u8>>,
 }
 

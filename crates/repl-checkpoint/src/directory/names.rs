@@ -5,7 +5,9 @@ use std::ffi::{OsStr, OsString};
 use crate::ids::Generation;
 
 /// Never renamed and never removed.
-pub(crate) const LOCK: &str = "repl-checkpoint.lock";
+const LOCK: &str = "repl-checkpoint.lock";
+/// Says that a checkpoint was saved here. Never renamed and never removed.
+const MARKER: &str = "repl-checkpoint.marker";
 /// The file of a `SlotStore`.
 pub(crate) const SLOT_FILE: &str = "marks.slots";
 const EXTENSION: &str = "checkpoint";
@@ -57,9 +59,23 @@ pub(crate) fn is_temp_of(file: &OsStr, name: &OsStr) -> bool {
         .is_some_and(|rest| named_by(rest) == Some(""))
 }
 
-/// The lock of a slot file that has no directory of its own.
-pub(crate) fn lock_of(slot_file: &OsStr) -> OsString {
-    let mut lock = slot_file.to_owned();
-    lock.push(".lock");
-    lock
+/// The files beside the checkpoints of a store.
+pub(crate) struct Beside {
+    pub(crate) lock: OsString,
+    pub(crate) marker: OsString,
+}
+
+/// The files beside the checkpoints of a store that has a directory of its own.
+pub(crate) fn of_directory() -> Beside {
+    Beside { lock: LOCK.into(), marker: MARKER.into() }
+}
+
+/// The files beside a slot file that has no directory of its own.
+pub(crate) fn of_slot_file(slot_file: &OsStr) -> Beside {
+    let beside = |end: &str| {
+        let mut name = slot_file.to_owned();
+        name.push(end);
+        name
+    };
+    Beside { lock: beside(".lock"), marker: beside(".marker") }
 }

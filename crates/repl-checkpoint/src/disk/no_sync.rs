@@ -48,8 +48,12 @@ impl Disk for NoSync {
         OsDisk.kind(path)
     }
 
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        OsDisk.read(path)
+    fn length(&self, path: &Path) -> io::Result<u64> {
+        OsDisk.length(path)
+    }
+
+    fn read_at(&self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        OsDisk.read_at(path, offset, length)
     }
 
     fn create_new(&self, path: &Path) -> io::Result<File> {
@@ -80,11 +84,27 @@ impl Disk for NoSync {
         Ok(())
     }
 
+    fn sync_parent(&self, _: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         OsDisk.remove(path)
     }
 
     fn try_lock(&self, path: &Path) -> io::Result<Option<OsLock>> {
         OsDisk.try_lock(path)
+    }
+
+    fn lock_is_at(&self, lock: &OsLock, path: &Path) -> io::Result<bool> {
+        OsDisk.lock_is_at(lock, path)
+    }
+
+    fn dir_is_at(&self, dir: &OsDir, path: &Path) -> io::Result<bool> {
+        OsDisk.dir_is_at(dir, path)
+    }
+
+    fn file_is_at(&self, file: &File, path: &Path) -> io::Result<bool> {
+        OsDisk.file_is_at(file, path)
     }
 }

@@ -35,6 +35,16 @@ pub enum CorruptReason {
     Unseal(#[from] UnsealError),
 }
 
+impl From<io::Error> for CorruptReason {
+    fn from(error: io::Error) -> Self {
+        // A store that saw the damage before it had read everything says so in this way.
+        match error.downcast::<UnsealError>() {
+            Ok(reason) => CorruptReason::Unseal(reason),
+            Err(error) => CorruptReason::Read(error),
+        }
+    }
+}
+
 impl CorruptReason {
     /// Whether the checkpoint is lost, so that recovery may fall back. One that this process has no
     /// right, memory or descriptor to read is not lost.

@@ -4,114 +4,169 @@
 //! torn write, or a newer checkpoint that was damaged later: if it is damaged, it counts as newer.
 //! The slot after that one counts as newer only if both are damaged.
 
-use std::path::Path;
+use std::cmp::Reverse;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use super::page::{FirstPage, PAGE};
 use super::{SLOTS, offset};
-use crate::envelope::{header_of, length_at};
+use crate::disk::Disk;
+use crate::envelope::{cut_off, header_of, length_at};
 use crate::ids::{Generation, StoreId};
-use crate::store::{Candidate, SlotFileError};
+use crate::store::{Candidate, LoadError, SlotFileError};
 
-/// A slot file that was read.
+/// What is checked for zeros at once.
+const CHUNK: usize = 64 * 1024;
+
+/// A slot file that was looked at. Its slots were read one at a time.
 pub(super) struct SlotFile {
-    bytes: Vec<u8>,
-    size: usize,
-    page_is_damaged: bool,
+    /// The first bytes of the first page, if that is damaged.
+    damaged_page: Option<Vec<u8>>,
+    /// The length of one slot.
+    pub(super) size: usize,
     /// The generation in each slot, or `None` if the slot is damaged.
     generations: [Option<Generation>; SLOTS],
 }
 
+/// A slot with a whole checkpoint.
+#[derive(Clone, Copy)]
+pub(super) struct WholeSlot {
+    pub(super) slot: usize,
+    pub(super) generation: Generation,
+    /// The length of the envelope.
+    pub(super) length: usize,
+}
+
 impl SlotFile {
-    pub(super) fn of(bytes: Vec<u8>, store: StoreId) -> Result<Self, SlotFileError> {
-        let page = bytes.get(..PAGE).unwrap_or(&bytes);
-        let (size, page_is_damaged) = match FirstPage::of(page) {
-            Some(FirstPage { store: found, .. }) if found != store => {
-                return Err(SlotFileError::OtherStore { expected: store, found });
+    /// Reads the file: its first page, and each slot.
+    pub(super) fn read(
+        disk: &impl Disk,
+        path: &Path,
+        store: StoreId,
+    ) -> Result<(Self, Vec<WholeSlot>), LoadError> {
+        let failed = |source| LoadError::Io { act: "read", path: path.to_owned(), source };
+        let slots = |reason| LoadError::Slots { path: path.to_owned(), reason };
+        let length = disk.length(path).map_err(failed)?;
+        let page = disk.read_at(path, 0, PAGE).map_err(failed)?;
+        let (size, damaged_page) = layout(length, page, store).map_err(slots)?;
+        let nothing_whole = damaged_page.is_some();
+        let mut file = SlotFile { damaged_page, size, generations: [None; SLOTS] };
+        let mut whole = Vec::new();
+        for slot in 0..SLOTS {
+            let envelope = match read_slot(disk, path, slot, size) {
+                Err(err) if err.kind() == io::ErrorKind::InvalidData => continue,
+                envelope => envelope.map_err(failed)?,
+            };
+            if let Some(header) = header_of(&envelope) {
+                let (generation, length) = (header.generation, envelope.len());
+                file.generations[slot] = Some(generation);
+                whole.push(WholeSlot { slot, generation, length });
             }
-            Some(FirstPage { size, .. }) => (size, false),
-            None => match FirstPage::other_version(page) {
-                Some(version) => return Err(SlotFileError::Version { version }),
-                // The length of the file alone says how long its slots are.
-                None => (bytes.len().saturating_sub(PAGE) / SLOTS, true),
-            },
-        };
-        let expected = size.checked_mul(SLOTS).and_then(|slots| slots.checked_add(PAGE));
-        let fits = expected == Some(bytes.len());
-        if page_is_damaged && !(fits && size > 0 && size.is_multiple_of(PAGE)) {
-            return Err(SlotFileError::NothingWhole);
         }
-        if !fits {
-            let expected = expected.map_or(u64::MAX, |length| length as u64);
-            return Err(SlotFileError::Length { expected, found: bytes.len() as u64 });
+        if nothing_whole && whole.is_empty() {
+            return Err(slots(SlotFileError::NothingWhole));
         }
-        let mut file = SlotFile { bytes, size, page_is_damaged, generations: [None; SLOTS] };
-        let generation = |slot| header_of(file.envelope(slot)).map(|header| header.generation);
-        file.generations = std::array::from_fn(generation);
-        if page_is_damaged && file.newest().is_none() {
-            return Err(SlotFileError::NothingWhole);
-        }
-        Ok(file)
+        // Newest first. Of equal generations only the last slot counts, where a new file has the
+        // newest.
+        whole.sort_by_key(|found| Reverse((found.generation, found.slot)));
+        whole.dedup_by_key(|found| found.generation);
+        Ok((file, whole))
     }
 
-    /// The length of one slot.
-    pub(super) fn size(&self) -> usize {
-        self.size
-    }
-
-    /// The slot of the newest whole checkpoint. Of equal ones it is the last, where a new file has
-    /// the newest.
-    pub(super) fn newest(&self) -> Option<usize> {
-        let whole = (0..SLOTS).filter(|slot| self.generations[*slot].is_some());
-        whole.max_by_key(|slot| (self.generations[*slot], *slot))
-    }
-
-    /// The whole checkpoints, newest first. Of equal generations only the last slot counts.
-    pub(super) fn whole(&self) -> Vec<(Generation, &[u8])> {
-        let slot = |slot: usize| Some((self.generations[slot]?, self.envelope(slot)));
-        let mut whole: Vec<_> = (0..SLOTS).rev().filter_map(slot).collect();
-        whole.sort_by_key(|(generation, _)| std::cmp::Reverse(*generation));
-        whole.dedup_by_key(|(generation, _)| *generation);
-        whole
-    }
-
-    /// All candidates, newest first. A damaged first page counts as damage above all of them.
-    pub(super) fn candidates(&self, path: &Path) -> Vec<Candidate> {
-        let candidate = |generation, bytes: &[u8]| Candidate {
-            path: path.to_owned(),
-            generation,
-            bytes: Ok(bytes.to_vec()),
-        };
-        let mut all = Vec::new();
-        if self.page_is_damaged {
-            // Too short for a header, so it is refused as damage whatever its bytes are.
-            all.push(candidate(None, self.bytes.get(..PAGE / 64).unwrap_or_default()));
-        }
+    /// All candidates, newest first, each read when the iterator comes to it. A damaged first page
+    /// counts as damage above all of them.
+    pub(super) fn candidates<'a, D: Disk>(
+        self,
+        whole: &[WholeSlot],
+        disk: &'a D,
+        path: PathBuf,
+    ) -> impl Iterator<Item = Candidate> + use<'a, D> {
         let damaged = |slot: &usize| self.generations[*slot].is_none();
-        let newest = self.newest().unwrap_or(SLOTS - 1);
+        let newest = whole.first().map_or(SLOTS - 1, |found| found.slot);
+        let number = whole.first().map_or(0, |found| found.generation);
         let [next, last] = [1, 2].map(|steps| (newest + steps) % SLOTS);
-        let newer = [next, last].into_iter().take_while(damaged).collect::<Vec<_>>();
-        let number = self.generations[newest].unwrap_or(0);
-        for (above, slot) in newer.iter().enumerate().rev() {
-            let generation = number.saturating_add(above as u64 + 1);
-            all.push(candidate(Some(generation), self.envelope(*slot)));
-        }
-        let whole = self.whole();
-        all.extend(whole.into_iter().map(|(generation, bytes)| candidate(Some(generation), bytes)));
+        let newer: Vec<usize> = [next, last].into_iter().take_while(damaged).collect();
+        let above = newer.iter().enumerate().rev();
+        let above = above.map(|(i, slot)| (Some(number.saturating_add(i as u64 + 1)), *slot));
         let rest = (0..SLOTS).filter(damaged).filter(|slot| !newer.contains(slot));
-        all.extend(rest.map(|slot| candidate(None, self.envelope(slot))));
-        all
+        let mut all: Vec<(Option<Generation>, usize)> = above.collect();
+        all.extend(whole.iter().map(|found| (Some(found.generation), found.slot)));
+        all.extend(rest.map(|slot| (None, slot)));
+        let size = self.size;
+        let page = self.damaged_page.map(|head| Candidate {
+            path: path.clone(),
+            generation: None,
+            bytes: Ok(head),
+        });
+        page.into_iter().chain(all.into_iter().map(move |(generation, slot)| Candidate {
+            path: path.clone(),
+            generation,
+            bytes: read_slot(disk, &path, slot, size),
+        }))
     }
+}
 
-    /// The envelope in a slot if only zeros follow it (empty for a slot of zeros), otherwise the
-    /// whole slot.
-    fn envelope(&self, slot: usize) -> &[u8] {
-        let bytes = self.bytes.get(offset(slot, self.size)..offset(slot + 1, self.size));
-        let bytes = bytes.unwrap_or_default();
-        let length = if bytes.first() == Some(&0) { Some(0) } else { length_at(bytes) };
-        let parts = length.and_then(|length| bytes.split_at_checked(length));
-        match parts {
-            Some((envelope, rest)) if rest.iter().all(|b| *b == 0) => envelope,
-            _ => bytes,
+/// The length of one slot, and the beginning of the first page if it is damaged.
+fn layout(
+    length: u64,
+    mut page: Vec<u8>,
+    store: StoreId,
+) -> Result<(usize, Option<Vec<u8>>), SlotFileError> {
+    let of_slots = length.saturating_sub(PAGE as u64);
+    let Some(found) = FirstPage::of(&page) else {
+        if let Some(version) = FirstPage::other_version(&page) {
+            return Err(SlotFileError::Version { version });
         }
+        // The length of the file alone says how long its slots are.
+        let size = of_slots / SLOTS as u64;
+        let fits = size > 0 && size.is_multiple_of(PAGE as u64) && size * SLOTS as u64 == of_slots;
+        let size = usize::try_from(size).ok().filter(|_| fits);
+        // Too short for a header, so it is refused as damage whatever its bytes are.
+        page.truncate(PAGE / 64);
+        return Ok((size.ok_or(SlotFileError::NothingWhole)?, Some(page)));
+    };
+    if found.store != store {
+        return Err(SlotFileError::OtherStore { expected: store, found: found.store });
+    }
+    let expected = (found.size as u64).checked_mul(SLOTS as u64);
+    let expected = expected.and_then(|slots| slots.checked_add(PAGE as u64)).unwrap_or(u64::MAX);
+    if expected != length {
+        return Err(SlotFileError::Length { expected, found: length });
+    }
+    Ok((found.size, None))
+}
+
+/// The envelope in a slot, if only zeros follow it; empty for a slot of zeros.
+///
+/// If the header does not fit the slot, its first bytes alone, which are refused as damage. If
+/// more than zeros follow, an [`UnsealError`](crate::UnsealError) within an error.
+pub(super) fn read_slot(
+    disk: &impl Disk,
+    path: &Path,
+    slot: usize,
+    size: usize,
+) -> io::Result<Vec<u8>> {
+    let start = offset(slot, size);
+    let mut bytes = disk.read_at(path, start as u64, PAGE)?;
+    if bytes.iter().all(|byte| *byte == 0) {
+        return Ok(Vec::new());
+    }
+    let Some(length) = length_at(&bytes).filter(|length| *length <= size) else {
+        return Ok(bytes);
+    };
+    if length > bytes.len() {
+        bytes = disk.read_at(path, start as u64, length)?;
+    }
+    let mut clean = bytes.iter().skip(length).all(|byte| *byte == 0);
+    bytes.truncate(length);
+    let mut at = length.max(PAGE);
+    while clean && at < size {
+        let chunk = disk.read_at(path, (start + at) as u64, CHUNK.min(size - at))?;
+        clean = chunk.iter().all(|byte| *byte == 0) && !chunk.is_empty();
+        at += chunk.len();
+    }
+    match cut_off(&bytes, size as u64) {
+        Some(reason) if !clean => Err(io::Error::new(io::ErrorKind::InvalidData, reason)),
+        _ => Ok(bytes),
     }
 }

@@ -5,7 +5,9 @@ use std::io;
 use std::path::Path;
 
 use super::SlotStore;
-use crate::directory::names::{LOCK, SLOT_FILE, checkpoint_file_in, is_temp_of, lock_of};
+use crate::directory::names::{
+    SLOT_FILE, checkpoint_file_in, is_temp_of, of_directory, of_slot_file,
+};
 use crate::directory::{Directory, resolved};
 use crate::disk::{Disk, OsDisk};
 use crate::ids::StoreId;
@@ -25,9 +27,10 @@ impl SlotStore {
 
     /// Opens the slot file `path`, in a directory that the engine has other files in.
     ///
-    /// Missing parents are created. Beside the file are its lock, `<path>.lock`, which is never
-    /// removed, and during a save a temporary file, `<path>.temp-<process>-<number>`. The engine
-    /// may copy, move and remove all of them with its own files while no store has them open.
+    /// Missing parents are created. Beside the file are its lock, `<path>.lock`, and after the first
+    /// save its marker, `<path>.marker`, which says that a checkpoint was saved; both stay. During
+    /// a save there is a temporary file, `<path>.temp-<process>-<number>`. The engine may copy,
+    /// move and remove all of them with its own files while no store has them open.
     ///
     /// # Errors
     /// [`OpenStoreError`] if another store holds it, or its directory is not usable.
@@ -65,7 +68,7 @@ impl<D: Disk> SlotStore<D> {
     /// # Errors
     /// As [`SlotStore::open`].
     pub fn open_on(disk: D, dir: &Path, store_id: StoreId) -> Result<Self, OpenStoreError> {
-        let (directory, names) = Directory::open(disk, dir, LOCK.as_ref(), dir)?; // 1 to 3
+        let (directory, names) = Directory::open(disk, dir, &of_directory(), dir)?; // 1 to 3
         if let Some(file) = checkpoint_file_in(&names) {
             let dir = dir.to_owned();
             return Err(OpenStoreError::OtherKind { dir, file, expected: "FileStore" });
@@ -85,7 +88,7 @@ impl<D: Disk> SlotStore<D> {
         if file == SLOT_FILE {
             return Self::open_on(disk, dir, store_id);
         }
-        let (directory, names) = Directory::open(disk, dir, &lock_of(file), path)?; // 1 to 3
+        let (directory, names) = Directory::open(disk, dir, &of_slot_file(file), path)?; // 1 to 3
         Ok(Self::of(directory, &names, file.to_owned(), store_id))
     }
 

@@ -75,6 +75,18 @@ pub enum LoadError {
         /// What is there.
         found: &'static str,
     },
+    /// No checkpoint is left where a store has saved some.
+    #[error(
+        "{dir} holds no checkpoint, and {marker} says that a store has saved some: restore a copy; \
+         or, if the log still begins at segment 1 or a base copy exists, remove {marker} to begin \
+         again", dir = .dir.display(), marker = .marker.display()
+    )]
+    Vanished {
+        /// The directory.
+        dir: PathBuf,
+        /// The file that every store creates with its first save.
+        marker: PathBuf,
+    },
     /// The slot file is not this store's, or not a slot file.
     #[error("slot file {path} cannot be used; nothing was read", path = .path.display())]
     Slots {
@@ -119,6 +131,19 @@ pub enum SaveError {
         /// The error of the operating system.
         source: io::Error,
     },
+    /// A file of the store is no longer the one at its path, so another store may have opened and
+    /// saved there. Nothing was acknowledged.
+    #[error(
+        "not acknowledged: {what} {path} was removed, moved or replaced under the open store, so \
+         that another store can save there; find out what did it, and open the store again",
+        path = .path.display()
+    )]
+    Replaced {
+        /// What it is: the lock file, the directory or the file of the checkpoint.
+        what: &'static str,
+        /// Its path.
+        path: PathBuf,
+    },
     /// The store was opened by another process, from which this one was forked. Nothing was tried.
     #[error(
         "not saved: {path} was opened by another process, from which this one was forked; open a \
@@ -142,7 +167,9 @@ impl SaveError {
     pub fn is_poisoning(&self) -> bool {
         match self {
             SaveError::NotSaved { .. } | SaveError::Inherited { .. } => false,
-            SaveError::InDoubt { .. } | SaveError::Poisoned { .. } => true,
+            SaveError::InDoubt { .. } | SaveError::Replaced { .. } | SaveError::Poisoned { .. } => {
+                true
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixListener;
 use repl_checkpoint::{CheckpointStore, LoadError, Save};
 
 use crate::support::{
-    STORE, contents, durable, file, marks, names, put, recovered, save, sealed, store,
+    STORE, contents, durable, file, loaded, marks, names, put, recovered, save, sealed, store,
 };
 
 fn mode(path: &std::path::Path) -> u32 {
@@ -18,7 +18,7 @@ fn mode(path: &std::path::Path) -> u32 {
 fn a_fresh_directory_is_no_error_and_stays_empty() {
     let dir = tempfile::tempdir().unwrap();
     let mut opened = store(dir.path());
-    assert!(opened.load().unwrap().is_empty());
+    assert!(loaded(&mut opened).unwrap().is_empty());
     assert_eq!(opened.store_id(), STORE);
     assert_eq!(opened.dir(), dir.path());
     drop(opened);
@@ -60,7 +60,7 @@ fn an_acknowledged_save_is_in_its_file_byte_for_byte() {
     let bytes = sealed(7, &marks(&[(1, 2)]));
     let save = Save { generation: 7, confirmed: 0, bytes: &bytes };
     opened.save(save).unwrap();
-    let found = opened.load().unwrap();
+    let found = loaded(&mut opened).unwrap();
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].generation, Some(7));
     assert_eq!(found[0].path, file(dir.path(), 7));
@@ -74,7 +74,7 @@ fn load_gives_the_newest_first() {
         put(dir.path(), generation, b"");
     }
     let mut opened = store(dir.path());
-    let found = opened.load().unwrap();
+    let found = loaded(&mut opened).unwrap();
     let generations: Vec<_> = found.iter().map(|c| c.generation.unwrap()).collect();
     assert_eq!(generations, [u64::MAX, 11, 3, 2, 0]);
 }
@@ -177,7 +177,7 @@ fn a_directory_where_a_checkpoint_should_be_is_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(file(dir.path(), 3)).unwrap();
     let mut opened = store(dir.path());
-    let refused = opened.load().unwrap_err();
+    let refused = loaded(&mut opened).unwrap_err();
     assert!(
         matches!(&refused, LoadError::NotAFile { path, found: "a directory" } if *path == file(dir.path(), 3)),
         "{refused}"
@@ -195,7 +195,7 @@ fn a_symbolic_link_where_a_checkpoint_should_be_is_refused_by_name() {
         let link = file(dir.path(), 3);
         std::os::unix::fs::symlink(target, &link).unwrap();
         let mut opened = store(dir.path());
-        let refused = opened.load().unwrap_err();
+        let refused = loaded(&mut opened).unwrap_err();
         assert!(
             matches!(&refused, LoadError::NotAFile { path, found: "a symbolic link" } if *path == link),
             "{refused}"
@@ -211,7 +211,7 @@ fn a_socket_where_a_checkpoint_should_be_is_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let _socket = UnixListener::bind(file(dir.path(), 3)).unwrap();
     let mut opened = store(dir.path());
-    let refused = opened.load().unwrap_err();
+    let refused = loaded(&mut opened).unwrap_err();
     let found = "neither a file nor a directory";
     assert!(matches!(&refused, LoadError::NotAFile { found: f, .. } if *f == found));
 }

@@ -13,7 +13,8 @@ use repl_core::ShardId;
 
 use crate::support::scripted::Scripted;
 use crate::support::{
-    AnyStore, Other, STORE, durable, marks, opened, put, recovered_from, save, sealed, try_recover,
+    AnyStore, Other, STORE, durable, loaded, marks, opened, put, recovered_from, save, sealed,
+    try_recover,
 };
 
 const ONE: ShardId = ShardId(1);
@@ -26,7 +27,7 @@ fn a_recovery_that_refuses_gives_the_store_back_to_fall_back_with() {
     let error = try_recover(dir.path(), &[1], OnCorrupt::Fail).unwrap_err();
     assert!(matches!(FileStore::open(dir.path(), STORE), Err(OpenStoreError::Locked { .. })));
     let mut store = error.into_store();
-    assert_eq!(store.load().unwrap().len(), 2);
+    assert_eq!(loaded(&mut store).unwrap().len(), 2);
     let recovered = recover(store, JsonCodec, &[ONE], OnCorrupt::FallBack).unwrap();
     assert!(matches!(recovered.report.source, Source::FellBack { generation: 1, .. }));
 }

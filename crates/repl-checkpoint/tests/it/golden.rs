@@ -7,7 +7,7 @@ use repl_checkpoint::{
     Checkpoint, CheckpointStore, Codec, Header, JsonCodec, Save, SlotStore, StoreId,
 };
 
-use crate::support::{every_field, marks};
+use crate::support::{every_field, loaded, marks};
 
 const HEADER: Header = Header {
     store: StoreId(0x00c0_ffee_0000_0000_0000_0000_0000_0001),
@@ -62,7 +62,7 @@ fn a_slot_file_of_version_1_is_written_and_read_unchanged() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("marks.slots"), SLOTS).unwrap();
     let mut store = SlotStore::open(dir.path(), HEADER.store).unwrap();
-    let mut found = store.load().unwrap().into_iter();
+    let mut found = loaded(&mut store).unwrap().into_iter();
     for generation in [42, 41, 40] {
         let bytes = found.next().unwrap().bytes.unwrap();
         let (header, checkpoint) = Checkpoint::unseal(&JsonCodec, HEADER.store, &bytes).unwrap();

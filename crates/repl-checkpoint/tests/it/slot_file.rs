@@ -49,7 +49,10 @@ fn two_slot_files_in_one_directory_know_nothing_of_each_other() {
     save(&mut two.checkpointer);
     drop((one, two));
     assert_eq!((mark(&a), mark(&b)), (Some(1), Some(2)));
-    assert_eq!(names(dir.path()), ["a.marks", "a.marks.lock", "b.marks", "b.marks.lock"]);
+    assert_eq!(
+        names(dir.path()),
+        ["a.marks", "a.marks.lock", "a.marks.marker", "b.marks", "b.marks.lock", "b.marks.marker"]
+    );
 }
 
 #[test]
@@ -65,7 +68,7 @@ fn the_store_tells_its_path_and_takes_no_other_file_for_its_own() {
     assert_eq!(store.path(), path.canonicalize().unwrap_or(path.clone()));
     drop(store);
     saved(&path, 5);
-    let mut expected = vec!["marks", "marks.lock"];
+    let mut expected = vec!["marks", "marks.lock", "marks.marker"];
     expected.extend(others);
     expected.sort_unstable();
     assert_eq!(names(dir.path()), expected);

@@ -14,8 +14,8 @@ use repl_checkpoint::{
 use repl_core::{SeqNo, ShardId};
 
 use crate::protocol::{open_slots as opened, save};
-use crate::support::STORE;
 use crate::support::faulty::Faulty;
+use crate::support::{STORE, loaded};
 
 type Slots = repl_checkpoint::SlotStore<Faulty>;
 
@@ -98,7 +98,7 @@ fn found_on(disk: &Faulty) -> (Generation, usize) {
 
 /// The whole generations that a load returns, in its order.
 fn whole(store: &mut impl CheckpointStore) -> Vec<Generation> {
-    let found = store.load().unwrap().into_iter();
+    let found = loaded(store).unwrap().into_iter();
     let opened = found.map(|c| Checkpoint::unseal(&JsonCodec, STORE, &c.bytes.unwrap()));
     opened.filter_map(|opened| Some(opened.ok()?.0.generation)).collect()
 }

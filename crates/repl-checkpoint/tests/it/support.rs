@@ -17,9 +17,9 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use repl_checkpoint::{
-    Attempt, Checkpoint, CheckpointStore, Checkpointer, Codec, CodecError, EpochStart, FileStore,
-    Generation, Header, JsonCodec, OnCorrupt, OpenStoreError, RecoverError, Recovered, SaveReport,
-    Saved, ShardCheckpoint, SlotStore, StoreId, recover,
+    Attempt, Candidate, Checkpoint, CheckpointStore, Checkpointer, Codec, CodecError, EpochStart,
+    FileStore, Generation, Header, JsonCodec, LoadError, OnCorrupt, OpenStoreError, RecoverError,
+    Recovered, SaveReport, Saved, ShardCheckpoint, SlotStore, StoreId, recover,
 };
 use repl_core::{Incarnation, LogId, SeqNo, SeqRange, ShardId};
 
@@ -38,6 +38,13 @@ impl Codec for Other {
     fn decode(&self, bytes: &[u8]) -> Result<Checkpoint, CodecError> {
         JsonCodec.decode(bytes)
     }
+}
+
+/// Everything that a store keeps.
+pub(crate) fn loaded(
+    store: &mut (impl CheckpointStore + ?Sized),
+) -> Result<Vec<Candidate>, LoadError> {
+    store.load().map(Iterator::collect)
 }
 
 /// A shard with a mark and nothing else.
@@ -125,14 +132,14 @@ pub(crate) fn names(dir: &Path) -> Vec<String> {
     contents(dir).into_keys().collect()
 }
 
-/// The names in a directory except the lock, with the bytes of files.
+/// The names in a directory except lock and marker, with the bytes of files.
 pub(crate) fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let entry = |entry: fs::DirEntry| {
         let bytes = fs::read(entry.path()).unwrap_or_default();
         (entry.file_name().to_string_lossy().into_owned(), bytes)
     };
     let all = fs::read_dir(dir).unwrap().map(|e| entry(e.unwrap()));
-    all.filter(|(name, _)| name != "repl-checkpoint.lock").collect()
+    all.filter(|(name, _)| !name.starts_with("repl-checkpoint.")).collect()
 }
 
 /// A copy of the directory without the lock, as a process that starts now would find it.

@@ -59,6 +59,13 @@ pub struct SimDir(Ino, PathBuf);
 /// A lock, released on drop.
 pub struct SimLock(Ino, SimDisk);
 
+impl SimFile {
+    /// Whether it was created or opened at this path.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        self.1 == path
+    }
+}
+
 impl SimDir {
     /// Whether it was opened at this path.
     pub(crate) fn is_at(&self, path: &Path) -> bool {

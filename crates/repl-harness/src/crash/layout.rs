@@ -19,6 +19,11 @@ pub(crate) fn slot_file() -> PathBuf {
     PathBuf::from(SLOT_FILE)
 }
 
+/// The path of the file that says that a checkpoint was saved.
+pub(crate) fn marker() -> PathBuf {
+    Path::new(DIR).join("repl-checkpoint.marker")
+}
+
 /// Whether a file with this path holds a checkpoint that a process would read.
 pub(crate) fn is_checkpoint(path: &Path) -> bool {
     path == Path::new(SLOT_FILE) || path.extension().is_some_and(|e| e == "checkpoint")

@@ -133,8 +133,8 @@ impl Run {
         for scenario in Scenario::of(subject.kind) {
             match scenario.calls(subject) {
                 Ok(calls) => {
-                    for (number, call) in calls.iter().enumerate() {
-                        self.call(subject, *scenario, number, call);
+                    for number in 0..calls.len() {
+                        self.call(subject, *scenario, number, &calls);
                     }
                 }
                 Err(what) => self.fails(format!("{:?}, {scenario:?}", subject.kind), what),
@@ -143,9 +143,10 @@ impl Run {
     }
 
     /// Every case of one call.
-    fn call(&mut self, subject: &Subject<'_>, scenario: Scenario, number: usize, call: &Call) {
+    fn call(&mut self, subject: &Subject<'_>, scenario: Scenario, number: usize, calls: &[Call]) {
         let at = format!("{:?}, {scenario:?}: ", subject.kind);
-        let cases = table::cases(subject.kind, scenario, call);
+        let call = &calls[number];
+        let cases = table::cases(subject.kind, scenario, &calls[..number], call);
         self.cases(subject, &at, (scenario, number, call), cases, Check::case);
     }
 
@@ -193,9 +194,11 @@ impl Run {
             }
             match doubt.calls(subject) {
                 Ok(calls) => {
+                    let all: Vec<Call> = calls.iter().map(|(_, call)| call.clone()).collect();
                     for (number, (scenario, call)) in calls.iter().enumerate() {
                         let at = format!("{:?}, {doubt}: ", subject.kind);
-                        let mut cases = table::cases(subject.kind, *scenario, call);
+                        let before = &all[..number];
+                        let mut cases = table::cases(subject.kind, *scenario, before, call);
                         cases.retain(|(_, kind, ..)| REOPEN_FAILS.contains(kind));
                         let run = |check: &mut Check<'_>, case| check.reopen(&doubt, case);
                         self.cases(subject, &at, (*scenario, number, call), cases, run);

@@ -119,7 +119,7 @@ mutants! {
     /// the header is outside the checksum
     HeaderUnchecked of FILES,
     /// the length is not checked
-    LengthUnchecked of BOTH,
+    LengthUnchecked of FILES,
     /// the bytes behind a checkpoint in its slot are not checked
     TailUnchecked of SLOTS,
     /// a damaged first page is accepted

@@ -31,7 +31,8 @@ pub(crate) fn of_slots(mutant: Option<Mutant>, file: &[u8]) -> u128 {
     };
     let length = file.len();
     let store = SlotStore::open_on(OneFile(file), Path::new(DIR), STORE_ID);
-    let loaded = match store.map(|mut store| store.load()) {
+    let loaded = store.map(|mut store| store.load().map(Iterator::collect::<Vec<_>>));
+    let loaded = match loaded {
         Ok(Ok(candidates)) => candidates,
         Ok(Err(LoadError::Slots { reason, .. })) => return hash128(&discriminant(&reason)),
         other => return hash128(&format!("{other:?}")),
@@ -89,8 +90,14 @@ impl Disk for OneFile {
         Ok(if path == Path::new(DIR) { FileKind::Dir } else { FileKind::File })
     }
 
-    fn read(&self, _: &Path) -> io::Result<Vec<u8>> {
-        Ok(self.0.clone())
+    fn length(&self, _: &Path) -> io::Result<u64> {
+        Ok(self.0.len() as u64)
+    }
+
+    fn read_at(&self, _: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let start = usize::try_from(offset).map_or(self.0.len(), |o| o.min(self.0.len()));
+        let end = start.saturating_add(length).min(self.0.len());
+        Ok(self.0[start..end].to_vec())
     }
 
     fn create_new(&self, _: &Path) -> io::Result<()> {
@@ -127,5 +134,17 @@ impl Disk for OneFile {
 
     fn try_lock(&self, _: &Path) -> io::Result<Option<()>> {
         Ok(Some(()))
+    }
+
+    fn lock_is_at(&self, (): &(), _: &Path) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    fn dir_is_at(&self, (): &(), _: &Path) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    fn file_is_at(&self, (): &(), _: &Path) -> io::Result<bool> {
+        Ok(true)
     }
 }

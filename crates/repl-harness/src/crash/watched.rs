@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use repl_checkpoint::{
-    Candidate, CheckpointStore, Generation, LoadError, OpenStoreError, Save, SaveError, StoreId,
+    Candidate, Candidates, CheckpointStore, Generation, LoadError, OpenStoreError, Save, SaveError,
+    StoreId,
 };
 use repl_core::Snapshot;
 
@@ -65,14 +66,15 @@ impl CheckpointStore for Watched {
         self.store.store_id()
     }
 
-    fn load(&mut self) -> Result<Vec<Candidate>, LoadError> {
+    fn load(&mut self) -> Result<Candidates<'_>, LoadError> {
         let candidates = self.store.load()?;
         let note = |candidate: &Candidate| {
             let bytes = candidate.bytes.as_ref().ok()?;
             Some((candidate.generation?, hash_bytes(bytes)))
         };
-        self.notes.lock().loaded = candidates.iter().filter_map(note).collect();
-        Ok(candidates)
+        let notes = &self.notes;
+        notes.lock().loaded.clear();
+        Ok(Box::new(candidates.inspect(move |read| notes.lock().loaded.extend(note(read)))))
     }
 
     fn save(&mut self, save: Save<'_>) -> Result<(), SaveError> {
@@ -97,8 +99,8 @@ impl CheckpointStore for Closed {
         STORE_ID
     }
 
-    fn load(&mut self) -> Result<Vec<Candidate>, LoadError> {
-        Ok(Vec::new())
+    fn load(&mut self) -> Result<Candidates<'_>, LoadError> {
+        Ok(Box::new(std::iter::empty()))
     }
 
     fn save(&mut self, _: Save<'_>) -> Result<(), SaveError> {

@@ -38,7 +38,9 @@ use crate::panics::caught;
 /// use std::fs::{self, File};
 /// use std::io::{self, Write};
 /// use std::path::{Path, PathBuf};
-/// use repl_checkpoint::{Candidate, CheckpointStore, LoadError, Save, SaveError, StoreId};
+/// use repl_checkpoint::{
+///     Candidate, Candidates, CheckpointStore, LoadError, Save, SaveError, StoreId,
+/// };
 /// use repl_harness::suites::{StoreOptions, store_suite};
 ///
 /// /// The directory, and its lock; `true` after a save in doubt.
@@ -55,19 +57,22 @@ use crate::panics::caught;
 ///         StoreId(7)
 ///     }
 ///
-///     fn load(&mut self) -> Result<Vec<Candidate>, LoadError> {
+///     fn load(&mut self) -> Result<Candidates<'_>, LoadError> {
 ///         let failed = |err: io::Error| LoadError::Store(err.into());
 ///         let mut found = Vec::new();
 ///         for entry in fs::read_dir(&self.0).map_err(failed)? {
 ///             let path = entry.map_err(failed)?.path();
 ///             let name = path.file_name().and_then(|name| name.to_str()?.parse().ok());
 ///             if let Some(generation) = name {
-///                 let bytes = fs::read(&path);
-///                 found.push(Candidate { path, generation: Some(generation), bytes });
+///                 found.push((generation, path));
 ///             }
 ///         }
-///         found.sort_by_key(|found| std::cmp::Reverse(found.generation));
-///         Ok(found)
+///         found.sort_by(|a, b| b.cmp(a));
+///         Ok(Box::new(found.into_iter().map(|(generation, path)| Candidate {
+///             bytes: fs::read(&path),
+///             generation: Some(generation),
+///             path,
+///         })))
 ///     }
 ///
 ///     fn save(&mut self, save: Save<'_>) -> Result<(), SaveError> {

@@ -160,7 +160,7 @@ fn a_sync_after_a_failed_sync_succeeds_and_writes_nothing() {
         disk.fail(Some(Fault { call: 0, kind, permanent: false }));
         assert!(disk.sync_file(&file).is_err());
         disk.sync_file(&file).unwrap();
-        let read = disk.after_process_death().read(path("/f")).unwrap();
+        let read = disk.after_process_death().read_at(path("/f"), 0, usize::MAX).unwrap();
         assert_eq!(read, if cache_survives { NEW } else { OLD });
         let left = left(&disk);
         for image in ["/f old", "/f new", "/f garbage"] {
@@ -178,7 +178,7 @@ fn the_death_of_a_process_keeps_the_cache_and_frees_the_lock() {
     assert!(lock.is_some() && disk.try_lock(path("/LOCK")).unwrap().is_none());
     assert!(disk.fork().try_lock(path("/LOCK")).unwrap().is_none());
     let next = disk.after_process_death();
-    assert_eq!(next.read(path("/f")).unwrap(), NEW);
+    assert_eq!(next.read_at(path("/f"), 0, usize::MAX).unwrap(), NEW);
     assert!(next.try_lock(path("/LOCK")).unwrap().is_some());
     drop(lock);
     assert!(disk.try_lock(path("/LOCK")).unwrap().is_some());

@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use repl_checkpoint::{
-    Candidate, CheckpointStore, Disk, LoadError, OpenStoreError, Save, SaveError, StoreId,
+    Candidate, Candidates, CheckpointStore, Disk, LoadError, OpenStoreError, Save, SaveError,
+    StoreId,
 };
 use repl_harness::crash::{Config, Invariant, OpenStore, SimDisk, SimLock, StoreKind, explore_own};
 
@@ -68,17 +69,17 @@ impl<const WRONG: char> CheckpointStore for Own<WRONG> {
         self.id
     }
 
-    fn load(&mut self) -> Result<Vec<Candidate>, LoadError> {
+    fn load(&mut self) -> Result<Candidates<'_>, LoadError> {
         let names = self.disk.list(&self.dir).map_err(|err| LoadError::Store(err.into()))?;
         let number = |name: &std::ffi::OsString| name.to_str()?.parse::<u64>().ok();
         let mut all: Vec<u64> = names.iter().filter_map(number).collect();
         all.sort_by_key(|generation| Reverse(*generation));
-        let candidate = |generation: u64| {
+        let candidate = move |generation: u64| {
             let path = self.dir.join(generation.to_string());
-            let bytes = self.disk.read(&path);
+            let bytes = self.disk.read_at(&path, 0, usize::MAX);
             Candidate { path, generation: Some(generation), bytes }
         };
-        Ok(all.into_iter().map(candidate).collect())
+        Ok(Box::new(all.into_iter().map(candidate)))
     }
 
     fn save(&mut self, save: Save<'_>) -> Result<(), SaveError> {

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use repl_checkpoint::{
-    Candidate, Checkpoint, CheckpointStore, Header, JsonCodec, LoadError, Save, SaveError, StoreId,
+    Candidate, Candidates, Checkpoint, CheckpointStore, Header, JsonCodec, LoadError, Save,
+    SaveError, StoreId,
 };
 use repl_harness::suites::{StoreOptions, StorePromise, StoreViolation, store_suite};
 
@@ -105,7 +106,7 @@ impl CheckpointStore for Files {
         self.id
     }
 
-    fn load(&mut self) -> Result<Vec<Candidate>, LoadError> {
+    fn load(&mut self) -> Result<Candidates<'_>, LoadError> {
         let mut generations = self.generations();
         generations.sort_by_key(|generation| Reverse(*generation));
         let mut found = Vec::new();
@@ -133,7 +134,7 @@ impl CheckpointStore for Files {
             }),
             _ => {}
         }
-        Ok(found)
+        Ok(Box::new(found.into_iter()))
     }
 
     fn save(&mut self, save: Save<'_>) -> Result<(), SaveError> {

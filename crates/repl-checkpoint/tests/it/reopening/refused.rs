@@ -4,7 +4,7 @@ use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use repl_checkpoint::{
-    Candidate, Checkpoint, CheckpointError, CheckpointStore, Checkpointer, CorruptReason,
+    Candidates, Checkpoint, CheckpointError, CheckpointStore, Checkpointer, CorruptReason,
     EpochStart, Generation, Header, JsonCodec, LoadError, RecoverErrorKind, ReopenError, Save,
     SaveError, Status, StoreId, UnsealError,
 };
@@ -202,7 +202,7 @@ impl CheckpointStore for Changed {
     fn store_id(&self) -> StoreId {
         self.id
     }
-    fn load(&mut self) -> Result<Vec<Candidate>, LoadError> {
+    fn load(&mut self) -> Result<Candidates<'_>, LoadError> {
         if !self.is_readable {
             return Err(LoadError::Store("no disk".into()));
         }

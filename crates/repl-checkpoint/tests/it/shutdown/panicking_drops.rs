@@ -4,7 +4,7 @@ use std::panic::panic_any;
 use std::sync::mpsc::channel;
 
 use repl_checkpoint::{
-    Attempt, BackgroundCheckpointer, Candidate, CheckpointError, CheckpointStore, Checkpointer,
+    Attempt, BackgroundCheckpointer, Candidates, CheckpointError, CheckpointStore, Checkpointer,
     CloseError, JsonCodec, LoadError, OnCorrupt, Save, SaveAndWaitError, SaveError, Schedule,
     Status, StoreId, recover,
 };
@@ -34,7 +34,7 @@ impl CheckpointStore for BombStore {
     fn store_id(&self) -> StoreId {
         self.inner.store_id()
     }
-    fn load(&mut self) -> Result<Vec<Candidate>, LoadError> {
+    fn load(&mut self) -> Result<Candidates<'_>, LoadError> {
         self.inner.load()
     }
     fn save(&mut self, save: Save<'_>) -> Result<(), SaveError> {

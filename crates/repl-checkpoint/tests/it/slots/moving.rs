@@ -5,7 +5,7 @@ use repl_checkpoint::{Checkpoint, CheckpointStore, Codec, CodecError, Save, Save
 use super::{FILE, PAGE, file, found_on, opened, save, slots, whole, with_saves};
 use crate::protocol::bytes_of;
 use crate::support::faulty::Faulty;
-use crate::support::{chain, header, marks, sealed};
+use crate::support::{chain, header, loaded, marks, sealed};
 
 fn long(generation: u64, shards: u64) -> Vec<u8> {
     let others = (2..shards).map(|id| (id, 7));
@@ -25,7 +25,7 @@ fn outgrowing_a_slot_keeps_the_two_checkpoints_before() {
     let bytes = long(6, 200);
     store.save(Save { generation: 6, confirmed: 5, bytes: &bytes }).unwrap();
     assert!(moved(&disk));
-    let found = store.load().unwrap();
+    let found = loaded(&mut store).unwrap();
     let all: Vec<_> = found.into_iter().map(|c| c.bytes.unwrap()).collect();
     assert_eq!(all, [bytes, bytes_of(5), bytes_of(4)]);
     let size = (file(&disk).len() - PAGE) / 3;
@@ -64,7 +64,7 @@ fn an_envelope_that_fills_its_slot_to_the_last_byte_stays_in_place() {
         let bytes = marks(&[]).seal(&Long(length - 180), header(generation)).unwrap();
         assert_eq!(bytes.len(), length);
         store.save(Save { generation, confirmed: generation - 1, bytes: &bytes }).unwrap();
-        let found = store.load().unwrap().remove(0);
+        let found = loaded(&mut store).unwrap().remove(0);
         assert!(found.generation == Some(generation) && found.bytes.unwrap() == bytes);
         moved(&disk)
     };

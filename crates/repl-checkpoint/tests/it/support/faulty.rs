@@ -95,11 +95,11 @@ impl Faulty {
         self.inner().dirs.insert(path.into());
     }
 
-    /// The paths of all files except locks.
+    /// The paths of all files except locks and markers.
     pub(crate) fn paths(&self) -> Vec<String> {
         let inner = self.inner();
         let paths = inner.files.keys().map(|p| p.display().to_string());
-        paths.filter(|p| !p.ends_with("/repl-checkpoint.lock")).collect()
+        paths.filter(|p| !p.contains("/repl-checkpoint.")).collect()
     }
 
     fn turn(&self, verb: &str, paths: &[&Path]) -> io::Result<Turn> {
@@ -222,8 +222,18 @@ impl Disk for Faulty {
         })
     }
 
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.call("read", &[path], |disk| disk.files.get(path).cloned().ok_or_else(not_found))
+    fn length(&self, path: &Path) -> io::Result<u64> {
+        self.call("length", &[path], |disk| {
+            disk.files.get(path).map(|bytes| bytes.len() as u64).ok_or_else(not_found)
+        })
+    }
+
+    fn read_at(&self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        self.call("read_at", &[path], |disk| {
+            let bytes = disk.files.get(path).ok_or_else(not_found)?;
+            let from = bytes.get(usize::try_from(offset).unwrap()..).unwrap_or_default();
+            Ok(from[..length.min(from.len())].to_vec())
+        })
     }
 
     fn create_new(&self, path: &Path) -> io::Result<Handle> {
@@ -282,5 +292,17 @@ impl Disk for Faulty {
             Ok(disk.locked.insert(path.into()))
         })?;
         Ok(free.then(|| Lock(path.into(), self.clone())))
+    }
+
+    fn lock_is_at(&self, _: &Lock, path: &Path) -> io::Result<bool> {
+        self.call("lock_is_at", &[path], |disk| Ok(disk.files.contains_key(path)))
+    }
+
+    fn dir_is_at(&self, _: &Handle, path: &Path) -> io::Result<bool> {
+        self.call("dir_is_at", &[path], |disk| Ok(disk.dirs.contains(path)))
+    }
+
+    fn file_is_at(&self, _: &Handle, path: &Path) -> io::Result<bool> {
+        self.call("file_is_at", &[path], |disk| Ok(disk.files.contains_key(path)))
     }
 }

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use repl_checkpoint::{
-    Candidate, Checkpoint, CheckpointStore, Generation, Header, JsonCodec, LoadError, OnCorrupt,
-    Recovered, Save, SaveError, StoreId, Track, recover,
+    Candidate, Candidates, Checkpoint, CheckpointStore, Generation, Header, JsonCodec, LoadError,
+    OnCorrupt, Recovered, Save, SaveError, StoreId, Track, recover,
 };
 use repl_core::{SeqNo, ShardId};
 
@@ -113,13 +113,14 @@ impl CheckpointStore for Scripted {
         STORE
     }
 
-    fn load(&mut self) -> Result<Vec<Candidate>, LoadError> {
+    fn load(&mut self) -> Result<Candidates<'_>, LoadError> {
         let candidate = |(generation, bytes): &(Generation, Vec<u8>)| Candidate {
             path: path_of(*generation),
             generation: Some(*generation),
             bytes: Ok(bytes.clone()),
         };
-        Ok(self.inner().saved.iter().rev().map(candidate).collect())
+        let all: Vec<Candidate> = self.inner().saved.iter().rev().map(candidate).collect();
+        Ok(Box::new(all.into_iter()))
     }
 
     fn save(&mut self, save: Save<'_>) -> Result<(), SaveError> {

@@ -36,10 +36,20 @@ impl Disk for SimDisk {
         })
     }
 
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.call("read", path, |disk, _| {
+    fn length(&self, path: &Path) -> io::Result<u64> {
+        self.call("length", path, |disk, _| {
             let ino = disk.state.find(path)?;
-            Ok(disk.state.file(ino)?.cached().bytes().to_vec())
+            Ok(disk.state.file(ino)?.cached().bytes().len() as u64)
+        })
+    }
+
+    fn read_at(&self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        self.call("read_at", path, |disk, _| {
+            let ino = disk.state.find(path)?;
+            let bytes = disk.state.file(ino)?.cached().bytes();
+            let start = usize::try_from(offset).map_or(bytes.len(), |o| o.min(bytes.len()));
+            let end = start.saturating_add(length).min(bytes.len());
+            Ok(bytes[start..end].to_vec())
         })
     }
 
@@ -98,5 +108,23 @@ impl Disk for SimDisk {
             Ok(disk.locked.insert(ino).then_some(ino))
         })?;
         Ok(locked.map(|ino| SimLock(ino, self.clone())))
+    }
+
+    fn lock_is_at(&self, lock: &SimLock, path: &Path) -> io::Result<bool> {
+        self.call("lock_is_at", path, |disk, _| {
+            Ok(disk.state.find(path).is_ok_and(|ino| ino == lock.0))
+        })
+    }
+
+    fn dir_is_at(&self, dir: &SimDir, path: &Path) -> io::Result<bool> {
+        self.call("dir_is_at", path, |disk, _| {
+            Ok(disk.state.find(path).is_ok_and(|ino| ino == dir.0))
+        })
+    }
+
+    fn file_is_at(&self, file: &SimFile, path: &Path) -> io::Result<bool> {
+        self.call("file_is_at", path, |disk, _| {
+            Ok(disk.state.find(path).is_ok_and(|ino| ino == file.0))
+        })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use repl_checkpoint::{JsonCodec, OnCorrupt, SaveError, recover};
+use repl_checkpoint::{Candidate, JsonCodec, OnCorrupt, SaveError, recover};
 
 use super::scenario::{SHARD, Scenario, mark_of, save, sealed};
 use super::{AnyStore, Outcome, Subject};
@@ -96,6 +96,7 @@ impl<'a> Check<'a> {
         let saved = save(&mut store, generation, confirmed, false);
         saved.map_err(|err| format!("the next save: {err}"))?;
         let found = store.load().map_err(|err| format!("the next load: {err}"))?;
+        let found: Vec<Candidate> = found.collect();
         let newest = found.first().and_then(|candidate| candidate.bytes.as_deref().ok());
         if newest != Some(&sealed(generation, confirmed, false)) {
             return Err("the next save is not found as it was written".to_owned());

@@ -94,8 +94,10 @@ impl Doubt {
             disk.fail(None);
             let saved = save(&mut checkpointer, doubtful.acknowledged() + 1);
             saved.map_err(|err| err.to_string())?;
-            for (number, call) in disk.calls().iter().enumerate() {
-                let cases = table::cases(subject.kind, doubtful.scenario(), call);
+            let calls = disk.calls();
+            for (number, call) in calls.iter().enumerate() {
+                let before = &calls[..number];
+                let cases = table::cases(subject.kind, doubtful.scenario(), before, call);
                 for (_, kind, permanent, outcome) in cases {
                     // A directory has no pages to drop.
                     let is_same = call.verb == "sync_dir" && kind == WAYS[3];

@@ -5,7 +5,7 @@ use super::scenario::Scenario;
 use crate::crash::disk::Call;
 use crate::crash::fault::FaultKind;
 use crate::crash::kind::StoreKind;
-use crate::crash::layout::DIR;
+use crate::crash::layout::{DIR, SLOTS, marker, slot_file};
 
 const EINTR: FaultKind = FaultKind::Errno(4);
 const EIO: FaultKind = FaultKind::Errno(5);
@@ -54,6 +54,8 @@ enum During {
     /// A recovery that falls back on damage.
     FallingBack,
     Saving,
+    /// The first save of a process.
+    SavingFirst,
     /// The open within a reopen.
     Reopening,
     /// The load within a reopen, where the save in doubt is the newest and an acknowledged one is
@@ -73,12 +75,18 @@ enum On {
     Own,
     /// A directory above the store's.
     Above,
-    /// The file of the newest generation.
+    /// The newest checkpoint, to use it.
     Newest,
-    /// The file of the generation before the newest.
-    Next,
-    /// The file of an older one.
-    Older,
+    /// The slot file, to find out which slot is the newest.
+    Looking,
+    /// The marker.
+    Marker,
+    /// Any other path than the marker.
+    NoMarker,
+    /// Any, before the save can be found.
+    Before,
+    /// Any, from then on.
+    After,
 }
 
 struct Row {
@@ -95,6 +103,7 @@ struct Row {
 
 const OPEN: &[During] = &[During::Creating, During::Opening, During::Reopening];
 const SAVE: &[During] = &[During::Saving];
+const FIRST: &[During] = &[During::SavingFirst];
 const RECOVER: &[During] = &[During::Recovering, During::LoadingFirst, During::LoadingDoubtful];
 
 /// A row with the same outcome for one failure and for a permanent one.
@@ -120,16 +129,17 @@ impl Row {
 
 use During::{
     Creating, Failing, FallingBack, LoadingAcknowledged, LoadingDoubtful, LoadingFirst, Opening,
-    Recovering, Reopening,
+    Reopening,
 };
-use On::{Above, Any, Newest, Next, Older, Own};
+use On::{Above, After, Any, Before, Looking, Marker, Newest, NoMarker, Own};
 use Outcome::{
     Damaged, FellBack, Ignored, InDoubt, NotLoaded, NotOpened, NotSaved, OtherFound, Refused,
 };
 use StoreKind::{Files, Slots};
 
 const NOT_SYNCED: Outcome = NotOpened("sync the directory");
-const NOT_LOCKED: Option<Outcome> = Some(NotOpened("lock"));
+const NOT_CREATED: Option<Outcome> = Some(NotSaved("create"));
+const NO_RIGHT: &[FaultKind] = &[EACCES, EMFILE, ENFILE, ENOMEM];
 
 /// A call without a row fails the matrix, and so does a row without a call.
 const TABLE: &[Row] = &[
@@ -137,13 +147,8 @@ const TABLE: &[Row] = &[
     row(OPEN, "create_dir", Any, &[EIO, ENOSPC, EROFS, EACCES, EDQUOT], NotOpened("create")),
     // Another process created it first.
     row(OPEN, "create_dir", Any, &[FaultKind::DoneBut(17)], Ignored).for_good(None),
-    // The directories above an existing one were synced by their creators.
-    row(OPEN, "open_dir", Above, &[EIO, EMFILE, ENFILE, ENOMEM], NOT_SYNCED),
-    row(OPEN, "sync_dir", Above, &[EIO, ENOSPC, EDQUOT, EINTR], NOT_SYNCED),
-    row(&[Creating], "open_dir", Above, &[EACCES], NOT_SYNCED),
-    row(&[Creating], "sync_dir", Above, &[EROFS, EINVAL], NOT_SYNCED),
-    row(&[Opening, Reopening], "open_dir", Above, &[EACCES], Ignored).for_good(NOT_LOCKED),
-    row(&[Opening, Reopening], "sync_dir", Above, &[EROFS, EINVAL], Ignored).for_good(NOT_LOCKED),
+    row(&[Creating], "open_dir", Above, OPENING, NOT_SYNCED),
+    row(&[Creating], "sync_dir", Above, &[EIO, ENOSPC, EDQUOT, EINTR, EROFS, EINVAL], NOT_SYNCED),
     row(
         OPEN,
         "try_lock",
@@ -160,41 +165,61 @@ const TABLE: &[Row] = &[
     row(&[Reopening], "remove", Any, &[FaultKind::DoneBut(5)], Ignored).of(Slots).for_good(None),
     row(RECOVER, "list", Own, OPENING, NotLoaded("list")).of(Files),
     row(RECOVER, "kind", Any, LOOKING, NotLoaded("look at")),
+    row(RECOVER, "length", Any, LOOKING, NotLoaded("read")).of(Slots),
+    row(RECOVER, "read_at", Looking, OPENING, NotLoaded("read")).of(Slots),
     // A checkpoint counts as damaged only on EIO.
-    row(&[Failing], "read", Newest, &[EIO], Damaged).of(Files).for_good(BAD_LOOK),
-    row(&[FallingBack], "read", Newest, &[EIO], FellBack).of(Files).for_good(BAD_LOOK),
-    row(&[Recovering, LoadingDoubtful], "read", Newest, &[EACCES, EMFILE, ENFILE, ENOMEM], Refused)
-        .of(Files)
-        .for_good(BAD_LOOK),
+    row(&[Failing], "length", Newest, &[EIO], Damaged).of(Files),
+    row(&[Failing], "read_at", Newest, &[EIO], Damaged),
+    row(&[FallingBack], "length", Newest, &[EIO], FellBack).of(Files).for_good(Some(Damaged)),
+    row(&[FallingBack], "read_at", Newest, &[EIO], FellBack).for_good(Some(Damaged)),
+    row(RECOVER, "length", Newest, &[EACCES, ENOMEM], Refused).of(Files),
+    row(RECOVER, "read_at", Newest, NO_RIGHT, Refused),
     // A reopen goes on from the acknowledged save, and from no older one.
-    row(&[LoadingDoubtful], "read", Newest, &[EIO], Ignored).of(Files).for_good(BAD_LOOK),
-    row(&[LoadingDoubtful], "read", Next, OPENING, Ignored).of(Files).for_good(BAD_LOOK),
-    row(&[LoadingDoubtful], "read", Older, OPENING, Ignored).of(Files),
-    row(&[LoadingAcknowledged], "read", Newest, &[EIO], OtherFound).of(Files).for_good(BAD_LOOK),
-    row(&[LoadingFirst], "read", Newest, &[EIO], Damaged).of(Files),
-    row(&[LoadingFirst], "read", Newest, &[EACCES, EMFILE, ENFILE, ENOMEM], Refused).of(Files),
-    row(&[Recovering], "read", Next, OPENING, Ignored).of(Files),
-    row(RECOVER, "read", Any, OPENING, NotLoaded("read")).of(Slots),
+    row(&[LoadingDoubtful], "length", Newest, &[EIO], Ignored).of(Files).for_good(Some(Damaged)),
+    row(&[LoadingDoubtful], "read_at", Newest, &[EIO], Ignored).of(Files).for_good(Some(Damaged)),
+    // It reads another slot of the same file.
+    row(&[LoadingDoubtful], "read_at", Newest, &[EIO], AGAIN).of(Slots).for_good(Some(Damaged)),
+    row(&[LoadingAcknowledged], "length", Newest, &[EIO], OtherFound)
+        .of(Files)
+        .for_good(Some(Damaged)),
+    row(&[LoadingAcknowledged], "read_at", Newest, &[EIO], OtherFound).for_good(Some(Damaged)),
+    row(&[LoadingFirst], "length", Newest, &[EIO], Damaged).of(Files),
+    row(&[LoadingFirst], "read_at", Newest, &[EIO], Damaged),
     // A file that cannot be read is not replaced.
     row(SAVE, "kind", Any, LOOKING, NotSaved("look at")).of(Slots),
-    row(SAVE, "read", Any, OPENING, NotSaved("read")).of(Slots),
-    row(SAVE, "create_new", Any, CREATING, NotSaved("create")),
-    row(SAVE, "create_new", Any, &[EEXIST], AGAIN).for_good(Some(NotSaved("create"))),
-    row(SAVE, "write", Any, WRITING, NotSaved("write")),
+    row(SAVE, "length", Any, LOOKING, NotSaved("read")).of(Slots),
+    row(SAVE, "read_at", Any, OPENING, NotSaved("read")).of(Slots),
+    // The directories above an existing one may be left to their owners.
+    row(FIRST, "open_dir", Above, &[EIO, EMFILE, ENFILE, ENOMEM], NotSaved("sync the directory")),
+    row(FIRST, "open_dir", Above, &[EACCES], Ignored).for_good(NOT_CREATED),
+    row(FIRST, "sync_dir", Above, &[EIO, ENOSPC, EDQUOT, EINTR], NotSaved("sync the directory")),
+    row(FIRST, "sync_dir", Above, &[EROFS, EINVAL], Ignored).for_good(NOT_CREATED),
+    row(SAVE, "create_new", NoMarker, CREATING, NotSaved("create")),
+    row(SAVE, "create_new", NoMarker, &[EEXIST], AGAIN).for_good(NOT_CREATED),
+    row(SAVE, "write", NoMarker, WRITING, NotSaved("write")),
     row(SAVE, "write", Any, &[FaultKind::Short(100)], AGAIN),
     row(SAVE, "write", Any, &[EINTR], AGAIN).for_good(None),
-    row(SAVE, "sync_file", Any, SYNCING, NotSaved("sync")),
+    row(SAVE, "sync_file", NoMarker, SYNCING, NotSaved("sync")),
+    row(SAVE, "lock_is_at", Before, LOOKING, NotSaved("look at")),
+    row(SAVE, "dir_is_at", Before, LOOKING, NotSaved("look at")),
     row(SAVE, "rename", Any, RENAMING, InDoubt("rename a new checkpoint to")),
     row(SAVE, "sync_dir", Own, SYNCING, InDoubt("sync the directory")),
-    row(SAVE, "remove", Any, REMOVING, Ignored).of(Files),
+    row(SAVE, "create_new", Marker, CREATING, InDoubt("create")),
+    // Its name says all.
+    row(SAVE, "create_new", Marker, &[EEXIST], Ignored).for_good(None),
+    row(SAVE, "write", Marker, WRITING, InDoubt("create")),
+    row(SAVE, "sync_file", Marker, SYNCING, InDoubt("create")),
     row(SAVE, "write_at", Any, WRITING, InDoubt("write a slot of")).of(Slots),
     row(SAVE, "write_at", Any, &[FaultKind::Short(100)], AGAIN).of(Slots),
     row(SAVE, "write_at", Any, &[EINTR], AGAIN).of(Slots).for_good(None),
     row(SAVE, "sync_data", Any, SYNCING, InDoubt("sync")).of(Slots),
+    row(SAVE, "lock_is_at", After, LOOKING, InDoubt("look at")),
+    row(SAVE, "dir_is_at", After, LOOKING, InDoubt("look at")),
+    row(SAVE, "file_is_at", After, LOOKING, InDoubt("look at")),
+    row(SAVE, "remove", Any, REMOVING, Ignored).of(Files),
 ];
 
 const AGAIN: Outcome = Outcome::TriedAgain;
-/// After the newest file is read, the older one is looked at.
 const BAD_LOOK: Option<Outcome> = Some(NotLoaded("look at"));
 const NOT_LISTED: Option<Outcome> = Some(NotLoaded("list"));
 
@@ -204,13 +229,18 @@ pub(super) const ROWS: usize = TABLE.len();
 /// The number of the row, the fault, whether it is permanent, and the expected outcome.
 pub(super) type Expected = (usize, FaultKind, bool, Outcome);
 
-/// The cases of a call.
-pub(super) fn cases(kind: StoreKind, scenario: Scenario, call: &Call) -> Vec<Expected> {
+/// The cases of the call after these.
+pub(super) fn cases(
+    kind: StoreKind,
+    scenario: Scenario,
+    before: &[Call],
+    call: &Call,
+) -> Vec<Expected> {
     let matches = |row: &Row| {
         row.verb == call.verb
             && row.kind.is_none_or(|of| of == kind)
             && row.during.iter().any(|during| is_during(*during, scenario))
-            && is_on(row.on, scenario, call)
+            && is_on(row.on, scenario, before, call)
     };
     let rows = TABLE.iter().enumerate().filter(|(_, row)| matches(row));
     let both = |(number, row): (usize, &'static Row)| {
@@ -234,6 +264,10 @@ fn is_during(during: During, scenario: Scenario) -> bool {
         During::Failing => scenario == Scenario::Recover,
         During::FallingBack => scenario == Scenario::FallBack,
         During::Saving => scenario.is_save(),
+        During::SavingFirst => {
+            use Scenario::{SaveFirst, SaveFirstHere, SaveLongerFirstHere};
+            matches!(scenario, SaveFirst | SaveFirstHere | SaveLongerFirstHere)
+        }
         During::Reopening => scenario == Scenario::Reopen,
         During::LoadingFirst => scenario == (Scenario::Reload { newest: 1, doubtful: true }),
         During::LoadingDoubtful => {
@@ -245,15 +279,24 @@ fn is_during(during: During, scenario: Scenario) -> bool {
     }
 }
 
-fn is_on(on: On, scenario: Scenario, call: &Call) -> bool {
+fn is_on(on: On, scenario: Scenario, before: &[Call], call: &Call) -> bool {
     let name = call.path.file_stem().and_then(|name| name.to_str()?.parse::<u64>().ok());
     let own = call.path.starts_with(DIR);
+    let is_marker = call.path == marker();
+    // Its first page and each of its slots.
+    let of_slots = call.path == slot_file();
+    let read = before.iter().filter(|call| call.verb == "read_at").count();
+    let is_read = read > SLOTS;
+    let may_be_found = before.iter().any(|call| matches!(call.verb, "rename" | "sync_data"));
     match on {
         On::Any => true,
         On::Own => own,
         On::Above => !own,
-        On::Newest => name == Some(scenario.acknowledged()),
-        On::Next => name.is_some_and(|generation| generation + 1 == scenario.acknowledged()),
-        On::Older => name.is_some_and(|generation| generation + 1 < scenario.acknowledged()),
+        On::Newest => name == Some(scenario.acknowledged()) || (of_slots && is_read),
+        On::Looking => of_slots && !is_read,
+        On::Marker => is_marker,
+        On::NoMarker => !is_marker,
+        On::Before => !may_be_found,
+        On::After => may_be_found,
     }
 }

@@ -65,7 +65,7 @@ fn a_loss_in_a_power_cut_is_caught() {
 #[test]
 fn a_wrong_reopen_is_caught() {
     catches(Mutant::NoTempCleanup, &["reopen", "rename fails"], "a temporary file exists");
-    catches(Mutant::NoDirSync, &["reopen", "list"], "after a power cut: the mark");
+    catches(Mutant::NoDirSync, &["reopen", "list"], "after a power cut: ");
     catches(Mutant::OneGeneration, &["reopen after Later", "rename fails"], "after damage");
 }
 

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use repl_checkpoint::{Disk, FileKind};
 
 use super::Mutant;
-use super::slots::{InSlots, read_mutated_slots};
+use super::slots::{InSlots, changes_slots, read_mutated_slots};
 use crate::crash::disk::{SimDir, SimDisk, SimFile, SimLock};
-use crate::crash::layout::{is_checkpoint, is_temp, slot_file};
+use crate::crash::layout::{is_checkpoint, is_temp, marker, slot_file};
 use crate::locked::locked;
 
 /// A disk that forwards every call, with one mutation.
@@ -87,7 +87,7 @@ impl MutantDisk {
         let Ok(file) = self.disk.open_write(&slot_file()) else {
             return Ok(None);
         };
-        self.later().slots.found(&self.disk.read(&slot_file())?);
+        self.later().slots.found(&self.disk.read_at(&slot_file(), 0, usize::MAX)?);
         Ok(Some(file))
     }
 
@@ -132,13 +132,25 @@ impl Disk for MutantDisk {
         self.disk.kind(path)
     }
 
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let bytes = self.disk.read(path)?;
-        Ok(if path == slot_file() { read_mutated_slots(self.mutant, &bytes) } else { bytes })
+    fn length(&self, path: &Path) -> io::Result<u64> {
+        self.disk.length(path)
+    }
+
+    fn read_at(&self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        if path != slot_file() || !changes_slots(self.mutant) {
+            return self.disk.read_at(path, offset, length);
+        }
+        let bytes = read_mutated_slots(self.mutant, &self.disk.read_at(path, 0, usize::MAX)?);
+        let start = usize::try_from(offset).map_or(bytes.len(), |o| o.min(bytes.len()));
+        let end = start.saturating_add(length).min(bytes.len());
+        Ok(bytes[start..end].to_vec())
     }
 
     fn create_new(&self, path: &Path) -> io::Result<SimFile> {
         self.catch_up()?;
+        if path == marker() {
+            return self.disk.create_new(path);
+        }
         self.later().slots = InSlots::default();
         match self.mutant {
             Mutant::NoTempFile => self.create_final(path),
@@ -170,6 +182,9 @@ impl Disk for MutantDisk {
     }
 
     fn write(&self, file: &mut SimFile, bytes: &[u8]) -> io::Result<usize> {
+        if file.is_at(&marker()) {
+            return self.disk.write(file, bytes);
+        }
         if self.is(Mutant::InPlace) {
             let offset = self.later().offset;
             let taken = self.disk.write_at(file, offset, bytes)?;
@@ -268,5 +283,18 @@ impl Disk for MutantDisk {
             return Ok(Some(Arc::new(None)));
         }
         Ok(self.disk.try_lock(path)?.map(|lock| Arc::new(Some(lock))))
+    }
+
+    fn lock_is_at(&self, lock: &Self::Lock, path: &Path) -> io::Result<bool> {
+        lock.as_ref().as_ref().map_or(Ok(true), |lock| self.disk.lock_is_at(lock, path))
+    }
+
+    fn dir_is_at(&self, dir: &SimDir, path: &Path) -> io::Result<bool> {
+        self.disk.dir_is_at(dir, path)
+    }
+
+    fn file_is_at(&self, file: &SimFile, path: &Path) -> io::Result<bool> {
+        let elsewhere = matches!(self.mutant, Mutant::FirstSaveInPlace | Mutant::InPlace);
+        if elsewhere { Ok(true) } else { self.disk.file_is_at(file, path) }
     }
 }

@@ -84,6 +84,11 @@ fn length(slot: &[u8]) -> Option<usize> {
     digits.parse::<usize>().ok()?.checked_add(PAYLOAD)
 }
 
+/// Whether the store is given other bytes than those of its file.
+pub(super) fn changes_slots(mutant: Mutant) -> bool {
+    matches!(mutant, Mutant::TailUnchecked | Mutant::PageUnchecked)
+}
+
 /// The bytes that the real store is given in place of its file's.
 pub(crate) fn read_mutated_slots(mutant: Mutant, file: &[u8]) -> Vec<u8> {
     let mut bytes = file.to_vec();

@@ -1,7 +1,7 @@
 //! Mutants between the checkpointer and the store.
 
 use repl_checkpoint::{
-    Candidate, Checkpoint, CheckpointStore, Generation, Header, JsonCodec, LoadError,
+    Candidate, Candidates, Checkpoint, CheckpointStore, Generation, Header, JsonCodec, LoadError,
     OpenStoreError, Save, SaveError, StoreId,
 };
 use repl_core::Snapshot;
@@ -84,37 +84,36 @@ impl CheckpointStore for MutantStore {
         self.store.store_id()
     }
 
-    fn load(&mut self) -> Result<Vec<Candidate>, LoadError> {
+    fn load(&mut self) -> Result<Candidates<'_>, LoadError> {
+        let store = self.store_id();
+        let again = self.is_again(Mutant::OthersPassedOver);
         let own: Vec<u128> = {
             let recorded = self.store.notes.lock();
             let saved = recorded.saves.iter().map(|save| save.bytes);
             recorded.loaded.iter().map(|(_, bytes)| *bytes).chain(saved).collect()
         };
-        let mut candidates = self.store.load()?;
-        if self.is_again(Mutant::OthersPassedOver) {
-            let is_own = |bytes: &Vec<u8>| own.contains(&hash_bytes(bytes));
-            candidates.retain(|candidate| candidate.bytes.as_ref().is_ok_and(is_own));
-        }
-        for candidate in &mut candidates {
-            candidate.bytes = match std::mem::replace(&mut candidate.bytes, Ok(Vec::new())) {
-                Ok(bytes) => Ok(read_mutated(self.mutant, &bytes)),
-                failed => failed,
-            };
-        }
-        let store = self.store_id();
-        candidates.retain(|candidate| match (self.mutant, &candidate.bytes) {
-            (Mutant::EmptyIsAbsent, Ok(bytes)) => !bytes.is_empty(),
-            (Mutant::CorruptSkipped, Ok(bytes)) => {
-                Checkpoint::unseal(&JsonCodec, store, bytes).is_ok()
-            }
-            _ => true,
-        });
-        let whole = candidates.iter().filter_map(|candidate| {
+        let (mutant, newest) = (self.mutant, &mut self.loaded);
+        *newest = 0;
+        let is_own = move |candidate: &Candidate| {
+            !again || candidate.bytes.as_ref().is_ok_and(|bytes| own.contains(&hash_bytes(bytes)))
+        };
+        let changed = move |candidate: Candidate| {
+            let bytes = candidate.bytes.map(|bytes| read_mutated(mutant, &bytes));
+            Candidate { bytes, ..candidate }
+        };
+        let header = move |candidate: &Candidate| {
             let bytes = candidate.bytes.as_deref().ok()?;
-            Some(Checkpoint::unseal(&JsonCodec, store, bytes).ok()?.0.generation)
-        });
-        self.loaded = whole.max().unwrap_or(0);
-        Ok(candidates)
+            Checkpoint::unseal(&JsonCodec, store, bytes).ok().map(|(header, _)| header)
+        };
+        let is_seen = move |candidate: &Candidate| match (mutant, &candidate.bytes) {
+            (Mutant::EmptyIsAbsent, Ok(bytes)) => !bytes.is_empty(),
+            (Mutant::CorruptSkipped, Ok(_)) => header(candidate).is_some(),
+            _ => true,
+        };
+        let seen = self.store.load()?.filter(is_own).map(changed).filter(is_seen);
+        Ok(Box::new(seen.inspect(move |candidate| {
+            *newest = (*newest).max(header(candidate).map_or(0, |header| header.generation));
+        })))
     }
 
     fn save(&mut self, save: Save<'_>) -> Result<(), SaveError> {

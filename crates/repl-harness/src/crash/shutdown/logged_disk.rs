@@ -144,8 +144,12 @@ impl Disk for LoggedDisk {
         self.look("kind", || OsDisk.kind(path))
     }
 
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.look("read", || OsDisk.read(path))
+    fn length(&self, path: &Path) -> io::Result<u64> {
+        self.look("length", || OsDisk.length(path))
+    }
+
+    fn read_at(&self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        self.look("read_at", || OsDisk.read_at(path, offset, length))
     }
 
     fn create_new(&self, path: &Path) -> io::Result<Self::File> {
@@ -213,5 +217,17 @@ impl Disk for LoggedDisk {
     fn try_lock(&self, path: &Path) -> io::Result<Option<OsLock>> {
         let operation = self.on(path, "try_lock", Operation::Lock);
         self.call(&[], || OsDisk.try_lock(path), |_| operation)
+    }
+
+    fn lock_is_at(&self, lock: &OsLock, path: &Path) -> io::Result<bool> {
+        self.look("lock_is_at", || OsDisk.lock_is_at(lock, path))
+    }
+
+    fn dir_is_at(&self, (dir, _): &Self::Dir, path: &Path) -> io::Result<bool> {
+        self.look("dir_is_at", || OsDisk.dir_is_at(dir, path))
+    }
+
+    fn file_is_at(&self, (file, _): &Self::File, path: &Path) -> io::Result<bool> {
+        self.look("file_is_at", || OsDisk.file_is_at(file, path))
     }
 }

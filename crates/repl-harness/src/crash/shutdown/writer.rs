@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use repl_checkpoint::{
-    Candidate, CheckpointError, CheckpointStore, Generation, LoadError, Recovered, Save, SaveError,
-    Saved, Source, StoreId,
+    Candidate, Candidates, CheckpointError, CheckpointStore, Generation, LoadError, Recovered,
+    Save, SaveError, Saved, Source, StoreId,
 };
 
 use super::event::{Event, Pipe};
@@ -139,14 +139,15 @@ impl CheckpointStore for ReportingStore {
         self.0.store_id()
     }
 
-    fn load(&mut self) -> Result<Vec<Candidate>, LoadError> {
+    fn load(&mut self) -> Result<Candidates<'_>, LoadError> {
         let candidates = self.0.load()?;
         let note = |candidate: &Candidate| {
             let bytes = candidate.bytes.as_ref().ok()?;
             Some((candidate.generation?, hash_bytes(bytes)))
         };
-        *locked(&self.1.loaded) = candidates.iter().filter_map(note).collect();
-        Ok(candidates)
+        locked(&self.1.loaded).clear();
+        let loaded = &self.1.loaded;
+        Ok(Box::new(candidates.inspect(move |read| locked(loaded).extend(note(read)))))
     }
 
     fn save(&mut self, save: Save<'_>) -> Result<(), SaveError> {

@@ -59,7 +59,8 @@ impl Run<'_> {
         write(dir.path(), image).map_err(|err| failed(&err))?;
         // An error reports the damage.
         let Ok(mut store) = guarded(|| (self.open)(dir.path()))? else { return Ok(()) };
-        let Ok(found) = guarded(|| store.load())? else { return Ok(()) };
+        let loaded = guarded(|| store.load().map(Iterator::collect::<Vec<_>>))?;
+        let Ok(found) = loaded else { return Ok(()) };
         let forged = |bytes: &&Vec<u8>| ledger.is_forged(bytes);
         if let Some(bytes) = found.iter().filter_map(|c| c.bytes.as_ref().ok()).find(forged) {
             let what = format!("{} bytes are accepted that were not saved", bytes.len());

@@ -81,7 +81,7 @@ impl Ledger {
             let what = format!("its id is {}, and later {id}", self.id);
             return Err(StoreViolation::new(StorePromise::IdStays, what));
         }
-        guarded(|| store.load())?
+        guarded(|| store.load().map(Iterator::collect))?
             .map_err(|err| StoreViolation::new(StorePromise::Works, format!("the load: {err}")))
     }
 

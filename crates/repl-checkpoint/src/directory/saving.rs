@@ -1,0 +1,270 @@
+//! Saving into a locked directory: whole files, and checks that it is still the one at its path.
+
+use std::ffi::OsStr;
+use std::io::{self, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use super::{Directory, parents};
+use crate::disk::Disk;
+use crate::store::{LoadError, SaveError};
+
+/// The number of names that a save tries. The next save tries others, so leftover files that cannot
+/// be removed never block saves for good. The bound ends a save on a disk where every name is
+/// taken.
+const TEMP_NAMES: u64 = 1000;
+
+/// Smaller parts of a new file are written together.
+const BUFFER: usize = 64 * 1024;
+
+/// What a marker says to those who find it.
+const MARKER: &str = "A store beside this file has saved checkpoints of replication marks.\n\
+    If they are gone, it does not open as if nothing was ever saved. Restore a copy of them. Or, \
+    if the log\nstill begins at segment 1 or a base copy exists, remove this file to begin again.\n";
+
+impl<D: Disk> Directory<D> {
+    /// Before save step 1: refuses to save in a process that was forked from the one that opened
+    /// it.
+    pub(crate) fn check_process(&self) -> Result<(), SaveError> {
+        if std::process::id() == self.process {
+            return Ok(());
+        }
+        Err(SaveError::Inherited { path: self.path.clone() })
+    }
+
+    /// Save steps 1 to 4: writes a temporary file for `name`. All but its name is durable then.
+    pub(crate) fn write_temp(
+        &mut self,
+        name: &OsStr,
+        write: impl FnOnce(&D, &mut NewFile<'_, D>) -> Result<(), SaveError>,
+    ) -> Result<(PathBuf, D::File), SaveError> {
+        self.sync_parents()?;
+        let (path, mut file) = self.create_temp(name)?; // 1
+        let disk = &self.disk;
+        let written = NewFile::write(disk, &path, &mut file, write); // 2
+        let synced = written.and_then(|()| {
+            disk.sync_file(&file).map_err(|source| not_saved("sync", &path, source)) // 3
+        });
+        let checked = synced.and_then(|()| self.check_place(not_saved)); // 4
+        match checked {
+            Ok(()) => Ok((path, file)),
+            Err(error) => {
+                drop(file);
+                // What stays of it has a name that no other save uses and no load reads.
+                let _ = disk.remove(&path);
+                Err(error)
+            }
+        }
+    }
+
+    fn create_temp(&mut self, name: &OsStr) -> Result<(PathBuf, D::File), SaveError> {
+        let process = std::process::id();
+        let last = self.temp_names + TEMP_NAMES;
+        loop {
+            let mut temp = name.to_owned();
+            temp.push(format!(".temp-{process}-{}", self.temp_names));
+            let path = self.path.join(temp);
+            self.temp_names += 1;
+            match self.disk.create_new(&path) {
+                Ok(file) => return Ok((path, file)),
+                Err(err)
+                    if err.kind() == io::ErrorKind::AlreadyExists && self.temp_names < last => {}
+                Err(source) => return Err(not_saved("create", &path, source)),
+            }
+        }
+    }
+
+    /// Save steps 5 to 8: makes the final name durable. A failure poisons the store.
+    ///
+    /// `file` is the temporary file, open.
+    pub(crate) fn publish(
+        &mut self,
+        temp: &Path,
+        file: &D::File,
+        path: &Path,
+    ) -> Result<(), SaveError> {
+        let renamed = self.disk.rename(temp, path);
+        renamed.map_err(|source| in_doubt("rename a new checkpoint to", path, source))?; // 5
+        self.sync()?; // 6
+        if !self.has_marker {
+            self.mark()?; // 7
+            self.has_marker = true;
+        }
+        self.check_file(file, path) // 8
+    }
+
+    fn sync(&self) -> Result<(), SaveError> {
+        let synced = self.disk.sync_dir(&self.open_dir);
+        synced.map_err(|source| in_doubt("sync the directory", &self.path, source))
+    }
+
+    /// Makes the marker. The name of a checkpoint is durable by then, so a crash leaves no marker
+    /// without a checkpoint.
+    fn mark(&self) -> Result<(), SaveError> {
+        let disk = &self.disk;
+        let written = match disk.create_new(&self.marker) {
+            // Its name says all.
+            Err(err) if err.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            created => created.and_then(|mut file| {
+                all_written(MARKER.as_bytes(), |rest, _| disk.write(&mut file, rest))?;
+                disk.sync_file(&file)
+            }),
+        };
+        written.map_err(|source| in_doubt("create", &self.marker, source))?;
+        self.sync()
+    }
+
+    /// Checks that the lock and the directory are those at their paths, so that no other store can
+    /// have opened. `failed` makes the error if it cannot be told.
+    fn check_place(&self, failed: Failed) -> Result<(), SaveError> {
+        let lock = self.disk.lock_is_at(&self.lock, &self.lock_path);
+        is_in_place(lock, "the lock file", &self.lock_path, failed)?;
+        let dir = self.disk.dir_is_at(&self.open_dir, &self.path);
+        is_in_place(dir, "the directory", &self.path, failed)
+    }
+
+    /// The last save step: checks that the lock, the directory and the file that was saved are
+    /// those at their paths.
+    pub(crate) fn check_file(&self, file: &D::File, path: &Path) -> Result<(), SaveError> {
+        self.check_place(in_doubt)?;
+        let found = self.disk.file_is_at(file, path);
+        is_in_place(found, "the checkpoint file", path, in_doubt)
+    }
+
+    /// What it means that a load found no checkpoint.
+    pub(crate) fn check_fresh(&self) -> Result<(), LoadError> {
+        if !self.has_marker {
+            return Ok(());
+        }
+        Err(LoadError::Vanished { dir: self.path.clone(), marker: self.marker.clone() })
+    }
+
+    /// Makes the names of all directories above durable: the process that made them may have died
+    /// before its sync. Those that may not be synced are left to their owners.
+    fn sync_parents(&mut self) -> Result<(), SaveError> {
+        if self.parents_synced {
+            return Ok(());
+        }
+        for parent in parents(&self.path).skip(self.created) {
+            match self.disk.sync_parent(parent) {
+                Err(source) if !may_not_sync(&source) => {
+                    return Err(not_saved("sync the directory", parent, source));
+                }
+                Ok(()) | Err(_) => {}
+            }
+        }
+        self.parents_synced = true;
+        Ok(())
+    }
+}
+
+/// A temporary file that is being written. Errors name the file.
+pub(crate) struct NewFile<'a, D: Disk> {
+    path: &'a Path,
+    out: BufWriter<Appended<'a, D>>,
+}
+
+struct Appended<'a, D: Disk> {
+    disk: &'a D,
+    file: &'a mut D::File,
+}
+
+impl<D: Disk> Write for Appended<'_, D> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.disk.write(self.file, bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a, D: Disk> NewFile<'a, D> {
+    fn write(
+        disk: &'a D,
+        path: &'a Path,
+        file: &'a mut D::File,
+        write: impl FnOnce(&D, &mut NewFile<'_, D>) -> Result<(), SaveError>,
+    ) -> Result<(), SaveError> {
+        // Large parts are written without a copy.
+        let out = BufWriter::with_capacity(BUFFER, Appended { disk, file });
+        let mut new = NewFile { path, out };
+        write(disk, &mut new)?;
+        let flushed = new.out.flush();
+        flushed.map_err(|source| not_saved("write", path, source))
+    }
+
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), SaveError> {
+        self.out.write_all(bytes).map_err(|source| not_saved("write", self.path, source))
+    }
+
+    pub(crate) fn append_zeros(&mut self, length: u64) -> Result<(), SaveError> {
+        let zeros = io::copy(&mut io::repeat(0).take(length), &mut self.out);
+        zeros.map(|_| ()).map_err(|source| not_saved("write", self.path, source))
+    }
+}
+
+fn not_saved(act: &'static str, path: &Path, source: io::Error) -> SaveError {
+    SaveError::NotSaved { act, path: path.to_owned(), source }
+}
+
+type Failed = fn(&'static str, &Path, io::Error) -> SaveError;
+
+fn in_doubt(act: &'static str, path: &Path, source: io::Error) -> SaveError {
+    SaveError::InDoubt { act, path: path.to_owned(), source }
+}
+
+fn is_in_place(
+    found: io::Result<bool>,
+    what: &'static str,
+    path: &Path,
+    failed: Failed,
+) -> Result<(), SaveError> {
+    match found {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(SaveError::Replaced { what, path: path.to_owned() }),
+        Err(source) => Err(failed("look at", path, source)),
+    }
+}
+
+/// Writes all of `bytes`: continues after a short write, retries an interrupted one, and fails if a
+/// write takes nothing. `write` gets the rest, and the number of bytes before it.
+pub(crate) fn all_written(
+    bytes: &[u8],
+    mut write: impl FnMut(&[u8], usize) -> io::Result<usize>,
+) -> io::Result<()> {
+    let mut taken = 0;
+    while let Some(rest) = bytes.get(taken..).filter(|rest| !rest.is_empty()) {
+        match write(rest, taken) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => taken += n,
+            Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+            Err(err) => return Err(err),
+        }
+    }
+    Ok(())
+}
+
+/// Whether a directory belongs to another owner, which has made it durable.
+fn may_not_sync(err: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    matches!(err.kind(), PermissionDenied | ReadOnlyFilesystem | InvalidInput | Unsupported)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::names::of_directory;
+    use crate::disk::OsDisk;
+
+    #[test]
+    fn a_process_that_inherited_the_store_does_not_save() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut directory, _) =
+            Directory::open(OsDisk, dir.path(), &of_directory(), dir.path()).unwrap();
+        directory.check_process().unwrap();
+        directory.process += 1; // as a child finds it
+        let refused = directory.check_process().unwrap_err();
+        assert!(matches!(&refused, SaveError::Inherited { path } if path == dir.path()));
+        assert!(!refused.is_poisoning());
+    }
+}
