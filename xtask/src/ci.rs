@@ -8,6 +8,8 @@ use crate::crash;
 use crate::fuzz;
 use crate::layers;
 use crate::links;
+use crate::msrv;
+use crate::packages;
 use crate::shutdown;
 use crate::stress;
 
@@ -40,6 +42,8 @@ const STEPS: &[Step] = &[
     step("links", "every link in the docs leads to a file, a heading or a test", links),
     step("layers", "no two files of a crate import each other in a circle", layers),
     step("api", "docs/api lists the public interface of the sources", api),
+    step("packages", "no crate needs more packages than its limit, nor a tool", packages),
+    step("msrv", "each library crate builds with the oldest Rust that it declares", msrv),
     step("clippy", "no warning, with all features and with the default ones", clippy),
     step("test", "unit and integration tests, all features", test),
     step("features", "repl-checkpoint with each set of its features", features),
@@ -125,6 +129,18 @@ fn api(_: &mut Skipped) -> Done {
     api::check()
 }
 
+fn packages(_: &mut Skipped) -> Done {
+    packages::check()
+}
+
+fn msrv(skipped: &mut Skipped) -> Done {
+    if let Some(why) = msrv::missing() {
+        skipped.push(format!("skipped: {why}"));
+        return Ok(());
+    }
+    msrv::check()
+}
+
 fn clippy(_: &mut Skipped) -> Done {
     let all =
         ["--locked", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
@@ -134,9 +150,12 @@ fn clippy(_: &mut Skipped) -> Done {
     cargo("clippy", &[&fuzz[..], &["--", "-D", "warnings"]].concat()).run()
 }
 
+/// The arguments of `cargo test`. The models are run by the step `loom`: they compile the sources of
+/// repl-core a second time, whose unit tests and examples do not run on loom's atomics.
+const TESTED: [&str; 5] = ["--locked", "--workspace", "--exclude", "loom-models", "--all-features"];
+
 fn test(skipped: &mut Skipped) -> Done {
-    let arguments = ["--locked", "--workspace", "--all-features", "--lib", "--bins", "--tests"];
-    tests(cargo("test", &arguments), skipped)
+    tests(cargo("test", &[&TESTED[..], &["--lib", "--bins", "--tests"]].concat()), skipped)
 }
 
 fn features(skipped: &mut Skipped) -> Done {
@@ -157,7 +176,7 @@ fn features(skipped: &mut Skipped) -> Done {
 }
 
 fn doctest(skipped: &mut Skipped) -> Done {
-    tests(cargo("test", &["--locked", "--workspace", "--all-features", "--doc"]), skipped)
+    tests(cargo("test", &[&TESTED[..], &["--doc"]].concat()), skipped)
 }
 
 fn doc(_: &mut Skipped) -> Done {
@@ -167,20 +186,8 @@ fn doc(_: &mut Skipped) -> Done {
 }
 
 fn loom(skipped: &mut Skipped) -> Done {
-    let arguments = [
-        "--locked",
-        "--release",
-        "-p",
-        "repl-core",
-        "--test",
-        "loom",
-        "--target-dir",
-        "target/loom",
-    ];
-    let program = cargo("test", &arguments)
-        .env("RUSTFLAGS", "--cfg loom -D warnings")
-        .env("LOOM_MAX_PREEMPTIONS", "3");
-    tests(program, skipped)
+    let arguments = ["--locked", "--release", "-p", "loom-models", "--test", "loom"];
+    tests(cargo("test", &arguments).env("LOOM_MAX_PREEMPTIONS", "3"), skipped)
 }
 
 fn stress(_: &mut Skipped) -> Done {

@@ -37,15 +37,25 @@ pub(crate) fn optimized(task: &str, arguments: &[String]) -> Program {
     cargo("run", &all)
 }
 
-/// Prepares a program of the nightly toolchain. Variables that cargo set for this process name
-/// another toolchain, so they are removed.
+/// Prepares a program of the nightly toolchain.
 pub(crate) fn nightly(name: &str, arguments: &[&str]) -> Program {
+    toolchain("nightly", name, arguments)
+}
+
+/// Prepares a program of a toolchain. Variables that cargo set for this process name another
+/// toolchain, so they are removed.
+pub(crate) fn toolchain(toolchain: &str, name: &str, arguments: &[&str]) -> Program {
     let mut command = Command::new("rustup");
     for variable in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN", "RUSTFLAGS"] {
         command.env_remove(variable);
     }
-    command.args(["run", "nightly", name]);
-    program(command, &format!("rustup run nightly {name}"), arguments)
+    command.args(["run", toolchain, name]);
+    program(command, &format!("rustup run {toolchain} {name}"), arguments)
+}
+
+/// Prepares `rustup ARGUMENTS`.
+pub(crate) fn rustup(arguments: &[&str]) -> Program {
+    program(Command::new("rustup"), "rustup", arguments)
 }
 
 /// Prepares a program by its path.

@@ -109,9 +109,10 @@ fn print(bounds: &Config, report: &SuiteReport) {
         "crash: saves: {saves}, shards: {shards}, crashes: {crashes}, failing calls: {faults}, \
          threads: {threads}"
     );
-    for StoreReport { store, crashes, damage } in &report.stores {
+    for StoreReport { store, crashes, damage, replaced } in &report.stores {
         println!("{store}: crashes: {crashes}");
         println!("{store}: damage: {damage}");
+        println!("{store}: files replaced: {replaced}");
     }
     for trial in &report.mutants {
         let caught = match &trial.caught {
@@ -131,6 +132,7 @@ fn at(stage: Stage) -> String {
             format!("crashes: {crashes}, failing calls: {faults}")
         }
         Stage::Damage => "damage".to_owned(),
+        Stage::Replaced => "files replaced".to_owned(),
     }
 }
 
@@ -156,8 +158,8 @@ fn as_json(bounds: &Config, report: &SuiteReport, faults: &MatrixReport) -> Valu
 }
 
 fn store_as_json(report: &StoreReport) -> Value {
-    let StoreReport { store, crashes, damage } = report;
-    let violations = [&crashes.violation, &damage.violation];
+    let StoreReport { store, crashes, damage, replaced } = report;
+    let violations = [&crashes.violation, &damage.violation, &replaced.violation];
     let violations: Vec<_> = violations.into_iter().flatten().map(ToString::to_string).collect();
     json!({
         "store": store.to_string(),
@@ -169,6 +171,7 @@ fn store_as_json(report: &StoreReport) -> Value {
         "seconds": crashes.elapsed.as_secs_f64(),
         "damaged_disks": damage.images,
         "damage_seconds": damage.elapsed.as_secs_f64(),
+        "files_replaced": replaced.cases,
         "violations": violations,
     })
 }

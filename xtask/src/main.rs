@@ -9,6 +9,8 @@ mod crash;
 mod fuzz;
 mod layers;
 mod links;
+mod msrv;
+mod packages;
 mod power;
 mod shutdown;
 mod source;

@@ -3,6 +3,9 @@
 mod restore;
 mod track;
 
+use std::error::Error;
+use std::fmt;
+
 use repl_core::{
     AppliedSet, Incarnation, LogId, ReplicationState, SeqNo, SeqRange, ShardId, Snapshot,
     SnapshotEntry,
@@ -61,17 +64,15 @@ pub struct EpochStart {
 }
 
 /// The first rule that a [`Checkpoint`] breaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidCheckpoint {
     /// Shards descend or repeat.
-    #[error("shard {shard} does not come after the shard before it")]
     ShardOrder {
         /// The shard out of order.
         shard: ShardId,
     },
     /// An incarnation is not below the next one, which would use it again.
-    #[error("shard {shard} has incarnation {incarnation}, but the next new one would be {next}")]
     Incarnation {
         /// The shard.
         shard: ShardId,
@@ -81,7 +82,6 @@ pub enum InvalidCheckpoint {
         next: Incarnation,
     },
     /// A completed range is empty, overlaps or is not above the mark.
-    #[error("shard {shard}: completed range {range} is out of place")]
     Range {
         /// The shard.
         shard: ShardId,
@@ -89,7 +89,6 @@ pub enum InvalidCheckpoint {
         range: SeqRange,
     },
     /// Epochs or their first segments do not ascend.
-    #[error("shard {shard}: epoch {} from segment {} is out of place", .start.epoch, .start.first)]
     Epoch {
         /// The shard.
         shard: ShardId,
@@ -97,6 +96,28 @@ pub enum InvalidCheckpoint {
         start: EpochStart,
     },
 }
+
+impl fmt::Display for InvalidCheckpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            InvalidCheckpoint::ShardOrder { shard } => {
+                write!(f, "shard {shard} does not come after the shard before it")
+            }
+            InvalidCheckpoint::Incarnation { shard, incarnation, next } => write!(
+                f,
+                "shard {shard} has incarnation {incarnation}, but the next new one would be {next}"
+            ),
+            InvalidCheckpoint::Range { shard, range } => {
+                write!(f, "shard {shard}: completed range {range} is out of place")
+            }
+            InvalidCheckpoint::Epoch { shard, start: EpochStart { epoch, first } } => {
+                write!(f, "shard {shard}: epoch {epoch} from segment {first} is out of place")
+            }
+        }
+    }
+}
+
+impl Error for InvalidCheckpoint {}
 
 impl Checkpoint {
     /// Returns the checkpoint of a snapshot, without epochs.

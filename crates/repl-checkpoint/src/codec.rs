@@ -1,6 +1,7 @@
 //! Codecs turn a [`Checkpoint`] into bytes and back.
 
 use std::error::Error;
+use std::fmt;
 
 use crate::checkpoint::Checkpoint;
 
@@ -56,14 +57,25 @@ impl<T: Codec + ?Sized> Codec for Box<T> {
 }
 
 /// A codec could not encode a checkpoint, or refused to decode one.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
+#[derive(Debug)]
 pub struct CodecError(Box<dyn Error + Send + Sync>);
 
 impl CodecError {
     /// Wraps the error of a format library, or a message.
     pub fn new(reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         CodecError(reason.into())
+    }
+}
+
+impl fmt::Display for CodecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for CodecError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
     }
 }
 

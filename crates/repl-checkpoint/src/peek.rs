@@ -1,5 +1,7 @@
 //! Looking at checkpoints from outside: without a lock, and without changing anything.
 
+use std::error::Error;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -29,11 +31,10 @@ pub struct Peeked {
 }
 
 /// No checkpoint could be read.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum PeekError {
     /// The operating system returned an error.
-    #[error("failed to {act} {path}", path = .path.display())]
     Io {
         /// The operation that failed.
         act: &'static str,
@@ -43,19 +44,39 @@ pub enum PeekError {
         source: io::Error,
     },
     /// There is no checkpoint in the directory.
-    #[error("{path} holds no checkpoint", path = .path.display())]
     Nothing {
         /// The directory.
         path: PathBuf,
     },
     /// No checkpoint there is whole.
-    #[error("{path} is no whole checkpoint", path = .path.display())]
     Damaged {
         /// The newest file.
         path: PathBuf,
         /// What is wrong with it.
         source: UnsealError,
     },
+}
+
+impl fmt::Display for PeekError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PeekError::Io { act, path, .. } => write!(f, "failed to {act} {}", path.display()),
+            PeekError::Nothing { path } => write!(f, "{} holds no checkpoint", path.display()),
+            PeekError::Damaged { path, .. } => {
+                write!(f, "{} is no whole checkpoint", path.display())
+            }
+        }
+    }
+}
+
+impl Error for PeekError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            PeekError::Io { source, .. } => Some(source),
+            PeekError::Nothing { .. } => None,
+            PeekError::Damaged { source, .. } => Some(source),
+        }
+    }
 }
 
 /// Reads the newest whole checkpoint at `path`: the directory of a store, a checkpoint file, or a

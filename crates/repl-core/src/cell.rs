@@ -22,7 +22,7 @@ pub(crate) struct Cell {
     waiters: Waiters,
 }
 
-#[cfg(all(target_os = "linux", not(loom)))]
+#[cfg(all(target_os = "linux", not(loom_models)))]
 const _: () = assert!(size_of::<Cell>() == 64);
 
 impl Cell {

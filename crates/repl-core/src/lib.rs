@@ -117,6 +117,6 @@ pub use snapshot::{Snapshot, SnapshotEntry, SnapshotIter};
 pub use state::{ReachedAll, ReplicationState};
 pub use window::{ApplyWindow, Claim, Claiming};
 
-#[cfg(loom)]
+#[cfg(loom_models)]
 #[doc(hidden)]
 pub use sync::set_interleaved;

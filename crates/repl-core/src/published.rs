@@ -48,12 +48,12 @@ impl Versioned {
 
 type Cache = RefCell<[Option<Arc<Versioned>>; SLOTS]>;
 
-#[cfg(not(loom))]
+#[cfg(not(loom_models))]
 std::thread_local! {
     static CACHE: Cache = const { RefCell::new([const { None }; SLOTS]) };
 }
 // Loom's macro has no `const` form.
-#[cfg(loom)]
+#[cfg(loom_models)]
 loom::thread_local! {
     static CACHE: Cache = RefCell::new([const { None }; SLOTS]);
 }

@@ -21,9 +21,8 @@ impl RangeSet {
         }
         let (first, last) = (range.first(), range.last());
         // The range before: it is extended in place where the new one overlaps or touches it.
-        if let Some((_, end)) = self.last_of.range_mut(..=first).next_back()
-            && first <= end.saturating_add(1)
-        {
+        let before = self.last_of.range_mut(..=first).next_back();
+        if let Some((_, end)) = before.filter(|(_, end)| first <= end.saturating_add(1)) {
             if last <= *end {
                 return;
             }

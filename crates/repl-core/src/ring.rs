@@ -40,7 +40,7 @@ impl Ring {
     /// A shorter ring has no room for a lap and a state in one word.
     const MIN_LEN: u64 = 1 << STATE_BITS;
     /// 128 KiB. Loom's models need a ring that they can go round.
-    const MAX_LEN: u64 = if cfg!(loom) { Self::MIN_LEN } else { 1 << 14 };
+    const MAX_LEN: u64 = if cfg!(loom_models) { Self::MIN_LEN } else { 1 << 14 };
 
     /// Creates a ring for `capacity` seqnos above the mark, or for as many as the longest ring holds.
     pub(crate) fn new(capacity: u64) -> Self {

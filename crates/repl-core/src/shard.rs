@@ -33,7 +33,6 @@ use crate::seq_range::SeqRange;
 /// assert_eq!(shard.advance(seqno), Advance::Stale { at: 1 });
 /// # Ok::<(), &str>(())
 /// ```
-#[derive(Clone)]
 pub struct Shard {
     /// The cell, beside the reference that keeps its slab alive: reading a mark follows one pointer
     /// and checks no index.
@@ -131,6 +130,16 @@ impl Shard {
     /// state is [closed](crate::ReplicationState::close).
     pub fn close(&self) {
         self.cell().close().wake();
+    }
+}
+
+// Not derived: that needs yoke's feature `alloc`, which adds a package.
+impl Clone for Shard {
+    #[inline]
+    fn clone(&self) -> Self {
+        let slab = self.cell.backing_cart();
+        let offset = (&raw const *self.cell()).addr() - slab.as_ptr().addr();
+        Shard::new(Arc::clone(slab), offset / size_of::<Cell>())
     }
 }
 

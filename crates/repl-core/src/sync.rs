@@ -1,13 +1,13 @@
-//! Atomics, locks and shared pointers: those of std and `arc_swap`, or loom's under `--cfg loom`.
-//! The other modules take them from here alone.
+//! Atomics, locks and shared pointers: those of std and `arc_swap`, or loom's where the crate
+//! loom-models compiles these sources. The other modules take them from here alone.
 
-#[cfg(loom)]
+#[cfg(loom_models)]
 pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
-#[cfg(loom)]
+#[cfg(loom_models)]
 pub(crate) use loom::sync::{Condvar, Mutex};
-#[cfg(not(loom))]
+#[cfg(not(loom_models))]
 pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
-#[cfg(not(loom))]
+#[cfg(not(loom_models))]
 pub(crate) use std::sync::{Condvar, Mutex};
 
 use std::sync::{Arc, PoisonError};
@@ -26,7 +26,7 @@ pub(crate) fn locked<T, R>(mutex: &Mutex<T>, f: impl FnOnce(&mut T) -> R) -> R {
 /// did in between. An access to a word that all threads share, at such a place, brings it to light.
 ///
 /// Each such place multiplies what a model has to try, so only models that ask for them have them.
-#[cfg(loom)]
+#[cfg(loom_models)]
 pub(crate) fn interleave() {
     loom::lazy_static! {
         static ref SHARED: AtomicU64 = AtomicU64::new(0);
@@ -36,19 +36,19 @@ pub(crate) fn interleave() {
     }
 }
 
-#[cfg(loom)]
+#[cfg(loom_models)]
 std::thread_local! {
     static INTERLEAVED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
 /// Turns the places at which a thread may be stopped on or off, for the models of this thread of
 /// the system.
-#[cfg(loom)]
+#[cfg(loom_models)]
 pub fn set_interleaved(on: bool) {
     INTERLEAVED.set(on);
 }
 
-#[cfg(not(loom))]
+#[cfg(not(loom_models))]
 #[inline(always)]
 pub(crate) fn interleave() {}
 
@@ -56,10 +56,10 @@ pub(crate) fn interleave() {}
 /// observes everything that was written before the value was stored.
 ///
 /// Loom cannot look inside `arc_swap`, so under loom a mutex with the same promise takes its place.
-#[cfg(not(loom))]
+#[cfg(not(loom_models))]
 pub(crate) struct Swap<T>(arc_swap::ArcSwap<T>);
 
-#[cfg(not(loom))]
+#[cfg(not(loom_models))]
 impl<T> Swap<T> {
     pub(crate) fn new(value: Arc<T>) -> Self {
         Swap(arc_swap::ArcSwap::new(value))
@@ -75,10 +75,10 @@ impl<T> Swap<T> {
 }
 
 /// For loom: see the other `Swap`.
-#[cfg(loom)]
+#[cfg(loom_models)]
 pub(crate) struct Swap<T>(Mutex<Arc<T>>);
 
-#[cfg(loom)]
+#[cfg(loom_models)]
 impl<T> Swap<T> {
     pub(crate) fn new(value: Arc<T>) -> Self {
         Swap(Mutex::new(value))

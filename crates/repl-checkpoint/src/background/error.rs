@@ -1,5 +1,6 @@
 //! Errors of starting and of closing a background checkpointer.
 
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -7,11 +8,10 @@ use std::sync::Arc;
 use crate::checkpointer::{CheckpointError, Checkpointer};
 
 /// Closing a background checkpointer failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum CloseError {
     /// The last save failed; the checkpointer is given back.
-    #[error("the last checkpoint before closing failed")]
     LastSave {
         /// The error of the save.
         source: Arc<CheckpointError>,
@@ -19,36 +19,73 @@ pub enum CloseError {
         checkpointer: Box<Checkpointer>,
     },
     /// A function given to the thread panicked, with this message; the store is closed.
-    #[error("the background checkpointer panicked: {0}")]
     Panicked(String),
     /// This process was forked from that of the thread; nothing was changed.
-    #[error("the background checkpointer belongs to the process that this one was forked from")]
     Inherited,
 }
 
+impl fmt::Display for CloseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CloseError::LastSave { .. } => f.write_str("the last checkpoint before closing failed"),
+            CloseError::Panicked(message) => {
+                write!(f, "the background checkpointer panicked: {message}")
+            }
+            CloseError::Inherited => f.write_str(
+                "the background checkpointer belongs to the process that this one was forked from",
+            ),
+        }
+    }
+}
+
+impl Error for CloseError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            CloseError::LastSave { source, .. } => Some(source),
+            CloseError::Panicked(_) | CloseError::Inherited => None,
+        }
+    }
+}
+
 /// A requested save did not succeed.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum SaveAndWaitError {
     /// The checkpoint failed.
-    #[error("the requested checkpoint failed")]
-    Failed(#[source] Arc<CheckpointError>),
+    Failed(Arc<CheckpointError>),
     /// The checkpoint has not ended in time; it goes on.
-    #[error("the requested checkpoint has not ended in time")]
     Timeout,
     /// The thread ended before the request had a result: it was dropped, or a function given to it
     /// panicked.
     ///
     /// A panic of `on_save` comes after a save.
-    #[error("the background checkpointer ended before the requested checkpoint had a result")]
     Ended,
+}
+
+impl fmt::Display for SaveAndWaitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SaveAndWaitError::Failed(_) => "the requested checkpoint failed",
+            SaveAndWaitError::Timeout => "the requested checkpoint has not ended in time",
+            SaveAndWaitError::Ended => {
+                "the background checkpointer ended before the requested checkpoint had a result"
+            }
+        })
+    }
+}
+
+impl Error for SaveAndWaitError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            SaveAndWaitError::Failed(source) => Some(source),
+            SaveAndWaitError::Timeout | SaveAndWaitError::Ended => None,
+        }
+    }
 }
 
 /// The operating system could not start a thread.
 ///
 /// The error holds the checkpointer, with its store still open.
-#[derive(thiserror::Error)]
-#[error("failed to start the checkpointer's thread")]
 pub struct SpawnError {
     pub(crate) source: io::Error,
     pub(super) checkpointer: Box<Checkpointer>,
@@ -58,6 +95,18 @@ impl SpawnError {
     /// Returns the checkpointer.
     pub fn into_checkpointer(self) -> Checkpointer {
         *self.checkpointer
+    }
+}
+
+impl fmt::Display for SpawnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("failed to start the checkpointer's thread")
+    }
+}
+
+impl Error for SpawnError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.source)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Why a checkpoint failed.
 
 use std::error::Error;
+use std::fmt;
 
 use repl_core::{SeqNo, ShardId};
 
@@ -8,19 +9,14 @@ use crate::envelope::SealError;
 use crate::store::SaveError;
 
 /// A checkpoint failed; the floors did not move.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum CheckpointError {
     /// The engine's `flush` failed; nothing was saved.
     ///
     /// Downcast the box to get the error that `flush` returned.
-    #[error("the engine failed to flush; no marks were saved")]
-    Flush(#[source] Box<dyn Error + Send + Sync>),
+    Flush(Box<dyn Error + Send + Sync>),
     /// The flush lowered a mark below the last save; nothing was saved.
-    #[error(
-        "shard {shard}: the flush lowered the mark to {lowered}, but {saved} was saved before; no \
-         marks were saved; if the engine lost data, reset the shard"
-    )]
     BelowLastSave {
         /// The shard.
         shard: ShardId,
@@ -32,30 +28,19 @@ pub enum CheckpointError {
     /// A later attempt has begun, or the store was opened again; nothing was saved.
     ///
     /// Saving its older marks could bring removed shards back.
-    #[error(
-        "a later checkpoint was begun, or the store was opened again; no marks were saved: begin again"
-    )]
     Superseded,
     /// The attempt is of another checkpointer; nothing was saved.
-    #[error("the attempt was begun by another checkpointer; no marks were saved: save it there")]
     OtherCheckpointer,
     /// The checkpoint could not be sealed; nothing was saved.
-    #[error(transparent)]
-    Seal(#[from] SealError),
+    Seal(SealError),
     /// The store failed to save; its error says what a crash may leave.
-    #[error(transparent)]
-    Save(#[from] SaveError),
+    Save(SaveError),
     /// An earlier save is in doubt, or the store is closed; nothing was tried.
-    #[error("not tried: open the store again with `reopen` first ({doubt})")]
     Poisoned {
         /// The error of that save and its causes.
         doubt: String,
     },
     /// Generation `u64::MAX` is in use; nothing was saved.
-    #[error(
-        "no generation number is left above 18446744073709551615, that of a file in the store: \
-         no follower saves that often, so move that one file away, and no other, and restart"
-    )]
     NoGenerationLeft,
 }
 
@@ -69,5 +54,60 @@ impl CheckpointError {
             CheckpointError::Poisoned { .. } => true,
             _ => false,
         }
+    }
+}
+
+impl fmt::Display for CheckpointError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CheckpointError::Flush(_) => {
+                f.write_str("the engine failed to flush; no marks were saved")
+            }
+            CheckpointError::BelowLastSave { shard, saved, lowered } => write!(
+                f,
+                "shard {shard}: the flush lowered the mark to {lowered}, but {saved} was saved \
+                 before; no marks were saved; if the engine lost data, reset the shard"
+            ),
+            CheckpointError::Superseded => f.write_str(
+                "a later checkpoint was begun, or the store was opened again; no marks were \
+                 saved: begin again",
+            ),
+            CheckpointError::OtherCheckpointer => f.write_str(
+                "the attempt was begun by another checkpointer; no marks were saved: save it there",
+            ),
+            CheckpointError::Seal(error) => error.fmt(f),
+            CheckpointError::Save(error) => error.fmt(f),
+            CheckpointError::Poisoned { doubt } => {
+                write!(f, "not tried: open the store again with `reopen` first ({doubt})")
+            }
+            CheckpointError::NoGenerationLeft => f.write_str(
+                "no generation number is left above 18446744073709551615, that of a file in the \
+                 store: no follower saves that often, so move that one file away, and no other, \
+                 and restart",
+            ),
+        }
+    }
+}
+
+impl Error for CheckpointError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            CheckpointError::Flush(source) => Some(&**source),
+            CheckpointError::Seal(error) => error.source(),
+            CheckpointError::Save(error) => error.source(),
+            _ => None,
+        }
+    }
+}
+
+impl From<SealError> for CheckpointError {
+    fn from(error: SealError) -> Self {
+        CheckpointError::Seal(error)
+    }
+}
+
+impl From<SaveError> for CheckpointError {
+    fn from(error: SaveError) -> Self {
+        CheckpointError::Save(error)
     }
 }

@@ -1,18 +1,19 @@
 //! Errors of sealing a checkpoint and of unsealing bytes.
 
+use std::error::Error;
+use std::fmt;
+
 use crate::checkpoint::InvalidCheckpoint;
 use crate::codec::CodecError;
 use crate::ids::{Generation, StoreId};
 
 /// A checkpoint could not be sealed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum SealError {
     /// The checkpoint is not valid, so it would be refused when it is read.
-    #[error("the checkpoint is not valid")]
-    Invalid(#[from] InvalidCheckpoint),
+    Invalid(InvalidCheckpoint),
     /// The codec cannot encode the checkpoint.
-    #[error("the codec {codec:?} cannot encode the checkpoint")]
     Codec {
         /// The codec.
         codec: &'static str,
@@ -20,7 +21,6 @@ pub enum SealError {
         source: CodecError,
     },
     /// The confirmed generation is not an earlier one.
-    #[error("generation {generation} names {confirmed} as confirmed, which is not an earlier one")]
     Confirmed {
         /// The number of this save.
         generation: Generation,
@@ -28,34 +28,63 @@ pub enum SealError {
         confirmed: Generation,
     },
     /// The name of the codec does not fit the header.
-    #[error("codec name {codec:?}: a name is 1 to 8 characters of a-z, 0-9 and '-'")]
     CodecName {
         /// The name.
         codec: &'static str,
     },
 }
 
+impl fmt::Display for SealError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SealError::Invalid(_) => f.write_str("the checkpoint is not valid"),
+            SealError::Codec { codec, .. } => {
+                write!(f, "the codec {codec:?} cannot encode the checkpoint")
+            }
+            SealError::Confirmed { generation, confirmed } => write!(
+                f,
+                "generation {generation} names {confirmed} as confirmed, which is not an earlier \
+                 one"
+            ),
+            SealError::CodecName { codec } => {
+                write!(f, "codec name {codec:?}: a name is 1 to 8 characters of a-z, 0-9 and '-'")
+            }
+        }
+    }
+}
+
+impl Error for SealError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            SealError::Invalid(source) => Some(source),
+            SealError::Codec { source, .. } => Some(source),
+            SealError::Confirmed { .. } | SealError::CodecName { .. } => None,
+        }
+    }
+}
+
+impl From<InvalidCheckpoint> for SealError {
+    fn from(source: InvalidCheckpoint) -> Self {
+        SealError::Invalid(source)
+    }
+}
+
 /// Bytes are not a checkpoint of this store, or are damaged.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum UnsealError {
     /// There are no bytes.
-    #[error("it is empty")]
     Empty,
     /// The first bytes are not those of a checkpoint.
-    #[error("it does not begin with \"repl-checkpoint v\"")]
     Magic,
     /// A newer format, which this version does not read.
-    #[error("its format version is {version:?}, and this program reads version 1: upgrade it")]
     Version {
         /// The version.
         version: String,
     },
     /// The header is cut off or damaged.
-    #[error("its header line is damaged")]
     Header,
     /// The payload is shorter or longer than the header says.
-    #[error("its payload has {found} bytes, and its header says {expected}")]
     Length {
         /// The length that the header says.
         expected: u64,
@@ -63,7 +92,6 @@ pub enum UnsealError {
         found: u64,
     },
     /// The checksum does not match.
-    #[error("its checksum is {found:08x}, and its header says {expected:08x}")]
     Checksum {
         /// The checksum that the header says.
         expected: u32,
@@ -71,7 +99,6 @@ pub enum UnsealError {
         found: u32,
     },
     /// Whole, but written with another codec.
-    #[error("it was written with the codec {found:?}, and the codec {expected:?} was given")]
     OtherCodec {
         /// The codec that was given.
         expected: &'static str,
@@ -79,10 +106,6 @@ pub enum UnsealError {
         found: String,
     },
     /// Whole, but of another store.
-    #[error(
-        "it belongs to store {found}, and store {expected} was opened: open it with its own id, or \
-        give this store a directory of its own"
-    )]
     OtherStore {
         /// The store that was opened.
         expected: StoreId,
@@ -90,7 +113,6 @@ pub enum UnsealError {
         found: StoreId,
     },
     /// Whole, but not the generation that its file name or place says.
-    #[error("it is generation {found}, and its name or place says generation {expected}")]
     OtherGeneration {
         /// The generation that its name or place says.
         expected: Generation,
@@ -98,11 +120,54 @@ pub enum UnsealError {
         found: Generation,
     },
     /// Whole, but the codec refuses its payload.
-    #[error("its payload cannot be decoded")]
-    Payload(#[source] CodecError),
+    Payload(CodecError),
     /// Whole, but the checkpoint in it is not valid.
-    #[error("its payload is not a valid checkpoint")]
-    Invalid(#[source] InvalidCheckpoint),
+    Invalid(InvalidCheckpoint),
+}
+
+impl fmt::Display for UnsealError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            UnsealError::Empty => f.write_str("it is empty"),
+            UnsealError::Magic => f.write_str("it does not begin with \"repl-checkpoint v\""),
+            UnsealError::Version { version } => write!(
+                f,
+                "its format version is {version:?}, and this program reads version 1: upgrade it"
+            ),
+            UnsealError::Header => f.write_str("its header line is damaged"),
+            UnsealError::Length { expected, found } => {
+                write!(f, "its payload has {found} bytes, and its header says {expected}")
+            }
+            UnsealError::Checksum { expected, found } => {
+                write!(f, "its checksum is {found:08x}, and its header says {expected:08x}")
+            }
+            UnsealError::OtherCodec { expected, found } => write!(
+                f,
+                "it was written with the codec {found:?}, and the codec {expected:?} was given"
+            ),
+            UnsealError::OtherStore { expected, found } => write!(
+                f,
+                "it belongs to store {found}, and store {expected} was opened: open it with its \
+                 own id, or give this store a directory of its own"
+            ),
+            UnsealError::OtherGeneration { expected, found } => write!(
+                f,
+                "it is generation {found}, and its name or place says generation {expected}"
+            ),
+            UnsealError::Payload(_) => f.write_str("its payload cannot be decoded"),
+            UnsealError::Invalid(_) => f.write_str("its payload is not a valid checkpoint"),
+        }
+    }
+}
+
+impl Error for UnsealError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            UnsealError::Payload(source) => Some(source),
+            UnsealError::Invalid(source) => Some(source),
+            _ => None,
+        }
+    }
 }
 
 impl UnsealError {

@@ -12,27 +12,59 @@ use crate::store::{CheckpointStore, LoadError};
 use crate::unshared::Unshared;
 
 /// A checkpoint that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("checkpoint {} cannot be used", .path.display())]
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct CorruptCheckpoint {
     /// Its path.
     pub path: PathBuf,
     /// Why it cannot be used.
-    #[source]
     pub reason: CorruptReason,
 }
 
+impl fmt::Display for CorruptCheckpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "checkpoint {} cannot be used", self.path.display())
+    }
+}
+
+impl Error for CorruptCheckpoint {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.reason)
+    }
+}
+
 /// Why a checkpoint cannot be used.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum CorruptReason {
     /// It could not be read.
-    #[error("it cannot be read")]
-    Read(#[source] io::Error),
+    Read(io::Error),
     /// Its bytes are refused.
-    #[error(transparent)]
-    Unseal(#[from] UnsealError),
+    Unseal(UnsealError),
+}
+
+impl fmt::Display for CorruptReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CorruptReason::Read(_) => f.write_str("it cannot be read"),
+            CorruptReason::Unseal(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for CorruptReason {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            CorruptReason::Read(source) => Some(source),
+            CorruptReason::Unseal(error) => error.source(),
+        }
+    }
+}
+
+impl From<UnsealError> for CorruptReason {
+    fn from(error: UnsealError) -> Self {
+        CorruptReason::Unseal(error)
+    }
 }
 
 impl From<io::Error> for CorruptReason {

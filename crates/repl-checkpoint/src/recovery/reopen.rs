@@ -1,6 +1,7 @@
 //! Opening the store of a running checkpointer again.
 
 use std::error::Error;
+use std::fmt;
 
 use super::{Found, OnCorrupt, RecoverErrorKind, find};
 use crate::checkpointer::{Checkpointer, Written};
@@ -12,16 +13,12 @@ use crate::store::CheckpointStore;
 ///
 /// The state, its handles and the checkpointer stay. Call
 /// [`reopen`](crate::Checkpointer::reopen) again once the cause is mended.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum ReopenError {
     /// The function given to `reopen` failed.
-    #[error("failed to open the store again")]
-    Open(#[source] Box<dyn Error + Send + Sync>),
+    Open(Box<dyn Error + Send + Sync>),
     /// The store has another id.
-    #[error(
-        "store {found} was opened, and the checkpointer saves to store {expected}: open that one"
-    )]
     OtherStore {
         /// The store of the checkpointer.
         expected: StoreId,
@@ -29,15 +26,8 @@ pub enum ReopenError {
         found: StoreId,
     },
     /// The store holds no checkpoint that can be used.
-    #[error(transparent)]
     Recover(Box<RecoverErrorKind>),
     /// Its newest checkpoint is neither the last acknowledged save nor the save in doubt.
-    #[error(
-        "the newest checkpoint in the store is generation {found}, and not what this process saved \
-         (generation {acknowledged}{}): another process or a restored copy has replaced it; end \
-         this process, and recover",
-        .in_doubt.map(|g| format!(", or {g} in doubt")).unwrap_or_default()
-    )]
     OtherCheckpoint {
         /// The generation found; 0 if the store is empty.
         found: Generation,
@@ -46,6 +36,44 @@ pub enum ReopenError {
         /// The generation in doubt.
         in_doubt: Option<Generation>,
     },
+}
+
+impl fmt::Display for ReopenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReopenError::Open(_) => f.write_str("failed to open the store again"),
+            ReopenError::OtherStore { expected, found } => write!(
+                f,
+                "store {found} was opened, and the checkpointer saves to store {expected}: open \
+                 that one"
+            ),
+            ReopenError::Recover(kind) => kind.fmt(f),
+            ReopenError::OtherCheckpoint { found, acknowledged, in_doubt } => {
+                write!(
+                    f,
+                    "the newest checkpoint in the store is generation {found}, and not what this \
+                     process saved (generation {acknowledged}"
+                )?;
+                if let Some(generation) = in_doubt {
+                    write!(f, ", or {generation} in doubt")?;
+                }
+                f.write_str(
+                    "): another process or a restored copy has replaced it; end this process, and \
+                     recover",
+                )
+            }
+        }
+    }
+}
+
+impl Error for ReopenError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            ReopenError::Open(source) => Some(&**source),
+            ReopenError::OtherStore { .. } | ReopenError::OtherCheckpoint { .. } => None,
+            ReopenError::Recover(kind) => kind.source(),
+        }
+    }
 }
 
 impl Checkpointer {

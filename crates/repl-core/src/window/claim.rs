@@ -116,10 +116,10 @@ impl Future for Claiming {
         let Claiming { guard, seqno, room } = self.get_mut();
         let Some(open) = guard else { return Poll::Ready(Err(ClaimError::Claimed)) };
         let result = loop {
-            if let Some(room) = room
-                && let Err(reason) = ready!(Pin::new(room).poll(context))
-            {
-                break Err(reason.into());
+            if let Some(room) = room {
+                if let Err(reason) = ready!(Pin::new(room).poll(context)) {
+                    break Err(reason.into());
+                }
             }
             match Claim::try_new(open, *seqno) {
                 Err(ClaimError::Full(full)) => *room = Some(open.shard.reached(full.resume_at)),

@@ -92,3 +92,14 @@ fn one_thread_wins_each_add_and_each_removal() {
     assert_eq!(added - removed, u64::from(state.shard(id).is_some()));
     assert_eq!(state.snapshot().next_incarnation().0, added, "one incarnation an add");
 }
+
+#[test]
+fn a_clone_of_a_handle_is_of_the_same_shard() {
+    let state = ReplicationState::new(&[1, 2, 3].map(ShardId));
+    for id in [1, 2, 3].map(ShardId) {
+        let shard = state.shard(id).unwrap();
+        let clone = shard.clone();
+        shard.advance(id.0 * 10);
+        assert_eq!((clone.id(), clone.applied()), (id, id.0 * 10));
+    }
+}

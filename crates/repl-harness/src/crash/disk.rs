@@ -35,7 +35,11 @@ struct Shared {
     fired: bool,
     /// The disk before each call, if it is recorded.
     before: Option<Vec<State>>,
+    /// What runs before a call, and the number of that call.
+    hook: Option<(usize, Hook)>,
 }
+
+type Hook = Box<dyn FnOnce(&SimDisk) + Send>;
 
 /// One call to a [`SimDisk`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +104,7 @@ impl SimDisk {
             fault: None,
             fired: false,
             before: None,
+            hook: None,
         })))
     }
 
@@ -137,6 +142,25 @@ impl SimDisk {
 
     pub(crate) fn call_count(&self) -> usize {
         self.shared().calls.len()
+    }
+
+    /// Runs `hook` before the call with this number. It may make calls of its own.
+    pub(crate) fn before_call(&self, call: usize, hook: impl FnOnce(&SimDisk) + Send + 'static) {
+        self.shared().hook = Some((call, Box::new(hook)));
+    }
+
+    /// Removes a file, durably, if it is there. This is not a recorded call.
+    pub(crate) fn lose(&self, path: &Path) {
+        let mut shared = self.shared();
+        if shared.state.remove(path).is_ok() {
+            shared.state.settle_dir(path);
+        }
+    }
+
+    /// Replaces a directory by a new one with one of its files, durably. This is not a recorded
+    /// call.
+    pub(crate) fn replace_dir(&self, dir: &Path, kept: &Path) {
+        self.shared().state.replace_dir(dir, kept);
     }
 
     pub(crate) fn record(&self) {
@@ -203,6 +227,12 @@ impl SimDisk {
         act: impl FnOnce(&mut Shared, Option<FaultKind>) -> io::Result<T>,
     ) -> io::Result<T> {
         let mut shared = self.shared();
+        let number = shared.calls.len();
+        if let Some((_, hook)) = shared.hook.take_if(|(call, _)| *call == number) {
+            drop(shared);
+            hook(self);
+            shared = self.shared();
+        }
         let shared = &mut *shared;
         let fault = shared.fault.and_then(|fault| fault.of(shared.calls.len()));
         shared.fired |= fault.is_some();

@@ -20,6 +20,8 @@ pub(crate) struct Value {
 pub(crate) struct History {
     /// The checkpoints that a recovery may find from here on.
     possible: Arc<Vec<Value>>,
+    /// Whether any save was acknowledged.
+    acknowledged: bool,
     /// The highest marks returned as checkpointed, and as floors.
     checkpointed: Arc<[u64]>,
     floors: Arc<[u64]>,
@@ -33,6 +35,7 @@ impl History {
         let nothing = Value { generation: 0, marks: Arc::clone(&none), bytes: 0 };
         History {
             possible: Arc::new(vec![nothing]),
+            acknowledged: false,
             checkpointed: Arc::clone(&none),
             floors: none,
             attempted: Arc::default(),
@@ -47,6 +50,11 @@ impl History {
     /// The save returned `Ok`: no older checkpoint may be found.
     pub(crate) fn acknowledge(&mut self, value: &Value) {
         self.possible = Arc::new(vec![value.clone()]);
+        self.acknowledged = true;
+    }
+
+    pub(crate) fn has_acknowledged(&self) -> bool {
+        self.acknowledged
     }
 
     /// The save was reported as not saved: it may not be found.
@@ -56,7 +64,7 @@ impl History {
 
     /// This checkpoint was found after a power cut, so it is durable.
     pub(crate) fn settle(&mut self, value: &Value) {
-        self.acknowledge(value);
+        self.possible = Arc::new(vec![value.clone()]);
     }
 
     /// These marks were returned.
@@ -113,7 +121,7 @@ impl History {
 
     /// A key that two histories share only if every later check treats them alike.
     pub(crate) fn key(&self) -> u128 {
-        hash128(&(&*self.possible, &self.checkpointed, &self.floors))
+        hash128(&(&*self.possible, self.acknowledged, &self.checkpointed, &self.floors))
     }
 }
 

@@ -27,6 +27,8 @@ pub enum Invariant {
     FloorsHold,
     /// At most one store at a time owns a directory.
     OneOwner,
+    /// A directory with an acknowledged save has its marker.
+    MarkerStays,
     /// No process uses a generation twice, also after it has opened its store again.
     GenerationsRise,
     /// Only the newest attempt is saved, and only after its flush.
@@ -59,6 +61,7 @@ impl fmt::Display for Invariant {
             Invariant::TempsOnlyRemoved => "a temporary file that is found is only removed",
             Invariant::FloorsHold => "no floor is above a later recovery",
             Invariant::OneOwner => "at most one store owns a directory",
+            Invariant::MarkerStays => "a directory with an acknowledged save has its marker",
             Invariant::GenerationsRise => "no generation is used twice",
             Invariant::OnlyFlushedIsSaved => "only the newest attempt is saved, after its flush",
             Invariant::ReopenSucceeds => "a store in doubt is opened again",

@@ -24,6 +24,11 @@ pub(crate) fn marker() -> PathBuf {
     Path::new(DIR).join("repl-checkpoint.marker")
 }
 
+/// The path of the lock file.
+pub(crate) fn lock_file() -> PathBuf {
+    Path::new(DIR).join("repl-checkpoint.lock")
+}
+
 /// Whether a file with this path holds a checkpoint that a process would read.
 pub(crate) fn is_checkpoint(path: &Path) -> bool {
     path == Path::new(SLOT_FILE) || path.extension().is_some_and(|e| e == "checkpoint")

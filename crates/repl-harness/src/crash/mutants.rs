@@ -96,6 +96,18 @@ mutants! {
     TempReused of BOTH,
     /// the lock is not taken
     NoLock of BOTH,
+    /// it is not checked that the lock file is still at its path
+    LockUnchecked of BOTH,
+    /// it is not checked that the directory is still at its path
+    DirUnchecked of BOTH,
+    /// it is not checked that the saved file is still at its path
+    FileUnchecked of BOTH,
+    /// no marker is made
+    NoMarker of BOTH,
+    /// the marker is made before the first checkpoint
+    MarkerFirst of BOTH,
+    /// the name of the marker is not synced
+    MarkerUnsynced of BOTH,
     /// a save returns before its directory is synced
     ReturnsBeforeDirSync of BOTH,
     /// a save in doubt is reported as not saved, and the store stays usable

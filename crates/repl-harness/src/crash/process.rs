@@ -13,7 +13,7 @@ use super::disk::{Call, SimDisk, State};
 use super::fault::Fault;
 use super::history::{History, Value};
 use super::invariant::{Broken, Invariant};
-use super::layout::{is_temp, short};
+use super::layout::{is_temp, marker, short};
 use super::mutants::{Opened, Saver};
 use super::protocol::Protocol;
 use super::watched::Notes;
@@ -160,6 +160,12 @@ impl Process<'_> {
 
     /// Opens the store and recovers; `None` if a call failed.
     fn start(&mut self) -> Result<Option<Follower>, Broken> {
+        if self.protocol.own.is_none()
+            && self.history().has_acknowledged()
+            && self.disk.state().find(&marker()).is_err()
+        {
+            return Err(Broken::new(Invariant::MarkerStays, "it is missing"));
+        }
         let from = self.disk.call_count();
         let shards = shards(self.plan.saves.first().map_or(0, |marks| marks.len()));
         let (follower, notes) = match self.protocol.recover(self.disk, &shards, OnCorrupt::Fail) {

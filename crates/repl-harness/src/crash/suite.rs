@@ -7,6 +7,7 @@ use super::explore::{Config, Progress, Report, explore};
 use super::invariant::Violation;
 use super::kind::StoreKind;
 use super::mutants::Mutant;
+use super::replaced::{ReplacedReport, replaced};
 
 /// The result of the whole suite.
 #[derive(Debug, Clone)]
@@ -28,6 +29,8 @@ pub struct StoreReport {
     pub crashes: Report,
     /// The sweep over damaged files.
     pub damage: DamageReport,
+    /// Files that are replaced under an open store.
+    pub replaced: ReplacedReport,
 }
 
 /// The result of one mutant.
@@ -55,14 +58,17 @@ pub enum Stage {
     },
     /// The sweep over damaged files.
     Damage,
+    /// Files that are replaced under an open store.
+    Replaced,
 }
 
 /// The bounds of a trial, from narrow to wide.
-const STAGES: [Stage; 5] = [
+const STAGES: [Stage; 6] = [
     Stage::Crashes { crashes: 1, faults: 0 },
     Stage::Crashes { crashes: 1, faults: 1 },
     Stage::Crashes { crashes: 2, faults: 0 },
     Stage::Damage,
+    Stage::Replaced,
     Stage::Crashes { crashes: 2, faults: 1 },
 ];
 
@@ -79,6 +85,7 @@ impl StoreReport {
         self.crashes.violation.is_none()
             && self.crashes.not_enumerated == 0
             && self.damage.violation.is_none()
+            && self.replaced.violation.is_none()
     }
 }
 
@@ -93,7 +100,12 @@ pub fn suite(config: &Config, mut on_progress: impl FnMut(&str, &Progress)) -> S
         let config = Config { store, ..*config };
         let name = store.to_string();
         let crashes = explore(&config, None, |progress| on_progress(&name, progress));
-        stores.push(StoreReport { store, crashes, damage: damage(&config, None) });
+        stores.push(StoreReport {
+            store,
+            crashes,
+            damage: damage(&config, None),
+            replaced: replaced(store, None),
+        });
         for mutant in Mutant::ALL.iter().filter(|mutant| mutant.stores().contains(&store)) {
             let about = format!("{store}: {}", mutant.about());
             mutants.push(try_mutant(&config, *mutant, |progress| on_progress(&about, progress)));
@@ -112,6 +124,7 @@ pub fn try_mutant(
     let started = Instant::now();
     let caught = STAGES.into_iter().find_map(|stage| {
         let violation = match stage {
+            Stage::Replaced => replaced(config.store, Some(mutant)).violation,
             Stage::Damage => damage(config, Some(mutant)).violation,
             Stage::Crashes { crashes, faults }
                 if crashes <= config.crashes && faults <= config.faults =>

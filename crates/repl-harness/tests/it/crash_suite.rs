@@ -1,7 +1,8 @@
 //! The enumeration passes the real protocols and catches every mutant.
 
 use repl_harness::crash::{
-    Config, Invariant, Mutant, Stage, StoreKind, damage, explore, random, suite, try_mutant,
+    Config, Invariant, Mutant, Stage, StoreKind, damage, explore, random, replaced, suite,
+    try_mutant,
 };
 
 /// Checkpoints of one sector: for builds without optimization.
@@ -60,6 +61,18 @@ fn damage_is_reported_or_survived() {
     }
 }
 
+#[test]
+fn a_store_acknowledges_nothing_after_its_files_were_replaced() {
+    // A save that renames a file checks just before that call: one window each. The first save of a
+    // process renames with both stores, and the others with a `FileStore` alone.
+    for (store, windows) in [(StoreKind::Files, 2), (StoreKind::Slots, 1)] {
+        let report = replaced(store, None);
+        assert!(report.violation.is_none(), "{store}: {report}");
+        assert_eq!(report.windows, windows, "{store}: {report}");
+        assert!(report.cases > 30, "{store}: {report}");
+    }
+}
+
 /// Asserts that every mutant of a store is caught, some of them by a given promise.
 fn all_are_caught(config: &Config, expected: &[(Mutant, Invariant)]) {
     let of_store = |mutant: &&Mutant| mutant.stores().contains(&config.store);
@@ -88,6 +101,12 @@ fn every_mutant_of_a_file_store_is_caught() {
         (Mutant::TempReused, Invariant::TempsOnlyRemoved),
         (Mutant::OneTempName, Invariant::NextSaveSucceeds),
         (Mutant::NoLock, Invariant::OneOwner),
+        (Mutant::LockUnchecked, Invariant::OneOwner),
+        (Mutant::DirUnchecked, Invariant::AcknowledgedSurvives),
+        (Mutant::FileUnchecked, Invariant::AcknowledgedSurvives),
+        (Mutant::NoMarker, Invariant::MarkerStays),
+        (Mutant::MarkerFirst, Invariant::RecoverySucceeds),
+        (Mutant::MarkerUnsynced, Invariant::MarkerStays),
         (Mutant::InDoubtHidden, Invariant::NotSavedIsAbsent),
         (Mutant::NoChecksum, Invariant::RecoveredWasWritten),
         (Mutant::CorruptSkipped, Invariant::DamageIsReported),
@@ -115,6 +134,12 @@ fn every_mutant_of_a_slot_store_is_caught() {
         (Mutant::FirstSaveInPlace, Invariant::RecoverySucceeds),
         (Mutant::FailedWriteHidden, Invariant::NotSavedIsAbsent),
         (Mutant::TornSlotFatal, Invariant::RecoverySucceeds),
+        (Mutant::LockUnchecked, Invariant::OneOwner),
+        (Mutant::DirUnchecked, Invariant::AcknowledgedSurvives),
+        (Mutant::FileUnchecked, Invariant::AcknowledgedSurvives),
+        (Mutant::NoMarker, Invariant::MarkerStays),
+        (Mutant::MarkerFirst, Invariant::RecoverySucceeds),
+        (Mutant::MarkerUnsynced, Invariant::MarkerStays),
         (Mutant::TwoTornAccepted, Invariant::FloorsHold),
         (Mutant::EmptyIsAbsent, Invariant::DamageIsReported),
         (Mutant::TailUnchecked, Invariant::DamageIsReported),

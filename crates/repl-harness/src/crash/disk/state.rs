@@ -138,6 +138,30 @@ impl State {
         Ok(())
     }
 
+    /// Makes the names in the directory of `path` durable.
+    pub(crate) fn settle_dir(&mut self, path: &Path) {
+        if let Some(dir) = path.parent().and_then(|dir| self.find(dir).ok())
+            && let Ok(dir) = self.dir_mut(dir)
+        {
+            dir.sync();
+        }
+    }
+
+    /// Replaces a directory by a new one with the file at `kept`, durable at once.
+    pub(crate) fn replace_dir(&mut self, path: &Path, kept: &Path) {
+        let (Ok(file), Ok((parent, name))) = (self.find(kept), self.place(path)) else { return };
+        let names = kept.file_name().map(|name| (name.to_owned(), file)).into_iter().collect();
+        let new = self.next;
+        self.next += 1;
+        self.nodes.insert(new, Node::Dir(Arc::new(DirNode::settled(names))));
+        let name = name.to_owned();
+        if let Ok(parent) = self.dir_mut(parent) {
+            parent.remove(&name);
+            parent.add(&name, new);
+            parent.sync();
+        }
+    }
+
     /// Creates or replaces a file, durable at once. The directory must exist.
     pub(crate) fn put(&mut self, path: &Path, bytes: Vec<u8>) -> io::Result<()> {
         if self.find(path).is_ok() {

@@ -27,6 +27,8 @@ pub(crate) struct MutantDisk {
 struct Later {
     /// A file to be synced after its rename.
     file: Option<SimFile>,
+    /// Whether the next sync of the store's directory is that of the marker.
+    of_marker: bool,
     /// A directory to be synced before the next call.
     dir: Option<SimDir>,
     /// The offset of the next write to an overwritten file.
@@ -149,7 +151,15 @@ impl Disk for MutantDisk {
     fn create_new(&self, path: &Path) -> io::Result<SimFile> {
         self.catch_up()?;
         if path == marker() {
+            self.later().of_marker = true;
+            if self.is(Mutant::NoMarker) {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
             return self.disk.create_new(path);
+        }
+        if self.is(Mutant::MarkerFirst) && self.disk.kind(&marker()).is_err() {
+            self.disk.create_new(&marker())?;
+            self.disk.sync_dir(&self.disk.open_dir(&self.dir)?)?;
         }
         self.later().slots = InSlots::default();
         match self.mutant {
@@ -257,9 +267,11 @@ impl Disk for MutantDisk {
 
     fn sync_dir(&self, dir: &SimDir) -> io::Result<()> {
         let own = dir.is_at(&self.dir);
+        let of_marker = own && std::mem::take(&mut self.later().of_marker);
         match self.mutant {
             Mutant::NoDirSync if own => Ok(()),
             Mutant::NoParentSync if !own => Ok(()),
+            Mutant::MarkerUnsynced if of_marker => Ok(()),
             Mutant::RetryDirSync => self.disk.sync_dir(dir).or_else(|_| self.disk.sync_dir(dir)),
             Mutant::ReturnsBeforeDirSync if own => {
                 self.later().dir = Some(dir.clone());
@@ -286,15 +298,19 @@ impl Disk for MutantDisk {
     }
 
     fn lock_is_at(&self, lock: &Self::Lock, path: &Path) -> io::Result<bool> {
-        lock.as_ref().as_ref().map_or(Ok(true), |lock| self.disk.lock_is_at(lock, path))
+        match &**lock {
+            Some(lock) if !self.is(Mutant::LockUnchecked) => self.disk.lock_is_at(lock, path),
+            _ => Ok(true),
+        }
     }
 
     fn dir_is_at(&self, dir: &SimDir, path: &Path) -> io::Result<bool> {
-        self.disk.dir_is_at(dir, path)
+        if self.is(Mutant::DirUnchecked) { Ok(true) } else { self.disk.dir_is_at(dir, path) }
     }
 
     fn file_is_at(&self, file: &SimFile, path: &Path) -> io::Result<bool> {
-        let elsewhere = matches!(self.mutant, Mutant::FirstSaveInPlace | Mutant::InPlace);
-        if elsewhere { Ok(true) } else { self.disk.file_is_at(file, path) }
+        use Mutant::{FileUnchecked, FirstSaveInPlace, InPlace};
+        let unchecked = matches!(self.mutant, FileUnchecked | FirstSaveInPlace | InPlace);
+        if unchecked { Ok(true) } else { self.disk.file_is_at(file, path) }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::Poll;
 
-use repl_core::{NewShard, WaitError};
+use loom_models::{NewShard, WaitError};
 
 use crate::{
     Advance, Bell, OTHER, Ordering, SHARD, apply, check, data, one_shard, step, thread, wait,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use repl_core::{AppliedSet, ClaimError, Completion};
+use loom_models::{AppliedSet, ClaimError, Completion};
 
 use crate::window::{complete, window};
 use crate::{Ordering, apply, check, data, one_shard, step, thread};

@@ -1,5 +1,5 @@
 //! The claims about concurrency, in every interleaving and every outcome of the memory model that
-//! loom can find: `RUSTFLAGS="--cfg loom" cargo test -p repl-core --test loom --release`.
+//! loom can find: `cargo test --release -p loom-models --test loom`, with `LOOM_MAX_PREEMPTIONS=3`.
 //!
 //! What a model publishes is an atomic of its own, read and written with `Relaxed`. It orders
 //! nothing, so a thread observes it only through the mark. The twins are copies of the protocols
@@ -12,7 +12,6 @@
 //!
 //! A lost wake-up shows as a deadlock: no thread can go on. Where a model waits by polling, a
 //! [`Bell`] counts instead.
-#![cfg(loom)]
 #![expect(
     clippy::unwrap_used,
     reason = "in a model a panic is how a claim is refuted, in closures and helpers as well"
@@ -26,7 +25,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
-use repl_core::{Advance, Reached, ReplicationState, Shard, ShardId, WaitError};
+use loom_models::{Advance, Reached, ReplicationState, Shard, ShardId, WaitError};
 
 mod endings;
 mod marks;
@@ -59,9 +58,9 @@ fn check(model: impl Fn() + Sync + Send + 'static) {
 
 /// Checks `model`, with places between the steps of the sources at which a thread may be stopped.
 fn check_interleaved(model: impl Fn() + Sync + Send + 'static) {
-    repl_core::set_interleaved(true);
+    loom_models::set_interleaved(true);
     check(model);
-    repl_core::set_interleaved(false);
+    loom_models::set_interleaved(false);
 }
 
 /// A place where any other thread may come first. It is `Relaxed`, so it orders nothing else.

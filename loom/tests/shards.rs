@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use repl_core::{Incarnation, NewShard, Shard, ShardId};
+use loom_models::{Incarnation, NewShard, Shard, ShardId};
 
 use crate::{Advance, OTHER, Ordering, SHARD, check, data, one_shard, step, thread};
 

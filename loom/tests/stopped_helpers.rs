@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use repl_core::ClaimError;
+use loom_models::ClaimError;
 
 use crate::window::{complete, window};
 use crate::{check_interleaved, data, thread};

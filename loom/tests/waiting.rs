@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::Poll;
 
-use repl_core::{AppliedSet, SeqRange};
+use loom_models::{AppliedSet, SeqRange};
 
 use crate::{Advance, Bell, Ordering, apply, check, data, one_shard, step, thread, wait};
 

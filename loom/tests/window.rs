@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use repl_core::{AppliedSet, ApplyWindow, Claim, ClaimError, Completion};
+use loom_models::{AppliedSet, ApplyWindow, Claim, ClaimError, Completion};
 
 use crate::{AtomicU64, Ordering, apply, check, data, one_shard, step, thread};
 

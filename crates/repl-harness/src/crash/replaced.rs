@@ -1,0 +1,262 @@
+//! Files that are removed or replaced under an open store, at every call of its save.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use repl_checkpoint::{
+    Checkpoint, CheckpointStore, Generation, Header, JsonCodec, OnCorrupt, Save, SaveError,
+    ShardCheckpoint, Source,
+};
+use repl_core::{AppliedSet, Incarnation, ShardId, SnapshotEntry};
+
+use super::disk::{Call, SimDisk};
+use super::invariant::{Broken, Invariant, Violation};
+use super::kind::StoreKind;
+use super::layout::{DIR, STORE_ID, lock_file, short, slot_file};
+use super::mutants::Mutant;
+use super::protocol::Protocol;
+use crate::panics::caught;
+
+const SHARD: ShardId = ShardId(1);
+
+/// The result of replacing files under an open store.
+#[derive(Debug, Clone)]
+pub struct ReplacedReport {
+    /// The number of cases: what is replaced, and before which call.
+    pub cases: u64,
+    /// The cases in which a checkpoint that the other store had saved was replaced. The store
+    /// checks just before that call, so there is one for each save that renames a file.
+    pub windows: u64,
+    /// The duration.
+    pub elapsed: Duration,
+    /// The first broken promise.
+    pub violation: Option<Violation>,
+}
+
+impl fmt::Display for ReplacedReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.elapsed.as_secs_f64();
+        write!(f, "{} cases, {} windows; {seconds:.1} s", self.cases, self.windows)?;
+        match &self.violation {
+            Some(violation) => write!(f, "\n{violation}"),
+            None => write!(f, "; no violation"),
+        }
+    }
+}
+
+/// What happens to the files of an open store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Event {
+    /// The lock file is removed, and another store opens, recovers and saves.
+    LockRemoved,
+    /// The directory is replaced by an empty one, into which the lock file is moved.
+    DirReplaced,
+    /// The file with the checkpoint is replaced by an older one, or removed.
+    FileReplaced,
+}
+
+impl Event {
+    const ALL: [Event; 3] = [Event::LockRemoved, Event::DirReplaced, Event::FileReplaced];
+
+    /// The last call by which the store notices it.
+    fn noticed_by(self) -> &'static str {
+        match self {
+            Event::LockRemoved => "lock_is_at",
+            Event::DirReplaced => "dir_is_at",
+            Event::FileReplaced => "file_is_at",
+        }
+    }
+}
+
+/// Replaces files before every call of a save, up to the check that has to notice it.
+///
+/// - A save is not acknowledged after another store has opened, and not if a power cut loses it.
+/// - What the other store has acknowledged stays, except in the documented window.
+pub fn replaced(store: StoreKind, mutant: Option<Mutant>) -> ReplacedReport {
+    let started = Instant::now();
+    let mut run = Run { protocol: Protocol::of(store, mutant), cases: 0, windows: 0 };
+    let broken = run.all().err();
+    ReplacedReport {
+        cases: run.cases,
+        windows: run.windows,
+        elapsed: started.elapsed(),
+        violation: broken,
+    }
+}
+
+struct Run {
+    protocol: Protocol,
+    cases: u64,
+    windows: u64,
+}
+
+/// A disk, an open store, and the newest generation, which was saved before.
+struct Prepared {
+    disk: SimDisk,
+    store: Box<dyn CheckpointStore>,
+    newest: Generation,
+    /// The file of the newest checkpoint.
+    file: Vec<u8>,
+}
+
+impl Run {
+    fn all(&mut self) -> Result<(), Violation> {
+        for is_first in [true, false] {
+            let calls = self.calls(is_first).map_err(|broken| broken.after(Vec::new()))?;
+            for event in Event::ALL {
+                let last = calls.iter().rposition(|call| call.verb == event.noticed_by());
+                for before in 0..=last.unwrap_or(0) {
+                    self.cases += 1;
+                    let case = || self.case(is_first, event, &calls, before);
+                    let found = caught(case)
+                        .unwrap_or_else(|panic| Err(Broken::new(Invariant::NoPanic, panic)));
+                    let script = || {
+                        let made = calls.iter().take(before);
+                        let made = made.map(|c| format!("{} {}", c.verb, short(&c.path)));
+                        made.chain([format!("-- {event:?}")]).collect()
+                    };
+                    self.windows += u64::from(found.map_err(|broken| broken.after(script()))?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A store that has saved, or whose next save is its first.
+    fn prepared(&self, is_first: bool) -> Result<Prepared, Broken> {
+        let disk = SimDisk::new();
+        let mut store = self.open(&disk)?;
+        for generation in 1..=3 {
+            save(&mut *store, generation, generation - 1).map_err(|err| works(&err))?;
+        }
+        if is_first {
+            drop(store);
+            store = self.open(&disk)?;
+        }
+        let file = disk.files().get(&self.file(3)).cloned().unwrap_or_default();
+        disk.fail(None);
+        Ok(Prepared { disk, store, newest: 3, file })
+    }
+
+    fn open(&self, disk: &SimDisk) -> Result<Box<dyn CheckpointStore>, Broken> {
+        self.protocol.open(disk).map_err(|err| works(&err))
+    }
+
+    /// The file of a generation.
+    fn file(&self, generation: Generation) -> PathBuf {
+        match self.protocol.store {
+            StoreKind::Files => Path::new(DIR).join(format!("{generation:020}.checkpoint")),
+            StoreKind::Slots => slot_file(),
+        }
+    }
+
+    fn calls(&self, is_first: bool) -> Result<Vec<Call>, Broken> {
+        let Prepared { disk, mut store, newest, .. } = self.prepared(is_first)?;
+        save(&mut *store, newest + 1, newest).map_err(|err| works(&err))?;
+        Ok(disk.calls())
+    }
+
+    /// Returns whether a checkpoint of the other store was lost within the documented window.
+    fn case(
+        &self,
+        is_first: bool,
+        event: Event,
+        calls: &[Call],
+        before: usize,
+    ) -> Result<bool, Broken> {
+        let Prepared { disk, mut store, newest, file: old } = self.prepared(is_first)?;
+        let (file, other) = (self.file(newest + 1), Protocol::of(self.protocol.store, None));
+        let (sender, receiver) = std::sync::mpsc::channel();
+        disk.before_call(before, move |disk| match event {
+            Event::LockRemoved => {
+                disk.lose(&lock_file());
+                let _ = sender.send(takes_over(other, disk));
+            }
+            Event::DirReplaced => disk.replace_dir(Path::new(DIR), &lock_file()),
+            Event::FileReplaced if file == slot_file() => {
+                let _ = disk.put(&file, &old);
+            }
+            Event::FileReplaced => disk.lose(&file),
+        });
+        let saved = save(&mut *store, newest + 1, newest);
+        drop(store);
+        let taken_over = receiver.try_recv().ok().transpose()?;
+        match (&saved, taken_over) {
+            (Ok(()), Some((found, _))) if found <= newest => {
+                let what =
+                    format!("acknowledged, though another store had opened and found {found}");
+                return Err(Broken::new(Invariant::OneOwner, what));
+            }
+            (Err(SaveError::Replaced { .. }), _) => {}
+            // A file that is gone before it is renamed or read may fail in other ways.
+            (Err(_), _) if event == Event::DirReplaced => {}
+            (Err(other), _) => return Err(works(other)),
+            (Ok(()), _) => self.is_kept(&disk, newest + 1, Invariant::AcknowledgedSurvives)?,
+        }
+        let Some((_, of_other)) = taken_over else { return Ok(false) };
+        match self.is_kept(&disk, of_other, Invariant::OneOwner) {
+            Err(_) if calls[before].verb == "rename" => Ok(true),
+            kept => kept.map(|()| false),
+        }
+    }
+
+    /// Checks that a process finds this generation, whether it begins with the cache or after a
+    /// power cut.
+    fn is_kept(
+        &self,
+        disk: &SimDisk,
+        generation: Generation,
+        invariant: Invariant,
+    ) -> Result<(), Broken> {
+        let images = disk.after_power_cut().unwrap_or_default();
+        for image in images.into_iter().chain([disk.after_process_death()]) {
+            let real = Protocol::of(self.protocol.store, None);
+            let found = real.recover(&image, &[SHARD], OnCorrupt::Fail);
+            let (found, _) = found.map_err(|err| Broken::new(invariant, err.to_string()))?;
+            let mark = found.state.applied_seqno(SHARD);
+            if mark != Some(mark_of(generation)) {
+                let what = format!("mark {mark:?}, not that of generation {generation}");
+                return Err(Broken::new(invariant, what));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Another store opens, recovers and saves once. Returns the generations that it finds and saves.
+fn takes_over(protocol: Protocol, disk: &SimDisk) -> Result<(Generation, Generation), Broken> {
+    let recovered = protocol.recover(disk, &[SHARD], OnCorrupt::Fail);
+    let (mut recovered, _) = recovered.map_err(|err| works(&err))?;
+    let found = match recovered.report.source {
+        Source::Fresh => 0,
+        Source::Resumed { generation } | Source::FellBack { generation, .. } => generation,
+    };
+    recovered.state.advance(SHARD, mark_of(OTHERS + found + 1));
+    recovered.checkpointer.checkpoint(|_| Ok(())).map_err(|err| works(&err))?;
+    Ok((found, OTHERS + found + 1))
+}
+
+/// Added to the generations of the other store, to tell its marks.
+const OTHERS: Generation = 1000;
+
+fn mark_of(generation: Generation) -> u64 {
+    generation * 10
+}
+
+fn works(error: &dyn fmt::Display) -> Broken {
+    Broken::new(Invariant::NextSaveSucceeds, error.to_string())
+}
+
+fn save(
+    store: &mut dyn CheckpointStore,
+    generation: Generation,
+    confirmed: Generation,
+) -> Result<(), SaveError> {
+    let set = AppliedSet::up_to(mark_of(generation));
+    let shards = vec![ShardCheckpoint::from(SnapshotEntry::new(SHARD, set))];
+    let checkpoint = Checkpoint { next_incarnation: Incarnation(1), shards };
+    let header = Header { store: STORE_ID, generation, confirmed };
+    let bytes = checkpoint.seal(&JsonCodec, header).unwrap_or_default();
+    store.save(Save { generation, confirmed, bytes: &bytes })
+}
