@@ -124,6 +124,12 @@ impl Checkpointer {
                     last = last.and_then(|last| dropped.map(|()| last));
                 }
                 let result = match last {
+                    // Nothing can take it. Its drop may block or panic, and so is made here, and
+                    // not in a drop on another thread.
+                    Ok(_) if signal.ends_at_once() => {
+                        let _ = caught(|| drop(checkpointer));
+                        return signal.finish();
+                    }
                     Ok(last) => Ok((checkpointer, last)),
                     Err(panic) => {
                         shared.stopped(panic.clone());

@@ -12,6 +12,7 @@ use crate::disk::{Disk, OsDisk};
 use crate::envelope::{Header, UnsealError, verify};
 use crate::reading::{HEAD, read_checkpoint};
 use crate::slot_store::{is_slot_file, newest_slot, slot_file_length};
+use crate::store::hint::to_do;
 
 /// The number of times that files may change under the reader before it gives up.
 const TRIES: usize = 1000;
@@ -60,7 +61,9 @@ pub enum PeekError {
 impl fmt::Display for PeekError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            PeekError::Io { act, path, .. } => write!(f, "failed to {act} {}", path.display()),
+            PeekError::Io { act, path, source } => {
+                write!(f, "failed to {act} {}{}", path.display(), to_do(source))
+            }
             PeekError::Nothing { path } => write!(f, "{} holds no checkpoint", path.display()),
             PeekError::Damaged { path, .. } => {
                 write!(f, "{} is no whole checkpoint", path.display())

@@ -1,6 +1,7 @@
 //! Stores keep sealed bytes: the trait, its promises and its errors.
 
 mod error;
+pub(crate) mod hint;
 
 use std::io;
 use std::path::PathBuf;

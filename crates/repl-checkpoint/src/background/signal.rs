@@ -87,6 +87,11 @@ impl Signal {
         self.lock().requests.take()
     }
 
+    /// Whether the background checkpointer was dropped and not closed.
+    pub(super) fn ends_at_once(&self) -> bool {
+        self.lock().end == Some(End::AtOnce)
+    }
+
     /// Ends all waiting for results.
     pub(super) fn finish(&self) {
         let done = self.lock().requests.close();

@@ -189,7 +189,7 @@ fn regular_or_missing(kind: io::Result<FileKind>) -> io::Result<()> {
 }
 
 fn not_regular() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")
+    io::Error::new(io::ErrorKind::InvalidInput, "not a regular file: move it away")
 }
 
 fn owned() -> OpenOptions {

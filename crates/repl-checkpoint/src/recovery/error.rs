@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use crate::causes::with_causes;
 use crate::envelope::UnsealError;
 use crate::ids::Generation;
+use crate::store::hint::to_do;
 use crate::store::{CheckpointStore, LoadError};
 use crate::unshared::Unshared;
 
@@ -46,7 +47,7 @@ pub enum CorruptReason {
 impl fmt::Display for CorruptReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            CorruptReason::Read(_) => f.write_str("it cannot be read"),
+            CorruptReason::Read(error) => write!(f, "it cannot be read{}", to_do(error)),
             CorruptReason::Unseal(error) => error.fmt(f),
         }
     }

@@ -49,18 +49,21 @@ impl fmt::Display for ReopenError {
             ),
             ReopenError::Recover(kind) => kind.fmt(f),
             ReopenError::OtherCheckpoint { found, acknowledged, in_doubt } => {
-                write!(
-                    f,
-                    "the newest checkpoint in the store is generation {found}, and not what this \
-                     process saved (generation {acknowledged}"
-                )?;
+                match found {
+                    0 => f.write_str("the store that was opened is empty")?,
+                    _ => write!(f, "the newest checkpoint in the store is generation {found}")?,
+                }
+                write!(f, ", and not what this process saved (generation {acknowledged}")?;
                 if let Some(generation) = in_doubt {
                     write!(f, ", or {generation} in doubt")?;
                 }
-                f.write_str(
-                    "): another process or a restored copy has replaced it; end this process, and \
-                     recover",
-                )
+                f.write_str(match found {
+                    0 => "): bring its directory back with the files in it, then open it again",
+                    _ => {
+                        "): another process or a restored copy has replaced it; end this process, \
+                         and recover"
+                    }
+                })
             }
         }
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use super::hint::{to_do, to_do_first};
 use crate::ids::StoreId;
 
 /// A store could not be opened; no checkpoint was changed.
@@ -58,8 +59,8 @@ impl fmt::Display for OpenStoreError {
                  directory of its own",
                 dir.display()
             ),
-            OpenStoreError::Io { act, path, .. } => {
-                write!(f, "failed to {act} {}", path.display())
+            OpenStoreError::Io { act, path, source } => {
+                write!(f, "failed to {act} {}{}", path.display(), to_do(source))
             }
         }
     }
@@ -115,7 +116,9 @@ pub enum LoadError {
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            LoadError::Io { act, path, .. } => write!(f, "failed to {act} {}", path.display()),
+            LoadError::Io { act, path, source } => {
+                write!(f, "failed to {act} {}{}", path.display(), to_do(source))
+            }
             LoadError::NotAFile { path, found } => write!(
                 f,
                 "{} is {found}, not a checkpoint file: nothing was read; find out what put it \
@@ -194,15 +197,17 @@ pub enum SaveError {
 impl fmt::Display for SaveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            SaveError::NotSaved { act, path, .. } => write!(
+            SaveError::NotSaved { act, path, source } => write!(
                 f,
-                "not saved: failed to {act} {}; the older checkpoint is untouched",
-                path.display()
+                "not saved: failed to {act} {}; the older checkpoint is untouched{}",
+                path.display(),
+                to_do(source)
             ),
-            SaveError::InDoubt { act, path, .. } => write!(
+            SaveError::InDoubt { act, path, source } => write!(
                 f,
-                "in doubt: failed to {act} {}; open the store again before the next save",
-                path.display()
+                "in doubt: failed to {act} {}; {}open the store again before the next save",
+                path.display(),
+                to_do_first(source)
             ),
             SaveError::Replaced { what, path } => write!(
                 f,

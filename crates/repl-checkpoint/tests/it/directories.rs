@@ -4,7 +4,7 @@ use std::fs;
 
 use repl_checkpoint::{FileStore, OpenStoreError, StoreId};
 
-use crate::support::{STORE, names, recovered, save};
+use crate::support::{STORE, names, recovered, relative_dir, save};
 
 #[test]
 fn deep_missing_directories_are_created() {
@@ -17,12 +17,10 @@ fn deep_missing_directories_are_created() {
 
 #[test]
 fn a_relative_directory_is_made_absolute() {
-    // A directory that does not exist yet, next to the package; removed at once.
-    let name = format!("target-of-a-test-{}", std::process::id());
-    let opened = FileStore::open(&name, STORE).unwrap();
-    assert_eq!(opened.dir(), std::env::current_dir().unwrap().join(&name));
-    drop(opened);
-    fs::remove_dir_all(&name).unwrap();
+    let (dir, relative) = relative_dir();
+    // It does not exist yet.
+    let opened = FileStore::open(relative.join("new"), STORE).unwrap();
+    assert_eq!(opened.dir(), dir.path().canonicalize().unwrap().join("new"));
 }
 
 #[test]

@@ -3,14 +3,20 @@
 //! One file per kind of fault. `Follower` returns the outcome of each save as one line, so that a
 //! test reads as a list of events.
 
+mod copy_on_write;
 mod failing_device;
+mod goes_away;
+mod heals;
 mod injected;
 mod kernel_calls;
+mod mounted_over;
 mod no_right;
 mod no_room;
+mod rights_taken;
 mod shut_down;
 mod trace;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -19,7 +25,7 @@ use repl_checkpoint::{FileStore, SlotStore};
 
 use crate::support::follower::Follower;
 use crate::support::process::Process;
-use crate::support::{AnyStore, copy_of, names};
+use crate::support::{AnyStore, copy_of, names, skipped};
 
 /// Runs a command; returns whether it exists and succeeded.
 fn done(command: &str, arguments: &[&str]) -> bool {
@@ -53,18 +59,74 @@ impl Drop for Mount {
     }
 }
 
-/// Makes a file or directory immutable, even for root, until this is dropped.
-struct Immutable(PathBuf);
+/// A filesystem in an image.
+struct Image {
+    mount: Option<Mount>,
+    at: tempfile::TempDir,
+    outer: tempfile::TempDir,
+}
 
-impl Immutable {
-    fn new(path: &Path) -> Option<Self> {
-        done("chattr", &["+i", text(path)]).then(|| Immutable(path.to_owned()))
+impl Image {
+    /// Makes and mounts it, with a length in MiB; `None` if that is not possible here.
+    fn new(length: u64, make: &str, options: &[&str]) -> Option<Self> {
+        let [outer, at] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let mut image = Image { mount: None, at, outer };
+        File::create(image.file()).unwrap().set_len(length << 20).unwrap();
+        if !done(make, &[options, &[text(&image.file())]].concat()) {
+            skipped(&format!("no {make}"));
+            return None;
+        }
+        image.mount = image.mounted();
+        if image.mount.is_none() {
+            skipped("no loop mount: not root, or no such filesystem here");
+            return None;
+        }
+        Some(image)
+    }
+
+    fn btrfs() -> Option<Self> {
+        Self::new(64, "mkfs.btrfs", &["-q", "--mixed"])
+    }
+
+    fn xfs() -> Option<Self> {
+        Self::new(300, "mkfs.xfs", &["-q", "-m", "reflink=1"])
+    }
+
+    fn file(&self) -> PathBuf {
+        self.outer.path().join("image")
+    }
+
+    fn mounted(&self) -> Option<Mount> {
+        Mount::new(&["-o", "loop", text(&self.file())], self.at.path())
+    }
+
+    fn dir(&self) -> &Path {
+        self.at.path()
     }
 }
 
-impl Drop for Immutable {
+/// An attribute of a file or directory, set until this is dropped.
+struct Attribute(char, PathBuf);
+
+impl Attribute {
+    fn new(attribute: char, path: &Path) -> Option<Self> {
+        let set = done("chattr", &[&format!("+{attribute}"), text(path)]);
+        set.then(|| Attribute(attribute, path.to_owned()))
+    }
+}
+
+impl Drop for Attribute {
     fn drop(&mut self) {
-        assert!(done("chattr", &["-i", text(&self.0)]));
+        assert!(done("chattr", &[&format!("-{}", self.0), text(&self.1)]));
+    }
+}
+
+/// Makes a file or directory immutable, even for root, until this is dropped.
+struct Immutable(#[expect(dead_code, reason = "held")] Attribute);
+
+impl Immutable {
+    fn new(path: &Path) -> Option<Self> {
+        Attribute::new('i', path).map(Immutable)
     }
 }
 

@@ -23,6 +23,7 @@ mod floors_in_bulk;
 mod given_back;
 mod golden;
 mod health;
+mod hints;
 mod incarnations;
 mod io_errors;
 mod json;

@@ -151,6 +151,15 @@ pub(crate) fn copy_of(dir: &Path) -> tempfile::TempDir {
     copy
 }
 
+/// A directory, and its path relative to the working directory. It is below the directory of the
+/// build, so that a test that is killed leaves nothing in the source tree.
+pub(crate) fn relative_dir() -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let up: PathBuf = std::env::current_dir().unwrap().components().skip(1).map(|_| "..").collect();
+    let relative = up.join(dir.path().strip_prefix("/").unwrap());
+    (dir, relative)
+}
+
 /// Either store, on the real disk.
 pub(crate) trait AnyStore: CheckpointStore + Sized + 'static {
     const NAME: &str;

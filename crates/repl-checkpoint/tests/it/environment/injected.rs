@@ -32,14 +32,27 @@ const FILES: &[Row] = &[
     ("write temp", "retval=200", &["saved THIS"], "corrupt, OLDER is whole"),
     ("fsync temp", "error=EIO", &["not saved: sync TEMP: EIO", "saved NEXT"], NEXT),
     ("fsync temp", "error=ENOSPC", &["not saved: sync TEMP: ENOSPC", "saved NEXT"], NEXT),
+    ("fsync temp", "error=EDQUOT", &["not saved: sync TEMP: EDQUOT", "saved NEXT"], NEXT),
     ("fsync temp", "error=EINTR", &["saved THIS", "saved NEXT"], NEXT),
     ("fsync temp", KILL, &[], OLDER),
     // The kernel frees the descriptor even if a close fails, and the file was synced before.
     ("close checkpoint", "error=EIO", &["saved THIS", "saved NEXT"], NEXT),
     ("close checkpoint", KILL, &[], THIS),
     ("rename temp", "error=EIO", &[RENAME_IN_DOUBT, "poisoned"], OLDER),
+    (
+        "rename temp",
+        "error=ENOSPC",
+        &["in doubt: rename a new checkpoint to FILE: ENOSPC", "poisoned"],
+        OLDER,
+    ),
     ("rename temp", KILL, &[], OLDER),
     ("fsync directory", "error=EIO", &[SYNC_IN_DOUBT, "poisoned"], THIS),
+    (
+        "fsync directory",
+        "error=ENOSPC",
+        &["in doubt: sync the directory marks: ENOSPC", "poisoned"],
+        THIS,
+    ),
     ("fsync directory", "error=EINTR", &["saved THIS", "saved NEXT"], NEXT),
     ("fsync directory", KILL, &[], THIS),
     ("unlink checkpoint", "error=EIO", &["saved THIS", "saved NEXT"], NEXT),
@@ -77,6 +90,8 @@ const IN_PLACE: &[Row] = &[
     // not above its mark.
     ("pwrite64 slots", "retval=4096", &["saved THIS"], OLDER),
     ("fdatasync slots", "error=EIO", &["in doubt: sync FILE: EIO", "poisoned"], THIS),
+    ("fdatasync slots", "error=ENOSPC", &["in doubt: sync FILE: ENOSPC", "poisoned"], THIS),
+    ("fdatasync slots", "error=EDQUOT", &["in doubt: sync FILE: EDQUOT", "poisoned"], THIS),
     ("fdatasync slots", "error=EINTR", &["saved THIS", "saved NEXT"], NEXT),
     ("fdatasync slots", KILL, &[], THIS),
 ];

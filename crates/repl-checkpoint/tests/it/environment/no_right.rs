@@ -13,7 +13,7 @@ use crate::support::process::Process;
 use crate::support::{AnyStore, contents, names, recovered_from, save, skipped};
 
 /// Makes the directory read-only until this is dropped.
-fn read_only(dir: &Path) -> Option<Mount> {
+pub(super) fn read_only(dir: &Path) -> Option<Mount> {
     let mount = Mount::new(&["--bind", text(dir)], dir)?;
     assert!(done("mount", &["-o", "remount,ro,bind", text(dir)]));
     Some(mount)
@@ -121,16 +121,16 @@ fn a_save_to_an_immutable_slot_file_is_in_doubt_and_the_next_process_replaces_th
     assert_eq!(next.save(20), "saved 2");
 }
 
-const NOBODY: u32 = 65534;
+pub(super) const NOBODY: u32 = 65534;
 
 /// This program as the user nobody, with a directory of its own.
-struct Nobody {
+pub(super) struct Nobody {
     outer: tempfile::TempDir,
 }
 
 impl Nobody {
     /// Copies this program to where every user may run it, and makes a directory beside it.
-    fn new() -> Option<Self> {
+    pub(super) fn new() -> Option<Self> {
         let nobody = Nobody { outer: tempfile::tempdir().unwrap() };
         fs::set_permissions(nobody.outer.path(), fs::Permissions::from_mode(0o755)).unwrap();
         // Another process copies it: a child that is just starting inherits open files, and a
@@ -145,11 +145,11 @@ impl Nobody {
         Some(nobody)
     }
 
-    fn dir(&self) -> std::path::PathBuf {
+    pub(super) fn dir(&self) -> std::path::PathBuf {
         self.outer.path().join("marks")
     }
 
-    fn starts<S: AnyStore>(&self) -> Process {
+    pub(super) fn starts<S: AnyStore>(&self) -> Process {
         let by = ["setpriv", "--reuid=65534", "--clear-groups"];
         Process::start_by::<S>(&by, &self.outer.path().join("program"), &self.dir())
     }

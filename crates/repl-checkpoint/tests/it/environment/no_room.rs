@@ -1,5 +1,5 @@
 //! Full disks and reached limits: nothing is lost, and a later save succeeds once there is room. A
-//! save in place needs no room.
+//! save in place needs no room, on a filesystem that overwrites.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,11 +13,11 @@ use crate::support::process::Process;
 use crate::support::{AnyStore, contents, recovered_from, save, skipped};
 
 /// Files that fill a disk until this is dropped.
-struct Ballast(PathBuf);
+pub(super) struct Ballast(PathBuf);
 
 impl Ballast {
     /// Takes all free bytes.
-    fn of_bytes(disk: &Path) -> Self {
+    pub(super) fn of_bytes(disk: &Path) -> Self {
         let path = disk.join("ballast");
         let full = fs::write(&path, vec![1; 1 << 20]).unwrap_err();
         assert_eq!(full.raw_os_error(), Some(28));

@@ -1,7 +1,7 @@
 //! A panic in a drop on the thread ends it as any other panic does: nothing waits for ever.
 
 use std::panic::panic_any;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
 
 use repl_checkpoint::{
     Attempt, BackgroundCheckpointer, Candidates, CheckpointError, CheckpointStore, Checkpointer,
@@ -24,13 +24,13 @@ impl Drop for Bomb {
     }
 }
 
-/// A store that panics when it is dropped.
-struct BombStore {
+/// A store with a value that is dropped with it.
+struct With<T> {
     inner: Scripted,
-    _bomb: Bomb,
+    _value: T,
 }
 
-impl CheckpointStore for BombStore {
+impl<T: Send> CheckpointStore for With<T> {
     fn store_id(&self) -> StoreId {
         self.inner.store_id()
     }
@@ -60,7 +60,7 @@ fn checkpointer(dropped: Dropped) -> Checkpointer {
     if dropped != Store {
         return inner.recovered(&[1]).checkpointer;
     }
-    let store = BombStore { inner, _bomb: Bomb };
+    let store = With { inner, _value: Bomb };
     recover(store, JsonCodec, &[ONE], OnCorrupt::Fail).unwrap().checkpointer
 }
 
@@ -161,4 +161,25 @@ fn waits_for_a_save_end_if_the_drop_of_the_store_panics() {
         drop(checkpointer.spawn(Schedule::every(HOUR), durable, ignore).unwrap());
         assert_eq!(saved.wait(), Err(WaitError::Closed));
     });
+}
+
+/// A value that reports the thread of its drop.
+struct Reports(Sender<Option<String>>);
+
+impl Drop for Reports {
+    fn drop(&mut self) {
+        let _ = self.0.send(std::thread::current().name().map(str::to_owned));
+    }
+}
+
+/// The thread and the drop run side by side, so many rounds are needed.
+#[test]
+fn a_store_is_dropped_on_the_background_thread_and_not_by_the_thread_that_drops_it() {
+    let (sender, dropped_on) = channel();
+    for _ in 0..1000 {
+        let store = With { inner: Scripted::default(), _value: Reports(sender.clone()) };
+        let follower = recover(store, JsonCodec, &[ONE], OnCorrupt::Fail).unwrap();
+        drop(follower.checkpointer.spawn(Schedule::every(HOUR), durable, ignore).unwrap());
+        assert_eq!(dropped_on.recv().unwrap().as_deref(), Some("checkpointer"));
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use repl_checkpoint::{
     CheckpointError, JsonCodec, LoadError, OnCorrupt, OpenStoreError, RecoverErrorKind, Recovered,
@@ -67,6 +68,43 @@ impl Follower {
         }
     }
 
+    /// Advances and saves; returns the whole message of a failure, without the unique part of a
+    /// temporary name.
+    pub(crate) fn fails(&mut self, mark: SeqNo) -> String {
+        self.0.state.advance(ONE, mark);
+        without_number(&chain(&self.0.checkpointer.checkpoint(durable).unwrap_err()))
+    }
+
+    /// Opens the store again, as an operator does after mending a fault. Checks that the same
+    /// state and handles go on, no mark falls, and what is found promises nothing.
+    pub(crate) fn reopen<S: AnyStore>(&mut self, dir: &Path) -> String {
+        self.reopen_with(|| S::open_at(dir))
+    }
+
+    pub(crate) fn reopen_with<S: AnyStore>(
+        &mut self,
+        open: impl FnOnce() -> Result<S, OpenStoreError>,
+    ) -> String {
+        let (mark, handle) = (self.mark(), self.0.state.shard(ONE).unwrap());
+        let (state, floors) = (Arc::clone(&self.0.state), self.0.checkpointer.floors());
+        if let Err(error) = self.0.checkpointer.reopen(open) {
+            assert_eq!((handle.applied(), self.mark()), (mark, mark));
+            return without_number(&chain(&error));
+        }
+        assert!(Arc::ptr_eq(&state, self.0.checkpointer.state()));
+        assert_eq!((handle.applied(), self.mark()), (mark, mark));
+        handle.advance(mark + 1);
+        assert_eq!(self.mark(), mark + 1);
+        assert_eq!((floors.checkpointed(ONE), floors.retention_floor(ONE)), (None, None));
+        "reopened".to_owned()
+    }
+
+    /// The checkpointed mark and the retention floor.
+    pub(crate) fn floors(&self) -> (Option<SeqNo>, Option<SeqNo>) {
+        let floors = self.0.checkpointer.floors();
+        (floors.checkpointed(ONE), floors.retention_floor(ONE))
+    }
+
     /// Tracks more shards, so that the next save needs more room.
     pub(crate) fn grow(&self) {
         let more: Vec<NewShard> = MORE.map(|id| NewShard::new(ShardId(id))).collect();
@@ -122,16 +160,25 @@ fn place(path: &Path) -> String {
     name.split_once(".temp-").map_or(name.clone(), |(of, _)| format!("{of}.temp"))
 }
 
+/// A message with `NAME.temp` in place of `NAME.temp-PROCESS-NUMBER`.
+fn without_number(message: &str) -> String {
+    let Some((before, after)) = message.split_once(".temp-") else { return message.to_owned() };
+    let rest = after.trim_start_matches(|c: char| c.is_ascii_digit() || c == '-');
+    format!("{before}.temp{rest}")
+}
+
 fn reason(source: &io::Error) -> String {
     let name = match source.raw_os_error() {
         Some(1) => "EPERM",
         Some(4) => "EINTR",
         Some(5) => "EIO",
         Some(13) => "EACCES",
+        Some(16) => "EBUSY",
         Some(24) => "EMFILE",
         Some(27) => "EFBIG",
         Some(28) => "ENOSPC",
         Some(30) => "EROFS",
+        Some(122) => "EDQUOT",
         _ => return format!("{:?}", source.kind()),
     };
     name.to_owned()

@@ -134,7 +134,12 @@ fn obey<S: AnyStore>(dir: &Path) {
                 follower.shrink();
                 "shrunk".to_owned()
             }
-            (mark, Some(follower)) => follower.save(mark.parse().unwrap()),
+            ("reopen", Some(follower)) => follower.reopen::<S>(dir),
+            ("floors", Some(follower)) => format!("{:?}", follower.floors()),
+            (order, Some(follower)) => match order.strip_prefix("fail ") {
+                Some(mark) => follower.fails(mark.parse().unwrap()),
+                None => follower.save(order.parse().unwrap()),
+            },
             (other, None) => panic!("not open: {other:?}"),
         };
         println!("{ANSWER}{answer}");
