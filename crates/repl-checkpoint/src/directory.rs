@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use self::names::Beside;
+use self::names::{Beside, is_temp_of};
 use crate::disk::{Disk, FileKind};
 use crate::store::OpenStoreError;
 
@@ -27,8 +27,8 @@ pub(crate) struct Directory<D: Disk> {
     has_marker: bool,
     /// The number of directories that opening created and whose names it made durable.
     created: usize,
-    /// Whether the names of all directories above are durable.
-    parents_synced: bool,
+    /// Whether the first save has synced all directories above.
+    is_prepared: bool,
     /// The process that opened it. A forked child inherits what is open, and must not write there.
     process: u32,
     temp_names: u64,
@@ -64,7 +64,7 @@ impl<D: Disk> Directory<D> {
             marker: path.join(&beside.marker),
             has_marker: found.contains(&beside.marker),
             created,
-            parents_synced: false,
+            is_prepared: false,
             process: std::process::id(),
             temp_names: 0,
         };
@@ -72,8 +72,9 @@ impl<D: Disk> Directory<D> {
     }
 
     /// Open step 4. A file that cannot be removed is harmless: every save takes a new name.
-    pub(crate) fn remove_temps<'a>(&self, names: impl Iterator<Item = &'a OsString>) {
-        for temp in names {
+    pub(crate) fn remove_temps(&self, names: &[OsString], is_temp: impl Fn(&OsString) -> bool) {
+        let marker = self.marker.file_name().unwrap_or_default();
+        for temp in names.iter().filter(|name| is_temp(name) || is_temp_of(marker, name)) {
             let _ = self.disk.remove(&self.path.join(temp));
         }
     }

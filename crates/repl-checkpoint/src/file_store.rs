@@ -19,8 +19,9 @@
 //! 4. Check that the lock file and the directory are still at their paths.
 //! 5. Rename the file to its generation's name.
 //! 6. Sync the directory.
-//! 7. If there is no marker yet, create, write and sync it, and sync the directory again. From then
-//!    on a directory without a checkpoint has lost what it held, and is not taken for a new one.
+//! 7. If there is no marker yet, create it, and sync the directory again. From then on a directory
+//!    without a checkpoint has lost what it held, and is not taken for a new one. A marker that was
+//!    found is replaced before the first save of a process, as it may be in the cache alone.
 //! 8. Check that the lock file, the directory and the new file are at their paths.
 //! 9. (The caller moves the checkpointed marks.)
 //! 10. Remove what is older than the confirmed generation. If none is confirmed yet, remove what is
@@ -30,10 +31,10 @@
 //! is never synced again: the kernel has marked its pages clean, so a second sync may succeed
 //! though they were never written. From step 5 on a failure is [`SaveError::InDoubt`].
 //!
-//! If the check of step 4 or 8 fails, another store may have opened ([`SaveError::Replaced`]). What
-//! it saved since is safe from this store, except within the moment between step 4 and step 5: a
-//! file of the same generation would be replaced. And a lock file that is removed and put back is
-//! not noticed.
+//! If the check of step 4 or 8 fails, another store may have opened ([`SaveError::Replaced`]). It
+//! has found all that this store acknowledged. This store replaces nothing that it saved: the other
+//! one has removed the temporary file, so a rename fails that comes after step 4. A lock file that
+//! is moved away and put back is not noticed.
 
 use std::fmt;
 use std::io;
@@ -100,7 +101,7 @@ impl<D: Disk> FileStore<D> {
             let dir = dir.to_owned();
             return Err(OpenStoreError::OtherKind { dir, file, expected: "SlotStore" });
         }
-        directory.remove_temps(names.iter().filter(|name| is_checkpoint_temp(name))); // 4
+        directory.remove_temps(&names, is_checkpoint_temp); // 4
         Ok(FileStore {
             directory,
             store_id,

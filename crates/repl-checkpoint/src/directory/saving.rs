@@ -37,7 +37,7 @@ impl<D: Disk> Directory<D> {
         name: &OsStr,
         write: impl FnOnce(&D, &mut NewFile<'_, D>) -> Result<(), SaveError>,
     ) -> Result<(PathBuf, D::File), SaveError> {
-        self.sync_parents()?;
+        self.prepare()?;
         let (path, mut file) = self.create_temp(name)?; // 1
         let disk = &self.disk;
         let written = NewFile::write(disk, &path, &mut file, write); // 2
@@ -73,7 +73,7 @@ impl<D: Disk> Directory<D> {
         }
     }
 
-    /// Save steps 5 to 8: makes the final name durable. A failure poisons the store.
+    /// Save steps 5 to 8: makes the final name durable, and that of the marker. A failure poisons the store.
     ///
     /// `file` is the temporary file, open.
     pub(crate) fn publish(
@@ -86,7 +86,9 @@ impl<D: Disk> Directory<D> {
         renamed.map_err(|source| in_doubt("rename a new checkpoint to", path, source))?; // 5
         self.sync()?; // 6
         if !self.has_marker {
-            self.mark()?; // 7
+            let created = self.create_marker();
+            created.map_err(|source| in_doubt("create", &self.marker, source))?; // 7
+            self.sync()?;
             self.has_marker = true;
         }
         self.check_file(file, path) // 8
@@ -97,20 +99,28 @@ impl<D: Disk> Directory<D> {
         synced.map_err(|source| in_doubt("sync the directory", &self.path, source))
     }
 
-    /// Makes the marker. The name of a checkpoint is durable by then, so a crash leaves no marker
-    /// without a checkpoint.
-    fn mark(&self) -> Result<(), SaveError> {
-        let disk = &self.disk;
-        let written = match disk.create_new(&self.marker) {
-            // Its name says all.
+    /// Creates the marker. Its name says all, so what is in it need be neither whole nor durable.
+    fn create_marker(&self) -> io::Result<()> {
+        match self.disk.create_new(&self.marker) {
             Err(err) if err.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            created => created.and_then(|mut file| {
-                all_written(MARKER.as_bytes(), |rest, _| disk.write(&mut file, rest))?;
-                disk.sync_file(&file)
-            }),
-        };
-        written.map_err(|source| in_doubt("create", &self.marker, source))?;
-        self.sync()
+            created => created.map(|file| self.write_marker(file)),
+        }
+    }
+
+    fn write_marker(&self, mut file: D::File) {
+        let _ = all_written(MARKER.as_bytes(), |rest, _| self.disk.write(&mut file, rest));
+    }
+
+    /// Replaces the marker that was found: after a sync that failed it may be in the cache alone,
+    /// and no later sync writes its name. The next sync of the directory writes the new one. If
+    /// this fails, the marker that was found stays.
+    fn renew_marker(&mut self) {
+        let name = self.marker.file_name().unwrap_or_default().to_owned();
+        let Ok((temp, file)) = self.create_temp(&name) else { return };
+        self.write_marker(file);
+        if self.disk.rename(&temp, &self.marker).is_err() {
+            let _ = self.disk.remove(&temp);
+        }
     }
 
     /// Checks that the lock and the directory are those at their paths, so that no other store can
@@ -138,10 +148,11 @@ impl<D: Disk> Directory<D> {
         Err(LoadError::Vanished { dir: self.path.clone(), marker: self.marker.clone() })
     }
 
-    /// Makes the names of all directories above durable: the process that made them may have died
-    /// before its sync. Those that may not be synced are left to their owners.
-    fn sync_parents(&mut self) -> Result<(), SaveError> {
-        if self.parents_synced {
+    /// Before the first save: makes the names of all directories above durable, as the process that
+    /// made them may have died before its sync, and replaces the marker. Directories that may not
+    /// be synced are left to their owners.
+    fn prepare(&mut self) -> Result<(), SaveError> {
+        if self.is_prepared {
             return Ok(());
         }
         for parent in parents(&self.path).skip(self.created) {
@@ -152,7 +163,10 @@ impl<D: Disk> Directory<D> {
                 Ok(()) | Err(_) => {}
             }
         }
-        self.parents_synced = true;
+        if self.has_marker {
+            self.renew_marker();
+        }
+        self.is_prepared = true;
         Ok(())
     }
 }

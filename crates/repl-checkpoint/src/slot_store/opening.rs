@@ -93,7 +93,7 @@ impl<D: Disk> SlotStore<D> {
     }
 
     fn of(directory: Directory<D>, names: &[OsString], file: OsString, store_id: StoreId) -> Self {
-        directory.remove_temps(names.iter().filter(|name| is_temp_of(&file, name))); // 4
+        directory.remove_temps(names, |name| is_temp_of(&file, name)); // 4
         SlotStore { directory, file, store_id, open: None, buffer: Vec::new(), poisoned: false }
     }
 }

@@ -64,9 +64,9 @@ pub struct SimDir(Ino, PathBuf);
 pub struct SimLock(Ino, SimDisk);
 
 impl SimFile {
-    /// Whether it was created or opened at this path.
-    pub(crate) fn is_at(&self, path: &Path) -> bool {
-        self.1 == path
+    /// The path at which it was created or opened.
+    pub(crate) fn path(&self) -> &Path {
+        &self.1
     }
 }
 

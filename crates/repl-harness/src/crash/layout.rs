@@ -24,6 +24,11 @@ pub(crate) fn marker() -> PathBuf {
     Path::new(DIR).join("repl-checkpoint.marker")
 }
 
+/// Whether this is the marker, or what it is made of.
+pub(crate) fn is_of_marker(path: &Path) -> bool {
+    path.to_string_lossy().starts_with(&*marker().to_string_lossy())
+}
+
 /// The path of the lock file.
 pub(crate) fn lock_file() -> PathBuf {
     Path::new(DIR).join("repl-checkpoint.lock")

@@ -108,6 +108,8 @@ mutants! {
     MarkerFirst of BOTH,
     /// the name of the marker is not synced
     MarkerUnsynced of BOTH,
+    /// a marker that is found counts as durable
+    MarkerKept of BOTH,
     /// a save returns before its directory is synced
     ReturnsBeforeDirSync of BOTH,
     /// a save in doubt is reported as not saved, and the store stays usable

@@ -25,9 +25,6 @@ const SHARD: ShardId = ShardId(1);
 pub struct ReplacedReport {
     /// The number of cases: what is replaced, and before which call.
     pub cases: u64,
-    /// The cases in which a checkpoint that the other store had saved was replaced. The store
-    /// checks just before that call, so there is one for each save that renames a file.
-    pub windows: u64,
     /// The duration.
     pub elapsed: Duration,
     /// The first broken promise.
@@ -37,7 +34,7 @@ pub struct ReplacedReport {
 impl fmt::Display for ReplacedReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.elapsed.as_secs_f64();
-        write!(f, "{} cases, {} windows; {seconds:.1} s", self.cases, self.windows)?;
+        write!(f, "{} cases; {seconds:.1} s", self.cases)?;
         match &self.violation {
             Some(violation) => write!(f, "\n{violation}"),
             None => write!(f, "; no violation"),
@@ -72,23 +69,17 @@ impl Event {
 /// Replaces files before every call of a save, up to the check that has to notice it.
 ///
 /// - A save is not acknowledged after another store has opened, and not if a power cut loses it.
-/// - What the other store has acknowledged stays, except in the documented window.
+/// - What the other store has acknowledged stays.
 pub fn replaced(store: StoreKind, mutant: Option<Mutant>) -> ReplacedReport {
     let started = Instant::now();
-    let mut run = Run { protocol: Protocol::of(store, mutant), cases: 0, windows: 0 };
-    let broken = run.all().err();
-    ReplacedReport {
-        cases: run.cases,
-        windows: run.windows,
-        elapsed: started.elapsed(),
-        violation: broken,
-    }
+    let mut run = Run { protocol: Protocol::of(store, mutant), cases: 0 };
+    let violation = run.all().err();
+    ReplacedReport { cases: run.cases, elapsed: started.elapsed(), violation }
 }
 
 struct Run {
     protocol: Protocol,
     cases: u64,
-    windows: u64,
 }
 
 /// A disk, an open store, and the newest generation, which was saved before.
@@ -108,7 +99,7 @@ impl Run {
                 let last = calls.iter().rposition(|call| call.verb == event.noticed_by());
                 for before in 0..=last.unwrap_or(0) {
                     self.cases += 1;
-                    let case = || self.case(is_first, event, &calls, before);
+                    let case = || self.case(is_first, event, before);
                     let found = caught(case)
                         .unwrap_or_else(|panic| Err(Broken::new(Invariant::NoPanic, panic)));
                     let script = || {
@@ -116,7 +107,7 @@ impl Run {
                         let made = made.map(|c| format!("{} {}", c.verb, short(&c.path)));
                         made.chain([format!("-- {event:?}")]).collect()
                     };
-                    self.windows += u64::from(found.map_err(|broken| broken.after(script()))?);
+                    found.map_err(|broken| broken.after(script()))?;
                 }
             }
         }
@@ -157,14 +148,7 @@ impl Run {
         Ok(disk.calls())
     }
 
-    /// Returns whether a checkpoint of the other store was lost within the documented window.
-    fn case(
-        &self,
-        is_first: bool,
-        event: Event,
-        calls: &[Call],
-        before: usize,
-    ) -> Result<bool, Broken> {
+    fn case(&self, is_first: bool, event: Event, before: usize) -> Result<(), Broken> {
         let Prepared { disk, mut store, newest, file: old } = self.prepared(is_first)?;
         let (file, other) = (self.file(newest + 1), Protocol::of(self.protocol.store, None));
         let (sender, receiver) = std::sync::mpsc::channel();
@@ -188,16 +172,14 @@ impl Run {
                     format!("acknowledged, though another store had opened and found {found}");
                 return Err(Broken::new(Invariant::OneOwner, what));
             }
-            (Err(SaveError::Replaced { .. }), _) => {}
-            // A file that is gone before it is renamed or read may fail in other ways.
-            (Err(_), _) if event == Event::DirReplaced => {}
+            // A call on a file that is gone may fail before the check.
+            (Err(error), _) if is_replaced(error) || event != Event::FileReplaced => {}
             (Err(other), _) => return Err(works(other)),
             (Ok(()), _) => self.is_kept(&disk, newest + 1, Invariant::AcknowledgedSurvives)?,
         }
-        let Some((_, of_other)) = taken_over else { return Ok(false) };
-        match self.is_kept(&disk, of_other, Invariant::OneOwner) {
-            Err(_) if calls[before].verb == "rename" => Ok(true),
-            kept => kept.map(|()| false),
+        match taken_over {
+            Some((_, saved)) => self.is_kept(&disk, saved, Invariant::OneOwner),
+            None => Ok(()),
         }
     }
 
@@ -222,6 +204,10 @@ impl Run {
         }
         Ok(())
     }
+}
+
+fn is_replaced(error: &SaveError) -> bool {
+    matches!(error, SaveError::Replaced { .. })
 }
 
 /// Another store opens, recovers and saves once. Returns the generations that it finds and saves.

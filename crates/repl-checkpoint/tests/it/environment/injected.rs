@@ -99,6 +99,12 @@ const IN_PLACE: &[Row] = &[
 /// The first save of a process replaces the file.
 const NEW_FILE: &[Row] = &[
     ("openat slots", "error=EIO", &["not saved: read FILE: EIO", "saved NEXT"], NEXT),
+    // The marker that was found stays.
+    ("openat marker", "error=ENOSPC", &["saved THIS", "saved NEXT"], NEXT),
+    ("openat marker", KILL, &[], OLDER),
+    ("write marker", "error=ENOSPC", &["saved THIS", "saved NEXT"], NEXT),
+    ("rename marker", "error=EIO", &["saved THIS", "saved NEXT"], NEXT),
+    ("rename marker", KILL, &[], OLDER),
     ("openat temp", "error=ENOSPC", &["not saved: create TEMP: ENOSPC", "saved NEXT"], NEXT),
     ("openat temp", KILL, &[], OLDER),
     ("write temp", "error=ENOSPC", &["not saved: write TEMP: ENOSPC", "saved NEXT"], NEXT),

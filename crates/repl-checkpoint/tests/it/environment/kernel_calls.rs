@@ -41,6 +41,7 @@ fn the_kernel_sees_a_slot_file_replaced_as_a_checkpoint_file_is() {
     let expected = [
         // The first page and three slots.
         &read.repeat(4)[..],
+        &["openat marker", "write marker", "close marker", "rename marker"],
         &["openat temp"],
         &read.repeat(2),
         &["write temp", "fsync temp", "rename temp", "fsync directory"],

@@ -116,7 +116,12 @@ impl Call {
     pub(super) fn shown(&self) -> String {
         let verb = if self.name.starts_with("rename") { "rename" } else { &self.name };
         let verb = if verb.starts_with("unlink") { "unlink" } else { verb };
-        let kinds = [(".temp-", "temp"), (".checkpoint", "checkpoint"), (".slots", "slots")];
+        let kinds = [
+            (".marker", "marker"),
+            (".temp-", "temp"),
+            (".checkpoint", "checkpoint"),
+            (".slots", "slots"),
+        ];
         let kind = kinds.iter().find(|(part, _)| self.line.contains(part)).map(|(_, kind)| *kind);
         assert!(self.line.contains("/marks"), "{}", self.line);
         format!("{verb} {}", kind.unwrap_or("directory"))

@@ -16,11 +16,12 @@ const WRITE: [&str; 4] = [
     "dir_is_at /disk/marks",
 ];
 const PUBLISH: [&str; 2] = ["rename marks.slots.temp -> marks.slots", "sync_dir /disk/marks"];
-const MARK: [&str; 4] = [
-    "create_new repl-checkpoint.marker",
-    "write repl-checkpoint.marker",
-    "sync_file repl-checkpoint.marker",
-    "sync_dir /disk/marks",
+const MARK: [&str; 3] =
+    ["create_new repl-checkpoint.marker", "write repl-checkpoint.marker", "sync_dir /disk/marks"];
+const RENEW: [&str; 3] = [
+    "create_new repl-checkpoint.marker.temp",
+    "write repl-checkpoint.marker.temp",
+    "rename repl-checkpoint.marker.temp -> repl-checkpoint.marker",
 ];
 const CHECK: [&str; 3] =
     ["lock_is_at repl-checkpoint.lock", "dir_is_at /disk/marks", "file_is_at marks.slots"];
@@ -97,7 +98,10 @@ fn the_first_save_of_a_later_process_writes_all_that_is_kept_into_a_new_file() {
     let read =
         [&["kind marks.slots", "length marks.slots"], &["read_at marks.slots"; 4][..]].concat();
     let kept = [&[CREATE], &["read_at marks.slots"; 2][..]].concat();
-    assert_eq!(disk.calls(), [&read[..], &SYNC_PARENTS, &kept, &WRITE, &PUBLISH, &CHECK].concat());
+    assert_eq!(
+        disk.calls(),
+        [&read[..], &SYNC_PARENTS, &RENEW, &kept, &WRITE, &PUBLISH, &CHECK].concat()
+    );
     assert_eq!(slots(&file(&disk)), [Some(2), Some(3), Some(4)]);
     disk.arm(None);
     save(&mut store, 5).unwrap();

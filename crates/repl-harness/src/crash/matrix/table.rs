@@ -5,7 +5,7 @@ use super::scenario::Scenario;
 use crate::crash::disk::Call;
 use crate::crash::fault::FaultKind;
 use crate::crash::kind::StoreKind;
-use crate::crash::layout::{DIR, SLOTS, marker, slot_file};
+use crate::crash::layout::{DIR, SLOTS, is_of_marker, marker, slot_file};
 
 const EINTR: FaultKind = FaultKind::Errno(4);
 const EIO: FaultKind = FaultKind::Errno(5);
@@ -81,7 +81,9 @@ enum On {
     Looking,
     /// The marker.
     Marker,
-    /// Any other path than the marker.
+    /// What takes the place of the marker.
+    NextMarker,
+    /// Any other path than these two.
     NoMarker,
     /// Any, before the save can be found.
     Before,
@@ -131,7 +133,7 @@ use During::{
     Creating, Failing, FallingBack, LoadingAcknowledged, LoadingDoubtful, LoadingFirst, Opening,
     Reopening,
 };
-use On::{Above, After, Any, Before, Looking, Marker, Newest, NoMarker, Own};
+use On::{Above, After, Any, Before, Looking, Marker, Newest, NextMarker, NoMarker, Own};
 use Outcome::{
     Damaged, FellBack, Ignored, InDoubt, NotLoaded, NotOpened, NotSaved, OtherFound, Refused,
 };
@@ -199,16 +201,20 @@ const TABLE: &[Row] = &[
     row(SAVE, "write", NoMarker, WRITING, NotSaved("write")),
     row(SAVE, "write", Any, &[FaultKind::Short(100)], AGAIN),
     row(SAVE, "write", Any, &[EINTR], AGAIN).for_good(None),
-    row(SAVE, "sync_file", NoMarker, SYNCING, NotSaved("sync")),
+    row(SAVE, "sync_file", Any, SYNCING, NotSaved("sync")),
     row(SAVE, "lock_is_at", Before, LOOKING, NotSaved("look at")),
     row(SAVE, "dir_is_at", Before, LOOKING, NotSaved("look at")),
-    row(SAVE, "rename", Any, RENAMING, InDoubt("rename a new checkpoint to")),
+    row(SAVE, "rename", NoMarker, RENAMING, InDoubt("rename a new checkpoint to")),
     row(SAVE, "sync_dir", Own, SYNCING, InDoubt("sync the directory")),
     row(SAVE, "create_new", Marker, CREATING, InDoubt("create")),
     // Its name says all.
     row(SAVE, "create_new", Marker, &[EEXIST], Ignored).for_good(None),
-    row(SAVE, "write", Marker, WRITING, InDoubt("create")),
-    row(SAVE, "sync_file", Marker, SYNCING, InDoubt("create")),
+    row(SAVE, "write", Marker, WRITING, Ignored).for_good(None),
+    // The one that was found stays.
+    row(FIRST, "create_new", NextMarker, CREATING, Ignored).for_good(NOT_CREATED),
+    row(FIRST, "create_new", NextMarker, &[EEXIST], AGAIN).for_good(NOT_CREATED),
+    row(FIRST, "write", NextMarker, WRITING, Ignored).for_good(None),
+    row(FIRST, "rename", NextMarker, RENAMING, Ignored).for_good(None),
     row(SAVE, "write_at", Any, WRITING, InDoubt("write a slot of")).of(Slots),
     row(SAVE, "write_at", Any, &[FaultKind::Short(100)], AGAIN).of(Slots),
     row(SAVE, "write_at", Any, &[EINTR], AGAIN).of(Slots).for_good(None),
@@ -282,20 +288,21 @@ fn is_during(during: During, scenario: Scenario) -> bool {
 fn is_on(on: On, scenario: Scenario, before: &[Call], call: &Call) -> bool {
     let name = call.path.file_stem().and_then(|name| name.to_str()?.parse::<u64>().ok());
     let own = call.path.starts_with(DIR);
-    let is_marker = call.path == marker();
     // Its first page and each of its slots.
     let of_slots = call.path == slot_file();
     let read = before.iter().filter(|call| call.verb == "read_at").count();
     let is_read = read > SLOTS;
-    let may_be_found = before.iter().any(|call| matches!(call.verb, "rename" | "sync_data"));
+    let saves = |call: &Call| matches!(call.verb, "rename" | "sync_data");
+    let may_be_found = before.iter().any(|call| saves(call) && !is_of_marker(&call.path));
     match on {
         On::Any => true,
         On::Own => own,
         On::Above => !own,
         On::Newest => name == Some(scenario.acknowledged()) || (of_slots && is_read),
         On::Looking => of_slots && !is_read,
-        On::Marker => is_marker,
-        On::NoMarker => !is_marker,
+        On::Marker => call.path == marker(),
+        On::NextMarker => is_of_marker(&call.path) && call.path != marker(),
+        On::NoMarker => !is_of_marker(&call.path),
         On::Before => !may_be_found,
         On::After => may_be_found,
     }

@@ -10,7 +10,7 @@ use repl_checkpoint::{Disk, FileKind};
 use super::Mutant;
 use super::slots::{InSlots, changes_slots, read_mutated_slots};
 use crate::crash::disk::{SimDir, SimDisk, SimFile, SimLock};
-use crate::crash::layout::{is_checkpoint, is_temp, marker, slot_file};
+use crate::crash::layout::{is_checkpoint, is_of_marker, is_temp, marker, slot_file};
 use crate::locked::locked;
 
 /// A disk that forwards every call, with one mutation.
@@ -150,11 +150,11 @@ impl Disk for MutantDisk {
 
     fn create_new(&self, path: &Path) -> io::Result<SimFile> {
         self.catch_up()?;
-        if path == marker() {
-            self.later().of_marker = true;
+        if is_of_marker(path) {
             if self.is(Mutant::NoMarker) {
                 return Err(io::ErrorKind::AlreadyExists.into());
             }
+            self.later().of_marker = path == marker();
             return self.disk.create_new(path);
         }
         if self.is(Mutant::MarkerFirst) && self.disk.kind(&marker()).is_err() {
@@ -192,7 +192,7 @@ impl Disk for MutantDisk {
     }
 
     fn write(&self, file: &mut SimFile, bytes: &[u8]) -> io::Result<usize> {
-        if file.is_at(&marker()) {
+        if is_of_marker(file.path()) {
             return self.disk.write(file, bytes);
         }
         if self.is(Mutant::InPlace) {
@@ -253,6 +253,13 @@ impl Disk for MutantDisk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        if is_of_marker(from) {
+            return if self.is(Mutant::MarkerKept) {
+                self.disk.remove(from)
+            } else {
+                self.disk.rename(from, to)
+            };
+        }
         let in_place = self.is(Mutant::NoTempFile) || self.is(Mutant::InPlace);
         if in_place || self.later().slots.is_found() {
             return Ok(());
@@ -298,19 +305,17 @@ impl Disk for MutantDisk {
     }
 
     fn lock_is_at(&self, lock: &Self::Lock, path: &Path) -> io::Result<bool> {
-        match &**lock {
-            Some(lock) if !self.is(Mutant::LockUnchecked) => self.disk.lock_is_at(lock, path),
-            _ => Ok(true),
-        }
+        let Some(lock) = &**lock else { return Ok(true) };
+        Ok(self.disk.lock_is_at(lock, path)? || self.is(Mutant::LockUnchecked))
     }
 
     fn dir_is_at(&self, dir: &SimDir, path: &Path) -> io::Result<bool> {
-        if self.is(Mutant::DirUnchecked) { Ok(true) } else { self.disk.dir_is_at(dir, path) }
+        Ok(self.disk.dir_is_at(dir, path)? || self.is(Mutant::DirUnchecked))
     }
 
     fn file_is_at(&self, file: &SimFile, path: &Path) -> io::Result<bool> {
         use Mutant::{FileUnchecked, FirstSaveInPlace, InPlace};
         let unchecked = matches!(self.mutant, FileUnchecked | FirstSaveInPlace | InPlace);
-        if unchecked { Ok(true) } else { self.disk.file_is_at(file, path) }
+        Ok(self.disk.file_is_at(file, path)? || unchecked)
     }
 }
