@@ -109,8 +109,9 @@ fn print(bounds: &Config, report: &SuiteReport) {
         "crash: saves: {saves}, shards: {shards}, crashes: {crashes}, failing calls: {faults}, \
          threads: {threads}"
     );
-    for StoreReport { store, crashes, damage, replaced } in &report.stores {
+    for StoreReport { store, crashes, lengths, damage, replaced } in &report.stores {
         println!("{store}: crashes: {crashes}");
+        println!("{store}: lengths: {lengths}");
         println!("{store}: damage: {damage}");
         println!("{store}: files replaced: {replaced}");
     }
@@ -131,6 +132,7 @@ fn at(stage: Stage) -> String {
         Stage::Crashes { crashes, faults } => {
             format!("crashes: {crashes}, failing calls: {faults}")
         }
+        Stage::Lengths => "lengths".to_owned(),
         Stage::Damage => "damage".to_owned(),
         Stage::Replaced => "files replaced".to_owned(),
     }
@@ -158,8 +160,9 @@ fn as_json(bounds: &Config, report: &SuiteReport, faults: &MatrixReport) -> Valu
 }
 
 fn store_as_json(report: &StoreReport) -> Value {
-    let StoreReport { store, crashes, damage, replaced } = report;
-    let violations = [&crashes.violation, &damage.violation, &replaced.violation];
+    let StoreReport { store, crashes, lengths, damage, replaced } = report;
+    let violations =
+        [&crashes.violation, &lengths.violation, &damage.violation, &replaced.violation];
     let violations: Vec<_> = violations.into_iter().flatten().map(ToString::to_string).collect();
     json!({
         "store": store.to_string(),
@@ -169,6 +172,10 @@ fn store_as_json(report: &StoreReport) -> Value {
         "processes": crashes.processes,
         "not_enumerated": crashes.not_enumerated,
         "seconds": crashes.elapsed.as_secs_f64(),
+        "lengths_images": lengths.images,
+        "lengths_distinct_images": lengths.distinct,
+        "lengths_processes": lengths.processes,
+        "lengths_seconds": lengths.elapsed.as_secs_f64(),
         "damaged_disks": damage.images,
         "damage_seconds": damage.elapsed.as_secs_f64(),
         "files_replaced": replaced.cases,

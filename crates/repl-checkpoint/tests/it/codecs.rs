@@ -207,6 +207,16 @@ mod bincode {
     }
 
     #[test]
+    fn more_than_a_gibibyte_is_refused_before_it_is_read() {
+        // Zeros hold an empty checkpoint, and what follows it is not read: the system need not even
+        // provide the memory.
+        for (length, why) in [(1 << 30, "bytes follow"), ((1 << 30) + 1, "are more than")] {
+            let refused = BincodeCodec.decode(&vec![0; length]).unwrap_err().to_string();
+            assert!(refused.contains(why), "{length}: {refused}");
+        }
+    }
+
+    #[test]
     fn the_layout_is_fixed_width_and_little_endian() {
         let mut expected = Vec::new();
         let number = |out: &mut Vec<u8>, n: u64| out.extend_from_slice(&n.to_le_bytes());

@@ -9,6 +9,7 @@ mod goes_away;
 mod heals;
 mod injected;
 mod kernel_calls;
+mod locking;
 mod mounted_over;
 mod no_right;
 mod no_room;

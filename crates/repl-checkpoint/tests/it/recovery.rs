@@ -251,3 +251,25 @@ fn codec_and_store_can_be_chosen_at_run_time() {
     let found = recover(store, codec, &[ShardId(1)], OnCorrupt::Fail).unwrap().report;
     assert_eq!(found.missing, []);
 }
+
+/// EACCES, EMFILE, ENOMEM, EINTR, ESTALE: another try may succeed.
+#[test]
+fn a_newest_checkpoint_that_cannot_be_read_is_refused_and_never_passed_over() {
+    for errno in [13, 24, 12, 4, 116] {
+        for on_corrupt in [OnCorrupt::Fail, OnCorrupt::FallBack] {
+            let (disk, store) = crate::protocol::with_two_saves();
+            drop(store);
+            let store = crate::protocol::open(&disk).unwrap();
+            disk.arm(Fault { on: "read", after: 0, times: 1, how: How::Errno(errno) });
+            let error = recover(store, JsonCodec, &[ONE], on_corrupt).unwrap_err();
+            let RecoverErrorKind::Refused { refused, newer } = error.kind() else {
+                panic!("{errno}, {on_corrupt:?}: {error}");
+            };
+            let CorruptReason::Read(cause) = &refused.reason else { panic!("{refused}") };
+            assert_eq!((cause.raw_os_error(), newer.len()), (Some(errno), 0));
+            // The next try finds it.
+            let found = recover(error.into_store(), JsonCodec, &[ONE], on_corrupt).unwrap();
+            assert_eq!(found.state.applied_seqno(ONE), Some(20));
+        }
+    }
+}

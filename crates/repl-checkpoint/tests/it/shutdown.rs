@@ -2,6 +2,7 @@
 
 mod from_inside;
 mod panicking_drops;
+mod seen_at_the_end;
 
 use std::sync::mpsc;
 use std::time::Duration;

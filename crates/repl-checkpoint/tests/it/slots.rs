@@ -2,6 +2,7 @@
 
 mod damage;
 mod failing;
+mod lengths;
 mod moving;
 mod power;
 mod protocol;

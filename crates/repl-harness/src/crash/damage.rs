@@ -87,6 +87,7 @@ impl Sweep {
             saves: (1..=saves).map(marks).collect(),
             spare: Vec::new(),
             completed: self.config.completed,
+            lengths: self.config.lengths,
             turn: 0,
             other: false,
             fault: None,

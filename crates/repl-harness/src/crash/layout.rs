@@ -11,6 +11,8 @@ pub(crate) const DIR: &str = "/data/marks";
 const SLOT_FILE: &str = "/data/marks/marks.slots";
 /// The length of a slot file's first page: docs/format.md.
 pub(crate) const PAGE: usize = 4096;
+/// The offset of the payload in a sealed checkpoint: docs/format.md.
+pub(crate) const PAYLOAD: usize = 180;
 /// The number of slots behind that page.
 pub(crate) const SLOTS: usize = 3;
 

@@ -82,6 +82,8 @@ mutants! {
     IgnoreDataSync of SLOTS,
     /// the tail of a longer, older checkpoint stays in the slot
     StaleTail of SLOTS,
+    /// the zeros over a longer, older checkpoint end a byte early
+    ShortZeros of SLOTS,
     /// a save overwrites the slot of the newest checkpoint
     NewestOverwritten of SLOTS,
     /// only two of the three slots are written in turn

@@ -29,6 +29,8 @@ pub(crate) struct Plan {
     /// The number of ranges above the first mark, for one save after the other. All of them end
     /// before the next mark.
     pub(crate) completed: [u64; 3],
+    /// The exact length of each checkpoint, for one save after the other; 0 for as long as it is.
+    pub(crate) lengths: [usize; 3],
     /// The place of the first save in the sequence of what is begun and not saved before each save.
     pub(crate) turn: usize,
     /// Whether another process saves while the store is closed to be opened again.
@@ -45,6 +47,10 @@ impl Plan {
 
     fn completed(&self, save: usize) -> u64 {
         self.completed[save % self.completed.len()]
+    }
+
+    fn length(&self, save: usize) -> usize {
+        self.lengths[save % self.lengths.len()]
     }
 }
 

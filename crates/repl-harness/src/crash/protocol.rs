@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use repl_checkpoint::{
-    CheckpointStore, Disk, FileStore, Floors, JsonCodec, OnCorrupt, OpenStoreError, RecoverError,
-    Recovered, SlotStore, StoreId, recover,
+    CheckpointStore, Disk, FileStore, Floors, OnCorrupt, OpenStoreError, RecoverError, Recovered,
+    SlotStore, StoreId, recover,
 };
 use repl_core::ShardId;
 
@@ -12,6 +12,7 @@ use super::disk::SimDisk;
 use super::kind::StoreKind;
 use super::layout::{DIR, STORE_ID};
 use super::mutants::{AheadCodec, Mutant, MutantDisk, MutantStore, Opened};
+use super::padded::PaddedCodec;
 use super::verdict;
 use super::watched::{Notes, Watched};
 
@@ -90,7 +91,7 @@ impl Protocol {
         let recovered = if self.mutant == Some(Mutant::MarksAhead) {
             recover(store, AheadCodec, shards, on_corrupt)?
         } else {
-            recover(store, JsonCodec, shards, on_corrupt)?
+            recover(store, PaddedCodec(Some(notes.clone())), shards, on_corrupt)?
         };
         Ok((recovered, notes))
     }

@@ -117,8 +117,8 @@ impl Chain {
         }
         let spare = saves.split_off(count);
         let (turn, other) = (self.rng.usize(..3), one_in(&mut self.rng, 4));
-        let (completed, after_cut) = ([0; 3], self.after_cut);
-        let plan = Plan { saves, spare, completed, turn, other, fault: None, after_cut };
+        let (completed, lengths, after_cut) = ([0; 3], [0; 3], self.after_cut);
+        let plan = Plan { saves, spare, completed, lengths, turn, other, fault: None, after_cut };
         if one_in(&mut self.rng, 2) {
             return plan;
         }

@@ -6,6 +6,7 @@ use super::damage::{DamageReport, damage};
 use super::explore::{Config, Progress, Report, explore};
 use super::invariant::Violation;
 use super::kind::StoreKind;
+use super::lengths::lengths;
 use super::mutants::Mutant;
 use super::replaced::{ReplacedReport, replaced};
 
@@ -27,6 +28,8 @@ pub struct StoreReport {
     pub store: StoreKind,
     /// The enumeration of crashes.
     pub crashes: Report,
+    /// The enumeration of crashes at lengths around those of pages.
+    pub lengths: Report,
     /// The sweep over damaged files.
     pub damage: DamageReport,
     /// Files that are replaced under an open store.
@@ -56,6 +59,8 @@ pub enum Stage {
         /// The number of failing calls.
         faults: usize,
     },
+    /// The enumeration of crashes at lengths around those of pages.
+    Lengths,
     /// The sweep over damaged files.
     Damage,
     /// Files that are replaced under an open store.
@@ -63,9 +68,10 @@ pub enum Stage {
 }
 
 /// The bounds of a trial, from narrow to wide.
-const STAGES: [Stage; 6] = [
+const STAGES: [Stage; 7] = [
     Stage::Crashes { crashes: 1, faults: 0 },
     Stage::Crashes { crashes: 1, faults: 1 },
+    Stage::Lengths,
     Stage::Crashes { crashes: 2, faults: 0 },
     Stage::Damage,
     Stage::Replaced,
@@ -82,8 +88,8 @@ impl SuiteReport {
 
 impl StoreReport {
     fn passed(&self) -> bool {
-        self.crashes.violation.is_none()
-            && self.crashes.not_enumerated == 0
+        let crashes = [&self.crashes, &self.lengths];
+        crashes.iter().all(|crashes| crashes.violation.is_none() && crashes.not_enumerated == 0)
             && self.damage.violation.is_none()
             && self.replaced.violation.is_none()
     }
@@ -100,12 +106,10 @@ pub fn suite(config: &Config, mut on_progress: impl FnMut(&str, &Progress)) -> S
         let config = Config { store, ..*config };
         let name = store.to_string();
         let crashes = explore(&config, None, |progress| on_progress(&name, progress));
-        stores.push(StoreReport {
-            store,
-            crashes,
-            damage: damage(&config, None),
-            replaced: replaced(store, None),
-        });
+        let lengths = lengths(&config, None, |progress| on_progress(&name, progress));
+        let damage = damage(&config, None);
+        let replaced = replaced(store, None);
+        stores.push(StoreReport { store, crashes, lengths, damage, replaced });
         for mutant in Mutant::ALL.iter().filter(|mutant| mutant.stores().contains(&store)) {
             let about = format!("{store}: {}", mutant.about());
             mutants.push(try_mutant(&config, *mutant, |progress| on_progress(&about, progress)));
@@ -125,6 +129,9 @@ pub fn try_mutant(
     let caught = STAGES.into_iter().find_map(|stage| {
         let violation = match stage {
             Stage::Replaced => replaced(config.store, Some(mutant)).violation,
+            Stage::Lengths if mutant == Mutant::ShortZeros => {
+                lengths(config, Some(mutant), &mut on_progress).violation
+            }
             Stage::Damage => damage(config, Some(mutant)).violation,
             Stage::Crashes { crashes, faults }
                 if crashes <= config.crashes && faults <= config.faults =>
@@ -132,7 +139,8 @@ pub fn try_mutant(
                 let bounds = Config { crashes, faults, ..*config };
                 explore(&bounds, Some(mutant), &mut on_progress).violation
             }
-            Stage::Crashes { .. } => None,
+            // The lengths take a while, and make a difference to no other mutant.
+            Stage::Lengths | Stage::Crashes { .. } => None,
         };
         Some((stage, violation?))
     });

@@ -6,17 +6,18 @@ use std::mem::discriminant;
 use std::path::Path;
 
 use repl_checkpoint::{
-    Checkpoint, CheckpointStore, Disk, FileKind, JsonCodec, LoadError, SlotStore, UnsealError,
+    Checkpoint, CheckpointStore, Disk, FileKind, LoadError, SlotStore, UnsealError,
 };
 
 use super::disk::{hash_bytes, hash128};
 use super::layout::{DIR, STORE_ID};
 use super::mutants::{Mutant, read_mutated, read_mutated_slots};
+use super::padded::PLAIN;
 
 /// The verdict on a `FileStore`'s file: the bytes of a whole checkpoint, or else the kind of error.
 pub(crate) fn of_checkpoint(mutant: Option<Mutant>, file: &[u8]) -> u128 {
     let read = mutant.map(|mutant| read_mutated(mutant, file));
-    match Checkpoint::unseal(&JsonCodec, STORE_ID, read.as_deref().unwrap_or(file)) {
+    match Checkpoint::unseal(&PLAIN, STORE_ID, read.as_deref().unwrap_or(file)) {
         Ok(_) => hash_bytes(file),
         Err(reason) => hash128(&(discriminant(&reason), file.is_empty())),
     }
@@ -43,7 +44,7 @@ pub(crate) fn of_slots(mutant: Option<Mutant>, file: &[u8]) -> u128 {
             let bytes = candidate.bytes.unwrap_or_default();
             let read = mutant.map(|mutant| read_mutated(mutant, &bytes));
             let kind =
-                Checkpoint::unseal(&JsonCodec, STORE_ID, read.as_deref().unwrap_or(&bytes)).err();
+                Checkpoint::unseal(&PLAIN, STORE_ID, read.as_deref().unwrap_or(&bytes)).err();
             let whole = kind.as_ref().is_none_or(is_whole);
             let bytes = if whole { hash_bytes(&bytes) } else { 0 };
             (candidate.generation, bytes, kind.as_ref().map(discriminant))

@@ -21,6 +21,8 @@ pub(crate) struct Recorded {
     /// Each loaded file's generation, and the hash of its bytes.
     pub(crate) loaded: Vec<(Generation, u128)>,
     pub(crate) saves: Vec<Attempt>,
+    /// The exact length of the next sealed checkpoint; 0 for as long as it is.
+    pub(crate) length: usize,
     /// What a mutant writes in the next save, in place of its marks.
     pub(crate) instead: Option<Snapshot>,
 }

@@ -112,6 +112,7 @@ const SMALL: Config = Config {
     later_saves: 1,
     shards: 2,
     completed: [0; 3],
+    lengths: [0; 3],
     crashes: 2,
     faults: 1,
     stride: 1,

@@ -129,6 +129,7 @@ fn every_mutant_of_a_slot_store_is_caught() {
         (Mutant::NoDataSync, Invariant::AcknowledgedSurvives),
         (Mutant::RetryDataSync, Invariant::AcknowledgedSurvives),
         (Mutant::StaleTail, Invariant::AcknowledgedSurvives),
+        (Mutant::ShortZeros, Invariant::AcknowledgedSurvives),
         (Mutant::FirstSaveInPlace, Invariant::RecoverySucceeds),
         (Mutant::FailedWriteHidden, Invariant::NotSavedIsAbsent),
         (Mutant::TornSlotFatal, Invariant::RecoverySucceeds),

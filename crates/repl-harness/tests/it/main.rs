@@ -4,6 +4,7 @@
 
 mod crash_disk;
 mod crash_images;
+mod crash_lengths;
 mod crash_matrix;
 mod crash_own;
 mod crash_shutdown;

@@ -64,6 +64,14 @@ impl Faulty {
         self.0.lock().unwrap()
     }
 
+    /// A disk of its own with the same directories and files, and nothing open or locked.
+    pub(crate) fn copy(&self) -> Self {
+        let (copy, inner) = (Faulty::new(), self.inner());
+        copy.inner().dirs.clone_from(&inner.dirs);
+        copy.inner().files.clone_from(&inner.files);
+        copy
+    }
+
     /// Drops the record of calls and arms the fault.
     pub(crate) fn arm(&self, fault: impl Into<Option<Fault>>) {
         let mut inner = self.inner();

@@ -1,9 +1,10 @@
 //! One case of damage.
 
-use repl_checkpoint::{Checkpoint, Header, JsonCodec, OnCorrupt, StoreId};
+use repl_checkpoint::{Checkpoint, Header, OnCorrupt, StoreId};
 
 use crate::crash::layout::STORE_ID;
 use crate::crash::mutants::{read_mutated, write_mutated};
+use crate::crash::padded::PLAIN;
 use crate::crash::protocol::Protocol;
 
 /// The damage to one file.
@@ -62,9 +63,9 @@ impl Case {
 pub(super) fn of_another_store(protocol: Protocol, bytes: &[u8]) -> Option<Vec<u8>> {
     let mutant = protocol.mutant;
     let real = mutant.map_or_else(|| bytes.to_vec(), |mutant| read_mutated(mutant, bytes));
-    let (header, checkpoint) = Checkpoint::unseal(&JsonCodec, STORE_ID, &real).ok()?;
+    let (header, checkpoint) = Checkpoint::unseal(&PLAIN, STORE_ID, &real).ok()?;
     let header = Header { store: StoreId(STORE_ID.0 + 1), ..header };
-    let sealed = checkpoint.seal(&JsonCodec, header).ok()?;
+    let sealed = checkpoint.seal(&PLAIN, header).ok()?;
     Some(mutant.map_or_else(|| sealed.clone(), |mutant| write_mutated(mutant, &sealed)))
 }
 

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use repl_checkpoint::{Checkpoint, JsonCodec, OnCorrupt, Recovered, Source};
+use repl_checkpoint::{Checkpoint, OnCorrupt, Recovered, Source};
 
 use super::case::{Case, Hit, flips, lengths, of_another_store};
 use super::{Base, Sweep, is_older};
 use crate::crash::disk::State;
 use crate::crash::invariant::Violation;
 use crate::crash::layout::{PAGE, SLOTS, STORE_ID, slot_file};
+use crate::crash::padded::PLAIN;
 
 /// Damages the file after each save of a process and of the next one. Flips single bits only after
 /// the last save of the first process.
@@ -76,7 +77,7 @@ impl File {
     }
 
     fn generation(&self, slot: usize) -> Option<u64> {
-        let opened = Checkpoint::unseal(&JsonCodec, STORE_ID, self.envelope(slot));
+        let opened = Checkpoint::unseal(&PLAIN, STORE_ID, self.envelope(slot));
         opened.ok().map(|(header, _)| header.generation)
     }
 

@@ -17,6 +17,9 @@ pub struct Config {
     /// The number of ranges above the first shard's mark, for one save after the other. A range adds
     /// 43 bytes to a checkpoint. At most 400.
     pub completed: [u64; 3],
+    /// The exact length of a sealed checkpoint, for one save after the other. The payload is padded
+    /// to it; 0 pads nothing.
+    pub lengths: [usize; 3],
     /// The number of processes that a crash ends, one after the other. A reopen counts as a crash.
     pub crashes: usize,
     /// The number of calls that fail, at most one in each process.
@@ -41,6 +44,7 @@ impl Default for Config {
             later_saves: 2,
             shards: 28,
             completed: [2, 0, 2],
+            lengths: [0; 3],
             crashes: 3,
             faults: 1,
             stride: 1,

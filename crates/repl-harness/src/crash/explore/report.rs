@@ -21,7 +21,7 @@ pub struct Progress {
 }
 
 /// The result of an enumeration.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Report {
     /// The number of images of all distinct crash points.
     pub images: u64,
@@ -40,6 +40,20 @@ pub struct Report {
     pub elapsed: Duration,
     /// The broken promise with the fewest crashes and calls.
     pub violation: Option<Violation>,
+}
+
+impl Report {
+    /// Adds the counts of another enumeration, and its violation if there is none yet.
+    pub(crate) fn add(&mut self, other: Report) {
+        self.images += other.images;
+        self.distinct += other.distinct;
+        self.contents += other.contents;
+        self.crash_points += other.crash_points;
+        self.processes += other.processes;
+        self.not_enumerated += other.not_enumerated;
+        self.elapsed += other.elapsed;
+        self.violation = self.violation.take().or(other.violation);
+    }
 }
 
 impl fmt::Display for Report {

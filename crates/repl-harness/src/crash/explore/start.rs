@@ -45,6 +45,7 @@ impl Start {
             saves: (1..=saves).map(marks).collect(),
             spare: (saves + 1..=saves + 2).map(marks).collect(),
             completed: config.completed,
+            lengths: config.lengths,
             turn: depth,
             other: false,
             fault: None,

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use repl_checkpoint::{Disk, FileKind};
 
 use super::Mutant;
-use super::slots::{InSlots, changes_slots, read_mutated_slots};
+use super::slots::{InSlots, changes_slots, read_mutated_slots, with_short_zeros};
 use crate::crash::disk::{SimDir, SimDisk, SimFile, SimLock};
 use crate::crash::layout::{is_checkpoint, is_of_marker, is_temp, marker, slot_file};
 use crate::locked::locked;
@@ -234,6 +234,12 @@ impl Disk for MutantDisk {
         let offset = self.later().slots.in_place(self.mutant, offset);
         if self.is(Mutant::StaleTail) {
             let length = bytes.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
+            let taken = self.disk.write_at(file, offset, &bytes[..length])?;
+            return Ok(if taken == length { bytes.len() } else { taken });
+        }
+        if self.is(Mutant::ShortZeros) {
+            let length =
+                with_short_zeros(&self.disk.read_at(&slot_file(), 0, usize::MAX)?, offset, bytes);
             let taken = self.disk.write_at(file, offset, &bytes[..length])?;
             return Ok(if taken == length { bytes.len() } else { taken });
         }

@@ -3,10 +3,10 @@
 use repl_checkpoint::{Checkpoint, Codec, CodecError, JsonCodec};
 
 use super::Mutant;
+use crate::crash::layout::PAYLOAD;
 
-/// The offsets of the checksum's digits and of the payload: docs/format.md.
+/// The offset of the checksum's digits: docs/format.md.
 const CHECKSUM: usize = 171;
-const PAYLOAD: usize = 180;
 /// The digits of the payload's length.
 const LENGTH: std::ops::Range<usize> = 143..163;
 

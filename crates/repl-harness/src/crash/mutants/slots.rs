@@ -1,13 +1,13 @@
 //! Mutants of a slot file: the bytes go to or come from the wrong place.
 
-use repl_checkpoint::{Checkpoint, JsonCodec};
+use repl_checkpoint::Checkpoint;
 
 use super::Mutant;
-use crate::crash::layout::{PAGE, SLOTS, STORE_ID};
+use crate::crash::layout::{PAGE, PAYLOAD, SLOTS, STORE_ID};
+use crate::crash::padded::PLAIN;
 
-/// The digits of a payload's length in its header, and the offset of the payload: docs/format.md.
+/// The digits of a payload's length in its header: docs/format.md.
 const LENGTH: std::ops::Range<usize> = 143..163;
-const PAYLOAD: usize = 180;
 /// The digits of a slot's length in the first page.
 const SLOT_LENGTH: std::ops::Range<usize> = 69..89;
 
@@ -75,7 +75,7 @@ impl InSlots {
 fn generation(file: &[u8], slot: usize, size: usize) -> Option<u64> {
     let bytes = file.get(PAGE + slot * size..PAGE + (slot + 1) * size)?;
     let envelope = bytes.get(..length(bytes)?)?;
-    Checkpoint::unseal(&JsonCodec, STORE_ID, envelope).ok().map(|(header, _)| header.generation)
+    Checkpoint::unseal(&PLAIN, STORE_ID, envelope).ok().map(|(header, _)| header.generation)
 }
 
 /// The length of the envelope in a slot, by its header.
@@ -87,6 +87,15 @@ fn length(slot: &[u8]) -> Option<usize> {
 /// Whether the store is given other bytes than those of its file.
 pub(super) fn changes_slots(mutant: Mutant) -> bool {
     matches!(mutant, Mutant::TailUnchecked | Mutant::PageUnchecked)
+}
+
+/// The number of bytes that are written if the zeros over the older checkpoint in a slot end a byte
+/// early: whole pages, as the store writes them.
+pub(super) fn with_short_zeros(file: &[u8], offset: u64, bytes: &[u8]) -> usize {
+    let used = |bytes: &[u8]| bytes.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
+    let slot = usize::try_from(offset).ok().and_then(|at| file.get(at..)?.get(..bytes.len()));
+    let older = used(slot.unwrap_or_default()).saturating_sub(1);
+    used(bytes).max(older).next_multiple_of(PAGE).min(bytes.len())
 }
 
 /// The bytes that the real store is given in place of its file's.

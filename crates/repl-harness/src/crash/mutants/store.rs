@@ -1,13 +1,14 @@
 //! Mutants between the checkpointer and the store.
 
 use repl_checkpoint::{
-    Candidate, Candidates, Checkpoint, CheckpointStore, Generation, Header, JsonCodec, LoadError,
+    Candidate, Candidates, Checkpoint, CheckpointStore, Generation, Header, LoadError,
     OpenStoreError, Save, SaveError, StoreId,
 };
 use repl_core::Snapshot;
 
 use super::{Mutant, read_mutated, write_mutated};
 use crate::crash::disk::{SimDisk, hash_bytes};
+use crate::crash::padded::PLAIN;
 use crate::crash::watched::Watched;
 
 /// Opens the store again.
@@ -61,9 +62,9 @@ impl MutantStore {
         let store = self.store_id();
         let confirmed = save.confirmed.min(generation.saturating_sub(1));
         let header = Header { store, generation, confirmed };
-        let sealed = Checkpoint::unseal(&JsonCodec, store, save.bytes)
+        let sealed = Checkpoint::unseal(&PLAIN, store, save.bytes)
             .ok()
-            .and_then(|(_, checkpoint)| checkpoint.seal(&JsonCodec, header).ok());
+            .and_then(|(_, checkpoint)| checkpoint.seal(&PLAIN, header).ok());
         let bytes = sealed.as_deref().unwrap_or(save.bytes);
         self.last = generation;
         self.store.save(Save { generation, confirmed, bytes })
@@ -73,7 +74,7 @@ impl MutantStore {
     fn save_instead(&mut self, marks: &Snapshot, save: &Save<'_>) -> Result<(), SaveError> {
         let Save { generation, confirmed, bytes } = *save;
         let header = Header { store: self.store_id(), generation, confirmed };
-        let sealed = Checkpoint::of(marks).seal(&JsonCodec, header);
+        let sealed = Checkpoint::of(marks).seal(&PLAIN, header);
         let bytes = sealed.as_deref().unwrap_or(bytes);
         self.store.save(Save { generation, confirmed, bytes })
     }
@@ -103,7 +104,7 @@ impl CheckpointStore for MutantStore {
         };
         let header = move |candidate: &Candidate| {
             let bytes = candidate.bytes.as_deref().ok()?;
-            Checkpoint::unseal(&JsonCodec, store, bytes).ok().map(|(header, _)| header)
+            Checkpoint::unseal(&PLAIN, store, bytes).ok().map(|(header, _)| header)
         };
         let is_seen = move |candidate: &Candidate| match (mutant, &candidate.bytes) {
             (Mutant::EmptyIsAbsent, Ok(bytes)) => !bytes.is_empty(),

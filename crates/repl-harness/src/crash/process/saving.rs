@@ -56,6 +56,7 @@ impl Process<'_> {
         }
         follower.late = older.pop();
         let calls = self.disk.call_count();
+        follower.notes.lock().length = self.plan.length(number);
         let saved = follower.saver.save(attempt);
         self.record(follower, marks, calls, saved)
     }
