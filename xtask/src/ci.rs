@@ -10,6 +10,7 @@ use crate::layers;
 use crate::links;
 use crate::msrv;
 use crate::packages;
+use crate::power;
 use crate::shutdown;
 use crate::stress;
 
@@ -54,6 +55,7 @@ const STEPS: &[Step] = &[
     step("crash", "every crash of both stores, and mutants that must be caught", crash),
     step("fuzz", "every fuzz target for 20 s, from the committed corpus", fuzz),
     step("shutdown", "real filesystems that are shut down under running stores", shut_down),
+    step("power", "real filesystems whose disk loses and tears unflushed writes", power_cuts),
     step("benches", "the benches build", benches),
     step("follower", "the first command of the README", follower),
     step("once", "200 kills of threads that commit side by side", exactly_once),
@@ -208,6 +210,15 @@ fn fuzz(skipped: &mut Skipped) -> Done {
 
 fn shut_down(skipped: &mut Skipped) -> Done {
     tests(shutdown::program(), skipped)
+}
+
+/// A kernel without FUSE cannot be helped by a package, so this alone fails no run.
+fn power_cuts(skipped: &mut Skipped) -> Done {
+    if let Some(why) = power::no_fuse() {
+        println!("not run: power: {why}");
+        return Ok(());
+    }
+    tests(power::program(), skipped)
 }
 
 fn benches(_: &mut Skipped) -> Done {

@@ -73,7 +73,8 @@ impl<D: Disk> Directory<D> {
         }
     }
 
-    /// Save steps 5 to 8: makes the final name durable, and that of the marker. A failure poisons the store.
+    /// Save steps 5 to 8: makes the final name durable, and that of the marker. A failure poisons
+    /// the store.
     ///
     /// `file` is the temporary file, open.
     pub(crate) fn publish(

@@ -195,8 +195,21 @@ impl SimDisk {
     /// `None` if more than twelve changes of one directory are pending. The number of images is the
     /// product of the states of every unsynced sector: keep files small.
     pub fn after_power_cut(&self) -> Option<Vec<SimDisk>> {
-        let all = |file: &FileNode, _| {
-            Arc::new(file.after_power_cut().into_iter().map(|content| (content, 1)).collect())
+        self.images(|file, _| file.after_power_cut())
+    }
+
+    /// As [`SimDisk::after_power_cut`], but with one content of each file that no process reads.
+    pub(crate) fn after_power_cut_to_read(&self) -> Option<Vec<SimDisk>> {
+        self.images(
+            |file, is_unread| {
+                if is_unread { vec![file.cached().clone()] } else { file.after_power_cut() }
+            },
+        )
+    }
+
+    fn images(&self, contents: impl Fn(&FileNode, bool) -> Vec<Content>) -> Option<Vec<SimDisk>> {
+        let all = |file: &FileNode, is_unread| {
+            Arc::new(contents(file, is_unread).into_iter().map(|content| (content, 1)).collect())
         };
         let images = self.state().after_power_cut(&all).ok()?;
         let key = |image: &State| image.key(&|file, _| file.key(Content::hash));

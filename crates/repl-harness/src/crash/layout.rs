@@ -26,6 +26,11 @@ pub(crate) fn marker() -> PathBuf {
     Path::new(DIR).join("repl-checkpoint.marker")
 }
 
+/// Whether this is the name of a marker, which no process reads.
+pub(crate) fn is_marker(name: &OsStr) -> bool {
+    name == "repl-checkpoint.marker"
+}
+
 /// Whether this is the marker, or what it is made of.
 pub(crate) fn is_of_marker(path: &Path) -> bool {
     path.to_string_lossy().starts_with(&*marker().to_string_lossy())

@@ -13,7 +13,7 @@ use super::disk::{Call, SimDisk, State};
 use super::fault::Fault;
 use super::history::{History, Value};
 use super::invariant::{Broken, Invariant};
-use super::layout::{is_temp, marker, short};
+use super::layout::{is_of_marker, is_temp, marker, short};
 use super::mutants::{Opened, Saver};
 use super::protocol::Protocol;
 use super::watched::Notes;
@@ -102,9 +102,14 @@ pub(crate) fn run_process(
     Trace { states: disk.recorded(), calls: disk.calls(), timeline, in_doubt, broken }
 }
 
-/// The violation of a process that uses a temporary file which it did not create. Pruning ignores
-/// the contents of temporary files, which is sound only as long as no process reads them.
+/// The violation of a process that uses a temporary file which it did not create, or reads a marker.
+/// Pruning ignores the contents of both, which is sound only as long as no process reads them.
 fn uses_found_temp(calls: &[Call]) -> Option<Broken> {
+    let reads = |call: &&Call| matches!(call.verb, "read_at" | "length");
+    if let Some(read) = calls.iter().filter(reads).find(|call| is_of_marker(&call.path)) {
+        let what = format!("{} {}", read.verb, short(&read.path));
+        return Some(Broken::new(Invariant::TempsOnlyRemoved, what));
+    }
     let of_temp = |call: &&Call| is_temp(call.path.as_os_str());
     let mut created: Vec<&Path> = Vec::new();
     for Call { verb, path, .. } in calls.iter().filter(of_temp) {

@@ -191,7 +191,7 @@ impl Run {
         generation: Generation,
         invariant: Invariant,
     ) -> Result<(), Broken> {
-        let images = disk.after_power_cut().unwrap_or_default();
+        let images = disk.after_power_cut_to_read().unwrap_or_default();
         for image in images.into_iter().chain([disk.after_process_death()]) {
             let real = Protocol::of(self.protocol.store, None);
             let found = real.recover(&image, &[SHARD], OnCorrupt::Fail);

@@ -91,9 +91,8 @@ fn all_are_caught(config: &Config, expected: &[(Mutant, Invariant)]) {
 fn every_mutant_of_a_file_store_is_caught() {
     let expected = [
         (Mutant::NoFileSync, Invariant::RecoverySucceeds),
-        // The marker is there, and no checkpoint.
-        (Mutant::NoDirSync, Invariant::RecoverySucceeds),
-        (Mutant::ReturnsBeforeDirSync, Invariant::AcknowledgedSurvives),
+        (Mutant::NoDirSync, Invariant::MarkerStays),
+        (Mutant::ReturnsBeforeDirSync, Invariant::MarkerStays),
         (Mutant::NoTempCleanup, Invariant::OpenRemovesTemps),
         (Mutant::TempReused, Invariant::TempsOnlyRemoved),
         (Mutant::OneTempName, Invariant::NextSaveSucceeds),
@@ -124,8 +123,7 @@ fn every_mutant_of_a_file_store_is_caught() {
 fn every_mutant_of_a_slot_store_is_caught() {
     let expected = [
         (Mutant::NoFileSync, Invariant::RecoverySucceeds),
-        // The marker is there, and no checkpoint.
-        (Mutant::NoDirSync, Invariant::RecoverySucceeds),
+        (Mutant::NoDirSync, Invariant::MarkerStays),
         (Mutant::NoDataSync, Invariant::AcknowledgedSurvives),
         (Mutant::RetryDataSync, Invariant::AcknowledgedSurvives),
         (Mutant::StaleTail, Invariant::AcknowledgedSurvives),

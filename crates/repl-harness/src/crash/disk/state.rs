@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::content::{Content, hash128};
 use super::dir::{DirNode, Ino, Names};
 use super::file::{FileNode, SECTOR};
-use crate::crash::layout::is_temp;
+use crate::crash::layout::{is_marker, is_temp};
 
 const ROOT: Ino = 0;
 
@@ -28,10 +28,10 @@ enum Node {
 }
 
 /// Returns the contents that a power cut may leave of a file, each with the number of contents it
-/// represents. The second argument says whether the file has only temporary names.
+/// represents. The second argument says whether the file is never read.
 pub(crate) type Contents<'a> = &'a dyn Fn(&FileNode, bool) -> Arc<Vec<(Content, u64)>>;
 
-/// Returns the key of a file. The second argument says whether it has only temporary names.
+/// Returns the key of a file. The second argument says whether it is never read.
 pub(crate) type Known<'a> = &'a dyn Fn(&FileNode, bool) -> u128;
 
 /// More directory changes are pending than can be enumerated.
@@ -174,12 +174,15 @@ impl State {
         Ok(())
     }
 
-    /// Whether a power cut can only leave what is cached now.
+    /// Whether a power cut can only leave what is cached now, in all files that are ever read.
     pub(crate) fn is_settled(&self) -> bool {
+        let lasting = self.with_lasting_names();
         let mut todo = VecDeque::from([ROOT]);
         while let Some(ino) = todo.pop_front() {
             match self.nodes.get(&ino) {
-                Some(Node::File(file)) if !file.is_settled() => return false,
+                Some(Node::File(file)) if lasting.contains(&ino) && !file.is_settled() => {
+                    return false;
+                }
                 Some(Node::Dir(dir)) if !dir.is_settled() => return false,
                 Some(Node::Dir(dir)) => todo.extend(dir.cached().values()),
                 Some(Node::File(_)) | None => {}
@@ -254,15 +257,15 @@ impl State {
         Ok(self.dir(self.find(dir)?)?.cached())
     }
 
-    /// The files that have had a name other than a temporary one since the last sync of their
-    /// directory. Only these are ever read: a process does not read its own temporary files, and
-    /// removes those that it finds.
+    /// The files that have had another name since the last sync of their directory than that of a
+    /// temporary file or a marker. Only these are ever read: a process does not read its own
+    /// temporary files, removes those that it finds, and looks at the name of a marker alone.
     fn with_lasting_names(&self) -> BTreeSet<Ino> {
         let names = self.nodes.values().filter_map(|node| match node {
             Node::Dir(dir) => Some(dir.all()),
             Node::File(_) => None,
         });
-        let lasting = names.flatten().filter(|(_, name, _)| !is_temp(name));
+        let lasting = names.flatten().filter(|(_, name, _)| !is_temp(name) && !is_marker(name));
         lasting.filter_map(|(_, _, ino)| ino).collect()
     }
 

@@ -145,9 +145,10 @@ impl<'a> Check<'a> {
 
 /// What the death of the process and a power cut may leave.
 pub(super) fn images(disk: &SimDisk) -> Result<Vec<(&'static str, SimDisk)>, String> {
-    let some = |file: &FileNode, _: bool| {
-        let contents = file.some_after_power_cut().into_iter().map(|content| (content, 1));
-        Arc::new(contents.collect())
+    let some = |file: &FileNode, is_unread: bool| {
+        let contents =
+            if is_unread { vec![file.cached().clone()] } else { file.some_after_power_cut() };
+        Arc::new(contents.into_iter().map(|content| (content, 1)).collect())
     };
     let cuts = disk.state().after_power_cut(&some);
     let cuts = cuts.map_err(|_| "too many changes of a directory".to_owned())?;

@@ -211,7 +211,7 @@ const TABLE: &[Row] = &[
     row(SAVE, "create_new", Marker, &[EEXIST], Ignored).for_good(None),
     row(SAVE, "write", Marker, WRITING, Ignored).for_good(None),
     // The one that was found stays.
-    row(FIRST, "create_new", NextMarker, CREATING, Ignored).for_good(NOT_CREATED),
+    row(FIRST, "create_new", NextMarker, CREATING, AGAIN).for_good(NOT_CREATED),
     row(FIRST, "create_new", NextMarker, &[EEXIST], AGAIN).for_good(NOT_CREATED),
     row(FIRST, "write", NextMarker, WRITING, Ignored).for_good(None),
     row(FIRST, "rename", NextMarker, RENAMING, Ignored).for_good(None),
