@@ -70,11 +70,11 @@ pub trait Disk: Send {
     /// Creates the file if it is missing. The lock is on the file that is at `path` when the call
     /// returns.
     fn try_lock(&self, path: &Path) -> io::Result<Option<Self::Lock>>;
-    /// Returns whether the locked file is still the one at `path`.
+    /// Returns whether the locked file is still the one at `path`; false if nothing is there.
     fn lock_is_at(&self, lock: &Self::Lock, path: &Path) -> io::Result<bool>;
-    /// Returns whether an open directory is still the one at `path`.
+    /// Returns whether an open directory is still the one at `path`; false if nothing is there.
     fn dir_is_at(&self, dir: &Self::Dir, path: &Path) -> io::Result<bool>;
-    /// Returns whether an open file is still the one at `path`.
+    /// Returns whether an open file is still the one at `path`; false if nothing is there.
     fn file_is_at(&self, file: &Self::File, path: &Path) -> io::Result<bool>;
 }
 

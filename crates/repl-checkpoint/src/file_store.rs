@@ -24,8 +24,8 @@
 //!    found is replaced before the first save of a process, as it may be in the cache alone.
 //! 8. Check that the lock file, the directory and the new file are at their paths.
 //! 9. (The caller moves the checkpointed marks.)
-//! 10. Remove what is older than the confirmed generation. If none is confirmed yet, remove what is
-//!     older than the generation before the one that was loaded.
+//! 10. Remove what is older than the confirmed generation, and what is older than the generation
+//!     before the one that recovery used.
 //!
 //! Up to step 3 a failure leaves nothing behind ([`SaveError::NotSaved`]). A file whose sync failed
 //! is never synced again: the kernel has marked its pages clean, so a second sync may succeed
@@ -53,10 +53,14 @@ use crate::store::{
 
 /// Keeps each checkpoint in a file of its own: the newest, and the one before it.
 ///
+/// After the first save of a process there are three: the new one, the one that recovery used, and
+/// the one before that.
+///
 /// A save creates, writes, syncs and renames one file, and syncs the directory. A file is named by
 /// its generation, such as `00000000000000000042.checkpoint`, and is complete: copy, read and
-/// archive it as you like. One store at a time holds a directory, across all processes; other files
-/// in it are left alone.
+/// archive it as you like, together with `repl-checkpoint.marker`, which says that a checkpoint was
+/// saved here. One store at a time holds a directory, across all processes; other files in it are
+/// left alone.
 ///
 /// ```
 /// use repl_checkpoint::{CheckpointStore, FileStore, OpenStoreError, StoreId};

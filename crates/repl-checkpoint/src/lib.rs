@@ -124,3 +124,8 @@ mod readme {}
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/recipes.md")]
 mod recipes {}
+
+/// And those of the page about backups.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/backup.md")]
+mod backup {}

@@ -69,7 +69,7 @@ pub struct RecoveryReport {
 /// The checkpoint that the recovered marks come from.
 #[derive(Debug)]
 pub enum Source {
-    /// None: nothing was ever saved in this store.
+    /// None: nothing was acknowledged in this store.
     Fresh,
     /// The newest checkpoint.
     Resumed {

@@ -13,15 +13,22 @@ pub use self::error::{LoadError, OpenStoreError, SaveError, SlotFileError};
 /// Keeps sealed checkpoints: bytes with a generation number.
 ///
 /// A store knows nothing of marks. It promises:
-/// - After `Ok` from [`save`](CheckpointStore::save) these bytes survive every later crash.
-/// - After [`SaveError::NotSaved`] what was saved before is untouched, and the next save may
-///   succeed.
+/// - After `Ok` from [`save`](CheckpointStore::save) these bytes survive every later crash, and a
+///   store that opens later finds them.
+/// - After [`SaveError::NotSaved`] no later load finds these bytes. What was saved before is
+///   untouched, and the next save may succeed.
 /// - After [`SaveError::InDoubt`] a crash leaves these bytes or the older ones, whole either way.
 ///   The store refuses to save until it is opened again.
-/// - It keeps the generation that a save names as `confirmed`, and all newer ones. If none is
-///   confirmed, it keeps the last one that [`load`](CheckpointStore::load) returned, the one before
-///   that, and all newer ones. A store that makes everything it keeps durable in each save may keep
-///   fewer: the new generation and two others.
+/// - One store at a time owns its place. If another one may have opened there,
+///   [`save`](CheckpointStore::save) fails with [`SaveError::Replaced`] and takes back nothing that
+///   the other one acknowledged. The store refuses to save until it is opened again.
+/// - A save removes only what is older than its `confirmed` generation, or older than the
+///   generation before the last candidate that was taken from [`load`](CheckpointStore::load). What
+///   it removes before it returns `Ok` is older than the newest generation that is durable. A store
+///   in which all that is kept is durable after each save may keep just the new generation and the
+///   two newest others.
+/// - A place that has lost all that was acknowledged there is not taken for a new one:
+///   [`load`](CheckpointStore::load) fails, as with [`LoadError::Vanished`].
 ///
 /// What [`load`](CheckpointStore::load) returns is provisional: the process that saved it may have
 /// died before its sync. Delete no segment because of it before this process has saved.
@@ -31,15 +38,21 @@ pub trait CheckpointStore: Send {
 
     /// Returns everything that is kept, the newest generation first; nothing if nothing was saved.
     ///
-    /// Each is read when the iterator comes to it. Recovery stops at the first one that is whole,
-    /// and holds one at a time in memory.
+    /// The iterator reads a candidate when it returns it, so that one at a time is in memory.
+    /// Recovery stops at the first one that is whole, and may load again after an error. Loading
+    /// changes nothing.
     ///
     /// # Errors
     /// [`LoadError`] if the store cannot say what it keeps. Damaged bytes are no error here; they
-    /// are refused when they are unsealed.
+    /// are refused when they are unsealed. Neither is a candidate that cannot be read: its
+    /// [`bytes`](Candidate::bytes) are the error.
     fn load(&mut self) -> Result<Candidates<'_>, LoadError>;
 
-    /// Saves one checkpoint. Its generation is above those of all earlier calls.
+    /// Saves one checkpoint.
+    ///
+    /// Its generation is above those of all earlier calls, and of all candidates that were taken
+    /// from [`load`](CheckpointStore::load). A process may use a generation that an earlier process
+    /// has attempted, if no load returned it.
     ///
     /// # Errors
     /// [`SaveError`] says what a crash may leave.
@@ -76,7 +89,7 @@ impl<T: CheckpointStore + ?Sized> CheckpointStore for Box<T> {
     }
 }
 
-/// What a store keeps, the newest first: see [`CheckpointStore::load`].
+/// An iterator over what a store keeps, the newest first: see [`CheckpointStore::load`].
 pub type Candidates<'a> = Box<dyn Iterator<Item = Candidate> + 'a>;
 
 /// A checkpoint as a store keeps it, not yet unsealed.
@@ -98,7 +111,9 @@ pub struct Candidate {
 pub struct Save<'a> {
     /// The number of this save, above every earlier one.
     pub generation: Generation,
-    /// The newest generation that must survive even if this save fails; 0 for none.
+    /// The newest generation that the caller knows to be durable; 0 for none.
+    ///
+    /// It, or a newer durable one, must survive even if this save fails.
     pub confirmed: Generation,
     /// The sealed bytes.
     pub bytes: &'a [u8],

@@ -28,9 +28,10 @@ impl SlotStore {
     /// Opens the slot file `path`, in a directory that the engine has other files in.
     ///
     /// Missing parents are created. Beside the file are its lock, `<path>.lock`, and after the first
-    /// save its marker, `<path>.marker`, which says that a checkpoint was saved; both stay. During
-    /// a save there is a temporary file, `<path>.temp-<process>-<number>`. The engine may copy,
-    /// move and remove all of them with its own files while no store has them open.
+    /// save its marker, `<path>.marker`, which says that a checkpoint was saved; no store removes
+    /// either. A save into a new file makes temporary files: `<path>.temp-<process>-<number>`, and
+    /// the same for the marker. The engine may copy, move and remove all of them together while no
+    /// store has them open.
     ///
     /// # Errors
     /// [`OpenStoreError`] if another store holds it, or its directory is not usable.

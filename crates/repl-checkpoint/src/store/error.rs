@@ -96,10 +96,13 @@ pub enum LoadError {
         found: &'static str,
     },
     /// No checkpoint is left where a store has saved some.
+    ///
+    /// Restore a copy. Or, if the log still begins at segment 1 or a base copy exists, remove the
+    /// marker to begin again.
     Vanished {
         /// The directory.
         dir: PathBuf,
-        /// The file that every store creates with its first save.
+        /// The marker: a file that the first save in the directory creates, and no store removes.
         marker: PathBuf,
     },
     /// The slot file is not this store's, or not a slot file.
@@ -174,8 +177,11 @@ pub enum SaveError {
         /// The error of the operating system.
         source: io::Error,
     },
-    /// A file of the store is no longer the one at its path, so another store may have opened and
-    /// saved there. Nothing was acknowledged.
+    /// The lock file, the directory or the saved file was removed, moved or replaced.
+    ///
+    /// Another store may have opened and saved there, so nothing was acknowledged. A later recovery
+    /// may find this save, an older one or another store's. Open the store again before the next
+    /// save.
     Replaced {
         /// What it is: the lock file, the directory or the file of the checkpoint.
         what: &'static str,
