@@ -162,7 +162,7 @@ impl<D: Disk> SlotStore<D> {
         let old = self.read().map_err(|error| not_saved(error, &path))?;
         let (size, mut kept) = old.map(|(file, whole)| (file.size, whole)).unwrap_or_default();
         if size > 0 && kept.is_empty() {
-            return Err(refused("none of its slots is whole: restore a copy, or move it away"));
+            return Err(refused("none of its slots is whole: open the store again to recover"));
         }
         // Without it in the new file its damage would never be found, and a floor could rest on a
         // checkpoint that is gone.
@@ -270,8 +270,9 @@ pub(crate) fn newest_slot(bytes: &[u8]) -> Option<&[u8]> {
     let page = FirstPage::of(bytes.get(..PAGE)?)?;
     let slots = bytes.get(PAGE..)?.chunks_exact(page.size).take(SLOTS);
     let whole = slots.filter_map(|slot| {
-        let envelope = slot.get(..length_at(slot)?)?;
-        Some((header_of(envelope)?.generation, envelope))
+        let (envelope, rest) = slot.split_at_checked(length_at(slot)?)?;
+        let generation = header_of(envelope)?.generation;
+        rest.iter().all(|byte| *byte == 0).then_some((generation, envelope))
     });
     whole.max_by_key(|(generation, _)| *generation).map(|(_, envelope)| envelope)
 }

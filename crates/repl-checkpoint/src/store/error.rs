@@ -306,7 +306,7 @@ impl fmt::Display for SlotFileError {
             SlotFileError::Length { expected, found } => write!(
                 f,
                 "it has {found} bytes, and its first page says {expected}: restore a copy, or \
-                 move it away to apply all from the beginning"
+                 move it and its marker away to apply all from the beginning"
             ),
         }
     }
