@@ -64,6 +64,16 @@ impl Taker {
         ledger.add(&found);
     }
 
+    /// Reads until it has saved this often.
+    fn saves(&mut self, times: u64, ledger: &mut Ledger) {
+        let mut saved = 0;
+        while saved < times {
+            let said = self.says().unwrap();
+            ledger.add(&said);
+            saved += u64::from(said.starts_with("saved"));
+        }
+    }
+
     /// Kills it, and reads all that it said.
     fn killed(mut self, ledger: &mut Ledger) {
         self.child.kill().unwrap();
@@ -127,6 +137,7 @@ fn taken_over<S: AnyStore>(takeovers: u32) -> Ledger {
         let is_open = random.below(4) > 0;
         if is_open {
             now.finds(&mut ledger);
+            now.saves(random.below(5), &mut ledger);
         }
         // Some processes wait for the lock while another holds it, others open once, after that.
         let waits = is_open && random.below(2) == 0;

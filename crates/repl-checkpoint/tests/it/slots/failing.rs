@@ -74,18 +74,16 @@ fn of_a_save(call: &str, before: &[String], with: i32) -> Outcome {
         before.iter().any(|c| c.starts_with("rename marks") || c.starts_with("sync_data"));
     match verb {
         "write" | "write_at" if with == EINTR => Outcome::Saved,
-        "kind" => Outcome::NotSaved("look at"),
         "length" | "read_at" => Outcome::NotSaved("read"),
         // Parents of existing directories belong to others.
         "open_dir" | "sync_dir" if path != DIR && may_not_sync => Outcome::Saved,
         "open_dir" | "sync_dir" if path != DIR => Outcome::NotSaved("sync the directory"),
         // Its name says all.
-        "write" if path.contains(".marker") => Outcome::Saved,
         "create_new" if path.ends_with(".marker") => Outcome::InDoubt("create"),
         // The marker that was found stays.
-        "create_new" | "rename" if path.contains(".marker") => Outcome::Saved,
+        "create_new" | "write" | "rename" if path.contains(".marker") => Outcome::Saved,
         "lock_is_at" | "dir_is_at" | "file_is_at" if is_published => Outcome::InDoubt("look at"),
-        "lock_is_at" | "dir_is_at" => Outcome::NotSaved("look at"),
+        "kind" | "lock_is_at" | "dir_is_at" => Outcome::NotSaved("look at"),
         "create_new" => Outcome::NotSaved("create"),
         "write" => Outcome::NotSaved("write"),
         "sync_file" => Outcome::NotSaved("sync"),
