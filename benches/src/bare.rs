@@ -1,5 +1,6 @@
 //! The bare work of a checkpoint, which every design needs.
 
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{Result, Write};
 use std::os::unix::fs::FileExt;
@@ -81,4 +82,42 @@ impl InPlace {
         self.file.write_all_at(bytes, self.number % 3 * self.slot)?;
         self.file.sync_data()
     }
+}
+
+/// An open directory with a locked file in it, and the names there.
+#[derive(Debug)]
+pub struct Opened {
+    _lock: File,
+    _dir: File,
+    /// The names in the directory.
+    pub names: Vec<OsString>,
+}
+
+/// Looks at a directory, locks a file in it, opens the directory, and lists it.
+///
+/// # Errors
+/// If a call fails.
+pub fn open_existing(dir: &Path) -> Result<Opened> {
+    std::fs::symlink_metadata(dir)?;
+    locked(dir)
+}
+
+/// Creates a directory, syncs its parent, and does the rest as [`open_existing`].
+///
+/// # Errors
+/// If a call fails.
+pub fn open_new(dir: &Path) -> Result<Opened> {
+    std::fs::create_dir(dir)?;
+    File::open(dir.parent().unwrap_or(dir))?.sync_all()?;
+    locked(dir)
+}
+
+fn locked(dir: &Path) -> Result<Opened> {
+    let lock = dir.join("lock");
+    let lock = OpenOptions::new().write(true).create(true).truncate(false).open(lock)?;
+    lock.try_lock()?;
+    let open = File::open(dir)?;
+    let names =
+        std::fs::read_dir(dir)?.map(|entry| Ok(entry?.file_name())).collect::<Result<_>>()?;
+    Ok(Opened { _lock: lock, _dir: open, names })
 }

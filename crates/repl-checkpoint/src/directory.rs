@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use self::names::{Beside, is_temp_of};
 use crate::disk::{Disk, FileKind};
 use crate::store::OpenStoreError;
+use crate::store::hint::SYNC_DIR;
 
 pub(crate) use self::saving::{NewFile, all_written};
 
@@ -44,7 +45,7 @@ impl<D: Disk> Directory<D> {
     ) -> Result<(Self, Vec<OsString>), OpenStoreError> {
         let created = create_dirs(&disk, path)?; // 1
         for parent in parents(path).take(created) {
-            disk.sync_parent(parent).map_err(failed("sync the directory", parent))?;
+            disk.sync_parent(parent).map_err(failed(SYNC_DIR, parent))?;
         }
         let lock_path = path.join(&beside.lock);
         let lock = disk.try_lock(&lock_path).map_err(|err| match err.kind() {
@@ -53,7 +54,7 @@ impl<D: Disk> Directory<D> {
         })?; // 2
         let lock = lock.ok_or_else(|| OpenStoreError::Locked { path: store.to_owned() })?;
         let open_dir = disk.open_dir(path).map_err(failed("open", path))?; // 3
-        disk.can_sync_dir(&open_dir).map_err(failed("sync the directory", path))?;
+        disk.can_sync_dir(&open_dir).map_err(failed(SYNC_DIR, path))?;
         let found = disk.list(path).map_err(failed("list", path))?;
         let directory = Directory {
             disk,

@@ -49,16 +49,22 @@ pub(super) fn report(criterion: &Path, figures: &[Value]) -> Result<String, Box<
 fn work_row(criterion: &Path, row: &Row) -> Result<String, Box<dyn Error>> {
     let ours = medians(criterion, row.group, "ours")?;
     let peer = medians(criterion, row.group, row.peer)?;
-    let invert = !matches!(row.goal, Goal::AtMost(_));
+    let invert = !matches!(row.goal, Goal::AtMost(_) | Goal::Adds(_));
     let ratio = |(round, ours): (&u32, &f64)| {
         let ratio = ours / peer.get(round)?;
         Some(if invert { ratio.recip() } else { ratio })
     };
     let ratios: Vec<f64> = ours.iter().filter_map(ratio).collect();
     let (ratio, low, high) = spread(ratios).ok_or("no rounds were measured")?;
+    let added = |(round, ours): (&u32, &f64)| Some((ours - peer.get(round)?) / 1e3);
+    let (added, ..) = spread(ours.iter().filter_map(added).collect()).ok_or("no rounds")?;
     let yes_or_no = |met| if met { "yes" } else { "no" };
     let (goal, met) = match row.goal {
         Goal::AtMost(goal) => (format!("at most {goal}"), yes_or_no(ratio <= goal)),
+        Goal::Adds(goal) => (
+            format!("at most {goal} us more"),
+            yes_or_no(added <= goal * f64::from(row.operations)),
+        ),
         Goal::Faster(1.0) => ("faster".to_owned(), yes_or_no(ratio > 1.0)),
         Goal::Faster(goal) => (format!("at least {goal} times faster"), yes_or_no(ratio >= goal)),
         Goal::None => ("none: times faster".to_owned(), "-"),
@@ -163,6 +169,10 @@ mod tests {
             "| advance | at most 0.4 | 0.50 | 0.25 to 0.75 | 10.0 ns | 20.0 ns | no |"
         );
         assert!(of(Goal::AtMost(0.5)).ends_with("| yes |"));
+        // Two operations in 10 to 30 ns, and in 40 ns for the peer.
+        assert!(of(Goal::Adds(-0.01)).contains("| at most -0.01 us more | 0.50 |"));
+        assert!(of(Goal::Adds(-0.01)).ends_with("| yes |"));
+        assert!(of(Goal::Adds(-0.011)).ends_with("| no |"));
         assert!(of(Goal::Faster(2.0)).contains("| 2.00 | 1.33 to 4.00 |"));
         assert!(of(Goal::Faster(2.5)).ends_with("| no |"));
         assert!(of(Goal::Faster(1.0)).starts_with("| advance | faster | 2.00 |"));

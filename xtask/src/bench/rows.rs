@@ -16,6 +16,8 @@ pub(super) enum Goal {
     AtMost(f64),
     /// At least this many times faster than the peer.
     Faster(f64),
+    /// At most this many microseconds more than the peer, whatever the ratio.
+    Adds(f64),
     /// No goal. The ratio is how many times faster than the peer.
     None,
 }
@@ -251,6 +253,22 @@ pub(super) const ROWS: &[Row] = &[
         peer: "bare_system_calls",
         operations: 1,
         goal: Goal::AtMost(1.15),
+    },
+    Row {
+        work: "open a FileStore in an existing directory, beside 1,000 others, vs the bare system \
+               calls",
+        group: "open_existing",
+        peer: "bare_system_calls",
+        operations: 1,
+        goal: Goal::Adds(200.0),
+    },
+    Row {
+        work: "open a FileStore in a new directory, beside 1,000 others, vs the bare system calls, \
+               which sync its parent too",
+        group: "open_new",
+        peer: "bare_system_calls",
+        operations: 1,
+        goal: Goal::Adds(200.0),
     },
     Row {
         work: "SlotStore save of 16 shards, vs a bare write and data sync of the same bytes",

@@ -8,6 +8,11 @@ use std::path::Path;
 use super::{Disk, FileKind};
 
 #[cfg(unix)]
+use self::place::{Place, is_at, is_place, place_of};
+
+#[cfg(unix)]
+mod place;
+#[cfg(unix)]
 mod synced;
 
 /// The disk of the operating system.
@@ -20,7 +25,7 @@ pub struct OsDisk;
 
 /// A directory of an [`OsDisk`], kept open.
 #[derive(Debug)]
-pub struct OsDir(#[cfg(unix)] File);
+pub struct OsDir(#[cfg(unix)] File, #[cfg(unix)] Place);
 
 /// A lock of an [`OsDisk`].
 ///
@@ -30,6 +35,9 @@ pub struct OsDir(#[cfg(unix)] File);
 #[derive(Debug)]
 pub struct OsLock {
     file: File,
+    /// Remembered, as every save compares it.
+    #[cfg(unix)]
+    place: Place,
     /// The process that locked it.
     process: u32,
 }
@@ -57,7 +65,9 @@ impl Disk for OsDisk {
 
     #[cfg(unix)]
     fn open_dir(&self, path: &Path) -> io::Result<OsDir> {
-        File::open(path).map(OsDir)
+        let dir = File::open(path)?;
+        let place = place_of(&dir)?;
+        Ok(OsDir(dir, place))
     }
 
     #[cfg(not(unix))]
@@ -158,20 +168,33 @@ impl Disk for OsDisk {
         regular_or_missing(self.kind(path))?;
         let file = owned().create(true).truncate(false).open(path)?;
         match file.try_lock() {
-            Ok(()) if is_at(&file, path)? => Ok(Some(OsLock { file, process: std::process::id() })),
-            // The file was removed or replaced in between, so the lock is on another file.
-            Ok(()) | Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(err)) => Err(err),
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(err)) => return Err(err),
         }
+        let lock = OsLock {
+            #[cfg(unix)]
+            place: place_of(&file)?,
+            file,
+            process: std::process::id(),
+        };
+        // If the file was removed or replaced in between, the lock is on another file.
+        Ok(self.lock_is_at(&lock, path)?.then_some(lock))
     }
 
+    #[cfg(unix)]
+    fn lock_is_at(&self, lock: &OsLock, path: &Path) -> io::Result<bool> {
+        is_place(lock.place, path)
+    }
+
+    #[cfg(not(unix))]
     fn lock_is_at(&self, lock: &OsLock, path: &Path) -> io::Result<bool> {
         is_at(&lock.file, path)
     }
 
     #[cfg(unix)]
     fn dir_is_at(&self, dir: &OsDir, path: &Path) -> io::Result<bool> {
-        is_at(&dir.0, path)
+        is_place(dir.1, path)
     }
 
     #[cfg(not(unix))]
@@ -200,23 +223,6 @@ fn owned() -> OpenOptions {
     options
 }
 
-/// Whether `file` is the file at `path`.
-#[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> io::Result<bool> {
-    use std::os::unix::fs::MetadataExt;
-    let there = match fs::symlink_metadata(path) {
-        Ok(there) => there,
-        Err(err) if is_missing(&err) => return Ok(false),
-        Err(err) => return Err(err),
-    };
-    let open = file.metadata()?;
-    Ok(open.dev() == there.dev() && open.ino() == there.ino())
-}
-
-fn is_missing(err: &io::Error) -> bool {
-    matches!(err.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-}
-
 #[cfg(not(unix))]
 fn is_at(_: &File, path: &Path) -> io::Result<bool> {
     fs::exists(path)
@@ -242,7 +248,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
         let lock = OsDisk.try_lock(&path).unwrap().unwrap();
-        let of_child = OsLock { file: lock.file.try_clone().unwrap(), process: lock.process + 1 };
+        let of_child = OsLock {
+            file: lock.file.try_clone().unwrap(),
+            place: lock.place,
+            process: lock.process + 1,
+        };
         drop(of_child);
         assert!(OsDisk.try_lock(&path).unwrap().is_none());
     }

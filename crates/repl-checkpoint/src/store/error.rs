@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use super::hint::{to_do, to_do_first};
+use super::hint::{to_do, to_do_at_open, to_do_first};
 use crate::ids::StoreId;
 
 /// A store could not be opened; no checkpoint was changed.
@@ -60,7 +60,7 @@ impl fmt::Display for OpenStoreError {
                 dir.display()
             ),
             OpenStoreError::Io { act, path, source } => {
-                write!(f, "failed to {act} {}{}", path.display(), to_do(source))
+                write!(f, "failed to {act} {}{}", path.display(), to_do_at_open(act, source))
             }
         }
     }

@@ -2,6 +2,9 @@
 
 use std::io::{self, ErrorKind};
 
+/// The act of syncing a directory, in messages.
+pub(crate) const SYNC_DIR: &str = "sync the directory";
+
 /// What to do, to follow the name of what failed; empty if the error alone does not say.
 pub(crate) fn to_do(error: &io::Error) -> String {
     of(error).map(|hint| format!("; {hint}")).unwrap_or_default()
@@ -10,6 +13,17 @@ pub(crate) fn to_do(error: &io::Error) -> String {
 /// What to do before something else; empty if the error alone does not say.
 pub(crate) fn to_do_first(error: &io::Error) -> String {
     of(error).map(|hint| format!("{hint}, then ")).unwrap_or_default()
+}
+
+/// What to do if opening a store failed to `act`.
+pub(crate) fn to_do_at_open(act: &str, error: &io::Error) -> String {
+    let refused = matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported);
+    if act == SYNC_DIR && refused {
+        return "; its filesystem cannot sync directories, so no save there would be durable: use \
+                another filesystem, or `NoSync` if a power cut may lose saves"
+            .to_owned();
+    }
+    to_do(error)
 }
 
 fn of(error: &io::Error) -> Option<&'static str> {

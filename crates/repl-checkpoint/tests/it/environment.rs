@@ -11,6 +11,7 @@ mod injected;
 mod kernel_calls;
 mod locking;
 mod mounted_over;
+mod no_dir_sync;
 mod no_right;
 mod no_room;
 mod rights_taken;

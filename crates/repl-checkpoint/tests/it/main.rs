@@ -24,9 +24,13 @@ mod given_back;
 mod golden;
 mod health;
 mod hints;
+#[cfg(target_os = "linux")]
+mod huge;
 mod incarnations;
 mod io_errors;
 mod json;
+#[cfg(target_os = "linux")]
+mod lives;
 mod lock;
 mod next_bytes;
 mod no_sync;
@@ -38,6 +42,7 @@ mod protocol;
 mod real_bugs;
 mod recovery;
 mod reopening;
+mod replaced;
 mod retention;
 mod runtimes;
 mod schedule;
@@ -48,3 +53,4 @@ mod slots;
 mod takeovers;
 mod track;
 mod until_saved;
+mod vanished;

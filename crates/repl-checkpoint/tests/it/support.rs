@@ -1,9 +1,12 @@
 //! Helpers of the tests.
 
+#[cfg(target_os = "linux")]
+pub(crate) mod again;
 pub(crate) mod arbitrary;
 mod fault;
 pub(crate) mod faulty;
 pub(crate) mod follower;
+pub(crate) mod hooked;
 pub(crate) mod process;
 pub(crate) mod scripted;
 

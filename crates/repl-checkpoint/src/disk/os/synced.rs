@@ -6,11 +6,10 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use super::place::Place;
 use super::{OsDir, OsDisk};
 use crate::disk::Disk;
 
-/// A directory: its device and its inode.
-type Place = (u64, u64);
 /// When a directory last changed, in seconds and nanoseconds.
 type Changed = (i64, i64);
 
@@ -30,7 +29,7 @@ const SETTLED: Duration = Duration::from_secs(3);
 /// again.
 pub(super) fn parent(dir: &OsDir) -> io::Result<()> {
     let found = dir.0.metadata()?;
-    let (place, changed) = ((found.dev(), found.ino()), (found.ctime(), found.ctime_nsec()));
+    let (place, changed) = (dir.1, (found.ctime(), found.ctime_nsec()));
     let parents = || PARENTS.lock().unwrap_or_else(PoisonError::into_inner);
     if parents().get(&place) == Some(&changed) {
         return Ok(());
@@ -51,7 +50,7 @@ fn is_settled(seconds: i64) -> bool {
 
 /// Syncs a directory, unless this process has synced another one of its filesystem.
 pub(super) fn filesystem(dir: &OsDir) -> io::Result<()> {
-    let device = dir.0.metadata()?.dev();
+    let (device, _) = dir.1;
     let known = || FILESYSTEMS.lock().unwrap_or_else(PoisonError::into_inner);
     if !known().contains(&device) {
         OsDisk.sync_dir(dir)?;

@@ -78,10 +78,9 @@ fn of_a_save(call: &str, before: &[String], with: i32) -> Outcome {
         // Parents of existing directories belong to others.
         "open_dir" | "sync_dir" if path != DIR && may_not_sync => Outcome::Saved,
         "open_dir" | "sync_dir" if path != DIR => Outcome::NotSaved("sync the directory"),
-        // Its name says all.
         "create_new" if path.ends_with(".marker") => Outcome::InDoubt("create"),
-        // The marker that was found stays.
-        "create_new" | "write" | "rename" if path.contains(".marker") => Outcome::Saved,
+        // Its name says all, and a marker that was found stays.
+        "write" | "create_new" | "rename" if path.contains(".marker") => Outcome::Saved,
         "lock_is_at" | "dir_is_at" | "file_is_at" if is_published => Outcome::InDoubt("look at"),
         "kind" | "lock_is_at" | "dir_is_at" => Outcome::NotSaved("look at"),
         "create_new" => Outcome::NotSaved("create"),

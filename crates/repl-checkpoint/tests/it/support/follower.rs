@@ -38,6 +38,7 @@ impl Follower {
                 RecoverErrorKind::Load(LoadError::Slots { reason, .. }) => {
                     format!("refused: {reason:?}")
                 }
+                RecoverErrorKind::Load(LoadError::Vanished { .. }) => "vanished".to_owned(),
                 other => panic!("{other}"),
             }
         })
@@ -45,13 +46,7 @@ impl Follower {
 
     /// The checkpoint that its marks come from.
     pub(crate) fn origin(&self) -> String {
-        match &self.0.report.source {
-            Source::Fresh => "fresh".to_owned(),
-            Source::Resumed { generation } => format!("resumed at {generation}"),
-            Source::FellBack { generation, damaged } => {
-                format!("fell back to {generation} from {}", damaged.len())
-            }
-        }
+        origin(&self.0.report.source)
     }
 
     pub(crate) fn mark(&self) -> SeqNo {
@@ -116,6 +111,17 @@ impl Follower {
     }
 }
 
+/// The checkpoint that marks come from.
+pub(crate) fn origin(source: &Source) -> String {
+    match source {
+        Source::Fresh => "fresh".to_owned(),
+        Source::Resumed { generation } => format!("resumed at {generation}"),
+        Source::FellBack { generation, damaged } => {
+            format!("fell back to {generation} from {}", damaged.len())
+        }
+    }
+}
+
 /// The outcome of a failed save, with the call, the file and the reason.
 fn failure(error: &CheckpointError) -> String {
     let error = match error {
@@ -126,6 +132,10 @@ fn failure(error: &CheckpointError) -> String {
     let (known, act, path, source) = match error {
         SaveError::NotSaved { act, path, source } => ("not saved", act, path, source),
         SaveError::InDoubt { act, path, source } => ("in doubt", act, path, source),
+        SaveError::Replaced { what, path } => {
+            assert!(chain(error).contains(&format!("{what} {}", path.display())), "{error}");
+            return format!("replaced: {what}");
+        }
         other => panic!("{other}"),
     };
     named(&chain(error), path, source);

@@ -8,8 +8,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 
 use repl_checkpoint::{FileStore, SlotStore};
 
-use super::AnyStore;
 use super::follower::Follower;
+use super::{AnyStore, chain};
 
 /// The variable with the directory of the process.
 const DIR: &str = "REPL_CHECKPOINT_TEST_DIR";
@@ -119,6 +119,10 @@ fn obey<S: AnyStore>(dir: &Path) {
                 let answer;
                 (answer, *now) = open(Follower::open::<S>(dir));
                 answer
+            }
+            // The whole message of a refusal.
+            ("open and say all", _) => {
+                S::open_at(dir).map_or_else(|error| chain(&error), |_| "opened".to_owned())
             }
             ("try to open", now) => {
                 let answer;
