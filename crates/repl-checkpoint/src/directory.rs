@@ -32,6 +32,8 @@ pub(crate) struct Directory<D: Disk> {
     is_prepared: bool,
     /// The process that opened it. A forked child inherits what is open, and must not write there.
     process: u32,
+    /// What the names of its temporary files begin with, and how many it has used.
+    temp_number: u64,
     temp_names: u64,
 }
 
@@ -56,6 +58,7 @@ impl<D: Disk> Directory<D> {
         let open_dir = disk.open_dir(path).map_err(failed("open", path))?; // 3
         disk.can_sync_dir(&open_dir).map_err(failed(SYNC_DIR, path))?;
         let found = disk.list(path).map_err(failed("list", path))?;
+        let temp_number = disk.temp_number();
         let directory = Directory {
             disk,
             path: path.to_owned(),
@@ -67,6 +70,7 @@ impl<D: Disk> Directory<D> {
             created,
             is_prepared: false,
             process: std::process::id(),
+            temp_number,
             temp_names: 0,
         };
         Ok((directory, found))

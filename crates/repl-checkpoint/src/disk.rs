@@ -4,6 +4,7 @@ mod no_sync;
 mod os;
 
 use std::ffi::OsString;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::path::Path;
 
@@ -40,6 +41,13 @@ pub trait Disk: Send {
     fn length(&self, path: &Path) -> io::Result<u64>;
     /// Returns `length` bytes of a file from `offset` on, or fewer if the file ends before.
     fn read_at(&self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>>;
+    /// Returns a number for the names of the temporary files of one store.
+    ///
+    /// No two stores that are open at a time may have the same. Numbers of processes may be equal,
+    /// in containers, so the default is random.
+    fn temp_number(&self) -> u64 {
+        RandomState::new().build_hasher().finish()
+    }
     /// Creates a file, readable and writable by its owner alone; fails if the path exists.
     fn create_new(&self, path: &Path) -> io::Result<Self::File>;
     /// Appends some of `bytes` and returns how many.

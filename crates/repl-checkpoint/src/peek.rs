@@ -140,6 +140,11 @@ pub fn peek(path: impl AsRef<Path>) -> Result<Peeked, PeekError> {
 }
 
 fn peek_file(path: &Path) -> Result<Peeked, PeekError> {
+    // Opening a pipe would wait for a writer.
+    if !std::fs::metadata(path).map_err(|source| failed("look at", path, source))?.is_file() {
+        let source = io::Error::new(io::ErrorKind::InvalidInput, "neither a file nor a directory");
+        return Err(failed("read", path, source));
+    }
     let mut before = None;
     loop {
         let bytes = read(path).map_err(|error| match error.downcast::<UnsealError>() {

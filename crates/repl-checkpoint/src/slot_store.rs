@@ -11,7 +11,7 @@
 //! 1. Write the envelope over the slot after the newest one, and zeros over the rest of a longer
 //!    older one.
 //! 2. Sync the data of the file.
-//! 3. Check that the lock file, the directory and the slot file are still at their paths.
+//! 3. Check that the lock file and the slot file are still at their paths.
 //!
 //! From step 1 on a failure is [`SaveError::InDoubt`]: a failed write may still have reached the
 //! cache whole, and [`SaveError::NotSaved`] promises that no later recovery finds it. If step 3
@@ -170,6 +170,12 @@ impl<D: Disk> SlotStore<D> {
         if self.open.as_ref().is_some_and(|slots| newest != Some(slots.newest_generation())) {
             let reason =
                 "its newest checkpoint is gone or damaged: open the store again to recover";
+            return Err(refused(reason));
+        }
+        // It would be found in place of this save.
+        if newest > Some(save.generation) {
+            let reason = "it holds a newer checkpoint, which another store has written: open the \
+                          store again to recover";
             return Err(refused(reason));
         }
         kept.truncate(SLOTS - 1);

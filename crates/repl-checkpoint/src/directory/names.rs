@@ -79,3 +79,9 @@ pub(crate) fn of_slot_file(slot_file: &OsStr) -> Beside {
     };
     Beside { lock: beside(".lock"), marker: beside(".marker") }
 }
+
+/// Whether a file of this name may be the lock, the marker or a temporary file of another one.
+pub(crate) fn is_beside(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name.ends_with(".lock") || name.ends_with(".marker") || named_by(&name).is_some()
+}

@@ -57,11 +57,11 @@ impl<D: Disk> Directory<D> {
     }
 
     fn create_temp(&mut self, name: &OsStr) -> Result<(PathBuf, D::File), SaveError> {
-        let process = std::process::id();
+        let number = self.temp_number;
         let last = self.temp_names + TEMP_NAMES;
         loop {
             let mut temp = name.to_owned();
-            temp.push(format!(".temp-{process}-{}", self.temp_names));
+            temp.push(format!(".temp-{number}-{}", self.temp_names));
             let path = self.path.join(temp);
             self.temp_names += 1;
             match self.disk.create_new(&path) {
@@ -92,7 +92,8 @@ impl<D: Disk> Directory<D> {
             self.sync()?;
             self.has_marker = true;
         }
-        self.check_file(file, path) // 8
+        self.check_place(in_doubt)?;
+        self.check_only_file(file, path) // 8
     }
 
     fn sync(&self) -> Result<(), SaveError> {
@@ -127,16 +128,24 @@ impl<D: Disk> Directory<D> {
     /// Checks that the lock and the directory are those at their paths, so that no other store can
     /// have opened. `failed` makes the error if it cannot be told.
     fn check_place(&self, failed: Failed) -> Result<(), SaveError> {
-        let lock = self.disk.lock_is_at(&self.lock, &self.lock_path);
-        is_in_place(lock, "the lock file", &self.lock_path, failed)?;
+        self.check_lock(failed)?;
         let dir = self.disk.dir_is_at(&self.open_dir, &self.path);
         is_in_place(dir, "the directory", &self.path, failed)
     }
 
-    /// The last save step: checks that the lock, the directory and the file that was saved are
-    /// those at their paths.
+    fn check_lock(&self, failed: Failed) -> Result<(), SaveError> {
+        let lock = self.disk.lock_is_at(&self.lock, &self.lock_path);
+        is_in_place(lock, "the lock file", &self.lock_path, failed)
+    }
+
+    /// The last save step in place: checks that the lock and the file that was saved are those at
+    /// their paths. If the file is, its directory is, as far as this save needs it.
     pub(crate) fn check_file(&self, file: &D::File, path: &Path) -> Result<(), SaveError> {
-        self.check_place(in_doubt)?;
+        self.check_lock(in_doubt)?;
+        self.check_only_file(file, path)
+    }
+
+    fn check_only_file(&self, file: &D::File, path: &Path) -> Result<(), SaveError> {
         let found = self.disk.file_is_at(file, path);
         is_in_place(found, "the checkpoint file", path, in_doubt)
     }
@@ -165,6 +174,8 @@ impl<D: Disk> Directory<D> {
             }
         }
         if self.has_marker {
+            // In a directory that has taken the place of this one it would be a false alarm.
+            self.check_place(not_saved)?;
             self.renew_marker();
         }
         self.is_prepared = true;
@@ -203,9 +214,12 @@ impl<'a, D: Disk> NewFile<'a, D> {
         // Large parts are written without a copy.
         let out = BufWriter::with_capacity(BUFFER, Appended { disk, file });
         let mut new = NewFile { path, out };
-        write(disk, &mut new)?;
-        let flushed = new.out.flush();
-        flushed.map_err(|source| not_saved("write", path, source))
+        let written = write(disk, &mut new);
+        let flushed = written
+            .and_then(|()| new.out.flush().map_err(|source| not_saved("write", path, source)));
+        // Dropped whole, it would write once more what it failed to write.
+        let _ = new.out.into_parts();
+        flushed
     }
 
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), SaveError> {

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::{Disk, FileKind};
 
 #[cfg(unix)]
-use self::place::{Place, is_at, is_place, place_of};
+use self::place::{Place, is_at, is_dir_place, is_place, place_of};
 
 #[cfg(unix)]
 mod place;
@@ -194,7 +194,7 @@ impl Disk for OsDisk {
 
     #[cfg(unix)]
     fn dir_is_at(&self, dir: &OsDir, path: &Path) -> io::Result<bool> {
-        is_place(dir.1, path)
+        is_dir_place(dir.1, path)
     }
 
     #[cfg(not(unix))]

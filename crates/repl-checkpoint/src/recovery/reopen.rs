@@ -58,7 +58,10 @@ impl fmt::Display for ReopenError {
                     write!(f, ", or {generation} in doubt")?;
                 }
                 f.write_str(match found {
-                    0 => "): bring its directory back with the files in it, then open it again",
+                    0 => {
+                        "): put its directory back in the place of the empty one, then open it \
+                         again"
+                    }
                     _ => {
                         "): another process or a restored copy has replaced it; end this process, \
                          and recover"

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::SlotStore;
 use crate::directory::names::{
-    SLOT_FILE, checkpoint_file_in, is_temp_of, of_directory, of_slot_file,
+    SLOT_FILE, checkpoint_file_in, is_beside, is_temp_of, of_directory, of_slot_file,
 };
 use crate::directory::{Directory, resolved};
 use crate::disk::{Disk, OsDisk};
@@ -29,9 +29,9 @@ impl SlotStore {
     ///
     /// Missing parents are created. Beside the file are its lock, `<path>.lock`, and after the first
     /// save its marker, `<path>.marker`, which says that a checkpoint was saved; no store removes
-    /// either. A save into a new file makes temporary files: `<path>.temp-<process>-<number>`, and
-    /// the same for the marker. The engine may copy, move and remove all of them together while no
-    /// store has them open.
+    /// either. A save into a new file makes temporary files: `<path>.temp-<number>-<number>`, and
+    /// the same for the marker. So no other file may have these names. The engine may copy, move
+    /// and remove all of them together while no store has them open.
     ///
     /// # Errors
     /// [`OpenStoreError`] if another store holds it, or its directory is not usable.
@@ -51,10 +51,13 @@ impl SlotStore {
     pub fn open_file(path: impl AsRef<Path>, store_id: StoreId) -> Result<Self, OpenStoreError> {
         let path = path.as_ref();
         let no_name = || {
-            let source = io::Error::new(io::ErrorKind::InvalidInput, "it does not name a file");
+            let source = io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "it is not the name of a file, or a name that a slot file gives to those beside it",
+            );
             OpenStoreError::Io { act: "open the slot file", path: path.to_owned(), source }
         };
-        let name = path.file_name().ok_or_else(no_name)?;
+        let name = path.file_name().filter(|name| !is_beside(name)).ok_or_else(no_name)?;
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let dir = resolved(parent.unwrap_or(Path::new(".")))?;
         Self::open_file_on(OsDisk, &dir.join(name), store_id)

@@ -35,8 +35,8 @@ fn of(error: &io::Error) -> Option<&'static str> {
              and its directory"
         }
         ErrorKind::ReadOnlyFilesystem => {
-            "look into the kernel log for an error that made its filesystem read-only, and mount \
-             it writable"
+            "look into the kernel log: after an error, check its filesystem (fsck) before you \
+             mount it writable"
         }
         ErrorKind::ResourceBusy => {
             "unmount what is mounted on this file; mount its whole directory instead"

@@ -159,20 +159,6 @@ fn foreign_files_are_left_alone_and_never_read() {
 }
 
 #[test]
-fn a_temporary_name_that_is_taken_is_passed_over() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut follower = recovered(dir.path(), &[1]);
-    let process = std::process::id();
-    let taken = |n: u64| format!("00000000000000000001.checkpoint.temp-{process}-{n}");
-    for n in 0..3 {
-        fs::write(dir.path().join(taken(n)), "not mine").unwrap();
-    }
-    save(&mut follower.checkpointer);
-    assert_eq!(names(dir.path()).len(), 4);
-    assert_eq!(fs::read(dir.path().join(taken(2))).unwrap(), b"not mine");
-}
-
-#[test]
 fn a_directory_where_a_checkpoint_should_be_is_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(file(dir.path(), 3)).unwrap();

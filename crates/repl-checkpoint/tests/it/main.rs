@@ -25,6 +25,7 @@ mod golden;
 mod health;
 mod hints;
 #[cfg(target_os = "linux")]
+mod hostile;
 mod huge;
 mod incarnations;
 mod io_errors;

@@ -60,8 +60,7 @@ impl Event {
     fn noticed_by(self) -> &'static str {
         match self {
             Event::LockRemoved => "lock_is_at",
-            Event::DirReplaced => "dir_is_at",
-            Event::FileReplaced => "file_is_at",
+            Event::DirReplaced | Event::FileReplaced => "file_is_at",
         }
     }
 }

@@ -31,26 +31,25 @@ impl Drop for MovedAway {
     }
 }
 
-fn moved_away<S: AnyStore>(file: &str) {
+fn moved_away<S: AnyStore>() {
     let outer = tempfile::tempdir().unwrap();
     let dir = outer.path().join("marks");
     let mut follower = Process::start::<S>(&dir);
     assert_eq!(follower.ask("open"), "fresh");
-    let save = format!(
-        "not saved: failed to create DIR/{file}.temp; the older checkpoint is untouched; bring its \
-         directory back with all files in it: something there was moved, removed or replaced: No \
-         such file or directory (os error 2)"
-    );
+    let save = "not acknowledged: the lock file DIR/repl-checkpoint.lock was removed, moved or \
+                replaced under the open store, so another store can save there; find out what did \
+                it, and open the store again";
     let reopen = "the store that was opened is empty, and not what this process saved (generation \
-                  N): bring its directory back with the files in it, then open it again";
-    let answers = Answers { save: &[&save], reopen, new_file: true, lasts: true };
+                  N, or 8 in doubt): put its directory back in the place of the empty one, then \
+                  open it again";
+    let answers = Answers { save: &[save], reopen, new_file: true, lasts: true };
     heals::<S, _>(&dir, follower, || MovedAway::new(&dir), &answers);
 }
 
 #[test]
 fn a_directory_that_was_moved_away_is_named_and_heals_when_it_is_brought_back() {
-    moved_away::<FileStore>("N.checkpoint");
-    moved_away::<SlotStore>("marks.slots");
+    moved_away::<FileStore>();
+    moved_away::<SlotStore>();
 }
 
 /// Reports an error to ext4, which then writes nothing until it is mounted again.
@@ -70,7 +69,7 @@ fn an_error_of_the_filesystem<S: AnyStore>(failed: &str) {
     if !fails(&image) {
         return skipped("this ext4 has no trigger_fs_error");
     }
-    let advice = "look into the kernel log for an error that made its filesystem read-only, and \
+    let advice = "look into the kernel log: after an error, check its filesystem (fsck) before you \
                   mount it writable";
     let why = "Read-only file system (os error 30)";
     let expected = failed.replace("ADVICE", advice) + why;

@@ -44,7 +44,7 @@ pub(super) fn heals<S: AnyStore, F>(
         let said = masked(dir, &follower.ask(&format!("fail {}", base + 30)));
         assert!(answers.save.contains(&&*said), "{}: {said}", S::NAME);
         assert!(!said.contains('\n') && follower.ask("floors") == floors);
-        let in_doubt = said.starts_with("in doubt");
+        let in_doubt = ["in doubt", "not acknowledged"].iter().any(|how| said.starts_with(how));
         if in_doubt {
             assert_eq!(follower.ask(&(base + 30).to_string()), "poisoned");
         }

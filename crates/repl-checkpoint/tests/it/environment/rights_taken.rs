@@ -98,7 +98,11 @@ fn a_directory_without_any_right_is_named_also_by_reopen() {
     let reopen = format!(
         "failed to open the store again: failed to lock DIR/repl-checkpoint.lock; {RIGHT}: {EACCES}"
     );
-    another_mode::<FileStore>(0, &not_created::<FileStore>(RIGHT, EACCES), &reopen);
+    let lock = format!(
+        "not saved: failed to look at DIR/repl-checkpoint.lock; the older checkpoint is untouched; \
+         {RIGHT}: {EACCES}"
+    );
+    another_mode::<FileStore>(0, &lock, &reopen);
     let read = format!(
         "not saved: failed to look at DIR/marks.slots; the older checkpoint is untouched; {RIGHT}: \
          {EACCES}"
@@ -147,7 +151,7 @@ fn a_rename_in_an_append_only_directory_is_in_doubt_and_reopen_heals_it() {
 }
 
 fn becomes_read_only<S: AnyStore>() {
-    let advice = "look into the kernel log for an error that made its filesystem read-only, and \
+    let advice = "look into the kernel log: after an error, check its filesystem (fsck) before you \
                   mount it writable";
     let why = "Read-only file system (os error 30)";
     let reopen = format!(

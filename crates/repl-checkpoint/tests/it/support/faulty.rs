@@ -244,6 +244,10 @@ impl Disk for Faulty {
         })
     }
 
+    fn temp_number(&self) -> u64 {
+        u64::from(std::process::id())
+    }
+
     fn create_new(&self, path: &Path) -> io::Result<Handle> {
         self.call("create_new", &[path], |disk| {
             if disk.files.contains_key(path) {

@@ -53,6 +53,10 @@ impl Disk for SimDisk {
         })
     }
 
+    fn temp_number(&self) -> u64 {
+        u64::from(std::process::id())
+    }
+
     fn create_new(&self, path: &Path) -> io::Result<SimFile> {
         self.call("create_new", path, |disk, _| {
             Ok(SimFile(disk.state.create_file(path)?, path.to_owned()))

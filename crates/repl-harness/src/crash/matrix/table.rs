@@ -56,6 +56,10 @@ enum During {
     Saving,
     /// The first save of a process.
     SavingFirst,
+    /// The first save of all.
+    SavingFirstOfAll,
+    /// The first save of a process that found a marker.
+    SavingFirstHere,
     /// The open within a reopen.
     Reopening,
     /// The load within a reopen, where the save in doubt is the newest and an acknowledged one is
@@ -106,6 +110,8 @@ struct Row {
 const OPEN: &[During] = &[During::Creating, During::Opening, During::Reopening];
 const SAVE: &[During] = &[During::Saving];
 const FIRST: &[During] = &[During::SavingFirst];
+const OF_ALL: &[During] = &[During::SavingFirstOfAll];
+const HERE: &[During] = &[During::SavingFirstHere];
 const RECOVER: &[During] = &[During::Recovering, During::LoadingFirst, During::LoadingDoubtful];
 
 /// A row with the same outcome for one failure and for a permanent one.
@@ -141,6 +147,7 @@ use StoreKind::{Files, Slots};
 
 const NOT_SYNCED: Outcome = NotOpened("sync the directory");
 const NOT_CREATED: Option<Outcome> = Some(NotSaved("create"));
+const NOT_LOOKED_AT: Option<Outcome> = Some(NotSaved("look at"));
 const NO_RIGHT: &[FaultKind] = &[EACCES, EMFILE, ENFILE, ENOMEM];
 
 /// A call without a row fails the matrix, and so does a row without a call.
@@ -193,9 +200,11 @@ const TABLE: &[Row] = &[
     row(SAVE, "read_at", Any, OPENING, NotSaved("read")).of(Slots),
     // The directories above an existing one may be left to their owners.
     row(FIRST, "open_dir", Above, &[EIO, EMFILE, ENFILE, ENOMEM], NotSaved("sync the directory")),
-    row(FIRST, "open_dir", Above, &[EACCES], Ignored).for_good(NOT_CREATED),
+    row(OF_ALL, "open_dir", Above, &[EACCES], Ignored).for_good(NOT_CREATED),
+    row(HERE, "open_dir", Above, &[EACCES], Ignored).for_good(NOT_LOOKED_AT),
     row(FIRST, "sync_dir", Above, &[EIO, ENOSPC, EDQUOT, EINTR], NotSaved("sync the directory")),
-    row(FIRST, "sync_dir", Above, &[EROFS, EINVAL], Ignored).for_good(NOT_CREATED),
+    row(OF_ALL, "sync_dir", Above, &[EROFS, EINVAL], Ignored).for_good(NOT_CREATED),
+    row(HERE, "sync_dir", Above, &[EROFS, EINVAL], Ignored).for_good(NOT_LOOKED_AT),
     row(SAVE, "create_new", NoMarker, CREATING, NotSaved("create")),
     row(SAVE, "create_new", NoMarker, &[EEXIST], AGAIN).for_good(NOT_CREATED),
     row(SAVE, "write", NoMarker, WRITING, NotSaved("write")),
@@ -271,8 +280,12 @@ fn is_during(during: During, scenario: Scenario) -> bool {
         During::FallingBack => scenario == Scenario::FallBack,
         During::Saving => scenario.is_save(),
         During::SavingFirst => {
-            use Scenario::{SaveFirst, SaveFirstHere, SaveLongerFirstHere};
-            matches!(scenario, SaveFirst | SaveFirstHere | SaveLongerFirstHere)
+            is_during(During::SavingFirstOfAll, scenario)
+                || is_during(During::SavingFirstHere, scenario)
+        }
+        During::SavingFirstOfAll => scenario == Scenario::SaveFirst,
+        During::SavingFirstHere => {
+            matches!(scenario, Scenario::SaveFirstHere | Scenario::SaveLongerFirstHere)
         }
         During::Reopening => scenario == Scenario::Reopen,
         During::LoadingFirst => scenario == (Scenario::Reload { newest: 1, doubtful: true }),

@@ -148,6 +148,10 @@ impl Disk for MutantDisk {
         Ok(bytes[start..end].to_vec())
     }
 
+    fn temp_number(&self) -> u64 {
+        self.disk.temp_number()
+    }
+
     fn create_new(&self, path: &Path) -> io::Result<SimFile> {
         self.catch_up()?;
         if is_of_marker(path) {
