@@ -68,15 +68,23 @@ pub enum Stage {
 }
 
 /// The bounds of a trial, from narrow to wide.
-const STAGES: [Stage; 7] = [
+const STAGES: [Stage; 5] = [
     Stage::Crashes { crashes: 1, faults: 0 },
     Stage::Crashes { crashes: 1, faults: 1 },
-    Stage::Lengths,
     Stage::Crashes { crashes: 2, faults: 0 },
     Stage::Damage,
-    Stage::Replaced,
     Stage::Crashes { crashes: 2, faults: 1 },
 ];
+
+/// The stages of a mutant. Those that only one stage can catch go there at once.
+fn stages(mutant: Mutant) -> &'static [Stage] {
+    match mutant {
+        Mutant::ShortZeros => &[Stage::Lengths],
+        Mutant::LockUnchecked | Mutant::DirUnchecked | Mutant::FileUnchecked => &[Stage::Replaced],
+        Mutant::MarkerKept => &STAGES[4..],
+        _ => &STAGES,
+    }
+}
 
 impl SuiteReport {
     /// Returns whether the real protocol passes, every image was tried, and every mutant was caught.
@@ -126,12 +134,10 @@ pub fn try_mutant(
     mut on_progress: impl FnMut(&Progress),
 ) -> Trial {
     let started = Instant::now();
-    let caught = STAGES.into_iter().find_map(|stage| {
+    let caught = stages(mutant).iter().copied().find_map(|stage| {
         let violation = match stage {
             Stage::Replaced => replaced(config.store, Some(mutant)).violation,
-            Stage::Lengths if mutant == Mutant::ShortZeros => {
-                lengths(config, Some(mutant), &mut on_progress).violation
-            }
+            Stage::Lengths => lengths(config, Some(mutant), &mut on_progress).violation,
             Stage::Damage => damage(config, Some(mutant)).violation,
             Stage::Crashes { crashes, faults }
                 if crashes <= config.crashes && faults <= config.faults =>
@@ -140,7 +146,7 @@ pub fn try_mutant(
                 explore(&bounds, Some(mutant), &mut on_progress).violation
             }
             // The lengths take a while, and make a difference to no other mutant.
-            Stage::Lengths | Stage::Crashes { .. } => None,
+            Stage::Crashes { .. } => None,
         };
         Some((stage, violation?))
     });
