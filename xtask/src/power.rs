@@ -12,12 +12,10 @@ mod recording;
 mod report;
 mod writers;
 
-use std::error::Error;
 use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use repl_harness::crash::StoreKind;
@@ -29,7 +27,7 @@ pub(crate) use self::neighbor::NeighborArgs;
 use self::platform::Platform;
 use self::report::Report;
 use crate::command::{Done, optimized, root};
-use crate::shutdown::in_own_mounts;
+use crate::shutdown::Place;
 use crate::shutdown::machine::{Fallible, kernel_knows, lacking, run as run_program};
 
 /// The number of power cuts, and what decides them.
@@ -87,16 +85,8 @@ pub(crate) fn run(args: &Args) -> Done {
         println!("skipped: power: {why}");
         return Ok(());
     }
-    let from_clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |d| d.as_secs());
-    let seed = args.seed.unwrap_or_else(from_clock);
-    if cfg!(debug_assertions) {
-        return optimized("power", &args.arguments(seed)).run();
-    }
-    let done = match &args.inside {
-        Some(name) => inside(args, name, seed),
-        None => in_own_mounts("power", &args.arguments(seed)),
-    };
-    done.map_err(|err| -> Box<dyn Error> { err })
+    let place = Place { task: "power", seed: args.seed, inside: args.inside.as_deref() };
+    place.run(|seed| args.arguments(seed), |name, seed| inside(args, name, seed))
 }
 
 /// Changes files until the process is killed.

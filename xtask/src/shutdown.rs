@@ -111,21 +111,42 @@ pub(crate) fn run(args: &Args) -> Done {
         println!("skipped: shutdown: {why}");
         return Ok(());
     }
-    let from_clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |d| d.as_secs());
-    let seed = args.seed.unwrap_or_else(from_clock);
-    if cfg!(debug_assertions) {
-        return optimized("shutdown", &args.arguments(seed)).run();
+    let place = Place { task: "shutdown", seed: args.seed, inside: args.inside.as_deref() };
+    place.run(|seed| args.arguments(seed), |name, seed| inside(args, name, seed))
+}
+
+/// Where a task runs: built with optimization, and in its own mount namespace.
+pub(crate) struct Place<'a> {
+    pub(crate) task: &'static str,
+    /// The time if `None`.
+    pub(crate) seed: Option<u64>,
+    /// Its name if it runs there already.
+    pub(crate) inside: Option<&'a str>,
+}
+
+impl Place<'_> {
+    /// Runs the task there, with its name and its seed. `arguments` start it there.
+    pub(crate) fn run(
+        self,
+        arguments: impl FnOnce(u64) -> Vec<String>,
+        run: impl FnOnce(&str, u64) -> Fallible<()>,
+    ) -> Done {
+        let from_clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |d| d.as_secs());
+        let seed = self.seed.unwrap_or_else(from_clock);
+        if cfg!(debug_assertions) {
+            return optimized(self.task, &arguments(seed)).run();
+        }
+        let done = match self.inside {
+            Some(name) => run(name, seed),
+            None => in_own_mounts(self.task, &arguments(seed)),
+        };
+        done.map_err(|err| -> Box<dyn Error> { err })
     }
-    let done = match &args.inside {
-        Some(name) => inside(args, name, seed),
-        None => in_own_mounts("shutdown", &args.arguments(seed)),
-    };
-    done.map_err(|err| -> Box<dyn Error> { err })
 }
 
 /// Runs a task in its own mount namespace. When the last process in that ends, the kernel unmounts
 /// all that is mounted there. The images are in memory, and are gone then too.
-pub(crate) fn in_own_mounts(task: &str, arguments: &[String]) -> Fallible<()> {
+fn in_own_mounts(task: &str, arguments: &[String]) -> Fallible<()> {
     let name = format!("repl-{task}-{}", std::process::id());
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation", "private", "--"]).arg(std::env::current_exe()?);
@@ -186,23 +207,20 @@ fn run_all(args: &Args, folder: &Path, name: &str, seed: u64) -> Fallible<Report
     let bar = ProgressBar::new(cycles * lanes.len() as u64);
     bar.set_style(ProgressStyle::with_template("{wide_bar} {pos} of {len} {msg}")?);
     bar.set_message("shutdowns");
-    let real = side_by_side(&lanes, folder, name, seed, || bar.inc(1))?;
+    let real = side_by_side(&lanes, |lane| lane.run(folder, name, seed, || bar.inc(1)))?;
     bar.set_message("mutants");
-    let mutants = side_by_side(&trials, folder, name, seed, || ())?;
+    let mutants = side_by_side(&trials, |lane| lane.trial(folder, name, seed))?;
     bar.finish_and_clear();
     Ok(Report { seed, real, mutants })
 }
 
 fn side_by_side(
     lanes: &[Lane],
-    folder: &Path,
-    name: &str,
-    seed: u64,
-    on_cycle: impl Fn() + Sync,
+    run: impl Fn(Lane) -> Fallible<Figures> + Sync,
 ) -> Fallible<Vec<(Lane, Figures)>> {
-    let run = |lane: &Lane| Ok((*lane, lane.run(folder, name, seed, &on_cycle)?));
+    let run = |lane: &Lane| Ok((*lane, run(*lane)?));
     thread::scope(|scope| {
-        let threads: Vec<_> = lanes.iter().map(|lane| scope.spawn(move || run(lane))).collect();
+        let threads: Vec<_> = lanes.iter().map(|lane| scope.spawn(|| run(lane))).collect();
         let join = |thread: thread::ScopedJoinHandle<'_, _>| {
             thread.join().unwrap_or_else(|_| Err("a panic".into()))
         };
