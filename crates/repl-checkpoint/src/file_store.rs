@@ -27,7 +27,7 @@
 //! 10. Remove what is older than the confirmed generation, and what is older than the generation
 //!     before the one that recovery used.
 //!
-//! Up to step 3 a failure leaves nothing behind ([`SaveError::NotSaved`]). A file whose sync failed
+//! Up to step 4 a failing call leaves nothing behind ([`SaveError::NotSaved`]). A file whose sync failed
 //! is never synced again: the kernel has marked its pages clean, so a second sync may succeed
 //! though they were never written. From step 5 on a failure is [`SaveError::InDoubt`].
 //!

@@ -126,7 +126,7 @@ impl<D: Disk> Directory<D> {
     }
 
     /// Checks that the lock and the directory are those at their paths, so that no other store can
-    /// have opened. `failed` makes the error if it cannot be told.
+    /// have opened. `failed` makes the error of a failing call.
     fn check_place(&self, failed: Failed) -> Result<(), SaveError> {
         self.check_lock(failed)?;
         let dir = self.disk.dir_is_at(&self.open_dir, &self.path);

@@ -73,7 +73,7 @@ impl SlotFile {
         Ok((file, whole))
     }
 
-    /// All candidates, newest first, each read when the iterator comes to it. A damaged first page
+    /// All candidates, newest first, each read when the iterator returns it. A damaged first page
     /// counts as damage above all of them.
     pub(super) fn candidates<'a, D: Disk>(
         self,

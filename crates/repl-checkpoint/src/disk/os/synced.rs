@@ -41,10 +41,12 @@ pub(super) fn parent(dir: &OsDir) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a time of change is so long ago that the next change gets another one.
+/// Whether a time of change is so long ago that the next change gets another one. A filesystem that
+/// keeps no such time says 0.
 fn is_settled(seconds: i64) -> bool {
-    let changed = u64::try_from(seconds).map(|s| SystemTime::UNIX_EPOCH + Duration::from_secs(s));
-    let age = changed.ok().and_then(|changed| SystemTime::now().duration_since(changed).ok());
+    let changed = u64::try_from(seconds).ok().filter(|seconds| *seconds > 0);
+    let changed = changed.map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+    let age = changed.and_then(|changed| SystemTime::now().duration_since(changed).ok());
     age.is_some_and(|age| age >= SETTLED)
 }
 
