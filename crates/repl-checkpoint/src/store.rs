@@ -2,13 +2,15 @@
 
 mod error;
 pub(crate) mod hint;
+mod slot_file_error;
 
 use std::io;
 use std::path::PathBuf;
 
 use crate::ids::{Generation, StoreId};
 
-pub use self::error::{LoadError, OpenStoreError, SaveError, SlotFileError};
+pub use self::error::{LoadError, OpenStoreError, SaveError};
+pub use self::slot_file_error::SlotFileError;
 
 /// Keeps sealed checkpoints: bytes with a generation number.
 ///

@@ -1,89 +1,24 @@
 //! Files, names and processes that get in the way of a store.
 
-use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io;
+use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
 use repl_checkpoint::{
-    CheckpointStore, Disk, FileKind, FileStore, JsonCodec, NoSync, OnCorrupt, OpenStoreError,
-    OsDir, OsDisk, OsLock, Save, SaveError, SlotStore, peek, recover,
+    CheckpointStore, FileStore, JsonCodec, NoSync, OnCorrupt, OpenStoreError, OsDisk, Save,
+    SaveError, SlotStore, peek, recover,
 };
 use repl_core::ShardId;
 
+use crate::support::hooked::Hooked;
 use crate::support::{STORE, file, marks, recovered_from, save};
 
-/// The disk of the operating system, with a call before every write and rename, and short writes.
-struct Hooked<F>(F);
-
-impl<F: Fn(&str, &Path) -> io::Result<()> + Send> Disk for Hooked<F> {
-    type File = File;
-    type Dir = OsDir;
-    type Lock = OsLock;
-
-    fn create_dir(&self, path: &Path) -> io::Result<()> {
-        OsDisk.create_dir(path)
-    }
-    fn open_dir(&self, path: &Path) -> io::Result<OsDir> {
-        OsDisk.open_dir(path)
-    }
-    fn list(&self, dir: &Path) -> io::Result<Vec<OsString>> {
-        OsDisk.list(dir)
-    }
-    fn kind(&self, path: &Path) -> io::Result<FileKind> {
-        OsDisk.kind(path)
-    }
-    fn length(&self, path: &Path) -> io::Result<u64> {
-        OsDisk.length(path)
-    }
-    fn read_at(&self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
-        OsDisk.read_at(path, offset, length)
-    }
-    fn create_new(&self, path: &Path) -> io::Result<File> {
-        OsDisk.create_new(path)
-    }
-    fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<usize> {
-        (self.0)("write", Path::new(""))?;
-        OsDisk.write(file, &bytes[..bytes.len().min(4096)])
-    }
-    fn sync_file(&self, file: &File) -> io::Result<()> {
-        OsDisk.sync_file(file)
-    }
-    fn write_at(&self, file: &File, offset: u64, bytes: &[u8]) -> io::Result<usize> {
-        OsDisk.write_at(file, offset, bytes)
-    }
-    fn sync_data(&self, file: &File) -> io::Result<()> {
-        OsDisk.sync_data(file)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        (self.0)("rename", to)?;
-        OsDisk.rename(from, to)
-    }
-    fn sync_dir(&self, dir: &OsDir) -> io::Result<()> {
-        OsDisk.sync_dir(dir)
-    }
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        OsDisk.remove(path)
-    }
-    fn try_lock(&self, path: &Path) -> io::Result<Option<OsLock>> {
-        OsDisk.try_lock(path)
-    }
-    fn lock_is_at(&self, lock: &OsLock, path: &Path) -> io::Result<bool> {
-        OsDisk.lock_is_at(lock, path)
-    }
-    fn dir_is_at(&self, dir: &OsDir, path: &Path) -> io::Result<bool> {
-        OsDisk.dir_is_at(dir, path)
-    }
-    fn file_is_at(&self, file: &File, path: &Path) -> io::Result<bool> {
-        OsDisk.file_is_at(file, path)
-    }
-}
-
-/// Two processes may have one number: the first process of each container has number 1. The store
-/// that lost its lock then renames the half-written temporary file of the other one into place.
+/// Two processes may have one number: the first process of each container has number 1. With equal
+/// names of temporary files a store that lost its lock would rename the half-written file of the
+/// other one into place.
 #[test]
 fn a_store_that_lost_its_lock_replaces_nothing_though_the_other_process_has_the_same_number() {
     let dir = tempfile::tempdir().unwrap();
@@ -95,47 +30,47 @@ fn a_store_that_lost_its_lock_replaces_nothing_though_the_other_process_has_the_
     let path = dir.path().to_path_buf();
     let (half_tx, half) = mpsc::channel::<()>();
     let (ended_tx, ended) = mpsc::channel::<()>();
-    let ended = Arc::new(Mutex::new(ended));
+    let (half, ended) = (Mutex::new(half), Arc::new(Mutex::new(ended)));
     let other = Arc::new(Mutex::new(None));
-    let half = Mutex::new(half);
-    let (of_hook, at) = (Arc::clone(&other), path.clone());
-    let hook = move |act: &str, to: &Path| {
-        if act == "rename" && to.ends_with("marks.slots") {
-            // After the check of step 4: somebody removes the lock file, another process starts.
-            fs::remove_file(at.join("repl-checkpoint.lock")).unwrap();
-            let (at, half_tx, ended) = (at.clone(), half_tx.clone(), Arc::clone(&ended));
-            *of_hook.lock().unwrap() = Some(thread::spawn(move || {
-                let written = Mutex::new(0);
-                let full = move |act: &str, _: &Path| {
-                    let mut written = written.lock().unwrap();
-                    *written += usize::from(act == "write");
-                    if *written == 3 {
-                        half_tx.send(()).unwrap();
-                        ended.lock().unwrap().recv().unwrap();
-                    }
-                    // A buffer that is dropped after an error is written once more.
-                    if *written < 3 { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
-                };
-                let store = SlotStore::open_on(Hooked(full), &at, STORE).unwrap();
-                let mut b = recover(store, JsonCodec, &[ShardId(1)], OnCorrupt::Fail).unwrap();
-                b.state.advance(ShardId(1), 20);
-                let failed = b.checkpointer.checkpoint(|_| Ok(())).unwrap_err();
-                failed.to_string()
-            }));
-            half.lock().unwrap().recv().unwrap();
+    let (of_hook, at, renames) = (Arc::clone(&other), path.clone(), AtomicUsize::new(0));
+    let disk = Hooked::new(OsDisk, move |call| {
+        // The marker is the first; the second comes after the check of step 4.
+        if call.name != "rename" || renames.fetch_add(1, SeqCst) != 1 {
+            return;
         }
-        Ok(())
-    };
-    let store = SlotStore::open_on(Hooked(hook), &path, STORE).unwrap();
-    let mut a = recover(store, JsonCodec, &[ShardId(1)], OnCorrupt::Fail).unwrap();
-    a.state.advance(ShardId(1), 10);
-    let of_a = a.checkpointer.checkpoint(|_| Ok(())).unwrap_err();
+        // Somebody removes the lock file, and another process starts, and dies in its save.
+        fs::remove_file(at.join("repl-checkpoint.lock")).unwrap();
+        let (at, half_tx, ended) = (at.clone(), half_tx.clone(), Arc::clone(&ended));
+        *of_hook.lock().unwrap() = Some(thread::spawn(move || saves_half(&at, half_tx, ended)));
+        half.lock().unwrap().recv().unwrap();
+    });
+    let store = SlotStore::open_on(disk, &path, STORE).unwrap();
+    let mut follower = recover(store, JsonCodec, &[ShardId(1)], OnCorrupt::Fail).unwrap();
+    follower.state.advance(ShardId(1), 10);
+    let failed = follower.checkpointer.checkpoint(|_| Ok(())).unwrap_err();
     ended_tx.send(()).unwrap();
-    let of_b = other.lock().unwrap().take().unwrap().join().unwrap();
-    drop(a);
+    other.lock().unwrap().take().unwrap().join().unwrap_err();
+    drop(follower);
     let store = SlotStore::open(&path, STORE).unwrap();
     let found = recover(store, JsonCodec, &[ShardId(1)], OnCorrupt::Fail);
-    assert!(found.is_ok(), "A: {of_a}\nB: {of_b}\nafter both: {:?}", found.err());
+    assert!(found.is_ok(), "{failed}\nafter both: {:?}", found.err());
+}
+
+/// Saves until its temporary file exists, and dies when the other one has ended.
+fn saves_half(dir: &Path, half: mpsc::Sender<()>, ended: Arc<Mutex<mpsc::Receiver<()>>>) {
+    let writes = AtomicUsize::new(0);
+    let disk = Hooked::new(OsDisk, move |call| {
+        // The marker is the first.
+        if call.name == "write" && writes.fetch_add(1, SeqCst) == 1 {
+            half.send(()).unwrap();
+            ended.lock().unwrap().recv().unwrap();
+            std::panic::resume_unwind(Box::new("dead"));
+        }
+    });
+    let store = SlotStore::open_on(disk, dir, STORE).unwrap();
+    let mut follower = recover(store, JsonCodec, &[ShardId(1)], OnCorrupt::Fail).unwrap();
+    follower.state.advance(ShardId(1), 20);
+    let _ = follower.checkpointer.checkpoint(|_| Ok(()));
 }
 
 #[test]

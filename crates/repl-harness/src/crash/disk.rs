@@ -5,6 +5,7 @@ mod content;
 mod dir;
 mod file;
 mod image;
+mod shared;
 mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -273,34 +274,5 @@ impl SimDisk {
             disk.state.file(ino)?;
             Ok(SimFile(ino, path.to_owned()))
         })
-    }
-}
-
-impl Shared {
-    fn write(
-        &mut self,
-        ino: Ino,
-        offset: impl FnOnce(&FileNode) -> usize,
-        bytes: &[u8],
-        how: Option<FaultKind>,
-    ) -> io::Result<usize> {
-        let taken = match how {
-            Some(FaultKind::Short(most)) => most.min(bytes.len()),
-            _ => bytes.len(),
-        };
-        let file = self.state.file_mut(ino)?;
-        let at = offset(file);
-        file.write_at(at, &bytes[..taken]);
-        Ok(taken)
-    }
-
-    fn sync(&mut self, ino: Ino, how: Option<FaultKind>) -> io::Result<()> {
-        let file = self.state.file_mut(ino)?;
-        if let Some(FaultKind::SyncLost { errno, cache_survives }) = how {
-            file.fail_sync(cache_survives);
-            return Err(io::Error::from_raw_os_error(errno));
-        }
-        file.sync();
-        Ok(())
     }
 }

@@ -3,6 +3,7 @@
 
 mod check;
 mod reopen;
+mod rows;
 mod scenario;
 mod table;
 #[cfg(test)]

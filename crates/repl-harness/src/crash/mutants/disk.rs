@@ -1,5 +1,7 @@
 //! Mutants between the store and the disk.
 
+mod changes;
+
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,7 +12,7 @@ use repl_checkpoint::{Disk, FileKind};
 use super::Mutant;
 use super::slots::{InSlots, changes_slots, read_mutated_slots, with_short_zeros};
 use crate::crash::disk::{SimDir, SimDisk, SimFile, SimLock};
-use crate::crash::layout::{is_checkpoint, is_of_marker, is_temp, marker, slot_file};
+use crate::crash::layout::{is_of_marker, is_temp, marker, slot_file};
 use crate::locked::locked;
 
 /// A disk that forwards every call, with one mutation.
@@ -47,62 +49,6 @@ impl MutantDisk {
 
     fn later(&self) -> MutexGuard<'_, Later> {
         locked(&self.later)
-    }
-
-    /// Makes the directory sync that was put off. Comes before every call that depends on names.
-    fn catch_up(&self) -> io::Result<()> {
-        let dir = self.later().dir.take();
-        dir.map_or(Ok(()), |dir| self.disk.sync_dir(&dir))
-    }
-
-    fn final_name(temp: &Path) -> PathBuf {
-        let name = temp.to_string_lossy();
-        name.split_once(".temp-").map_or_else(|| temp.to_owned(), |(name, _)| name.into())
-    }
-
-    fn newest(&self) -> io::Result<Option<PathBuf>> {
-        let names = self.disk.list(&self.dir)?;
-        let newest = names.iter().filter(|name| is_checkpoint(&self.dir.join(name))).max();
-        Ok(newest.map(|name| self.dir.join(name)))
-    }
-
-    fn remove_all(&self) -> io::Result<()> {
-        let names = self.disk.list(&self.dir)?;
-        let paths = names.iter().map(|name| self.dir.join(name));
-        paths.filter(|path| is_checkpoint(path)).try_for_each(|path| self.disk.remove(&path))
-    }
-
-    /// Creates the file under its final name and removes what has that name.
-    fn create_final(&self, temp: &Path) -> io::Result<SimFile> {
-        let path = Self::final_name(temp);
-        match self.disk.create_new(&path) {
-            Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {
-                self.disk.remove(&path)?;
-                self.disk.create_new(&path)
-            }
-            created => created,
-        }
-    }
-
-    /// Opens the slot file that the process found, for writing; `None` if there is none.
-    fn open_found(&self) -> io::Result<Option<SimFile>> {
-        let Ok(file) = self.disk.open_write(&slot_file()) else {
-            return Ok(None);
-        };
-        self.later().slots.found(&self.disk.read_at(&slot_file(), 0, usize::MAX)?);
-        Ok(Some(file))
-    }
-
-    fn taken(&self, bytes: &[u8], result: io::Result<usize>) -> io::Result<usize> {
-        match result {
-            Ok(_) if self.is(Mutant::IgnoreShortWrite) => Ok(bytes.len()),
-            Err(err)
-                if self.is(Mutant::IgnoreFullDisk) && err.kind() == io::ErrorKind::StorageFull =>
-            {
-                Ok(bytes.len())
-            }
-            result => result,
-        }
     }
 }
 
