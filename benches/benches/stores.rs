@@ -9,7 +9,7 @@ use benches::rounds::{Contender, contender, criterion, rounds};
 use benches::{bare, dense_ids, state_of};
 use criterion::{Criterion, criterion_group, criterion_main};
 use repl_checkpoint::{
-    Checkpoint, CheckpointStore, FileStore, Header, JsonCodec, OnCorrupt, Recovered, Save,
+    Checkpoint, CheckpointStore, FileStore, Header, JsonCodec, NoSync, OnCorrupt, Recovered, Save,
     SlotStore, StoreId, recover,
 };
 use repl_core::{ReplicationState, ShardId, Snapshot};
@@ -54,6 +54,22 @@ fn save_next(store: &mut impl CheckpointStore, generation: &mut u64, bytes: &[u8
     *generation += 1;
     let save = Save { generation: *generation, confirmed: *generation - 1, bytes };
     store.save(save).unwrap();
+}
+
+/// Saves without syncs, vs a write of the same bytes.
+fn unsynced(c: &mut Criterion) {
+    let dir = folder();
+    let checkpoint = Checkpoint::of(&state_of(&dense_ids(16)).snapshot());
+    let bytes = checkpoint.seal(&JsonCodec, Header::default()).unwrap();
+    let path = dir.path().join("slots");
+    let mut slots = SlotStore::open_on(NoSync, &path, StoreId::UNNAMED).unwrap();
+    let mut bare = bare::InPlace::new(&dir.path().join("bare"), bytes.len()).unwrap();
+    let mut generation = 0;
+    let contenders = vec![
+        contender("ours", |b| b.iter(|| save_next(&mut slots, &mut generation, &bytes))),
+        contender("pwrite", |b| b.iter(|| bare.write(&bytes).unwrap())),
+    ];
+    rounds(c, "unsynced_16", contenders);
 }
 
 /// Moves every mark and makes it durable. Ours includes snapshot, encode, seal and save.
@@ -119,6 +135,6 @@ fn slower() -> Criterion {
     slow().sample_size(10)
 }
 
-criterion_group! { name = saves; config = slow(); targets = save }
+criterion_group! { name = saves; config = slow(); targets = save, unsynced }
 criterion_group! { name = commits; config = slower(); targets = commit }
 criterion_main!(saves, commits);

@@ -78,9 +78,17 @@ impl InPlace {
     /// # Errors
     /// If a call fails.
     pub fn save(&mut self, bytes: &[u8]) -> Result<()> {
-        self.number += 1;
-        self.file.write_all_at(bytes, self.number % 3 * self.slot)?;
+        self.write(bytes)?;
         self.file.sync_data()
+    }
+
+    /// Writes.
+    ///
+    /// # Errors
+    /// If the call fails.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.number += 1;
+        self.file.write_all_at(bytes, self.number % 3 * self.slot)
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) fn report(criterion: &Path, figures: &[Value]) -> Result<String, Box<
 fn work_row(criterion: &Path, row: &Row) -> Result<String, Box<dyn Error>> {
     let ours = medians(criterion, row.group, "ours")?;
     let peer = medians(criterion, row.group, row.peer)?;
-    let invert = !matches!(row.goal, Goal::AtMost(_) | Goal::Adds(_));
+    let invert = matches!(row.goal, Goal::Faster(_) | Goal::None);
     let ratio = |(round, ours): (&u32, &f64)| {
         let ratio = ours / peer.get(round)?;
         Some(if invert { ratio.recip() } else { ratio })
@@ -65,6 +65,11 @@ fn work_row(criterion: &Path, row: &Row) -> Result<String, Box<dyn Error>> {
             format!("at most {goal} us more"),
             yes_or_no(added <= goal * f64::from(row.operations)),
         ),
+        Goal::Takes(goal) => {
+            let (taken, ..) = spread(ours.values().copied().collect()).ok_or("no rounds")?;
+            let met = taken / 1e3 <= goal * f64::from(row.operations);
+            (format!("at most {goal} us"), yes_or_no(met))
+        }
         Goal::Faster(1.0) => ("faster".to_owned(), yes_or_no(ratio > 1.0)),
         Goal::Faster(goal) => (format!("at least {goal} times faster"), yes_or_no(ratio >= goal)),
         Goal::None => ("none: times faster".to_owned(), "-"),
@@ -173,6 +178,9 @@ mod tests {
         assert!(of(Goal::Adds(-0.01)).contains("| at most -0.01 us more | 0.50 |"));
         assert!(of(Goal::Adds(-0.01)).ends_with("| yes |"));
         assert!(of(Goal::Adds(-0.011)).ends_with("| no |"));
+        assert!(of(Goal::Takes(0.01)).contains("| at most 0.01 us | 0.50 |"));
+        assert!(of(Goal::Takes(0.01)).ends_with("| yes |"));
+        assert!(of(Goal::Takes(0.009)).ends_with("| no |"));
         assert!(of(Goal::Faster(2.0)).contains("| 2.00 | 1.33 to 4.00 |"));
         assert!(of(Goal::Faster(2.5)).ends_with("| no |"));
         assert!(of(Goal::Faster(1.0)).starts_with("| advance | faster | 2.00 |"));

@@ -1,17 +1,15 @@
 //! Writes the JSON codec's one layout.
 //!
-//! The layout is fixed, so its text is copied; `serde_json` formats the numbers. Serializing each
-//! shard as a struct takes more than twice as long.
+//! The layout is fixed, so its text is copied. Serializing each shard as a struct by `serde_json`
+//! takes more than twice as long.
 
 use std::io::{self, Write};
-
-use serde_json::ser::{CompactFormatter, Formatter};
 
 use crate::checkpoint::{Checkpoint, ShardCheckpoint};
 
 pub(super) fn write(checkpoint: &Checkpoint, out: &mut Vec<u8>) -> io::Result<()> {
     text(out, "{\"next_incarnation\":");
-    number(out, checkpoint.next_incarnation.0)?;
+    number(out, checkpoint.next_incarnation.0);
     text(out, ",\"shards\":[");
     for (i, row) in checkpoint.shards.iter().enumerate() {
         if i > 0 {
@@ -27,47 +25,46 @@ pub(super) fn write(checkpoint: &Checkpoint, out: &mut Vec<u8>) -> io::Result<()
 #[inline]
 fn shard(out: &mut Vec<u8>, row: &ShardCheckpoint) -> io::Result<()> {
     text(out, "\n{\"shard\":");
-    number(out, row.shard.0)?;
+    number(out, row.shard.0);
     if row.log.0 != 0 {
         // A string: few JSON readers have 128-bit numbers.
         write!(out, ",\"log\":\"{}\"", row.log)?;
     }
     if row.incarnation.0 != 0 {
         text(out, ",\"incarnation\":");
-        number(out, row.incarnation.0)?;
+        number(out, row.incarnation.0);
     }
     text(out, ",\"mark\":");
-    number(out, row.mark)?;
+    number(out, row.mark);
     if !row.completed.is_empty() {
         text(out, ",\"completed\":[");
-        pairs(out, row.completed.iter().map(|range| [range.first(), range.last()]))?;
+        pairs(out, row.completed.iter().map(|range| [range.first(), range.last()]));
     }
     if !row.epochs.is_empty() {
         text(out, ",\"epochs\":[");
-        pairs(out, row.epochs.iter().map(|start| [start.epoch, start.first]))?;
+        pairs(out, row.epochs.iter().map(|start| [start.epoch, start.first]));
     }
     text(out, "}");
     Ok(())
 }
 
-fn pairs(out: &mut Vec<u8>, pairs: impl Iterator<Item = [u64; 2]>) -> io::Result<()> {
+fn pairs(out: &mut Vec<u8>, pairs: impl Iterator<Item = [u64; 2]>) {
     for (i, [first, second]) in pairs.enumerate() {
         text(out, if i > 0 { ",[" } else { "[" });
-        number(out, first)?;
+        number(out, first);
         text(out, ",");
-        number(out, second)?;
+        number(out, second);
         text(out, "]");
     }
     text(out, "]");
-    Ok(())
 }
 
 #[inline]
-fn text(out: &mut Vec<u8>, text: &'static str) {
+fn text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
 #[inline]
-fn number(out: &mut Vec<u8>, number: u64) -> io::Result<()> {
-    CompactFormatter.write_u64(out, number)
+fn number(out: &mut Vec<u8>, number: u64) {
+    text(out, itoa::Buffer::new().format(number));
 }
