@@ -12,7 +12,7 @@ use repl_core::{
 };
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::restore::Restored;
+pub(crate) use self::restore::restored;
 pub use self::track::Track;
 
 /// The saved progress of all shards, as plain data.
@@ -145,7 +145,7 @@ impl Checkpoint {
     /// the checkpoint lacks begins at mark 0, unless `track` gives another start. Shards that are
     /// not tracked are dropped.
     pub fn state_of(&self, track: impl Into<Track>) -> ReplicationState {
-        Restored::of(self, &track.into()).state
+        restored(&self.marks(), &track.into()).0
     }
 
     /// Checks that the checkpoint is valid.

@@ -15,7 +15,7 @@ use repl_core::{ReplicationState, Snapshot};
 
 use crate::attempt::Attempt;
 use crate::causes::with_causes;
-use crate::checkpoint::{Checkpoint, ShardCheckpoint};
+use crate::checkpoint::ShardCheckpoint;
 use crate::codec::Codec;
 use crate::content::{Carried, Content};
 use crate::envelope::Header;
@@ -85,15 +85,16 @@ pub(crate) struct Start {
     pub(crate) store: Box<dyn CheckpointStore>,
     pub(crate) codec: Box<dyn Codec>,
     pub(crate) header: Header,
-    pub(crate) found: Checkpoint,
+    /// What the newest checkpoint holds.
+    pub(crate) content: Content,
     pub(crate) orphaned: Vec<ShardCheckpoint>,
     pub(crate) attempted: Generation,
 }
 
 impl Checkpointer {
     pub(crate) fn new(start: Start) -> Self {
-        let Start { state, store, codec, header, found, orphaned, attempted } = start;
-        let recovered = Written { header, content: Content::of(&found) };
+        let Start { state, store, codec, header, content, orphaned, attempted } = start;
+        let recovered = Written { header, content };
         let with_epochs = recovered.content.carried.with_epochs.clone();
         Checkpointer {
             shared: Shared::new(state),

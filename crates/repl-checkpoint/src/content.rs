@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use repl_core::{ShardId, Snapshot, SnapshotEntry};
+use repl_core::{ShardId, Snapshot};
 
 use crate::checkpoint::{Checkpoint, ShardCheckpoint};
 
@@ -32,12 +32,10 @@ impl Carried {
 impl Content {
     /// The content of a checkpoint that was read: all of its shards are in the marks.
     pub(crate) fn of(checkpoint: &Checkpoint) -> Self {
-        let marks: Snapshot = checkpoint.shards.iter().map(SnapshotEntry::from).collect();
-        let marks = marks.with_next_incarnation(checkpoint.next_incarnation);
         let with_epochs =
             checkpoint.shards.iter().filter(|s| !s.epochs.is_empty()).cloned().collect();
         let carried = Carried { orphaned: Vec::new(), with_epochs };
-        Content { marks: Arc::new(marks), carried: Arc::new(carried) }
+        Content { marks: Arc::new(checkpoint.marks()), carried: Arc::new(carried) }
     }
 
     /// Whether it is exactly this. Compares `carried` by address, as a change replaces it.

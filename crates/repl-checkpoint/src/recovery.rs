@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use repl_core::{ReplicationState, ShardId};
 
-use crate::checkpoint::{Checkpoint, Restored, Track};
+use crate::checkpoint::{Checkpoint, Track, restored};
 use crate::checkpointer::{Checkpointer, Start};
 use crate::codec::Codec;
+use crate::content::Content;
 use crate::envelope::{Header, UnsealError};
 use crate::ids::{Generation, StoreId};
 use crate::store::{Candidate, CheckpointStore};
@@ -132,20 +133,20 @@ pub fn recover(
         Err(kind) => return Err(RecoverError::new(kind, Box::new(store))),
     };
     let Found { source, header, checkpoint, attempted } = found;
-    let restored = Restored::of(&checkpoint, &track.into());
-    let state = Arc::new(restored.state);
-    let report = RecoveryReport {
-        source,
-        orphaned: restored.orphaned.iter().map(|s| s.shard).collect(),
-        missing: restored.missing,
-    };
+    let (track, content) = (track.into(), Content::of(&checkpoint));
+    let orphaned = checkpoint.into_orphaned(&track);
+    // The decoded checkpoint is gone before the state takes its memory.
+    let (state, missing) = restored(&content.marks, &track);
+    let state = Arc::new(state);
+    let report =
+        RecoveryReport { source, orphaned: orphaned.iter().map(|s| s.shard).collect(), missing };
     let checkpointer = Checkpointer::new(Start {
         state: Arc::clone(&state),
         store: Box::new(store),
         codec: Box::new(codec),
         header,
-        found: checkpoint,
-        orphaned: restored.orphaned,
+        content,
+        orphaned,
         attempted,
     });
     Ok(Recovered { state, checkpointer, report })

@@ -4,33 +4,36 @@ use repl_core::{NewShard, ReplicationState, ShardId, Snapshot, SnapshotEntry};
 
 use super::{Checkpoint, ShardCheckpoint, Track};
 
-/// A state restored from a checkpoint, and the shards that only one of the two has.
-pub(crate) struct Restored {
-    pub(crate) state: ReplicationState,
-    /// Shards of the checkpoint that the state does not track, ascending.
-    pub(crate) orphaned: Vec<ShardCheckpoint>,
-    /// Shards of the state that the checkpoint lacks, ascending.
-    pub(crate) missing: Vec<ShardId>,
+impl Checkpoint {
+    /// The marks of every shard, with what was completed above them.
+    pub(crate) fn marks(&self) -> Snapshot {
+        let marks: Snapshot = self.shards.iter().map(SnapshotEntry::from).collect();
+        marks.with_next_incarnation(self.next_incarnation)
+    }
+
+    /// The shards that the state does not track, ascending.
+    pub(crate) fn into_orphaned(self, track: &Track) -> Vec<ShardCheckpoint> {
+        let mut orphaned = self.shards;
+        orphaned.retain(|s| !track.includes(s.shard));
+        orphaned.shrink_to_fit(); // most often there are none
+        orphaned
+    }
 }
 
-impl Restored {
-    pub(crate) fn of(checkpoint: &Checkpoint, track: &Track) -> Self {
-        let (tracked, orphaned): (Vec<_>, Vec<_>) =
-            checkpoint.shards.iter().partition(|s| track.includes(s.shard));
-        let tracked: Snapshot = tracked.into_iter().map(SnapshotEntry::from).collect();
-        // Orphaned shards keep their incarnations, and the next one is above those too.
-        let tracked = tracked.with_next_incarnation(checkpoint.next_incarnation);
-        let state = ReplicationState::restore(&tracked);
-        let new: Vec<NewShard> =
-            track.starts().filter(|new| checkpoint.shard(new.shard).is_none()).collect();
-        if !new.is_empty() {
-            // Cannot fail: none of them is in the checkpoint, and a map holds none twice.
-            let _ = state.add_shards(&new);
-        }
-        Restored {
-            state,
-            orphaned: orphaned.into_iter().cloned().collect(),
-            missing: new.into_iter().map(|new| new.shard).collect(),
-        }
+/// Returns a state at the saved marks, and its shards that were not saved, ascending.
+pub(crate) fn restored(saved: &Snapshot, track: &Track) -> (ReplicationState, Vec<ShardId>) {
+    let state = if saved.shards().all(|shard| track.includes(shard)) {
+        ReplicationState::restore(saved)
+    } else {
+        // Orphaned shards keep their incarnations: the next one stays above those too.
+        let mut tracked = saved.clone();
+        tracked.retain(|shard| track.includes(shard));
+        ReplicationState::restore(&tracked)
+    };
+    let new: Vec<NewShard> = track.starts().filter(|new| saved.mark(new.shard).is_none()).collect();
+    if !new.is_empty() {
+        // Cannot fail: none of them was saved, and a map holds none twice.
+        let _ = state.add_shards(&new);
     }
+    (state, new.into_iter().map(|new| new.shard).collect())
 }

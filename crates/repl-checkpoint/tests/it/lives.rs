@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use repl_checkpoint::{
-    CheckpointStore, FileStore, JsonCodec, NoSync, OnCorrupt, Saved, SlotStore, recover,
+    CheckpointStore, FileStore, JsonCodec, NoSync, OnCorrupt, Saved, ShardCheckpoint, SlotStore,
+    recover,
 };
 use repl_core::{ReplicationState, ShardId};
 
@@ -149,8 +150,8 @@ fn lives<S: AnyStore>(shards: u64) {
     let of = |bytes: u64| in_checkpoints(bytes, last.checkpoint);
     println!(
         "{}: checkpoint {} bytes; directory {:.2} checkpoints, {:.2} during a save; memory {:.2} \
-         checkpoints above the state in life 2, {:.2} at most, {:.2} in life {LIVES}; read {:.2} \
-         checkpoints per life; limit {} MiB",
+         checkpoints above the state in life 2, {:.2} at most, {:.2} in life {LIVES} (one is {:.2} \
+         when decoded); read {:.2} checkpoints per life; limit {} MiB",
         S::NAME,
         last.checkpoint,
         of(bytes),
@@ -158,6 +159,7 @@ fn lives<S: AnyStore>(shards: u64) {
         of(second.memory.saturating_sub(state)),
         of(most.memory.saturating_sub(state)),
         of(last.memory.saturating_sub(state)),
+        of(shards * size_of::<ShardCheckpoint>() as u64),
         of(most.read),
         limit >> 20,
     );
