@@ -9,7 +9,7 @@ use crate::command::{Done, root};
 pub(crate) fn check() -> Done {
     let mut broken = Vec::new();
     for page in pages()? {
-        for link in links(&fs::read_to_string(&page)?) {
+        for link in links(&without_code(&fs::read_to_string(&page)?)) {
             if let Some(why) = is_broken(&page, &link) {
                 broken.push(format!("{}: {}: {why}", page.display(), link.target));
             }
@@ -18,15 +18,25 @@ pub(crate) fn check() -> Done {
     if broken.is_empty() { Ok(()) } else { Err(broken.join("; ").into()) }
 }
 
+/// Lists every page: at the top, in docs, and in the folder of each crate and each example.
 fn pages() -> Result<Vec<PathBuf>, std::io::Error> {
-    let mut pages = vec![root().join("README.md"), root().join("CHANGELOG.md")];
-    for folder in ["docs", "examples/sqlite-follower"] {
-        for entry in fs::read_dir(root().join(folder))? {
-            pages.push(entry?.path());
-        }
+    let mut folders = vec![root(), root().join("docs")];
+    for folder in ["crates", "examples"] {
+        folders.extend(entries(&root().join(folder))?.into_iter().filter(|entry| entry.is_dir()));
     }
-    pages.retain(|page| page.extension().is_some_and(|e| e == "md"));
+    let mut pages = Vec::new();
+    for folder in folders {
+        pages.extend(entries(&folder)?.into_iter().filter(|page| has_extension(page, "md")));
+    }
     Ok(pages)
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, std::io::Error> {
+    fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect()
+}
+
+fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension().is_some_and(|found| found == extension)
 }
 
 struct Link {
@@ -56,12 +66,12 @@ fn is_broken(page: &Path, link: &Link) -> Option<String> {
         return None;
     }
     let contents = fs::read_to_string(&file).unwrap_or_default();
-    if !heading.is_empty() && !headings(&contents).any(|h| h == heading) {
+    if !heading.is_empty() && !headings(&without_code(&contents)).any(|h| h == heading) {
         return Some("the page has no such heading".to_owned());
     }
-    let test = link.text.trim_matches('`');
-    let names_a_test = file.extension().is_some_and(|e| e == "rs");
-    (names_a_test && !has_test(&contents, test)).then(|| format!("the file has no test {test}"))
+    let text = link.text.trim_matches('`');
+    let names_a_test = has_extension(&file, "rs") && !has_extension(Path::new(text), "rs");
+    (names_a_test && !has_test(&contents, text)).then(|| format!("the file has no test {text}"))
 }
 
 /// Whether a function of this name is a test that is not ignored.
@@ -74,10 +84,26 @@ fn has_test(source: &str, name: &str) -> bool {
     attributes.contains(&"#[test]") && !attributes.iter().any(|a| a.starts_with("#[ignore"))
 }
 
-/// Lists the headings of a page, as links name them.
+/// Leaves out the lines of code blocks: what is in them is neither a link nor a heading.
+fn without_code(page: &str) -> String {
+    let mut in_code = false;
+    let is_text = |line: &&str| {
+        let is_fence = line.trim_start().starts_with("```");
+        in_code ^= is_fence;
+        !in_code && !is_fence
+    };
+    page.lines().filter(is_text).flat_map(|line| [line, "\n"]).collect()
+}
+
+/// Lists the headings of a page, as links name them: in lower case, without punctuation.
 fn headings(page: &str) -> impl Iterator<Item = String> + '_ {
-    let heading = |line: &str| line.trim_start_matches('#').trim().to_lowercase();
-    page.lines().filter(|line| line.starts_with('#')).map(heading).map(|h| h.replace(' ', "-"))
+    let anchor = |c: char| match c {
+        ' ' => Some('-'),
+        _ => (c.is_alphanumeric() || matches!(c, '-' | '_')).then_some(c),
+    };
+    page.lines().filter(|line| line.starts_with('#')).map(move |line| {
+        line.trim_start_matches('#').trim().to_lowercase().chars().filter_map(anchor).collect()
+    })
 }
 
 #[cfg(test)]
@@ -96,6 +122,7 @@ mod tests {
         assert!(!broken("`a_page_is_searched_for_its_links`", "xtask/src/links.rs"));
         assert!(broken("`check`", "xtask/src/links.rs"));
         assert!(broken("`no_such_test`", "xtask/src/links.rs"));
+        assert!(!broken("`xtask/src/links.rs`", "xtask/src/links.rs"));
     }
 
     #[test]
@@ -103,5 +130,35 @@ mod tests {
         let found = links("see [a](b.md), [`c`](d.rs) and [the web](https://example.org)");
         let found: Vec<_> = found.iter().map(|l| (l.text.as_str(), l.target.as_str())).collect();
         assert_eq!(found, [("a", "b.md"), ("`c`", "d.rs")]);
+    }
+
+    #[test]
+    fn the_pages_of_the_top_the_docs_each_crate_and_each_example_are_checked() {
+        let pages = pages().unwrap();
+        for page in [
+            "README.md",
+            "CONTRIBUTING.md",
+            "docs/guarantees.md",
+            "crates/repl-core/README.md",
+            "examples/sqlite-follower/README.md",
+        ] {
+            assert!(pages.contains(&root().join(page)), "{page}");
+        }
+    }
+
+    #[test]
+    fn a_code_block_holds_neither_links_nor_headings() {
+        let page = without_code("# A\n```rust\n# hidden\nlet a = b[0](c);\n```\n[d](e.md)\n");
+        assert_eq!(headings(&page).collect::<Vec<_>>(), ["a"]);
+        assert_eq!(links(&page).iter().map(|l| l.target.as_str()).collect::<Vec<_>>(), ["e.md"]);
+    }
+
+    #[test]
+    fn a_heading_is_named_without_its_punctuation() {
+        let page = "## Does `recover` refuse, and why?\n### one-two 3\n";
+        assert_eq!(
+            headings(page).collect::<Vec<_>>(),
+            ["does-recover-refuse-and-why", "one-two-3"]
+        );
     }
 }

@@ -129,3 +129,13 @@ mod recipes {}
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/backup.md")]
 mod backup {}
+
+/// And those of the questions.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/faq.md")]
+mod faq {}
+
+/// And that of the README of this crate.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod crate_readme {}

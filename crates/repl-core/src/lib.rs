@@ -120,3 +120,8 @@ pub use window::{ApplyWindow, Claim, Claiming};
 #[cfg(loom_models)]
 #[doc(hidden)]
 pub use sync::set_interleaved;
+
+/// The README's example runs with the examples of this crate.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

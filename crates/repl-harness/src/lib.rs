@@ -30,3 +30,8 @@ mod panics;
 mod seed;
 pub mod stress;
 pub mod suites;
+
+/// The README's example runs with the examples of this crate.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

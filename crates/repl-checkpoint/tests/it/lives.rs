@@ -179,7 +179,7 @@ fn the_200th_life_of_slots_needs_no_more_memory_than_the_second_and_the_director
 }
 
 #[test]
-#[ignore = "minutes in a debug build: README.md has the command"]
+#[ignore = "minutes in a debug build: CONTRIBUTING.md has the command"]
 fn two_hundred_lives_of_100_000_shards() {
     lives::<FileStore>(100_000);
     lives::<SlotStore>(100_000);

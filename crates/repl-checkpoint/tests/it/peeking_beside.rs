@@ -98,7 +98,7 @@ fn beside_saves_of_another_process_no_read_falls_behind_what_was_acknowledged() 
     reads_beside_saves::<SlotStore>(300);
 }
 
-/// The README has the command.
+/// CONTRIBUTING.md has the command.
 #[test]
 #[ignore = "takes minutes without optimization"]
 fn a_hundred_thousand_reads_beside_a_thousand_saves_a_second_give_no_false_alarm() {
