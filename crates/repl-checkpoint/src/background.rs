@@ -92,8 +92,9 @@ impl Checkpointer {
     /// [`CloseError::LastSave`], [`reopen`](Checkpointer::reopen) and spawn it again.
     /// [`Floors::health`] shows both, and a flush that hangs.
     ///
-    /// For an async flush run [`begin`](Checkpointer::begin) and [`save`](Checkpointer::save) in a
-    /// task of the engine instead.
+    /// An async flush may run to its end here, as with `Handle::block_on` of tokio. Or run
+    /// [`begin`](Checkpointer::begin) and [`save`](Checkpointer::save) in a task of the engine
+    /// instead. docs/adopting.md shows both.
     ///
     /// # Errors
     /// [`SpawnError`] if the operating system cannot start a thread; it holds the checkpointer.

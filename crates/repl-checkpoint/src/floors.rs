@@ -43,6 +43,9 @@ impl Floors {
     /// commit is durable. Then the applied mark is also the checkpointed mark and the retention
     /// floor.
     ///
+    /// Not for a state that a [`Checkpointer`](crate::Checkpointer) saves, even if each apply is
+    /// durable: a restart begins at the saved marks, and needs the segments above them.
+    ///
     /// At a start, commit once before you delete anything: the process before may have been killed
     /// between its last write and the sync, and what the database then recovers is in the cache
     /// alone.

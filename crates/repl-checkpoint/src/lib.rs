@@ -30,6 +30,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! docs/adopting.md has four ways to embed this, each with a whole program.
+//!
 //! # Guarantees
 //! For every shard, at every instant: `floor <= checkpointed <= durable <= applied`, if the engine's
 //! flush makes durable what it says.
@@ -124,6 +126,11 @@ mod readme {}
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/recipes.md")]
 mod recipes {}
+
+/// And those of the page about adopting these crates.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/adopting.md")]
+mod adopting {}
 
 /// And those of the page about backups.
 #[cfg(doctest)]

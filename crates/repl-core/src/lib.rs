@@ -54,10 +54,10 @@
 //!   something completed above the mark, and no others. Adding and removing shards take a lock that
 //!   neither reading nor advancing takes.
 //! - **Wakers** must not block: a blocked one holds up the thread that runs it, and what that thread
-//!   would do next. They run outside every lock, on the thread that moves the mark. Usually that is in
-//!   `advance` or `complete`. A snapshot and [`Shard::applied_set`] may move a mark on too, and then
-//!   run wakers. What
-//!   follows [`Shard::awaited`] is also woken where a wait begins or is dropped. A waker that advances another shard runs that shard's wakers inside itself. Keep
+//!   would do next. They run outside every lock, on the thread that moves the mark. Usually that is
+//!   in `advance` or `complete`. A snapshot and [`Shard::applied_set`] may move a mark on too, and
+//!   then run wakers. What follows [`Shard::awaited`] is also woken where a wait begins or is
+//!   dropped. A waker that advances another shard runs that shard's wakers inside itself. Keep
 //!   chains of this kind short, as each link takes stack.
 //! - **No wake-up is lost.** A waiter is woken by the advance that reaches its seqno, and by no
 //!   other.
