@@ -38,6 +38,11 @@ impl<E: DeserializeOwned + Send + 'static> Child<E> {
         Ok(child)
     }
 
+    /// Returns the process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Returns the next event, or `None` if there is none within a millisecond.
     pub fn next_event(&self) -> Option<E> {
         self.events.recv_timeout(Duration::from_millis(1)).ok()

@@ -1,0 +1,121 @@
+//! The log of one shard: a folder with a file per segment.
+//!
+//! In a real system the leader keeps the log, and the service receives its segments. Here the
+//! clients append to it, and a restart offers again what is there.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use kill_loop::{below, random};
+use repl_core::{SeqNo, ShardId};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Mutex, watch};
+use tokio::task::spawn_blocking;
+
+use crate::disk::failed;
+
+/// A write of one key.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Segment {
+    pub(crate) key: u64,
+    pub(crate) value: u64,
+}
+
+impl Segment {
+    /// The content of a segment. The check makes it again after the segment was deleted.
+    pub(crate) fn of(seed: u64, shard: ShardId, seqno: SeqNo) -> Segment {
+        let words = [seed, shard.0, seqno];
+        Segment { key: below(10_000, &words), value: random(&words) }
+    }
+}
+
+/// The log of one shard.
+#[derive(Debug)]
+pub(crate) struct Log {
+    folder: PathBuf,
+    seed: u64,
+    shard: ShardId,
+    first: AtomicU64,
+    end: watch::Sender<SeqNo>,
+    appending: Mutex<()>,
+}
+
+impl Log {
+    /// Opens the log, and creates it if there is none. Blocks.
+    pub(crate) fn open(root: &Path, seed: u64, shard: ShardId) -> io::Result<Log> {
+        let folder = folder(root, shard);
+        fs::create_dir_all(&folder).map_err(failed("create", &folder))?;
+        let (first, end) = kept(&folder)?;
+        let (first, end) = (AtomicU64::new(first), watch::Sender::new(end));
+        Ok(Log { folder, seed, shard, first, end, appending: Mutex::new(()) })
+    }
+
+    /// Appends a segment. Returns its seqno and its key.
+    pub(crate) async fn append(&self) -> io::Result<(SeqNo, u64)> {
+        let _one_at_a_time = self.appending.lock().await;
+        let seqno = self.end() + 1;
+        let segment = Segment::of(self.seed, self.shard, seqno);
+        let (path, temporary) = (self.path(seqno), self.folder.join("next"));
+        let write = move || {
+            fs::write(&temporary, serde_json::to_vec(&segment)?)?;
+            fs::rename(&temporary, &path).map_err(failed("append", &path))
+        };
+        spawn_blocking(write).await??;
+        self.end.send_replace(seqno);
+        Ok((seqno, segment.key))
+    }
+
+    /// Waits for a segment, and reads it.
+    pub(crate) async fn read(&self, seqno: SeqNo) -> io::Result<Segment> {
+        // The sender is in `self`, so this ends only at the segment.
+        let _ = self.end.subscribe().wait_for(|end| *end >= seqno).await;
+        let path = self.path(seqno);
+        let read = move || {
+            let bytes = fs::read(&path).map_err(failed("read", &path))?;
+            serde_json::from_slice(&bytes).map_err(|error| failed("read", &path)(error.into()))
+        };
+        spawn_blocking(read).await?
+    }
+
+    /// Deletes the segments up to a floor, but not the last: it says where the log goes on. Blocks.
+    pub(crate) fn delete_up_to(&self, floor: SeqNo) -> io::Result<()> {
+        let first = self.first();
+        let up_to = floor.min(self.end().saturating_sub(1));
+        for seqno in first..=up_to {
+            let path = self.path(seqno);
+            fs::remove_file(&path).map_err(failed("delete", &path))?;
+            self.first.store(seqno + 1, Relaxed);
+        }
+        Ok(())
+    }
+
+    /// The first segment that is not deleted.
+    pub(crate) fn first(&self) -> SeqNo {
+        self.first.load(Relaxed)
+    }
+
+    /// The last segment, or 0.
+    pub(crate) fn end(&self) -> SeqNo {
+        *self.end.borrow()
+    }
+
+    fn path(&self, seqno: SeqNo) -> PathBuf {
+        self.folder.join(seqno.to_string())
+    }
+}
+
+pub(crate) fn folder(root: &Path, shard: ShardId) -> PathBuf {
+    root.join(format!("log-{shard}"))
+}
+
+/// The first and the last segment in a folder; 1 and 0 if there is none.
+pub(crate) fn kept(folder: &Path) -> io::Result<(SeqNo, SeqNo)> {
+    let mut kept = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed("list", folder))? {
+        kept.extend(entry?.file_name().to_str().and_then(|name| name.parse::<SeqNo>().ok()));
+    }
+    let first = kept.iter().min().copied().unwrap_or(1);
+    Ok((first, kept.into_iter().max().unwrap_or(0)))
+}

@@ -1,0 +1,212 @@
+//! The tasks of the service. Numbers in comments are those of the steps in `main.rs`.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kill_loop::send;
+use repl_checkpoint::{
+    Checkpointer, FileStore, JsonCodec, OnCorrupt, Recovered, StoreId, Track, recover,
+};
+use repl_core::{NewShard, Shard, ShardId};
+use tokio::runtime::Builder;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinError, JoinSet, block_in_place};
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use crate::replica::Replica;
+use crate::rig::Event;
+use crate::shards::{self, Live, ShardList, pick};
+use crate::{Mutant, ServeArgs, clients};
+
+const SHARDS: u64 = 8;
+const CLIENTS: u64 = 8;
+const CHECKPOINT_EVERY: Duration = Duration::from_millis(10);
+/// The number of checkpoints between two changes of the shards.
+const CHANGE_EVERY: u64 = 2;
+
+/// Runs the service until SIGTERM or SIGINT, or until an error: the next start recovers from it.
+pub(crate) fn main(args: ServeArgs) -> io::Result<()> {
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        let stop = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
+        Service::start(args)?.run(stop).await
+    })
+}
+
+/// Owned by one task, so no checkpoint is in progress while the shards change.
+struct Service {
+    args: ServeArgs,
+    list: ShardList,
+    checkpointer: Checkpointer,
+    /// What clients see.
+    live: watch::Sender<Live>,
+    appliers: JoinSet<io::Result<()>>,
+    applier_of: BTreeMap<ShardId, AbortHandle>,
+    clients: JoinSet<io::Result<()>>,
+}
+
+impl Service {
+    /// Recovers, and starts the appliers and the clients. Blocks.
+    fn start(args: ServeArgs) -> io::Result<Service> {
+        let mut list = ShardList::load(&args.dir)?; // 1
+        if list.ever == 0 {
+            (0..SHARDS).for_each(|_| _ = list.add());
+            list.store(&args.dir)?;
+        }
+        let store = FileStore::open(args.dir.join("marks"), StoreId::UNNAMED)?;
+        let live: Vec<ShardId> = list.live.iter().copied().collect();
+        let recovered = recover(store, JsonCodec, Track::only(&live), OnCorrupt::Fail)?; // 2
+        let Recovered { state, mut checkpointer, report } = recovered;
+        for orphan in report.orphaned {
+            if !list.removed.contains(&orphan) {
+                let error = format!("shard {orphan} has a mark, but is not in the list of shards");
+                return Err(io::Error::other(error));
+            }
+            checkpointer.drop_orphan(orphan); // 3
+        }
+        let mut service = Service {
+            args,
+            list,
+            checkpointer,
+            live: watch::Sender::default(),
+            appliers: JoinSet::new(),
+            applier_of: BTreeMap::new(),
+            clients: JoinSet::new(),
+        };
+        for shard in live.into_iter().filter_map(|shard| state.shard(shard)) {
+            service.open(shard)?; // 4
+        }
+        for client in 0..if service.args.idle { 0 } else { CLIENTS } {
+            let live = service.live.subscribe();
+            service.clients.spawn(clients::run(live, client, service.args.mutant));
+        }
+        Ok(service)
+    }
+
+    /// Starts the applier of a shard. Blocks.
+    fn open(&mut self, shard: Shard) -> io::Result<()> {
+        let id = shard.id();
+        let replica = Arc::new(Replica::open(&self.args.dir, self.args.seed, shard)?);
+        self.live.send_modify(|live| _ = live.insert(id, Arc::clone(&replica)));
+        self.applier_of.insert(id, self.appliers.spawn(replica.apply()));
+        Ok(())
+    }
+
+    /// Takes checkpoints and changes the shards, until a signal or an error.
+    async fn run(mut self, [mut terminate, mut interrupt]: [Signal; 2]) -> io::Result<()> {
+        let mut due = interval(CHECKPOINT_EVERY);
+        due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut round = 0;
+        loop {
+            tokio::select! {
+                biased; // so that late checkpoints do not delay the end
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                Some(applier) = self.appliers.join_next() => ended(applier)?,
+                Some(client) = self.clients.join_next() => ended(client)?,
+                _ = due.tick() => {
+                    round += 1;
+                    self.keep(round).await?;
+                }
+            }
+        }
+        self.shut_down().await
+    }
+
+    /// One round: a checkpoint, then what it allows to delete, then perhaps a change of the shards.
+    async fn keep(&mut self, round: u64) -> io::Result<()> {
+        self.checkpoint().await?;
+        block_in_place(|| self.delete())?;
+        if !self.args.idle && round.is_multiple_of(CHANGE_EVERY) {
+            block_in_place(|| self.change())?;
+        }
+        let all_applied = || self.live.borrow().values().all(|r| r.mark.applied() == r.log.end());
+        if self.args.idle && self.list.removed.is_empty() && all_applied() {
+            send(Event::Settled);
+        }
+        Ok(())
+    }
+
+    /// Flushes the data and saves the marks. An error ends the service: nothing relies on a flush
+    /// or a save that failed.
+    async fn checkpoint(&mut self) -> io::Result<()> {
+        let Some(attempt) = self.checkpointer.begin()? else { return Ok(()) }; // 1
+        let (live, marks) = (self.live.borrow().clone(), attempt.marks().clone());
+        if self.args.mutant == Some(Mutant::SaveBeforeFlush) {
+            block_in_place(|| self.checkpointer.save(attempt))?;
+            sleep(CHECKPOINT_EVERY).await; // a kill falls into this even on a fast disk
+            shards::flush(live, &marks).await?;
+        } else {
+            shards::flush(live, &marks).await?; // 2
+            block_in_place(|| self.checkpointer.save(attempt))?; // 3
+        }
+        send(Event::Saved);
+        Ok(())
+    }
+
+    /// Deletes segments, and removed shards, that no recovery needs. Blocks.
+    fn delete(&mut self) -> io::Result<()> {
+        let floors = self.checkpointer.floors();
+        for (shard, floor) in &floors.retention_floors() {
+            if let Some(replica) = self.live.borrow().get(&shard) {
+                replica.log.delete_up_to(floor)?; // 4 of a checkpoint
+            }
+        }
+        let early = self.args.mutant == Some(Mutant::DropDataEarly);
+        let removed = self.list.removed.len();
+        for shard in self.list.removed.clone() {
+            let is_free = early || floors.is_unreferenced(shard);
+            if is_free && shards::delete(&self.args.dir, shard)? {
+                self.list.removed.remove(&shard); // 3 of a change
+            }
+        }
+        if self.list.removed.len() < removed {
+            self.list.store(&self.args.dir)?; // 4 of a change
+        }
+        Ok(())
+    }
+
+    /// Removes a shard, and adds a new one. Blocks.
+    fn change(&mut self) -> io::Result<()> {
+        let picked = pick(&self.live.borrow(), &[self.args.seed, self.list.ever]);
+        let Some(replica) = picked else { return Ok(()) };
+        let (removed, added) = (replica.mark.id(), self.list.add());
+        self.list.remove(removed);
+        if self.args.mutant != Some(Mutant::StateBeforeList) {
+            self.list.store(&self.args.dir)?; // 1
+        }
+        self.live.send_modify(|live| _ = live.remove(&removed));
+        if let Some(applier) = self.applier_of.remove(&removed) {
+            applier.abort();
+        }
+        let state = Arc::clone(self.checkpointer.state());
+        state.remove_shard(removed); // 2
+        self.open(state.add_shard(NewShard::new(added))?)?;
+        send(Event::Changed);
+        Ok(())
+    }
+
+    /// Ends in order, so that the next start applies nothing again.
+    async fn shut_down(mut self) -> io::Result<()> {
+        self.appliers.shutdown().await; // 1
+        if self.args.mutant != Some(Mutant::ShutdownWithoutSave) {
+            self.checkpoint().await?; // 2
+        }
+        self.checkpointer.state().close(); // 3
+        while let Some(client) = self.clients.join_next().await {
+            ended(client)?;
+        }
+        Ok(())
+    }
+}
+
+/// The result of a task. An applier that was aborted has not failed.
+fn ended(task: Result<io::Result<()>, JoinError>) -> io::Result<()> {
+    match task {
+        Err(error) if error.is_cancelled() => Ok(()),
+        task => task?,
+    }
+}

@@ -1,0 +1,93 @@
+//! Which shards there are, and the flush of all of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::Path;
+use std::sync::Arc;
+
+use kill_loop::below;
+use repl_core::{ShardId, Snapshot};
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
+
+use crate::disk::{self, failed};
+use crate::replica::Replica;
+use crate::{log, replica};
+
+/// The durable list of shards.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct ShardList {
+    /// The number of shards that there ever were, which is the number of the newest.
+    pub(crate) ever: u64,
+    pub(crate) live: BTreeSet<ShardId>,
+    /// Removed, but not yet deleted.
+    pub(crate) removed: BTreeSet<ShardId>,
+}
+
+impl ShardList {
+    /// Reads the list, which is empty at the first start. Blocks.
+    pub(crate) fn load(root: &Path) -> io::Result<ShardList> {
+        disk::read(&root.join("shards.json"))
+    }
+
+    /// Makes the list durable. Blocks.
+    pub(crate) fn store(&self, root: &Path) -> io::Result<()> {
+        disk::replace(&root.join("shards.json"), self)
+    }
+
+    /// Adds a shard, with a number that no shard had before.
+    pub(crate) fn add(&mut self) -> ShardId {
+        self.ever += 1;
+        self.live.insert(ShardId(self.ever));
+        ShardId(self.ever)
+    }
+
+    /// Moves a shard from the live ones to the removed ones.
+    pub(crate) fn remove(&mut self, shard: ShardId) {
+        self.live.remove(&shard);
+        self.removed.insert(shard);
+    }
+}
+
+/// The live shards.
+pub(crate) type Live = BTreeMap<ShardId, Arc<Replica>>;
+
+/// Picks a shard at random.
+pub(crate) fn pick(live: &Live, words: &[u64]) -> Option<Arc<Replica>> {
+    let n = below(live.len() as u64, words);
+    live.values().nth(usize::try_from(n).ok()?).cloned()
+}
+
+/// Makes the data durable up to the marks. Shards that have not moved are not written again.
+pub(crate) async fn flush(live: Live, marks: &Snapshot) -> io::Result<()> {
+    let mut flushes = JoinSet::new();
+    for (shard, mark) in marks {
+        let replica = live.get(&shard).cloned();
+        let replica = replica.ok_or_else(|| io::Error::other(format!("no shard {shard}")))?;
+        if !replica.is_flushed(mark) {
+            flushes.spawn_blocking(move || replica.flush());
+        }
+    }
+    while let Some(flushed) = flushes.join_next().await {
+        flushed??;
+    }
+    Ok(())
+}
+
+/// Deletes the data and the log of a removed shard. Returns false if a client was just appending:
+/// then it must be tried again. Blocks.
+pub(crate) fn delete(root: &Path, shard: ShardId) -> io::Result<bool> {
+    let (file, folder) = (replica::file(root, shard), log::folder(root, shard));
+    match fs::remove_file(&file) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(failed("delete", &file)(error));
+        }
+        _ => {}
+    }
+    match fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+        Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => Ok(false),
+        deleted => deleted.map(|()| true).map_err(failed("delete", &folder)),
+    }
+}
