@@ -1,0 +1,172 @@
+//! Checks what a process has left: would a restart lose anything?
+//!
+//! The check reads the files itself, so an error of the engine cannot hide from it.
+
+use std::error::Error;
+use std::fmt;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use repl_checkpoint::{PeekError, peek};
+use repl_core::{SeqNo, ShardId};
+
+use crate::engine::Rows;
+use crate::follower::SHARDS;
+use crate::leader::{Leader, log_of};
+
+/// What is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// A restart needs a segment that is deleted.
+    Deleted { shard: ShardId, seqno: SeqNo, mark: SeqNo },
+    /// A row is not what the log says, even after the segments above the mark are replayed.
+    Row { shard: ShardId, key: u64, expected: Option<u64>, found: Option<u64> },
+    /// The follower has ended before the end of the log.
+    Behind { shard: ShardId, mark: SeqNo, last: SeqNo },
+}
+
+/// The result of a check.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Segments above the saved marks: a restart needs them.
+    pub(crate) needed: u64,
+    /// Segments that are no longer in the logs.
+    pub(crate) deleted: u64,
+    pub(crate) faults: Vec<Fault>,
+}
+
+/// Checks the files of a process that was killed, or that has reached the `end` of the logs.
+pub(crate) fn check(dir: &Path, leader: &Leader, end: bool) -> Result<Found, Box<dyn Error>> {
+    let saved = match peek(dir.join("marks")) {
+        Ok(peeked) => peeked.checkpoint.ok_or("the marks are saved by another codec")?.shards,
+        Err(PeekError::Nothing { .. }) => Vec::new(),
+        Err(PeekError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    let mut found = Found::default();
+    for shard in SHARDS {
+        let mark = saved.iter().find(|entry| entry.shard == shard).map_or(0, |entry| entry.mark);
+        let last = leader.last();
+        if end && mark < last {
+            found.faults.push(Fault::Behind { shard, mark, last });
+        }
+        for (seqno, _) in leader.above(shard, 0) {
+            let kept = fs::exists(log_of(dir, shard).join(seqno.to_string()))?;
+            found.needed += u64::from(seqno > mark);
+            found.deleted += u64::from(!kept);
+            if !kept && seqno > mark {
+                found.faults.push(Fault::Deleted { shard, seqno, mark });
+            }
+        }
+        let mut rows = table(dir, shard)?;
+        rows.extend(leader.above(shard, mark).flat_map(|(_, rows)| rows.clone()));
+        compare(shard, &leader.rows(shard), &rows, &mut found.faults);
+    }
+    Ok(found)
+}
+
+/// Reads the table file of a shard.
+fn table(dir: &Path, shard: ShardId) -> Result<Rows, Box<dyn Error>> {
+    match fs::read(dir.join(format!("table-{shard}"))) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Rows::new()),
+        bytes => Ok(serde_json::from_slice(&bytes?)?),
+    }
+}
+
+fn compare(shard: ShardId, expected: &Rows, found: &Rows, faults: &mut Vec<Fault>) {
+    let new = found.keys().filter(|key| !expected.contains_key(key));
+    for key in expected.keys().chain(new) {
+        let (expected, found) = (expected.get(key).copied(), found.get(key).copied());
+        if expected != found {
+            faults.push(Fault::Row { shard, key: *key, expected, found });
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Deleted { shard, seqno, mark } => write!(
+                f,
+                "segment {seqno} of shard {shard} is deleted, but a restart begins at mark {mark}"
+            ),
+            Fault::Row { shard, key, expected, found } => {
+                let text = |row: &Option<u64>| row.map_or("missing".into(), |row| row.to_string());
+                let (expected, found) = (text(expected), text(found));
+                write!(f, "row {key} of shard {shard} is {found}, but its log leaves {expected}")
+            }
+            Fault::Behind { shard, mark, last } => write!(
+                f,
+                "the follower of shard {shard} ended at mark {mark}, but its log ends at {last}"
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Engine;
+    use crate::follower;
+
+    const SHARD: ShardId = SHARDS[1];
+
+    /// The faults of a folder that was followed to segment 20 of 20, and then changed.
+    fn faults_after(change: impl FnOnce(&Path, &mut Leader)) -> Vec<Fault> {
+        let dir = tempfile::tempdir().unwrap();
+        let mut leader = Leader::create(dir.path(), 7).unwrap();
+        (0..20).for_each(|_| leader.write_next().unwrap());
+        follower::run(dir.path(), 20, Engine::checkpoint).unwrap();
+        change(dir.path(), &mut leader);
+        check(dir.path(), &leader, true).unwrap().faults
+    }
+
+    /// Writes or removes a row of the table file, and returns the row that was there.
+    fn change_row(dir: &Path, key: u64, value: Option<u64>) -> Option<u64> {
+        let mut rows = table(dir, SHARD).unwrap();
+        let old = rows.remove(&key);
+        rows.extend(value.map(|value| (key, value)));
+        let path = dir.join(format!("table-{SHARD}"));
+        fs::write(path, serde_json::to_vec(&rows).unwrap()).unwrap();
+        old
+    }
+
+    #[test]
+    fn a_follower_that_is_not_killed_ends_equal_with_every_segment_deleted() {
+        let faults = faults_after(|dir, leader| {
+            let found = check(dir, leader, true).unwrap();
+            assert_eq!((found.needed, found.deleted), (0, 60));
+        });
+        assert_eq!(faults, []);
+    }
+
+    #[test]
+    fn every_wrong_row_is_found() {
+        for found in [None, Some(0)] {
+            let mut row = (0, None);
+            let faults = faults_after(|dir, leader| {
+                let (key, _) = leader.rows(SHARD).pop_first().unwrap();
+                row = (key, change_row(dir, key, found));
+            });
+            let (key, expected) = row;
+            assert!(expected.is_some());
+            assert_eq!(faults, [Fault::Row { shard: SHARD, key, expected, found }]);
+        }
+        let found = Some(1);
+        let faults = faults_after(|dir, _| assert_eq!(change_row(dir, 1000, found), None));
+        assert_eq!(faults, [Fault::Row { shard: SHARD, key: 1000, expected: None, found }]);
+    }
+
+    #[test]
+    fn a_deleted_segment_above_the_mark_and_a_mark_behind_the_log_are_found() {
+        let faults = faults_after(|dir, leader| {
+            leader.write_next().unwrap();
+            fs::remove_file(log_of(dir, SHARD).join("21")).unwrap();
+        });
+        let behind = |shard| Fault::Behind { shard, mark: 20, last: 21 };
+        let deleted = Fault::Deleted { shard: SHARD, seqno: 21, mark: 20 };
+        let [first, second, third] = SHARDS.map(behind);
+        assert_eq!(faults, [first, second, deleted, third]);
+    }
+}
