@@ -30,8 +30,12 @@ pub fn rounds_at(c: &mut Criterion, work: &str, size: u64, contenders: Vec<Conte
 }
 
 /// Measures contenders in a number of rounds, as `work/contender/round`.
+///
+/// Without `--bench`, as in `cargo test --benches`, criterion runs each once and measures nothing:
+/// one round is enough.
 pub fn rounds_of(c: &mut Criterion, rounds: u32, work: &str, mut contenders: Vec<Contender<'_>>) {
-    for round in 0..rounds {
+    let measured = std::env::args().any(|argument| argument == "--bench");
+    for round in 0..if measured { rounds } else { 1 } {
         for (name, bench) in &mut contenders {
             let mut group = c.benchmark_group(work);
             group.bench_function(format!("{name}/{round}"), bench);

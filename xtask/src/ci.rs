@@ -56,7 +56,7 @@ const STEPS: &[Step] = &[
     step("fuzz", "every fuzz target for 20 s, from the committed corpus", fuzz),
     step("shutdown", "real filesystems that are shut down under running stores", shut_down),
     step("power", "real filesystems whose disk loses and tears unflushed writes", power_cuts),
-    step("benches", "the benches build", benches),
+    step("benches", "every bench runs once, unoptimized", benches),
     step("follower", "the first command of the README", follower),
     step("once", "200 kills of threads that commit side by side", exactly_once),
 ];
@@ -214,9 +214,9 @@ fn power_cuts(skipped: &mut Skipped) -> Done {
     tests(power::program(), skipped)
 }
 
+/// Unoptimized, as the step `test` has built what they need.
 fn benches(_: &mut Skipped) -> Done {
-    cargo("bench", &["--locked", "-p", "benches", "--no-run"]).run()?;
-    cargo("build", &["--locked", "-p", "benches", "--release", "--bins"]).run()
+    cargo("test", &["--locked", "-p", "benches", "--benches"]).run()
 }
 
 fn follower(_: &mut Skipped) -> Done {
