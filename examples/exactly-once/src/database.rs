@@ -1,13 +1,14 @@
 //! The engine: a database with the data, and the marks as bytes.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use example_support::{Context, Error};
 use repl_checkpoint::CheckpointBytes;
 use repl_core::{ReplicationState, SeqNo, ShardId};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
-use thiserror::Error;
 
 use crate::log::{SHARDS, Segment};
 
@@ -31,25 +32,12 @@ pub(crate) struct Database {
     path: PathBuf,
 }
 
-/// A row of `applied`.
-pub(crate) struct Applied {
-    pub(crate) shard: ShardId,
-    pub(crate) seqno: SeqNo,
-    pub(crate) times: u64,
-}
-
-/// An error from the database.
-#[derive(Debug, Error)]
-#[error("cannot {act} the database {}", path.display())]
-pub(crate) struct DatabaseError {
-    act: &'static str,
-    path: PathBuf,
-    source: rusqlite::Error,
-}
+/// How often each segment was applied, and the total of each shard.
+type Contents = (BTreeMap<(ShardId, SeqNo), u64>, Vec<u64>);
 
 impl Database {
     /// Creates the database with nothing applied.
-    pub(crate) fn create(path: &Path) -> Result<(), DatabaseError> {
+    pub(crate) fn create(path: &Path) -> Result<(), Error> {
         let create = || {
             let mut connection = Connection::open(path)?;
             connection.pragma_update(None, "journal_mode", "wal")?;
@@ -63,12 +51,12 @@ impl Database {
             transaction.execute("INSERT INTO marks VALUES (?1)", [marks])?;
             transaction.commit()
         };
-        create().map_err(failed("create", path))
+        create().context(|| failed("create", path))
     }
 
     /// Opens the database. A commit is then durable when it returns.
-    pub(crate) fn open(path: &Path) -> Result<Database, DatabaseError> {
-        let open = || {
+    pub(crate) fn open(path: &Path) -> Result<Database, Error> {
+        let open = || -> rusqlite::Result<_> {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let connection = Connection::open_with_flags(path, flags)?;
             connection.busy_timeout(PATIENCE)?;
@@ -79,41 +67,34 @@ impl Database {
             connection.busy_timeout(Duration::ZERO)?; // a conflict is reported at once
             Ok(connection)
         };
-        let connection = open().map_err(failed("open", path))?;
+        let connection = open().context(|| failed("open", path))?;
         Ok(Database { connection, path: path.to_owned() })
     }
 
-    /// Moves what is in SQLite's own log into the database file.
-    pub(crate) fn fold_log(&self) -> Result<(), DatabaseError> {
-        let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
-        self.connection.query_row(sql, [], |_| Ok(())).map_err(failed("checkpoint", &self.path))
-    }
-
     /// Reads the bytes outside a transaction.
-    pub(crate) fn marks(&self) -> Result<Vec<u8>, DatabaseError> {
-        stored_marks(&self.connection).map_err(failed("read", &self.path))
+    pub(crate) fn marks(&self) -> Result<Vec<u8>, Error> {
+        stored_marks(&self.connection).context(|| failed("read", &self.path))
     }
 
     /// Begins a transaction as a reader, so that others run beside it.
-    pub(crate) fn begin(&mut self) -> Result<Transaction<'_>, DatabaseError> {
+    pub(crate) fn begin(&mut self) -> Result<Transaction<'_>, Error> {
         let begun = self.connection.transaction_with_behavior(TransactionBehavior::Deferred);
-        begun.map_err(failed("read", &self.path))
+        begun.context(|| failed("read", &self.path))
     }
 
     /// Reads how often each segment was applied, and the total of each shard.
-    pub(crate) fn contents(&self) -> Result<(Vec<Applied>, Vec<u64>), DatabaseError> {
-        let read = || {
+    pub(crate) fn contents(&self) -> Result<Contents, Error> {
+        let number = |row: &rusqlite::Row<'_>, column| row.get(column).map(i64::cast_unsigned);
+        let read = || -> rusqlite::Result<_> {
             let mut rows = self.connection.prepare("SELECT shard, seqno, times FROM applied")?;
             let rows = rows.query_map([], |row| {
-                let number = |column| row.get(column).map(i64::cast_unsigned);
-                let (shard, seqno, times) = (number(0)?, number(1)?, number(2)?);
-                Ok(Applied { shard: ShardId(shard), seqno, times })
+                Ok(((ShardId(number(row, 0)?), number(row, 1)?), number(row, 2)?))
             })?;
             let mut totals = self.connection.prepare("SELECT total FROM totals ORDER BY shard")?;
-            let totals = totals.query_map([], |row| row.get(0).map(i64::cast_unsigned))?;
+            let totals = totals.query_map([], |row| number(row, 0))?;
             Ok((rows.collect::<Result<_, _>>()?, totals.collect::<Result<_, _>>()?))
         };
-        read().map_err(failed("read", &self.path))
+        read().context(|| failed("read", &self.path))
     }
 }
 
@@ -137,7 +118,6 @@ pub(crate) fn add(transaction: &Connection, segment: Segment) -> rusqlite::Resul
     transaction.prepare_cached(sql)?.execute((shard.0.cast_signed(), seqno.cast_signed())).map(drop)
 }
 
-fn failed(act: &'static str, path: &Path) -> impl FnOnce(rusqlite::Error) -> DatabaseError {
-    let path = path.to_owned();
-    move |source| DatabaseError { act, path, source }
+fn failed(act: &str, path: &Path) -> String {
+    format!("cannot {act} the database {}", path.display())
 }

@@ -35,7 +35,6 @@
 //! segment that a crash brings back as not applied (`--mutant advance-before-commit`).
 
 mod applier;
-mod cli;
 mod database;
 mod log;
 mod run;
@@ -44,5 +43,5 @@ mod verify;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::main()
+    run::main()
 }

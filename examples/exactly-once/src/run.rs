@@ -1,223 +1,194 @@
-//! One run: starts the applier, kills it, checks what it left, and starts it again until the logs
-//! are applied.
+//! The command line, and one run: starts the applier, kills it, checks what it left, and starts it
+//! again until the logs are applied.
 
-use std::ffi::OsString;
-use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use clap::ValueEnum;
-use kill_loop::{Child, Kills};
-use serde::Serialize;
-use tempfile::TempDir;
-use thiserror::Error;
+use clap::{Args, Parser, ValueEnum};
+use example_support::{Bar, Error, Folder, Kills, fraction, listen, rng, row, run_child};
+use serde::{Deserialize, Serialize};
 
-use crate::applier::Event;
-use crate::cli::{ApplyArgs, RunArgs};
-use crate::database::{Database, DatabaseError};
-use crate::log::{LogError, Logs, SHARDS};
-use crate::verify::{self, Fault, VerifyError};
+use crate::applier::{self, Event};
+use crate::database::Database;
+use crate::log::{Logs, SHARDS};
+use crate::verify::{self, Fault};
+
+/// Commits data and marks side by side in one database, each segment exactly once, while being
+/// killed.
+///
+/// Without arguments: a process of four threads applies four logs in a temporary folder, and is
+/// killed 200 times. Exits with 1 unless each segment has taken effect exactly once.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct RunArgs {
+    /// Keep everything in this folder, which must be new or empty.
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// The number of segments in each of the four logs.
+    #[arg(long, value_name = "N", default_value_t = 4000,
+        value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    segments: u64,
+    /// The number of times to kill the applier.
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    kills: u64,
+    /// The seed of all random choices [default: a new one each time, printed].
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Print one JSON document instead of a table.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    apply: ApplyArgs,
+}
+
+/// The options of the applier.
+#[derive(Debug, Clone, Copy, Args, Serialize, Deserialize)]
+pub(crate) struct ApplyArgs {
+    /// For tests: leave one commit in N in doubt, or none for 0. Half of them take effect.
+    #[arg(long, value_name = "N", default_value_t = 40, hide = true)]
+    pub(crate) doubt_one_in: u64,
+    /// For tests: keep this many segments that may be deleted.
+    #[arg(long, value_name = "N", default_value_t = 0, hide = true)]
+    pub(crate) keep: u64,
+    /// For tests: break one rule of the protocol.
+    #[arg(long, hide = true)]
+    pub(crate) mutant: Option<Mutant>,
+}
+
+/// A deliberately wrong applier that the check must detect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+pub(crate) enum Mutant {
+    /// Stores the marks of a clone of the live state, instead of those stored and its own move.
+    CloneLiveState,
+    /// Advances the live state before the commit.
+    AdvanceBeforeCommit,
+}
+
+/// Runs the program.
+pub(crate) fn main() -> ExitCode {
+    let apply = |(logs, args): (Logs, ApplyArgs)| {
+        listen::<()>(drop);
+        applier::run(&args, &logs)
+    };
+    example_support::main("exactly-once", apply, || {
+        let args = RunArgs::parse();
+        let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
+        let (folder, seed) = Folder::take("exactly-once", args.dir.as_deref(), seed)?;
+        if !folder.is_new() {
+            let root = folder.root().display();
+            return Err(format!("{root} is not empty: give another --dir").into());
+        }
+        example_support::run("exactly-once", args.json, folder, |folder| {
+            let logs = Logs { root: folder.root().to_owned(), seed, segments: args.segments };
+            run(&args, &logs)
+        })
+    })
+}
 
 /// A kill that is due waits a random time up to this.
 const WAITS_UP_TO: Duration = Duration::from_millis(20);
-/// The first faults are enough.
-const FAULTS_SHOWN: usize = 10;
-
-/// The folder of a run.
-#[derive(Debug)]
-pub(crate) struct Folder {
-    pub(crate) root: PathBuf,
-    pub(crate) temporary: Option<TempDir>,
-    pub(crate) seed: u64,
-}
-
-/// An error that ends the run.
-#[derive(Debug, Error)]
-pub(crate) enum RunError {
-    #[error("cannot {act} the applier")]
-    Process { act: &'static str, source: io::Error },
-    #[error("the applier stopped with {0}: see its error above")]
-    Stopped(ExitStatus),
-    #[error(transparent)]
-    Log(#[from] LogError),
-    #[error(transparent)]
-    Database(#[from] DatabaseError),
-    #[error(transparent)]
-    Verify(#[from] VerifyError),
-}
 
 /// The report of a run.
 #[derive(Debug, Default, Serialize)]
-pub(crate) struct Report {
-    pub(crate) seed: u64,
+struct Report {
+    seed: u64,
     /// The number of segments of all logs.
-    pub(crate) segments: u64,
-    pub(crate) kills: u64,
+    segments: u64,
+    kills: u64,
     /// Commits that the applier saw take effect. A kill hides some.
-    pub(crate) commits: u64,
-    pub(crate) conflicts: u64,
-    pub(crate) in_doubt: u64,
+    commits: u64,
+    conflicts: u64,
+    in_doubt: u64,
     /// Commits in doubt that the stored marks then said had taken effect.
-    pub(crate) in_doubt_took_effect: u64,
-    pub(crate) deleted: u64,
-    pub(crate) applied_twice: usize,
-    pub(crate) missing: usize,
-    pub(crate) deleted_above_the_mark: usize,
-    pub(crate) seconds: f64,
-    pub(crate) exactly_once: bool,
-    /// False if there were fewer kills than requested, no conflict, or no commit in doubt that took
-    /// effect.
-    pub(crate) shows_what_it_claims: bool,
-    pub(crate) faults: Vec<String>,
-}
-
-/// A run in progress.
-struct Run<'a> {
-    args: &'a RunArgs,
-    folder: &'a Folder,
-    report: Report,
-    /// The number of segments that are applied, as far as the parent knows.
-    done: u64,
-    kills: Kills,
-    shown: Instant,
-}
-
-impl Folder {
-    /// Keeps a temporary folder, and returns the path.
-    pub(crate) fn keep(self) -> PathBuf {
-        self.temporary.map_or(self.root, TempDir::keep)
-    }
-}
-
-pub(crate) fn database_in(root: &Path) -> PathBuf {
-    root.join("data.sqlite")
+    in_doubt_took_effect: u64,
+    deleted: u64,
+    applied_twice: usize,
+    missing: usize,
+    deleted_above_the_mark: usize,
+    seconds: f64,
+    exactly_once: bool,
+    faults: Vec<String>,
 }
 
 /// Runs until the logs are applied, or until a check after a kill finds a fault.
-pub(crate) fn run(args: &RunArgs, folder: &Folder) -> Result<Report, RunError> {
+fn run(args: &RunArgs, logs: &Logs) -> Result<Report, Error> {
     let began = Instant::now();
-    let logs = Logs::new(&folder.root, folder.seed, args.segments);
     logs.write()?;
-    let database = database_in(&folder.root);
-    Database::create(&database)?;
-    let segments = args.segments * SHARDS.len() as u64;
-    let report = Report { seed: folder.seed, segments, ..Report::default() };
-    let kills = Kills::new(folder.seed, args.kills, 0, segments, WAITS_UP_TO);
-    let mut run = Run { args, folder, report, done: 0, kills, shown: began };
-    let verify::Found { deleted, faults, .. } = loop {
-        let at_end = run.run_applier()?;
-        let found = verify::check(&logs, &Database::open(&database)?, at_end)?;
+    Database::create(&logs.database())?;
+    let segments = logs.segments * SHARDS.len() as u64;
+    let mut report = Report { seed: logs.seed, segments, ..Report::default() };
+    let mut kills = Kills::new(rng(&[logs.seed, 5]), args.kills, WAITS_UP_TO);
+    let bar = Bar::new(args.json);
+    // The number of segments that are applied, as far as the parent knows.
+    let mut done = 0;
+    let found = loop {
+        let at_end = run_child("applier", &(logs, args.apply), &mut kills, &bar, |event| {
+            done += u64::from(matches!(event, Event::Committed | Event::FoundApplied));
+            report.count(event);
+            (fraction(done, segments), format!("{done} of {segments} segments"))
+        })?;
+        let found = verify::check(logs, &Database::open(&logs.database())?, at_end)?;
         if at_end || !found.faults.is_empty() {
             break found;
         }
-        run.done = found.applied;
+        done = found.applied;
     };
-    let mut report = run.report;
-    report.deleted = deleted;
-    let count = |is: fn(&Fault) -> bool| faults.iter().filter(|fault| is(fault)).count();
+    report.kills = kills.killed();
+    report.deleted = found.deleted;
+    let count = |is: fn(&Fault) -> bool| found.faults.iter().filter(|fault| is(fault)).count();
     report.applied_twice = count(|f| matches!(f, Fault::Repeated { .. }));
     report.missing = count(|f| matches!(f, Fault::Missing { .. } | Fault::DeletedUnapplied { .. }));
     report.deleted_above_the_mark = count(|f| matches!(f, Fault::DeletedAbove { .. }));
-    report.exactly_once = faults.is_empty();
-    let has_doubts = args.apply.doubt_one_in == 0 || report.in_doubt_took_effect > 0;
-    report.shows_what_it_claims =
-        report.kills == args.kills && report.conflicts > 0 && has_doubts && report.deleted > 0;
-    report.faults = faults.iter().take(FAULTS_SHOWN).map(Fault::to_string).collect();
+    report.exactly_once = found.faults.is_empty();
+    report.faults = found.faults.iter().map(Fault::to_string).collect();
+    if report.exactly_once && !report.shows_what_it_claims(args) {
+        report.faults.push(format!(
+            "{} kills of {}, {} conflicts and {} commits in doubt that took effect, so the run \
+             shows too little: give more --segments",
+            report.kills, args.kills, report.conflicts, report.in_doubt_took_effect
+        ));
+    }
     report.seconds = began.elapsed().as_secs_f64();
     Ok(report)
 }
 
-impl Run<'_> {
-    /// Runs one applier process. Returns whether it reached the end of the logs.
-    fn run_applier(&mut self) -> Result<bool, RunError> {
-        let mut child = self.start().map_err(failed("start"))?;
-        let ended = loop {
-            if let Some(event) = child.next_event() {
-                self.note(event);
-            }
-            if let Some(status) = child.ended().map_err(failed("watch"))? {
-                break Some(status);
-            }
-            if self.kills.is_due(self.done) {
-                child.kill().map_err(failed("kill"))?;
-                self.report.kills = self.kills.killed();
-                break None;
-            }
-            self.show();
-        };
-        for event in child.rest() {
-            self.note(event);
-        }
-        match ended {
-            Some(status) if !status.success() => Err(RunError::Stopped(status)),
-            ended => Ok(ended.is_some()),
-        }
-    }
-
-    /// Starts this executable again as the applier.
-    fn start(&self) -> io::Result<Child<Event>> {
-        let ApplyArgs { doubt_one_in, keep, mutant } = self.args.apply;
-        let mut args: Vec<OsString> = vec!["apply".into(), "--dir".into()];
-        args.push(self.folder.root.as_os_str().to_owned());
-        args.push(format!("--seed={}", self.folder.seed).into());
-        args.push(format!("--segments={}", self.args.segments).into());
-        args.push(format!("--doubt-one-in={doubt_one_in}").into());
-        args.push(format!("--keep={keep}").into());
-        if let Some(mutant) = mutant.and_then(|m| m.to_possible_value()) {
-            args.push(format!("--mutant={}", mutant.get_name()).into());
-        }
-        Child::start(args)
-    }
-
-    fn note(&mut self, event: Event) {
-        let report = &mut self.report;
-        match event {
-            Event::Committed => {
-                report.commits += 1;
-                self.done += 1;
-            }
-            Event::Conflict => report.conflicts += 1,
-            Event::InDoubt => report.in_doubt += 1,
-            Event::FoundApplied => {
-                report.in_doubt_took_effect += 1;
-                self.done += 1;
-            }
-        }
-    }
-
-    fn show(&mut self) {
-        if !self.args.json
-            && self.shown.elapsed() >= Duration::from_secs(1)
-            && io::stderr().is_terminal()
-        {
-            self.shown = Instant::now();
-            let (done, Report { segments, kills, .. }) = (self.done, &self.report);
-            eprintln!("{done} of {segments} segments, killed {kills} times");
-        }
-    }
-}
-
 impl Report {
-    /// Writes the table.
-    pub(crate) fn print(&self, out: &mut impl Write) -> io::Result<()> {
-        let mut row = |name: &str, value: String| writeln!(out, "{name:<24}{value}");
-        row("seed", self.seed.to_string())?;
-        row("segments", format!("{} in {:.1} s", self.segments, self.seconds))?;
-        row("kills", self.kills.to_string())?;
-        row("commits", self.commits.to_string())?;
-        row("conflicts", format!("{}, tried again", self.conflicts))?;
-        let took_effect = self.in_doubt_took_effect;
-        row("in doubt", format!("{}, of which {took_effect} took effect", self.in_doubt))?;
-        row("deleted", format!("{} segments", self.deleted))?;
-        row("applied twice", self.applied_twice.to_string())?;
-        row("missing", self.missing.to_string())?;
-        row("deleted above the mark", self.deleted_above_the_mark.to_string())?;
-        let verdict = if self.exactly_once { "each segment" } else { "NOT each segment" };
-        row("exactly once", verdict.to_owned())
+    fn count(&mut self, event: Event) {
+        *match event {
+            Event::Committed => &mut self.commits,
+            Event::Conflict => &mut self.conflicts,
+            Event::InDoubt => &mut self.in_doubt,
+            Event::FoundApplied => &mut self.in_doubt_took_effect,
+        } += 1;
+    }
+
+    fn shows_what_it_claims(&self, args: &RunArgs) -> bool {
+        let has_doubts = args.apply.doubt_one_in == 0 || self.in_doubt_took_effect > 0;
+        self.kills == args.kills && self.conflicts > 0 && has_doubts && self.deleted > 0
     }
 }
 
-fn failed(act: &'static str) -> impl FnOnce(io::Error) -> RunError {
-    move |source| RunError::Process { act, source }
+impl example_support::Report for Report {
+    fn table(&self) -> Vec<String> {
+        let took_effect = self.in_doubt_took_effect;
+        let verdict = if self.exactly_once { "each segment" } else { "NOT each segment" };
+        vec![
+            row("seed", self.seed),
+            row("segments", format!("{} in {:.1} s", self.segments, self.seconds)),
+            row("kills", self.kills),
+            row("commits", self.commits),
+            row("conflicts", format!("{}, tried again", self.conflicts)),
+            row("in doubt", format!("{}, of which {took_effect} took effect", self.in_doubt)),
+            row("deleted", format!("{} segments", self.deleted)),
+            row("applied twice", self.applied_twice),
+            row("missing", self.missing),
+            row("deleted above the mark", self.deleted_above_the_mark),
+            row("exactly once", verdict),
+        ]
+    }
+
+    fn faults(&self) -> Vec<String> {
+        self.faults.clone()
+    }
 }

@@ -1,34 +1,30 @@
 //! Checks a database and the logs beside it, from the database's own rows.
 
-use std::fmt;
+use std::collections::BTreeSet;
 
-use repl_checkpoint::{CheckpointBytes, UnsealError};
+use repl_checkpoint::CheckpointBytes;
 use repl_core::{ReplicationState, SeqNo, ShardId};
 use thiserror::Error;
 
-use crate::database::{Applied, Database, DatabaseError};
-use crate::log::{LogError, Logs, SHARDS};
-
-/// An error while reading the logs or the database.
-#[derive(Debug, Error)]
-pub(crate) enum VerifyError {
-    #[error(transparent)]
-    Log(#[from] LogError),
-    #[error(transparent)]
-    Database(#[from] DatabaseError),
-    #[error("the stored marks are damaged")]
-    Marks(#[from] UnsealError),
-}
+use crate::database::Database;
+use crate::log::{Logs, SHARDS};
 
 /// What is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(crate) enum Fault {
+    #[error("segment {seqno} of shard {shard} was never applied")]
     Missing { shard: ShardId, seqno: SeqNo },
+    #[error("segment {seqno} of shard {shard} was applied {times} times")]
     Repeated { shard: ShardId, seqno: SeqNo, times: u64 },
+    #[error("segment {seqno} of shard {shard} was applied, but is not in the log")]
     NotInLog { shard: ShardId, seqno: SeqNo },
+    #[error("segment {seqno} of shard {shard} was deleted, but is not applied")]
     DeletedUnapplied { shard: ShardId, seqno: SeqNo },
+    #[error("segment {seqno} of shard {shard} was deleted, but the stored mark is {mark}")]
     DeletedAbove { shard: ShardId, seqno: SeqNo, mark: SeqNo },
+    #[error("the stored mark of shard {shard} is {mark}, but its log ends at {segments}")]
     Mark { shard: ShardId, mark: SeqNo, segments: u64 },
+    #[error("the total of shard {shard} is {total}, but its segments add up to {expected}")]
     Total { shard: ShardId, total: u64, expected: u64 },
 }
 
@@ -43,28 +39,27 @@ pub(crate) struct Found {
 
 /// Checks what an applier has left: nothing is applied twice, and what is deleted is applied, and
 /// at or below the stored mark. If the logs are at their `end`, nothing is missing either.
-pub(crate) fn check(logs: &Logs, database: &Database, end: bool) -> Result<Found, VerifyError> {
+pub(crate) fn check(
+    logs: &Logs,
+    database: &Database,
+    end: bool,
+) -> Result<Found, example_support::Error> {
     let stored = ReplicationState::from_checkpoint_bytes(&database.marks()?, &SHARDS)?;
-    let (rows, totals) = database.contents()?;
-    let (mut deleted, mut faults) = (0, Vec::new());
+    let (mut rows, totals) = database.contents()?;
+    let (applied, mut deleted, mut faults) = (rows.len() as u64, 0, Vec::new());
     for (shard, total) in SHARDS.into_iter().zip(totals) {
-        let times = times(logs, shard, &rows, &mut faults);
-        let mut kept = vec![false; times.len()];
-        for seqno in logs.kept(shard)? {
-            if let Some(kept) = index(seqno).and_then(|i| kept.get_mut(i)) {
-                *kept = true;
-            }
-        }
-        deleted += kept.iter().filter(|kept| !**kept).count() as u64;
         let mark = stored.applied_seqno(shard).unwrap_or(0);
-        for ((seqno, times), kept) in (1..).zip(times).zip(kept) {
-            match times {
-                0 if !kept => faults.push(Fault::DeletedUnapplied { shard, seqno }),
+        let kept: BTreeSet<SeqNo> = logs.kept(shard)?.into_iter().collect();
+        for seqno in 1..=logs.segments {
+            let is_deleted = !kept.contains(&seqno);
+            deleted += u64::from(is_deleted);
+            match rows.remove(&(shard, seqno)).unwrap_or(0) {
+                0 if is_deleted => faults.push(Fault::DeletedUnapplied { shard, seqno }),
                 0 if end => faults.push(Fault::Missing { shard, seqno }),
                 0 | 1 => {}
                 times => faults.push(Fault::Repeated { shard, seqno, times }),
             }
-            if !kept && seqno > mark {
+            if is_deleted && seqno > mark {
                 faults.push(Fault::DeletedAbove { shard, seqno, mark });
             }
         }
@@ -76,56 +71,8 @@ pub(crate) fn check(logs: &Logs, database: &Database, end: bool) -> Result<Found
             faults.push(Fault::Total { shard, total, expected });
         }
     }
-    Ok(Found { applied: rows.len() as u64, deleted, faults })
-}
-
-/// How often each segment of a shard was applied.
-fn times(logs: &Logs, shard: ShardId, rows: &[Applied], faults: &mut Vec<Fault>) -> Vec<u64> {
-    let mut times = vec![0; index(logs.segments + 1).unwrap_or(0)];
-    for row in rows.iter().filter(|row| row.shard == shard) {
-        match index(row.seqno).and_then(|i| times.get_mut(i)) {
-            Some(times) => *times = row.times,
-            None => faults.push(Fault::NotInLog { shard, seqno: row.seqno }),
-        }
-    }
-    times
-}
-
-fn index(seqno: SeqNo) -> Option<usize> {
-    usize::try_from(seqno.checked_sub(1)?).ok()
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Fault::Missing { shard, seqno } => {
-                write!(f, "segment {seqno} of shard {shard} was never applied")
-            }
-            Fault::Repeated { shard, seqno, times } => {
-                write!(f, "segment {seqno} of shard {shard} was applied {times} times")
-            }
-            Fault::NotInLog { shard, seqno } => {
-                write!(f, "segment {seqno} of shard {shard} was applied, but is not in the log")
-            }
-            Fault::DeletedUnapplied { shard, seqno } => {
-                write!(f, "segment {seqno} of shard {shard} was deleted, but is not applied")
-            }
-            Fault::DeletedAbove { shard, seqno, mark } => write!(
-                f,
-                "segment {seqno} of shard {shard} was deleted, but the stored mark is {mark}"
-            ),
-            Fault::Mark { shard, mark, segments } => {
-                write!(
-                    f,
-                    "the stored mark of shard {shard} is {mark}, but its log ends at {segments}"
-                )
-            }
-            Fault::Total { shard, total, expected } => write!(
-                f,
-                "the total of shard {shard} is {total}, but its segments add up to {expected}"
-            ),
-        }
-    }
+    faults.extend(rows.into_keys().map(|(shard, seqno)| Fault::NotInLog { shard, seqno }));
+    Ok(Found { applied, deleted, faults })
 }
 
 #[cfg(test)]
@@ -140,7 +87,7 @@ mod tests {
     /// What a check finds after all logs of three segments were applied and `change` was made.
     fn faults_after(change: impl FnOnce(&Logs, &Connection)) -> Vec<Fault> {
         let folder = tempfile::tempdir().unwrap();
-        let logs = Logs::new(folder.path(), 7, 3);
+        let logs = Logs { root: folder.path().to_owned(), seed: 7, segments: 3 };
         logs.write().unwrap();
         let path = folder.path().join("data");
         Database::create(&path).unwrap();

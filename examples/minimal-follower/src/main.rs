@@ -8,7 +8,6 @@
 //! cargo run --locked --release -p minimal-follower
 //! ```
 
-mod cli;
 mod engine;
 mod follower;
 mod leader;
@@ -19,5 +18,5 @@ mod verify;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::main()
+    run::main()
 }

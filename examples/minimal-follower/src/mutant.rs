@@ -4,11 +4,12 @@ use std::io;
 
 use clap::ValueEnum;
 use repl_checkpoint::Saved;
+use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
 
 /// One broken rule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub(crate) enum Mutant {
     /// Saves the marks before the flush.
     SaveBeforeFlush,

@@ -1,183 +1,161 @@
-//! One run: writes the logs, kills the process that follows them, checks what it left, and starts
-//! it again.
+//! The command line, and one run: writes the logs, kills the process that follows them, checks what
+//! it left, and starts it again.
 
-use std::error::Error;
-use std::ffi::OsString;
 use std::fs;
-use std::io::{self, Write};
-use std::path::Path;
-use std::process::ExitStatus;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use clap::ValueEnum;
-use kill_loop::{Child, below};
-use repl_checkpoint::peek;
+use clap::Parser;
+use example_support::{Child, End, Error, Folder, Kills, fraction, listen, rng, row, send};
+use repl_checkpoint::{Saved, peek};
 use repl_core::SeqNo;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::cli::RunArgs;
-use crate::follower::SHARDS;
+use crate::follower::{self, SHARDS};
 use crate::leader::Leader;
-use crate::verify::{self, Fault, Found};
+use crate::mutant::{self, Mutant};
+use crate::verify::{self, Fault};
 
-/// The logs are at least this long.
+/// Follows logs into table files while being killed.
+///
+/// Without arguments: a process follows three logs in a temporary folder, and is killed 20 times.
+/// Exits with 1 unless the tables are equal to the logs in the end.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct RunArgs {
+    /// The number of times to kill the follower.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    kills: u64,
+    /// The seed of all random choices [default: a new one each time, printed].
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Print one JSON document instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Break one rule of the engine, which the check must find.
+    #[arg(long, value_name = "NAME")]
+    mutant: Option<Mutant>,
+}
+
+/// Runs the program.
+pub(crate) fn main() -> ExitCode {
+    example_support::main("minimal-follower", follow, || {
+        let args = RunArgs::parse();
+        let (folder, ()) = Folder::take("minimal-follower", None, ())?;
+        let run = |folder: &Folder| run(&args, folder.root());
+        example_support::run("minimal-follower", args.json, folder, run)
+    })
+}
+
+/// The follower process. Sends an event after each checkpoint.
+fn follow((dir, until, mutant): (PathBuf, SeqNo, Option<Mutant>)) -> Result<(), Error> {
+    listen::<()>(drop);
+    let checkpoint = |engine: &mut _| {
+        let saved = mutant::checkpoint(mutant, engine)?;
+        if saved != Saved::Unchanged {
+            send(());
+        }
+        Ok(saved)
+    };
+    Ok(follower::run(&dir, until, checkpoint)?)
+}
+
+/// The length of the logs when the first process starts.
 const SEGMENTS: SeqNo = 100;
-/// A process is killed after fewer checkpoints than this, and then a random time.
-const CHECKPOINTS: u64 = 7;
-const MICROS: u64 = 20_000;
+/// A process takes this many checkpoints on average before it is killed.
+const CHECKPOINTS_PER_KILL: u64 = 4;
+/// A kill that is due waits a random time up to this.
+const WAITS_UP_TO: Duration = Duration::from_millis(20);
 /// After every third kill the newest checkpoint is damaged.
 const DAMAGED_EVERY: u64 = 3;
-/// The last process reaches the end of the logs within this time.
-const LIMIT: Duration = Duration::from_secs(60);
-/// The first faults are enough.
-const FAULTS_SHOWN: usize = 10;
-
-/// What the process sends to its parent.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(crate) enum Event {
-    /// A checkpoint is saved, and the segments that it makes obsolete are deleted.
-    Saved,
-}
 
 /// The report of a run.
 #[derive(Debug, Default, Serialize)]
-pub(crate) struct Report {
-    pub(crate) seed: u64,
+struct Report {
+    seed: u64,
     /// The number of segments of all logs.
-    pub(crate) segments: u64,
-    pub(crate) kills: u64,
+    segments: u64,
+    kills: u64,
     /// Checkpoints that the parent knows of. A kill hides some.
-    pub(crate) checkpoints: u64,
+    checkpoints: u64,
     /// Starts with a damaged newest checkpoint.
-    pub(crate) fallbacks: u64,
+    fallbacks: u64,
     /// Segments above the marks at each restart, added up.
-    pub(crate) needed: u64,
-    /// Segments that were deleted before the last kill.
-    pub(crate) deleted_before_last_kill: u64,
-    pub(crate) deleted: u64,
-    /// Segments that were deleted, and that a restart needs.
-    pub(crate) deleted_too_early: usize,
-    /// Rows that differ from the log.
-    pub(crate) wrong_rows: usize,
-    pub(crate) seconds: f64,
-    pub(crate) equal: bool,
-    pub(crate) faults: Vec<String>,
-}
-
-/// A run in progress.
-struct Run<'a> {
-    args: &'a RunArgs,
-    dir: &'a Path,
-    leader: Leader,
-    report: Report,
+    needed: u64,
+    deleted_before_last_kill: u64,
+    deleted: u64,
+    seconds: f64,
+    faults: Vec<String>,
 }
 
 /// Runs until the logs are followed to their ends, or until a check finds a fault.
-pub(crate) fn run(args: &RunArgs, dir: &Path, seed: u64) -> Result<Report, Box<dyn Error>> {
+fn run(args: &RunArgs, dir: &Path) -> Result<Report, Error> {
     let began = Instant::now();
-    let report = Report { seed, ..Report::default() };
-    let mut run = Run { args, dir, leader: Leader::create(dir, seed)?, report };
-    for _ in 0..SEGMENTS {
-        run.leader.write_next()?;
-    }
-    let mut faults = Vec::new();
-    while faults.is_empty() && run.report.kills < args.kills {
-        run.run_until_killed()?;
-        if run.report.kills.is_multiple_of(DAMAGED_EVERY) && damage_newest(dir)? {
-            run.report.fallbacks += 1;
+    let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
+    let mut kills = Kills::new(rng(&[seed]), args.kills, WAITS_UP_TO);
+    let mut leader = Leader::create(dir, seed)?;
+    (0..SEGMENTS).try_for_each(|_| leader.write_next())?;
+    let mut report = Report { seed, ..Report::default() };
+    loop {
+        let at_end = run_child(args, dir, &mut leader, &mut kills, &mut report.checkpoints)?;
+        if !at_end && kills.killed().is_multiple_of(DAMAGED_EVERY) && damage_newest(dir)? {
+            report.fallbacks += 1;
         }
-        let found = verify::check(dir, &run.leader, false)?;
-        run.report.needed += found.needed;
-        run.report.deleted_before_last_kill = found.deleted;
-        faults = found.faults;
+        let found = verify::check(dir, &leader, at_end)?;
+        report.deleted = found.deleted;
+        report.faults = found.faults.iter().map(Fault::to_string).collect();
+        if at_end || !found.faults.is_empty() {
+            break;
+        }
+        report.needed += found.needed;
+        report.deleted_before_last_kill = found.deleted;
     }
-    if faults.is_empty() {
-        run.run_to_the_end()?;
-        faults = run.check_the_end()?;
-    }
-    let count = |is: fn(&Fault) -> bool| faults.iter().filter(|fault| is(fault)).count();
-    let mut report = run.report;
-    report.segments = run.leader.last() * SHARDS.len() as u64;
-    report.deleted_too_early = count(|fault| matches!(fault, Fault::Deleted { .. }));
-    report.wrong_rows = count(|fault| matches!(fault, Fault::Row { .. }));
-    report.equal = faults.is_empty();
-    report.faults = faults.iter().take(FAULTS_SHOWN).map(Fault::to_string).collect();
+    report.kills = kills.killed();
+    report.segments = leader.last * SHARDS.len() as u64;
     report.seconds = began.elapsed().as_secs_f64();
     Ok(report)
 }
 
-impl Run<'_> {
-    /// Starts a process, and kills it at a random instant while the logs grow.
-    fn run_until_killed(&mut self) -> Result<(), Box<dyn Error>> {
-        let Report { seed, kills, checkpoints, .. } = self.report;
-        let after = checkpoints + below(CHECKPOINTS, &[seed, kills, 1]);
-        let wait = Duration::from_micros(below(MICROS, &[seed, kills, 2]));
-        let mut due = None;
-        let mut child = self.start(SeqNo::MAX)?;
-        while due.is_none_or(|due| Instant::now() < due) {
-            self.leader.write_next()?;
-            self.note(child.next_event());
-            if let Some(status) = child.ended()? {
-                return Err(stopped(status));
-            }
-            if due.is_none() && self.report.checkpoints >= after {
-                due = Some(Instant::now() + wait);
-            }
+/// Runs one follower while the logs grow, until it is killed. If no kill is left, the logs do not
+/// grow, and it follows them to their ends. Returns whether it did.
+fn run_child(
+    args: &RunArgs,
+    dir: &Path,
+    leader: &mut Leader,
+    kills: &mut Kills,
+    checkpoints: &mut u64,
+) -> Result<bool, Error> {
+    let until = if kills.are_done() { leader.last } else { SeqNo::MAX };
+    let (sender, events) = mpsc::channel::<()>();
+    let mut child = Child::start("follower", &(dir, until, args.mutant), sender)?;
+    let at_end = loop {
+        if until == SeqNo::MAX {
+            leader.write_next()?;
         }
-        child.kill()?;
-        self.report.kills += 1;
-        self.note(child.rest());
-        Ok(())
-    }
-
-    /// Starts a process that follows the logs to their ends.
-    fn run_to_the_end(&mut self) -> Result<(), Box<dyn Error>> {
-        let began = Instant::now();
-        let mut child = self.start(self.leader.last())?;
-        while began.elapsed() < LIMIT {
-            self.note(child.next_event());
-            if let Some(status) = child.ended()? {
-                self.note(child.rest());
-                return if status.success() { Ok(()) } else { Err(stopped(status)) };
-            }
+        if events.recv_timeout(Duration::from_millis(1)).is_ok() {
+            *checkpoints += 1;
+        } else if let Some(end) = child.ended()? {
+            break end == End::Finished;
         }
-        Err(format!("the follower did not reach the end of the logs in {LIMIT:?}").into())
-    }
-
-    fn check_the_end(&mut self) -> Result<Vec<Fault>, Box<dyn Error>> {
-        let Found { deleted, faults, .. } = verify::check(self.dir, &self.leader, true)?;
-        self.report.deleted = deleted;
-        Ok(faults)
-    }
-
-    /// Starts this executable again as the follower.
-    fn start(&self, until: SeqNo) -> io::Result<Child<Event>> {
-        let mut args: Vec<OsString> = vec!["follow".into(), "--dir".into(), self.dir.into()];
-        args.push(format!("--until={until}").into());
-        if let Some(mutant) = self.args.mutant.and_then(|mutant| mutant.to_possible_value()) {
-            args.push(format!("--mutant={}", mutant.get_name()).into());
+        if kills.is_due(fraction(*checkpoints, args.kills * CHECKPOINTS_PER_KILL)) {
+            child.kill()?;
+            break false;
         }
-        Child::start(args)
-    }
-
-    fn note(&mut self, events: impl IntoIterator<Item = Event>) {
-        for Event::Saved in events {
-            self.report.checkpoints += 1;
-        }
-    }
+    };
+    *checkpoints += events.iter().count() as u64;
+    Ok(at_end)
 }
 
 /// Cuts the newest checkpoint off in the middle. Returns false if the one before would not do.
 ///
 /// A follower survives one damaged checkpoint, so nothing is damaged while the newest is damaged
 /// already, nor while it is the only one.
-fn damage_newest(dir: &Path) -> Result<bool, Box<dyn Error>> {
+fn damage_newest(dir: &Path) -> Result<bool, Error> {
     let marks = dir.join("marks");
-    if !marks.exists() {
-        return Ok(false);
-    }
     let mut files = Vec::new();
-    for entry in fs::read_dir(&marks)? {
+    for entry in fs::read_dir(&marks).into_iter().flatten() {
         files.push(entry?.path());
     }
     files.retain(|file| file.extension().is_some_and(|end| end == "checkpoint"));
@@ -191,25 +169,23 @@ fn damage_newest(dir: &Path) -> Result<bool, Box<dyn Error>> {
     Ok(true)
 }
 
-impl Report {
-    /// Writes the table.
-    pub(crate) fn print(&self, out: &mut impl Write) -> io::Result<()> {
-        let mut row = |name: &str, value: String| writeln!(out, "{name:<24}{value}");
-        row("seed", self.seed.to_string())?;
-        row("segments", format!("{} in {:.1} s", self.segments, self.seconds))?;
-        row("kills", self.kills.to_string())?;
-        row("checkpoints", self.checkpoints.to_string())?;
-        row("damaged checkpoints", self.fallbacks.to_string())?;
-        row("needed at restarts", format!("{} segments", self.needed))?;
-        let before = self.deleted_before_last_kill;
-        row("deleted", format!("{} segments, {before} before the last kill", self.deleted))?;
-        row("deleted too early", self.deleted_too_early.to_string())?;
-        row("wrong rows", self.wrong_rows.to_string())?;
-        let verdict = if self.equal { "equal to the logs" } else { "NOT equal to the logs" };
-        row("tables", verdict.to_owned())
+impl example_support::Report for Report {
+    fn table(&self) -> Vec<String> {
+        let Report { deleted, deleted_before_last_kill, .. } = self;
+        let verdict = if self.faults.is_empty() { "equal" } else { "NOT equal" };
+        vec![
+            row("seed", self.seed),
+            row("segments", format!("{} in {:.1} s", self.segments, self.seconds)),
+            row("kills", self.kills),
+            row("checkpoints", self.checkpoints),
+            row("damaged checkpoints", self.fallbacks),
+            row("needed at restarts", format!("{} segments", self.needed)),
+            row("deleted", format!("{deleted}, {deleted_before_last_kill} before the last kill")),
+            row("tables", format!("{verdict} to the logs")),
+        ]
     }
-}
 
-fn stopped(status: ExitStatus) -> Box<dyn Error> {
-    format!("the follower stopped with {status}: see its error above").into()
+    fn faults(&self) -> Vec<String> {
+        self.faults.clone()
+    }
 }

@@ -2,12 +2,11 @@
 //!
 //! The check reads the files itself, so an error of the engine cannot hide from it.
 
-use std::error::Error;
-use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use example_support::Error;
 use repl_checkpoint::{PeekError, peek};
 use repl_core::{SeqNo, ShardId};
 
@@ -16,13 +15,14 @@ use crate::follower::SHARDS;
 use crate::leader::{Leader, log_of};
 
 /// What is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Fault {
-    /// A restart needs a segment that is deleted.
+    #[error("segment {seqno} of shard {shard} is deleted, but a restart begins at mark {mark}")]
     Deleted { shard: ShardId, seqno: SeqNo, mark: SeqNo },
-    /// A row is not what the log says, even after the segments above the mark are replayed.
+    /// Found after the segments above the mark are replayed.
+    #[error("row {key} of shard {shard} is {found:?}, but its log leaves {expected:?}")]
     Row { shard: ShardId, key: u64, expected: Option<u64>, found: Option<u64> },
-    /// The follower has ended before the end of the log.
+    #[error("the follower of shard {shard} ended at mark {mark}, but its log ends at {last}")]
     Behind { shard: ShardId, mark: SeqNo, last: SeqNo },
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct Found {
 }
 
 /// Checks the files of a process that was killed, or that has reached the `end` of the logs.
-pub(crate) fn check(dir: &Path, leader: &Leader, end: bool) -> Result<Found, Box<dyn Error>> {
+pub(crate) fn check(dir: &Path, leader: &Leader, end: bool) -> Result<Found, Error> {
     let saved = match peek(dir.join("marks")) {
         Ok(peeked) => peeked.checkpoint.ok_or("the marks are saved by another codec")?.shards,
         Err(PeekError::Nothing { .. }) => Vec::new(),
@@ -47,11 +47,11 @@ pub(crate) fn check(dir: &Path, leader: &Leader, end: bool) -> Result<Found, Box
     let mut found = Found::default();
     for shard in SHARDS {
         let mark = saved.iter().find(|entry| entry.shard == shard).map_or(0, |entry| entry.mark);
-        let last = leader.last();
+        let last = leader.last;
         if end && mark < last {
             found.faults.push(Fault::Behind { shard, mark, last });
         }
-        for (seqno, _) in leader.above(shard, 0) {
+        for seqno in 1..=last {
             let kept = fs::exists(log_of(dir, shard).join(seqno.to_string()))?;
             found.needed += u64::from(seqno > mark);
             found.deleted += u64::from(!kept);
@@ -60,14 +60,14 @@ pub(crate) fn check(dir: &Path, leader: &Leader, end: bool) -> Result<Found, Box
             }
         }
         let mut rows = table(dir, shard)?;
-        rows.extend(leader.above(shard, mark).flat_map(|(_, rows)| rows.clone()));
-        compare(shard, &leader.rows(shard), &rows, &mut found.faults);
+        rows.extend(leader.rows_above(shard, mark));
+        compare(shard, &leader.rows_above(shard, 0), &rows, &mut found.faults);
     }
     Ok(found)
 }
 
 /// Reads the table file of a shard.
-fn table(dir: &Path, shard: ShardId) -> Result<Rows, Box<dyn Error>> {
+fn table(dir: &Path, shard: ShardId) -> Result<Rows, Error> {
     match fs::read(dir.join(format!("table-{shard}"))) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Rows::new()),
         bytes => Ok(serde_json::from_slice(&bytes?)?),
@@ -80,26 +80,6 @@ fn compare(shard: ShardId, expected: &Rows, found: &Rows, faults: &mut Vec<Fault
         let (expected, found) = (expected.get(key).copied(), found.get(key).copied());
         if expected != found {
             faults.push(Fault::Row { shard, key: *key, expected, found });
-        }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Fault::Deleted { shard, seqno, mark } => write!(
-                f,
-                "segment {seqno} of shard {shard} is deleted, but a restart begins at mark {mark}"
-            ),
-            Fault::Row { shard, key, expected, found } => {
-                let text = |row: &Option<u64>| row.map_or("missing".into(), |row| row.to_string());
-                let (expected, found) = (text(expected), text(found));
-                write!(f, "row {key} of shard {shard} is {found}, but its log leaves {expected}")
-            }
-            Fault::Behind { shard, mark, last } => write!(
-                f,
-                "the follower of shard {shard} ended at mark {mark}, but its log ends at {last}"
-            ),
         }
     }
 }
@@ -146,7 +126,7 @@ mod tests {
         for found in [None, Some(0)] {
             let mut row = (0, None);
             let faults = faults_after(|dir, leader| {
-                let (key, _) = leader.rows(SHARD).pop_first().unwrap();
+                let (key, _) = leader.rows_above(SHARD, 0).pop_first().unwrap();
                 row = (key, change_row(dir, key, found));
             });
             let (key, expected) = row;

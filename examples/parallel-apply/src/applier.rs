@@ -1,48 +1,43 @@
 //! The applier process. Numbers in comments are those of the steps in `lib.rs`.
 
-use std::mem;
+use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use kill_loop::{below, random, send};
+use example_support::{Context, Error, rng, send};
 use repl_core::{
-    AppliedSet, ApplyWindow, Claim, ClaimError, CompleteError, ReplicationState, SeqNo, ShardId,
-    Snapshot, SnapshotEntry, WindowError,
+    AppliedSet, ApplyWindow, Claim, ClaimError, ReplicationState, SeqNo, ShardId, Snapshot,
+    SnapshotEntry, WaitError,
 };
-use thiserror::Error;
+use serde::{Deserialize, Serialize};
 
-use crate::accounts::{Accounts, AccountsError};
-use crate::cli::{ApplyArgs, Mutant};
-use crate::events::Event;
-use crate::log::{Log, LogError, Record};
+use crate::accounts::Accounts;
+use crate::log::{Log, Record};
+use crate::run::{ApplyArgs, Mutant};
 
-/// How far above the mark a record may be applied. Limits the ranges that each commit writes.
+/// How far above the mark a record may be applied.
 const CAPACITY: u64 = 256;
 
-/// An error that ends the applier.
-#[derive(Debug, Error)]
-pub(crate) enum ApplyError {
-    #[error(transparent)]
-    Accounts(#[from] AccountsError),
-    #[error(transparent)]
-    Log(#[from] LogError),
-    #[error(transparent)]
-    Window(#[from] WindowError),
-    #[error(transparent)]
-    Complete(#[from] CompleteError),
-    #[error("the restored state does not track its only shard")]
-    NoShard,
-    #[error("record {0} is recorded as completed, but was offered again")]
-    OfferedAgain(SeqNo),
-    #[error("{found} records were recorded as completed, but {passed_over} were passed over")]
-    NotAllPassedOver { found: u64, passed_over: u64 },
-    #[error("the window holds {held:?}, but the database holds {written:?}")]
-    Diverged { held: AppliedSet, written: AppliedSet },
-    #[error("a thread of the applier panicked")]
-    Panicked,
+/// How long a thread waits for room before it looks for a lower seqno.
+const ROOM_WITHIN: Duration = Duration::from_millis(100);
+
+/// An event of the applier.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) enum Event {
+    Started { mark: SeqNo, above: u64 },
+    Committed { done: u64, counts: Counts },
+}
+
+/// Counts since the process started.
+#[derive(Debug, Default, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Counts {
+    pub(crate) out_of_order: u64,
+    pub(crate) passed_over: u64,
+    pub(crate) waits: u64,
+    pub(crate) failed: u64,
 }
 
 struct Applier<'a> {
@@ -53,11 +48,7 @@ struct Applier<'a> {
     /// What the database held when the process started.
     found: AppliedSet,
     next: Mutex<Next>,
-    queue: Mutex<Queue>,
-    passed_over: AtomicU64,
-    waits: AtomicU64,
-    batches: AtomicU64,
-    failed: AtomicU64,
+    counts: Mutex<Counts>,
 }
 
 /// The seqno to try next.
@@ -67,106 +58,120 @@ struct Next {
     first_time: SeqNo,
 }
 
-/// Finished records that are not committed yet.
-#[derive(Default)]
-struct Queue {
-    finished: Vec<Finished>,
-    /// Whether a thread is the writer, which also commits what is queued meanwhile.
-    writing: bool,
-}
-
+/// A record that is not committed yet.
 struct Finished {
     claim: Claim,
     record: Record,
 }
 
 /// Applies the log to its end.
-pub(crate) fn run(args: &ApplyArgs, log: &Log, accounts: &Accounts) -> Result<(), ApplyError> {
+pub(crate) fn run(args: &ApplyArgs, log: &Log, accounts: &Accounts) -> Result<(), Error> {
     let found = accounts.applied()?; // 1.
     let (mark, above) = (found.mark(), above_mark(&found));
     send(Event::Started { mark, above });
     let entry = SnapshotEntry::new(ShardId::SINGLE, found.clone()).with_log(log.id());
     let state = ReplicationState::restore(&Snapshot::from_iter([entry])); // 2.
-    let shard = state.shard(ShardId::SINGLE).ok_or(ApplyError::NoShard)?;
+    let shard = state.shard(ShardId::SINGLE).ok_or("the restored state lacks its shard")?;
     let window = ApplyWindow::new(shard, CAPACITY)?;
     let first = mark.saturating_add(1);
-    let applier = Applier {
+    let applier = &Applier {
         args,
         log,
         accounts,
         window,
         found,
         next: Mutex::new(Next { seqno: first, first_time: first }),
-        queue: Mutex::default(),
-        passed_over: AtomicU64::new(0),
-        waits: AtomicU64::new(0),
-        batches: AtomicU64::new(0),
-        failed: AtomicU64::new(0),
+        counts: Mutex::default(),
     };
+    // A thread that fails ends the waits of the others: no thread may be left to move the mark.
+    let guard = |work: &mut dyn FnMut() -> Result<(), Error>| {
+        let worked = catch_unwind(AssertUnwindSafe(work));
+        let worked = worked.unwrap_or_else(|_| Err("a thread of the applier panicked".into()));
+        worked.inspect_err(|_| state.close())
+    };
+    let (sender, finished) = mpsc::channel();
     thread::scope(|scope| {
-        // A thread that fails ends the waits of the others: no thread may be left to move the mark.
-        let work = || {
-            let worked = catch_unwind(AssertUnwindSafe(|| applier.work()));
-            worked.unwrap_or(Err(ApplyError::Panicked)).inspect_err(|_| state.close())
-        };
-        let threads: Vec<_> = (0..args.threads).map(|_| scope.spawn(work)).collect();
-        let ended = threads.into_iter().map(|t| t.join().unwrap_or(Err(ApplyError::Panicked)));
-        ended.collect::<Vec<_>>().into_iter().collect::<Result<(), _>>()
+        let mut threads = vec![scope.spawn(move || guard(&mut || applier.write_all(&finished)))];
+        for _ in 0..args.threads {
+            let sender = sender.clone();
+            threads.push(scope.spawn(move || guard(&mut || applier.work(&sender))));
+        }
+        drop(sender);
+        let ended: Vec<_> = threads.into_iter().map(thread::ScopedJoinHandle::join).collect();
+        ended.into_iter().try_for_each(|ended| ended.unwrap_or(Ok(())))
     })?;
-    let passed_over = applier.passed_over.load(Relaxed);
+    let passed_over = lock(&applier.counts).passed_over;
     if passed_over != above {
-        return Err(ApplyError::NotAllPassedOver { found: above, passed_over });
+        return Err(format!(
+            "{above} records were recorded as completed, but {passed_over} were passed over"
+        )
+        .into());
     }
     applier.send_progress();
     Ok(())
 }
 
 impl Applier<'_> {
-    /// Runs one thread.
-    fn work(&self) -> Result<(), ApplyError> {
+    /// Runs one thread that applies records.
+    fn work(&self, finished: &Sender<Finished>) -> Result<(), Error> {
         while let Some((seqno, first_time)) = self.take() {
             let claim = match self.claim(seqno) {
                 Ok(claim) => claim, // 3.
                 Err(ClaimError::AlreadyCompleted) => {
                     if first_time && self.found.contains(seqno) {
-                        self.passed_over.fetch_add(1, Relaxed);
+                        lock(&self.counts).passed_over += 1;
                     }
                     continue;
                 }
-                // If the batch of that claim fails, its writer goes back to this seqno.
+                // If the batch of that claim fails, the threads go back to this seqno.
                 Err(ClaimError::Claimed) => continue,
+                // A batch below may have failed.
+                Err(ClaimError::Timeout) => {
+                    self.go_back_to(seqno);
+                    continue;
+                }
                 // Another thread failed and returns the error.
                 Err(_) => return Ok(()),
             };
             if self.found.contains(seqno) {
-                return Err(ApplyError::OfferedAgain(seqno));
+                let why = "is recorded as completed, but was offered again";
+                return Err(format!("record {seqno} {why}").into());
             }
-            let record = self.log.read(seqno)?;
+            let record = self.log.record(seqno).ok_or("a record beyond the end of the log")?;
             thread::sleep(self.work_on(record)); // 4.
-            self.put(Finished { claim, record })?;
+            if finished.send(Finished { claim, record }).is_err() {
+                return Ok(()); // the writer failed
+            }
         }
         Ok(())
     }
 
-    /// The seqno to try next, and whether it was never tried before; `None` at the end of the log.
-    /// The thread may then end: the writer of a batch that fails goes back to the batch's seqnos.
+    /// The seqno to try next, and whether it was never tried before; `None` once all are applied,
+    /// or another thread failed.
     fn take(&self) -> Option<(SeqNo, bool)> {
-        let mut next = lock(&self.next);
-        let seqno = next.seqno;
-        if seqno > self.log.records {
-            return None;
+        loop {
+            let mut next = lock(&self.next);
+            let seqno = next.seqno;
+            if seqno <= self.log.len() {
+                next.seqno += 1;
+                let first_time = seqno >= next.first_time;
+                next.first_time = next.first_time.max(next.seqno);
+                return Some((seqno, first_time));
+            }
+            drop(next);
+            // Until then a batch may fail, and the threads go back to its seqnos.
+            let all = self.window.shard().reached(self.log.len());
+            if all.wait_timeout(Duration::from_millis(1)) != Err(WaitError::Timeout) {
+                return None;
+            }
         }
-        next.seqno += 1;
-        let first_time = seqno >= next.first_time;
-        next.first_time = next.first_time.max(next.seqno);
-        Some((seqno, first_time))
     }
 
     fn claim(&self, seqno: SeqNo) -> Result<Claim, ClaimError> {
         match self.window.try_claim(seqno) {
             Err(ClaimError::Full(_)) => {
-                self.waits.fetch_add(1, Relaxed);
-                self.window.claim(seqno).wait()
+                lock(&self.counts).waits += 1;
+                self.window.claim(seqno).wait_timeout(ROOM_WITHIN)
             }
             result => result,
         }
@@ -175,32 +180,22 @@ impl Applier<'_> {
     /// How long the work on a record takes: mostly short, but sometimes so long that the other
     /// threads fill the window meanwhile.
     fn work_on(&self, record: Record) -> Duration {
-        let words = [self.log.seed, record.seqno, 3];
-        let long = random(&words).is_multiple_of(256);
-        Duration::from_micros(if long { 60_000 } else { below(400, &words) })
+        let mut rng = rng(&[self.log.seed, record.seqno, 3]);
+        Duration::from_micros(if rng.u32(..256) == 0 { 60_000 } else { rng.u64(..400) })
     }
 
-    /// Queues a finished record. The writer also commits everything queued.
-    fn put(&self, finished: Finished) -> Result<(), ApplyError> {
-        let mut queue = lock(&self.queue);
-        queue.finished.push(finished);
-        if mem::replace(&mut queue.writing, true) {
-            return Ok(());
+    /// Writes what the other threads finish, all that is there as one batch.
+    ///
+    /// Ends with the first error: nothing is written after a commit in doubt.
+    fn write_all(&self, finished: &Receiver<Finished>) -> Result<(), Error> {
+        for number in 0.. {
+            let Ok(first) = finished.recv() else { break };
+            self.write(iter::once(first).chain(finished.try_iter()).collect(), number)?;
         }
-        loop {
-            let batch = mem::take(&mut queue.finished);
-            if batch.is_empty() {
-                queue.writing = false;
-                return Ok(());
-            }
-            drop(queue);
-            // After an error `writing` stays set: nothing is written after a commit in doubt.
-            self.write(batch)?;
-            queue = lock(&self.queue);
-        }
+        Ok(())
     }
 
-    fn write(&self, batch: Vec<Finished>) -> Result<(), ApplyError> {
+    fn write(&self, batch: Vec<Finished>, number: u64) -> Result<(), Error> {
         let records: Vec<Record> = batch.iter().map(|finished| finished.record).collect();
         let mut after = self.window.shard().applied_set();
         for record in &records {
@@ -215,18 +210,22 @@ impl Applier<'_> {
             None => &after,
         };
         let prepared = self.accounts.prepare(&records, recorded)?; // 5., 6.
-        if self.is_to_fail() {
+        let mut rng = rng(&[self.log.seed, self.found.mark(), number, 4]);
+        if self.args.fail_one_in > 0 && rng.u64(..self.args.fail_one_in) == 0 {
             drop(prepared);
             self.give_up(batch);
             return Ok(());
         }
-        prepared.commit()?; // 7.
+        prepared.commit().context(|| "cannot commit a batch".to_owned())?; // 7.
+        let ahead = records.iter().filter(|record| record.seqno > after.mark()).count();
+        lock(&self.counts).out_of_order += ahead as u64;
         for finished in batch {
             finished.claim.complete()?; // 8.
         }
         let held = self.window.shard().applied_set();
         if held != after {
-            return Err(ApplyError::Diverged { held, written: after });
+            let message = format!("the window holds {held:?}, but the database holds {after:?}");
+            return Err(message.into());
         }
         self.send_progress();
         Ok(())
@@ -237,25 +236,19 @@ impl Applier<'_> {
     fn give_up(&self, batch: Vec<Finished>) {
         let lowest = batch.iter().map(|finished| finished.claim.seqno()).min();
         drop(batch); // 9.
-        let mut next = lock(&self.next);
-        next.seqno = lowest.map_or(next.seqno, |lowest| next.seqno.min(lowest));
-        self.failed.fetch_add(1, Relaxed);
+        self.go_back_to(lowest.unwrap_or(SeqNo::MAX));
+        lock(&self.counts).failed += 1;
     }
 
-    fn is_to_fail(&self) -> bool {
-        let batch = self.batches.fetch_add(1, Relaxed);
-        let words = [self.log.seed, self.found.mark(), batch, 4];
-        self.args.fail_one_in > 0 && below(self.args.fail_one_in, &words) == 0
+    fn go_back_to(&self, seqno: SeqNo) {
+        let mut next = lock(&self.next);
+        next.seqno = next.seqno.min(seqno);
     }
 
     fn send_progress(&self) {
         let held = self.window.shard().applied_set();
-        send(Event::Committed {
-            done: held.mark().saturating_add(above_mark(&held)),
-            passed_over: self.passed_over.load(Relaxed),
-            waits: self.waits.load(Relaxed),
-            failed: self.failed.load(Relaxed),
-        });
+        let done = held.mark().saturating_add(above_mark(&held));
+        send(Event::Committed { done, counts: *lock(&self.counts) });
     }
 }
 

@@ -13,9 +13,6 @@
 //! not commute, since a page replaces its older version. The example `sqlite-follower` therefore
 //! applies each database in order, and is parallel over databases only.
 //!
-//! The price: while the log is being applied, a reader may see sums that correspond to no record of
-//! the log. When nothing is completed above the mark, a reader sees the sums at the mark.
-//!
 //! An addition is not idempotent. After a crash the records applied before it must be neither
 //! repeated nor left out. So the mark alone is not enough, and a mark saved after the data is too
 //! late: mark, completed ranges and data are committed in *one* transaction.
@@ -25,8 +22,8 @@
 //! 2. Restore a shard at that mark, and a window in which these ranges are completed.
 //! 3. Each thread takes the next seqno and claims it. Completed seqnos are passed over. Where the
 //!    window is full, the thread waits for the mark.
-//! 4. The thread works on the record and queues the result. If no thread is writing, it becomes the
-//!    writer until the queue is empty. The writer takes everything queued as one batch.
+//! 4. The thread works on the record, and passes the result to the writer. That thread takes
+//!    everything that is finished as one batch.
 //! 5. The writer applies the effects of the batch in a transaction.
 //! 6. In the same transaction it records the mark and the ranges as they *will* be: those of the
 //!    window, and the batch.
@@ -37,14 +34,12 @@
 //!    are passed over.
 //!
 //! # Why the transaction records exactly what it holds
-//! Claims are completed in step 8 only, there is one writer at a time, and it starts the next batch
-//! only after step 8. So in step 6 the window holds as completed exactly what the database holds:
-//! what step 2 restored, and the batches committed since. Together with the current batch, that is
-//! what this transaction leaves. After step 8 the writer compares the window with what it wrote,
-//! as the two were computed separately.
+//! Claims are completed in step 8 only, and one writer starts the next batch only after step 8. So
+//! in step 6 the window holds as completed exactly what the database holds. Together with the
+//! current batch, that is what this transaction leaves. After step 8 the writer compares the two.
 //!
-//! A commit that returns an error leaves in doubt whether it took effect. Then no thread goes back
-//! to its seqnos or writes again. The process ends, and the next one reads the outcome in step 1.
+//! A commit that returns an error leaves in doubt whether it took effect. Then nothing is written
+//! any more. The process ends, and the next one reads the outcome in step 1.
 //!
 //! # The core
 //! ```
@@ -57,7 +52,7 @@
 //! let folder = tempfile::tempdir()?;
 //! let (path, log) = (folder.path().join("accounts.redb"), LogId(7));
 //! Accounts::create(&path, log)?;
-//! let start = |found: &AppliedSet| -> Result<_, Box<dyn std::error::Error>> {
+//! let start = |found: &AppliedSet| -> Result<_, example_support::Error> {
 //!     let entry = SnapshotEntry::new(ShardId::SINGLE, found.clone()).with_log(log);
 //!     let state = ReplicationState::restore(&Snapshot::from_iter([entry]));
 //!     Ok(ApplyWindow::new(state.shard(ShardId::SINGLE).ok_or("not tracked")?, 256)?)
@@ -79,18 +74,17 @@
 //! let window = start(&found)?;
 //! assert_eq!(window.try_claim(3).err(), Some(ClaimError::AlreadyCompleted));
 //! assert!(window.try_claim(1).is_ok());
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # Ok::<(), example_support::Error>(())
 //! ```
+
+#![expect(clippy::missing_errors_doc, reason = "every `Error` says what failed and why")]
 
 mod accounts;
 mod applier;
-mod cli;
-mod events;
-mod folder;
 mod log;
 mod run;
 mod verify;
 
-pub use accounts::{Accounts, AccountsError, Prepared};
-pub use cli::main;
+pub use accounts::Accounts;
 pub use log::Record;
+pub use run::main;

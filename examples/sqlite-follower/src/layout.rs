@@ -1,99 +1,57 @@
-//! The paths of one run.
+//! The paths of one run. `LOCK` and `run` in the root are those of its [`Folder`].
 //!
-//! ```text
-//! DIR/run                         what the folder was made for
-//! DIR/LOCK                        locked by the parent
-//! DIR/leader/LOCK                 locked by the leader
-//! DIR/leader/db0, db0-wal ...     the leader's databases
-//! DIR/leader/db0.copies           locked by base copies, and by a leader that opens db0
-//! DIR/leader/db0.restarts         where each log ended, written by the leader
-//! DIR/follower/floors             what the leader may drop, written by the follower
-//! DIR/follower/positions          the place in the log of each saved mark
-//! DIR/follower/checkpoint/        the marks, and the follower's lock
-//! DIR/follower/db0 ...            the replicas
-//! ```
+//! [`Folder`]: example_support::Folder
 
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::PathBuf;
 
+use example_support::{Context, Error, files};
 use repl_core::ShardId;
-
-use crate::durable::beside;
+use serde::{Deserialize, Serialize};
 
 /// The paths below one folder.
-#[derive(Debug, Clone)]
-pub(crate) struct Layout {
-    root: PathBuf,
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Layout(pub(crate) PathBuf);
+
+macro_rules! paths {
+    ($($name:ident $path:literal)*) => {
+        $(pub(crate) fn $name(&self) -> PathBuf {
+            self.0.join($path)
+        })*
+    };
+}
+
+macro_rules! paths_of_shards {
+    ($($name:ident $path:literal)*) => {
+        $(pub(crate) fn $name(&self, shard: ShardId) -> PathBuf {
+            self.0.join(format!($path, shard))
+        })*
+    };
 }
 
 impl Layout {
-    pub(crate) fn new(root: &Path) -> Layout {
-        Layout { root: root.to_owned() }
+    paths! {
+        leader_lock "leader/LOCK" // locked by the leader
+        floors "follower/floors" // what the leader may drop, written by the follower
+        positions "follower/positions" // the place in the log of each saved mark
+        checkpoint "follower/checkpoint" // the marks, and the follower's lock
     }
 
-    pub(crate) fn root(&self) -> &Path {
-        &self.root
+    paths_of_shards! {
+        database "leader/db{}"
+        log "leader/db{}-wal"
+        restarts "leader/db{}.restarts" // where each log ended, written by the leader
+        copies_lock "leader/db{}.copies" // shared by copies, exclusive to a leader that opens
+        replica "follower/db{}"
+        replica_image "follower/db{}.synced" // as of the last sync, with simulated power cuts
+        log_image "follower/db{}-log.synced" // as of the last sync, with simulated power cuts
     }
 
-    pub(crate) fn run_file(&self) -> PathBuf {
-        self.root.join("run")
-    }
-
-    pub(crate) fn run_lock(&self) -> PathBuf {
-        self.root.join("LOCK")
-    }
-
-    pub(crate) fn leader(&self) -> PathBuf {
-        self.root.join("leader")
-    }
-
-    pub(crate) fn leader_lock(&self) -> PathBuf {
-        self.leader().join("LOCK")
-    }
-
-    pub(crate) fn database(&self, shard: ShardId) -> PathBuf {
-        self.leader().join(format!("db{shard}"))
-    }
-
-    pub(crate) fn log(&self, shard: ShardId) -> PathBuf {
-        beside(&self.database(shard), "-wal")
-    }
-
-    pub(crate) fn restarts(&self, shard: ShardId) -> PathBuf {
-        beside(&self.database(shard), ".restarts")
-    }
-
-    /// Locked by base copies (shared) and by a leader that opens the database (exclusive).
-    pub(crate) fn copies_lock(&self, shard: ShardId) -> PathBuf {
-        beside(&self.database(shard), ".copies")
-    }
-
-    pub(crate) fn follower(&self) -> PathBuf {
-        self.root.join("follower")
-    }
-
-    pub(crate) fn floors(&self) -> PathBuf {
-        self.follower().join("floors")
-    }
-
-    pub(crate) fn positions(&self) -> PathBuf {
-        self.follower().join("positions")
-    }
-
-    pub(crate) fn checkpoint(&self) -> PathBuf {
-        self.follower().join("checkpoint")
-    }
-
-    pub(crate) fn replica(&self, shard: ShardId) -> PathBuf {
-        self.follower().join(format!("db{shard}"))
-    }
-
-    /// The replica as of its last sync, only with simulated power cuts.
-    pub(crate) fn replica_image(&self, shard: ShardId) -> PathBuf {
-        beside(&self.replica(shard), ".synced")
-    }
-
-    /// The log as of its last sync, only with simulated power cuts.
-    pub(crate) fn log_image(&self, shard: ShardId) -> PathBuf {
-        beside(&self.replica(shard), "-log.synced")
+    /// Creates the folders of the leader and the follower.
+    pub(crate) fn create(&self) -> Result<(), Error> {
+        let folders = [self.0.join("leader"), self.0.join("follower")];
+        let create = || folders.iter().try_for_each(fs::create_dir_all);
+        let created = create().and_then(|()| files::sync_folder_of(&folders[0]));
+        created.context(|| format!("cannot create folders in {}", self.0.display()))
     }
 }

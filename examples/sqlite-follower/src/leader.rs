@@ -6,46 +6,43 @@
 //! 2. Commit once. This creates missing tables and a missing log, and decides whether that record
 //!    stays.
 //! 3. Commit transactions, those of clients first. End the log when it has grown long.
-//! 4. When all work is done, keep the connection for clients until the order to finish.
+//! 4. When all work is done, keep the connection for clients. The parent ends the process.
 
-use std::fs::{File, TryLockError};
-use std::io;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use example_support::{Context, Error, files, join_ended, listen, send};
 use repl_core::ShardId;
 use rusqlite::Connection;
-use thiserror::Error;
+use serde::{Deserialize, Serialize};
 
-use crate::base_copy::{BaseCopyError, lock_copies};
-use crate::client_row;
-use crate::events::{self, Event, Order, send};
+use crate::base_copy::lock_copies;
+use crate::database::open_to_write;
+use crate::events::{self, Event, Order};
 use crate::layout::Layout;
-use crate::leader_log::{LeaderLog, LeaderLogError};
-use crate::load::{Load, LoadError};
-use crate::progress::ProgressError;
-use crate::source::{SourceError, open_to_write};
+use crate::leader_log::LeaderLog;
+use crate::load::Load;
 use crate::wal::LogPoint;
-use crate::workload::Workload;
+use crate::{database, workload};
 
 /// How long a predecessor may take to end.
 const LOCKED_FOR: Duration = Duration::from_secs(10);
 
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+const LOOK_EVERY: Duration = Duration::from_millis(3);
 
 /// The page sizes of the databases, in turn, so that every run covers several.
 const PAGE_SIZES: [u32; 4] = [4096, 1024, 8192, 512];
 
-/// The options of a leader.
-#[derive(Debug, Clone)]
-pub(crate) struct LeaderOptions {
+/// What a leader is started for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Task {
     pub(crate) layout: Layout,
     pub(crate) seed: u64,
-    /// The number of transactions that each database shall reach.
+    /// The number of transactions that each database shall reach, unless a file is loaded.
     pub(crate) until: Vec<u64>,
     /// The length in frames at which a log is restarted.
     pub(crate) log_frames: u32,
@@ -53,183 +50,118 @@ pub(crate) struct LeaderOptions {
     pub(crate) ignore_floor: bool,
 }
 
-/// An error that ends the leader.
-#[derive(Debug, Error)]
-pub(crate) enum LeaderError {
-    #[error("{} is locked by another leader", path.display())]
-    Locked { path: PathBuf },
-    #[error("cannot lock {}", path.display())]
-    Lock { path: PathBuf, source: io::Error },
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    #[error(transparent)]
-    CopiesLock(#[from] BaseCopyError),
-    #[error(transparent)]
-    Log(#[from] LeaderLogError),
-    #[error(transparent)]
-    Progress(#[from] ProgressError),
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    #[error("shard {shard}: transaction {number} failed")]
-    Transaction { shard: ShardId, number: u64, source: rusqlite::Error },
-    #[error("shard {shard}: cannot write the row of client {client}")]
-    Client { shard: ShardId, client: u64, source: rusqlite::Error },
-    #[error("a thread of the leader panicked")]
-    Panicked,
-}
-
-/// The transactions to commit to a database.
-enum Work {
-    Generated(Workload),
-    Loaded(Load),
-}
-
-/// A write that a client requests.
-#[derive(Debug, Clone, Copy)]
-struct ClientWrite {
-    client: u64,
-    request: u64,
-}
-
-/// Runs the leader until the order to finish.
-pub(crate) fn run(options: LeaderOptions) -> Result<(), LeaderError> {
-    let databases = if options.load.is_some() { 1 } else { options.until.len() as u64 };
+/// Runs the leader until it is killed.
+pub(crate) fn run(task: Task) -> Result<(), Error> {
+    let databases = task.until.len();
     let (senders, receivers): (Vec<_>, Vec<_>) = (0..databases).map(|_| mpsc::channel()).unzip();
-    let finish = events::listen(move |order| {
-        if let Order::Write { shard, client, request } = order
+    listen(move |order| {
+        if let Order::Write { shard, client } = order
             && let Some(sender) = usize::try_from(shard).ok().and_then(|s| senders.get(s))
         {
-            let _ = sender.send(ClientWrite { client, request });
+            let _ = sender.send(client);
         }
     });
-    let _lock = lock(options.layout.leader_lock())?;
-    let options = Arc::new(options);
-    let write = |(shard, requests)| {
-        let (options, finish) = (Arc::clone(&options), Arc::clone(&finish));
-        thread::spawn(move || Writer::open(&options, shard, requests)?.run(&finish))
+    let _lock = files::lock(&task.layout.leader_lock(), LOCKED_FOR)?;
+    let task = Arc::new(task);
+    let write = |(shard, clients)| {
+        let task = Arc::clone(&task);
+        thread::spawn(move || Writer::open(&task, shard, clients)?.run())
     };
-    let mut threads: Vec<_> = events::shards(databases).zip(receivers).map(write).collect();
-    // The first error ends the leader.
+    let shards = events::shards(databases as u64);
+    let mut threads: Vec<_> = shards.zip(receivers).map(write).collect();
     while !threads.is_empty() {
-        let ended = threads.extract_if(.., |t| t.is_finished()).collect::<Vec<_>>();
-        for thread in ended {
-            thread.join().map_err(|_| LeaderError::Panicked)??;
-        }
-        thread::sleep(Duration::from_millis(2));
+        join_ended(&mut threads)?;
+        thread::sleep(LOOK_EVERY);
     }
     Ok(())
 }
 
-/// Locks out a second leader, waiting for a predecessor to end.
-fn lock(path: PathBuf) -> Result<File, LeaderError> {
-    let file = File::create(&path);
-    let file = file.map_err(|source| LeaderError::Lock { path: path.clone(), source })?;
-    let deadline = Instant::now() + LOCKED_FOR;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
-                thread::sleep(Duration::from_millis(10));
-            }
-            Err(TryLockError::WouldBlock) => return Err(LeaderError::Locked { path }),
-            Err(TryLockError::Error(source)) => return Err(LeaderError::Lock { path, source }),
-        }
-    }
-}
-
 /// The writer of one database.
 struct Writer {
+    task: Arc<Task>,
     id: ShardId,
     db: Connection,
     log: LeaderLog,
-    log_frames: u32,
-    work: Work,
+    load: Option<Load>,
     done: u64,
     until: u64,
-    requests: Receiver<ClientWrite>,
+    clients: Receiver<u64>,
 }
 
 impl Writer {
-    fn open(
-        options: &LeaderOptions,
-        id: ShardId,
-        requests: Receiver<ClientWrite>,
-    ) -> Result<Writer, LeaderError> {
-        let shard = id.0;
-        let index = usize::try_from(shard).unwrap_or(0);
+    fn open(task: &Arc<Task>, id: ShardId, clients: Receiver<u64>) -> Result<Writer, Error> {
+        let index = usize::try_from(id.0)?;
         let page_size = PAGE_SIZES[index % PAGE_SIZES.len()];
-        let lock = lock_copies(&options.layout, id, File::lock)?; // 1
-        let mut db = open_to_write(&options.layout.database(id), page_size)?;
+        let lock = lock_copies(&task.layout, id, File::lock)?; // 1
+        let mut db = open_to_write(&task.layout.database(id), page_size)?;
         drop(lock);
-        let mut log = LeaderLog::open(&options.layout, id, options.ignore_floor)?;
-        let (work, done, until) = if let Some(file) = &options.load {
-            let load = Load::open(&mut db, file)?; // 2
-            let (done, lines) = (load.done(), load.len());
-            (Work::Loaded(load), done, lines)
-        } else {
-            let workload = Workload::open(&mut db, options.seed, id)?; // 2
-            let done = workload.done();
-            let until = options.until.get(index).copied().unwrap_or(0);
-            (Work::Generated(workload), done, until)
-        };
-        let end = log.after_commit()?;
-        send(Event::Writing { shard, done, until });
-        send(Event::Committed { shard, done, end });
-        let log_frames = options.log_frames;
-        Ok(Writer { id, db, log, log_frames, work, done, until, requests })
+        let log = LeaderLog::open(&task.layout, id, task.ignore_floor)?;
+        let load = task.load.as_deref().map(Load::read).transpose()?;
+        let is_generated = load.is_none();
+        let prepare =
+            |db: &Connection| if is_generated { workload::make_tables(db) } else { Ok(()) };
+        let progress = database::begin_work(&mut db, prepare); // 2
+        let progress = progress.context(|| format!("shard {id}: cannot prepare the database"))?;
+        let mut until = task.until[index];
+        if let Some(load) = &load {
+            load.check(progress)?;
+            until = load.len();
+        }
+        let (task, done) = (Arc::clone(task), progress.done);
+        let mut writer = Writer { task, id, db, log, load, done, until, clients };
+        writer.committed()?;
+        Ok(writer)
     }
 
-    fn run(mut self, finish: &AtomicBool) -> Result<(), LeaderError> {
-        let shard = self.id.0;
-        let mut sent_done = false;
-        while !finish.load(Ordering::Acquire) {
-            let end = if let Ok(request) = self.requests.try_recv() {
-                self.write_for(request)?
+    fn run(mut self) -> Result<(), Error> {
+        loop {
+            let end = if let Ok(client) = self.clients.try_recv() {
+                self.write_for(client)?
             } else if self.done < self.until {
                 self.commit_next()? // 3
             } else {
-                if !sent_done {
-                    sent_done = true;
-                    send(Event::Done { shard });
-                }
-                match self.requests.recv_timeout(LOOK_EVERY) {
-                    Ok(request) => self.write_for(request)?, // 4
-                    Err(_) => continue,
+                match self.clients.recv_timeout(LOOK_EVERY) {
+                    Ok(client) => self.write_for(client)?, // 4
+                    Err(RecvTimeoutError::Timeout) => continue,
+                    Err(RecvTimeoutError::Disconnected) => return Ok(()), // the parent is gone
                 }
             };
-            if end.frame >= self.log_frames && self.log.end(&self.db, finish)? {
-                send(Event::LogEnded { shard });
+            if end.frame >= self.task.log_frames {
+                while !self.log.try_end(&self.db)? {
+                    thread::sleep(LOOK_EVERY);
+                }
+                send(Event::LogEnded);
             }
         }
-        Ok(())
     }
 
     /// Commits the next transaction. Returns the end of the log.
-    fn commit_next(&mut self) -> Result<LogPoint, LeaderError> {
+    fn commit_next(&mut self) -> Result<LogPoint, Error> {
         let (shard, number) = (self.id, self.done + 1);
-        match &mut self.work {
-            Work::Generated(workload) => workload
-                .commit_next(&mut self.db)
-                .map_err(|source| LeaderError::Transaction { shard, number, source })?,
-            Work::Loaded(load) => load.commit_next(&mut self.db)?,
+        if let Some(load) = &self.load {
+            load.commit(&mut self.db, number)?;
+        } else {
+            let committed = workload::commit(&mut self.db, self.task.seed, shard, number);
+            committed.context(|| format!("shard {shard}: transaction {number} failed"))?;
         }
         self.done = number;
         self.committed()
     }
 
     /// Writes the row of a client. Returns the end of the log, where that transaction ends.
-    fn write_for(&mut self, write: ClientWrite) -> Result<LogPoint, LeaderError> {
-        let (shard, ClientWrite { client, request }) = (self.id, write);
-        let written = client_row::write(&mut self.db, client);
-        let written = written.map_err(|source| LeaderError::Client { shard, client, source })?;
+    fn write_for(&mut self, client: u64) -> Result<LogPoint, Error> {
+        let written = database::write_row(&mut self.db, client);
+        let failed = || format!("shard {}: cannot write the row of client {client}", self.id);
+        let written = written.context(failed)?;
         let end = self.committed()?;
-        send(Event::Written { client, request, written, end });
+        send(Event::Written { client, written, end });
         Ok(end)
     }
 
-    fn committed(&mut self) -> Result<LogPoint, LeaderError> {
+    fn committed(&mut self) -> Result<LogPoint, Error> {
         let end = self.log.after_commit()?;
-        send(Event::Committed { shard: self.id.0, done: self.done, end });
+        let (shard, done, until) = (self.id.0, self.done, self.until);
+        send(Event::Committed { shard, done, until, end });
         Ok(end)
     }
 }

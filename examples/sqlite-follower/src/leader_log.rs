@@ -3,39 +3,27 @@
 //! The leader ends a log between two of its own transactions:
 //! 1. Wait until the published floor is exactly the end of the log, so that no follower needs it.
 //! 2. Write and sync the restart record of that end.
-//! 3. Run `PRAGMA wal_checkpoint(RESTART)`. It reports busy in a column, not as an error. If busy,
-//!    remove the record and begin again.
+//! 3. Run `PRAGMA wal_checkpoint(RESTART)`. If it is busy, remove the record and begin again.
 //! 4. The next transaction overwrites the log from its start, under new salts.
 //!
-//! Between 3 and 4 the file still shows the old log. A leader killed there, or whose log ended
-//! while another process had the database open, cannot know whether its next transaction restarts
-//! or continues the log. So the rule is wider: *whenever the next transaction may restart the log,
-//! a record states where that log ends.*
+//! A leader that is killed between 3 and 4 cannot know whether its next transaction restarts or
+//! continues the log. So the rule is wider: *whenever the next transaction may restart the log, a
+//! record states where that log ends.* A leader that starts writes a record first. If its first
+//! transaction shows that the log continues, it removes the record.
 //!
-//! A leader that starts writes a record for the end that it finds, before anything else. Its first
-//! transaction decides: if the salts changed, the record is final. If not, the log continues past
-//! the record, which is removed. Killed before that removal, the next leader replaces the record.
-//!
-//! Records of the last few logs are kept. The record written at a start must not displace that of
-//! the log before, from which a follower may still have to continue.
+//! Records of the last few logs are kept, since a follower may still have to continue from one.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::Duration;
 
+use example_support::{Context, Error};
 use repl_core::ShardId;
 use rusqlite::Connection;
-use thiserror::Error;
 
-use crate::durable::FileError;
-use crate::floor::PublishedFloors;
+use crate::database::PATIENCE;
+use crate::handover::{RestartRecords, floor_is_at};
 use crate::layout::Layout;
-use crate::restart::RestartRecords;
-use crate::source::PATIENCE;
-use crate::tail::{Step, Tail, TailError};
+use crate::tail::{Step, Tail};
 use crate::wal::LogPoint;
-
-const LOOK_EVERY: Duration = Duration::from_millis(3);
 
 /// How long a checkpoint waits for readers. The leader does nothing else meanwhile.
 const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(100);
@@ -55,60 +43,37 @@ pub(crate) struct LeaderLog {
     ignore_floor: bool,
 }
 
-/// An error in the leader's log.
-#[derive(Debug, Error)]
-pub(crate) enum LeaderLogError {
-    #[error(transparent)]
-    File(#[from] FileError),
-    #[error(transparent)]
-    Tail(#[from] TailError),
-    #[error("shard {shard}: the checkpoint of the log failed")]
-    Checkpoint { shard: ShardId, source: rusqlite::Error },
-    #[error(
-        "shard {shard}: another process has {act} the log. Let no other process write or \
-         checkpoint the database; followers will need --rebase"
-    )]
-    OtherWriter { shard: ShardId, act: &'static str },
-}
-
 impl LeaderLog {
     /// Opens the log of a database. Call it before the first transaction.
     pub(crate) fn open(
         layout: &Layout,
         shard: ShardId,
         ignore_floor: bool,
-    ) -> Result<LeaderLog, LeaderLogError> {
+    ) -> Result<LeaderLog, Error> {
         let mut tail = Tail::new(&layout.log(shard));
         let mut records = RestartRecords::load(&layout.restarts(shard))?;
-        let end = match tail.header() {
-            Ok(Some(header)) => Some(tail.end_after(&header, header.start())?),
-            // SQLite takes no frame from such a log either, and starts another.
-            Ok(None) | Err(TailError::Header { .. }) => None,
-            Err(e) => return Err(e.into()),
-        };
+        let end = tail.end(None)?;
         if let Some(end) = end {
             records.put(end)?;
         }
-        Ok(LeaderLog {
-            layout: layout.clone(),
-            shard,
-            tail,
-            records,
-            end,
-            may_restart: true,
-            ignore_floor,
-        })
+        let layout = layout.clone();
+        Ok(LeaderLog { layout, shard, tail, records, end, may_restart: true, ignore_floor })
     }
 
     /// Reads what the last transaction appended. Returns the end of the log.
     ///
     /// Call it after each transaction.
-    pub(crate) fn after_commit(&mut self) -> Result<LogPoint, LeaderLogError> {
+    pub(crate) fn after_commit(&mut self) -> Result<LogPoint, Error> {
+        let other_writer = |shard, act| {
+            Error::from(format!(
+                "shard {shard}: another process has {act} the log. Let no other process write or \
+                 checkpoint the database; followers will need --rebase"
+            ))
+        };
         let shard = self.shard;
-        let other_writer = |act| LeaderLogError::OtherWriter { shard, act };
         let mut end = match self.end {
             Some(end) => end,
-            None => self.tail.header()?.ok_or_else(|| other_writer("removed"))?.start(),
+            None => self.tail.header()?.ok_or_else(|| other_writer(shard, "removed"))?.start(),
         };
         loop {
             match self.tail.step(&end)? {
@@ -116,58 +81,37 @@ impl LeaderLog {
                     let next = transaction.end;
                     if self.may_restart {
                         self.records.remove(end)?;
-                        self.may_restart = false;
                     }
                     end = next;
                 }
-                Step::NewLog(header) if self.may_restart => {
-                    end = header.start();
-                    self.may_restart = false;
-                }
+                Step::NewLog(header) if self.may_restart => end = header.start(),
                 Step::Idle => break,
-                Step::NewLog(_) => return Err(other_writer("restarted")),
-                Step::Rewritten => return Err(other_writer("rewritten")),
-                Step::NoLog => return Err(other_writer("removed")),
+                Step::NewLog(_) => return Err(other_writer(shard, "restarted")),
+                Step::Reset(_) => return Err(other_writer(shard, "rewritten or removed")),
             }
+            self.may_restart = false;
         }
         self.end = Some(end);
         Ok(end)
     }
 
-    /// Ends the log, so that the next transaction restarts it. Returns false if the order to finish
-    /// came first.
-    pub(crate) fn end(
-        &mut self,
-        db: &Connection,
-        finish: &AtomicBool,
-    ) -> Result<bool, LeaderLogError> {
+    /// Tries to end the log, so that the next transaction restarts it. Returns whether it did.
+    ///
+    /// If not, try again before the next transaction: a checkpoint that a reader kept busy may have
+    /// copied all frames, and then the log may restart without a record.
+    pub(crate) fn try_end(&mut self, db: &Connection) -> Result<bool, Error> {
         let Some(end) = self.end else { return Ok(false) };
-        loop {
-            while !self.ignore_floor
-                && !PublishedFloors::reach(&self.layout.floors(), self.shard, end)?
-            {
-                // 1
-                if finish.load(Ordering::Acquire) {
-                    return Ok(false);
-                }
-                thread::sleep(LOOK_EVERY);
-            }
-            self.records.put(end)?; // 2
-            self.may_restart = true;
-            let restarts = checkpoint(db);
-            let source = |source| LeaderLogError::Checkpoint { shard: self.shard, source };
-            if restarts.map_err(source)? {
-                return Ok(true); // 3
-            }
-            // The checkpoint may have copied all frames, with only a reader preventing the restart.
-            // Then the next transaction may still restart the log, so the caller commits none
-            // before this loop has written a record again.
-            self.records.remove(end)?;
-            if finish.load(Ordering::Acquire) {
-                return Ok(false);
-            }
-            thread::sleep(LOOK_EVERY);
+        if !self.ignore_floor && !floor_is_at(end, self.shard, &self.layout.floors())? {
+            return Ok(false); // 1
         }
+        self.records.put(end)?; // 2
+        self.may_restart = true;
+        let restarts = checkpoint(db); // 3
+        let restarts = restarts.context(|| format!("shard {}: checkpoint failed", self.shard))?;
+        if !restarts {
+            self.records.remove(end)?;
+        }
+        Ok(restarts)
     }
 }
 

@@ -1,67 +1,65 @@
-use std::fs;
-
 use super::*;
-use crate::position::Position;
-use crate::restart::NotContinued;
-use crate::source::{open_existing, open_to_write};
+use crate::database::open_existing;
+use crate::fixture::{Fixture, SHARD};
+use crate::handover::PublishedFloors;
 
-const SHARD: ShardId = ShardId(0);
+const NO_RECORD: &str = "no restart record states where the followed log ended";
 
 struct Leader {
-    folder: tempfile::TempDir,
-    layout: Layout,
-    db: Connection,
+    at: Fixture,
     log: LeaderLog,
 }
 
 impl Leader {
     fn new() -> Leader {
-        let folder = tempfile::tempdir().unwrap();
-        let layout = Layout::new(folder.path());
-        fs::create_dir_all(layout.leader()).unwrap();
-        fs::create_dir_all(layout.follower()).unwrap();
-        let db = open_to_write(&layout.database(SHARD), 1024).unwrap();
-        let log = LeaderLog::open(&layout, SHARD, false).unwrap();
-        db.execute_batch("CREATE TABLE t (x)").unwrap();
-        let mut leader = Leader { folder, layout, db, log };
-        leader.log.after_commit().unwrap();
-        leader
+        let at = Fixture::new(1024);
+        let mut log = LeaderLog::open(&at.layout, SHARD, false).unwrap();
+        at.run("INSERT INTO t VALUES (0)");
+        log.after_commit().unwrap();
+        Leader { at, log }
+    }
+
+    /// A leader whose log has ended, and the end.
+    fn with_ended_log() -> (Leader, LogPoint) {
+        let mut leader = Leader::new();
+        let end = leader.commit();
+        leader.release(end);
+        assert!(leader.end_log());
+        (leader, end)
     }
 
     /// The leader after a SIGKILL and a restart.
     fn killed(self) -> Leader {
-        let Leader { folder, layout, db, log } = self;
-        drop((db, log));
-        let db = open_to_write(&layout.database(SHARD), 1024).unwrap();
-        let log = LeaderLog::open(&layout, SHARD, false).unwrap();
-        Leader { folder, layout, db, log }
+        drop(self.log);
+        let at = self.at.reopened();
+        let log = LeaderLog::open(&at.layout, SHARD, false).unwrap();
+        Leader { at, log }
     }
 
     fn commit(&mut self) -> LogPoint {
-        self.db.execute_batch("INSERT INTO t VALUES (1)").unwrap();
+        self.at.run("INSERT INTO t VALUES (1)");
         self.log.after_commit().unwrap()
     }
 
     /// Publishes the floor `end`.
     fn release(&self, end: LogPoint) {
-        let mut floors = PublishedFloors::default();
-        floors.set(SHARD, Position::of_base_copy(end));
-        floors.publish(&self.layout.floors()).unwrap();
+        let floors = PublishedFloors::from([(SHARD.0, end)]);
+        example_support::files::save_in_cache(&self.at.layout.floors(), &floors).unwrap();
     }
 
     fn end_log(&mut self) -> bool {
-        self.log.end(&self.db, &AtomicBool::new(true)).unwrap()
+        self.log.try_end(&self.at.db).unwrap()
     }
 
-    /// The position at which a follower at `from` continues in the log that the file holds now.
-    fn follow(&self, from: LogPoint) -> Result<Position, NotContinued> {
-        let header = Tail::new(&self.layout.log(SHARD)).header().unwrap().unwrap();
-        let records = RestartRecords::load(&self.layout.restarts(SHARD)).unwrap();
-        records.follow(Position::of_base_copy(from), &header)
+    /// Where a follower at `from` continues in the log that the file holds now.
+    fn follow(&self, from: LogPoint) -> Result<LogPoint, &'static str> {
+        let header = Tail::new(&self.at.layout.log(SHARD)).header().unwrap().unwrap();
+        let records = RestartRecords::load(&self.at.layout.restarts(SHARD)).unwrap();
+        records.follow(from, &header)
     }
 
     fn has_record_of(&self, end: LogPoint) -> bool {
-        !matches!(self.follow(end), Err(NotContinued::NoRecord))
+        self.follow(end) != Err(NO_RECORD)
     }
 }
 
@@ -77,12 +75,11 @@ fn a_log_ends_only_at_the_floor_and_a_follower_there_continues_in_the_next() {
     assert!(leader.end_log());
     let next = leader.commit();
     assert_ne!(next.salts, end.salts);
-    let position = leader.follow(end).unwrap();
-    assert_eq!((position.log, position.at.salts, position.at.frame), (2, next.salts, 0));
-    let missed = NotContinued::FramesMissed { end: end.frame, reached: early.frame };
-    assert_eq!(leader.follow(early), Err(missed));
+    let start = leader.follow(end).unwrap();
+    assert_eq!((start.salts, start.frame), (next.salts, 0));
+    assert_eq!(leader.follow(early), Err("the followed log ended at a later frame"));
     let other = LogPoint { checksum: [0, 0], ..end };
-    assert_eq!(leader.follow(other), Err(NotContinued::OtherContent));
+    assert_eq!(leader.follow(other), Err("the restart record does not match the content"));
 }
 
 #[test]
@@ -101,12 +98,9 @@ fn the_record_of_a_log_that_continues_is_removed() {
 #[test]
 fn after_a_kill_between_checkpoint_and_restart_the_record_stays_only_if_the_log_restarts() {
     for kept_open in [false, true] {
-        let mut leader = Leader::new();
-        let end = leader.commit();
-        leader.release(end);
-        assert!(leader.end_log());
+        let (leader, end) = Leader::with_ended_log();
         // While another connection is open, SQLite's index remembers the checkpoint.
-        let other = open_existing(&leader.layout.database(SHARD)).unwrap();
+        let other = open_existing(&leader.at.layout.database(SHARD)).unwrap();
         other.query_row("SELECT count(*) FROM t", [], |_| Ok(())).unwrap();
         if !kept_open {
             drop(other);
@@ -125,10 +119,7 @@ fn after_a_kill_between_checkpoint_and_restart_the_record_stays_only_if_the_log_
 
 #[test]
 fn a_start_keeps_the_record_of_the_previous_log() {
-    let mut leader = Leader::new();
-    let end = leader.commit();
-    leader.release(end);
-    assert!(leader.end_log());
+    let (mut leader, end) = Leader::with_ended_log();
     leader.commit();
     // A follower is still at the end of the first log while the leader restarts repeatedly.
     for _ in 0..3 {
@@ -142,7 +133,7 @@ fn a_start_keeps_the_record_of_the_previous_log() {
 fn a_restart_prevented_by_a_reader_leaves_no_record() {
     let mut leader = Leader::new();
     leader.commit();
-    let reader = open_existing(&leader.layout.database(SHARD)).unwrap();
+    let reader = open_existing(&leader.at.layout.database(SHARD)).unwrap();
     reader.execute_batch("BEGIN; SELECT count(*) FROM t").unwrap();
     let end = leader.commit();
     leader.release(end);
@@ -159,7 +150,7 @@ fn a_leader_killed_while_a_reader_prevents_the_restart_records_the_end_at_its_st
     let mut leader = Leader::new();
     let end = leader.commit();
     // The reader is at the end of the log, so all frames can be copied, and only the restart waits.
-    let reader = open_existing(&leader.layout.database(SHARD)).unwrap();
+    let reader = open_existing(&leader.at.layout.database(SHARD)).unwrap();
     reader.execute_batch("BEGIN; SELECT count(*) FROM t").unwrap();
     leader.release(end);
     assert!(!leader.end_log(), "busy");
@@ -172,42 +163,31 @@ fn a_leader_killed_while_a_reader_prevents_the_restart_records_the_end_at_its_st
 
 #[test]
 fn a_log_may_begin_with_a_rolled_back_transaction_that_spilled() {
-    let mut leader = Leader::new();
-    let end = leader.commit();
-    leader.release(end);
-    assert!(leader.end_log());
-    leader.db.execute_batch("PRAGMA cache_size = 5; BEGIN").unwrap();
-    for _ in 0..40 {
-        leader.db.execute_batch("INSERT INTO t VALUES (randomblob(3000))").unwrap();
-    }
-    leader.db.execute_batch("ROLLBACK").unwrap();
-    let position = leader.follow(end).unwrap();
-    let next = leader.commit();
-    assert_eq!(next.salts, position.at.salts);
+    let (mut leader, end) = Leader::with_ended_log();
+    leader.at.spill("ROLLBACK");
+    let start = leader.follow(end).unwrap();
+    assert_eq!(leader.commit().salts, start.salts);
 }
 
 #[test]
 fn a_checkpoint_by_another_process_is_an_error() {
     let mut leader = Leader::new();
     let end = leader.commit();
-    let other = open_existing(&leader.layout.database(SHARD)).unwrap();
+    let other = open_existing(&leader.at.layout.database(SHARD)).unwrap();
     other.query_row("PRAGMA wal_checkpoint", [], |_| Ok(())).unwrap();
-    leader.db.execute_batch("INSERT INTO t VALUES (1)").unwrap();
-    let error = leader.log.after_commit().unwrap_err();
-    assert!(matches!(error, LeaderLogError::OtherWriter { act: "restarted", .. }), "{error}");
-    assert_eq!(leader.follow(end), Err(NotContinued::NoRecord));
+    leader.at.run("INSERT INTO t VALUES (1)");
+    let error = leader.log.after_commit().unwrap_err().to_string();
+    assert!(error.contains("another process has restarted the log"), "{error}");
+    assert_eq!(leader.follow(end), Err(NO_RECORD));
 }
 
 #[test]
 fn a_follower_does_not_skip_a_log() {
-    let mut leader = Leader::new();
-    let end = leader.commit();
-    leader.release(end);
-    assert!(leader.end_log());
+    let (leader, end) = Leader::with_ended_log();
     // Another process writes, checkpoints and writes again, so the log of its first write is gone.
-    let other = open_existing(&leader.layout.database(SHARD)).unwrap();
+    let other = open_existing(&leader.at.layout.database(SHARD)).unwrap();
     other.execute_batch("INSERT INTO t VALUES ('lost')").unwrap();
     other.query_row("PRAGMA wal_checkpoint", [], |_| Ok(())).unwrap();
     other.execute_batch("INSERT INTO t VALUES (2)").unwrap();
-    assert_eq!(leader.follow(end), Err(NotContinued::NotTheNext));
+    assert!(leader.follow(end).is_err_and(|why| why.contains("log is missing")));
 }

@@ -1,46 +1,45 @@
+use std::fs;
+
 use super::*;
-use crate::layout::Layout;
-use crate::source::open_to_write;
+use crate::base_copy::copy_base;
+use crate::database::open_to_write;
+use crate::fixture::{Fixture, SHARD};
 use crate::tail::{Step, Tail};
 use crate::verify::compare;
 use crate::wal::LogPoint;
 
-const SHARD: ShardId = ShardId(0);
-
+/// A leader with some rows, and a base copy of it.
 struct Pair {
-    _folder: tempfile::TempDir,
-    layout: Layout,
-    leader: Connection,
+    leader: Fixture,
     tail: Tail,
     at: LogPoint,
 }
 
 impl Pair {
-    /// A leader with some rows, and a base copy of it.
     fn new(page_size: u32) -> Pair {
-        let folder = tempfile::tempdir().unwrap();
-        let layout = Layout::new(folder.path());
-        fs::create_dir_all(layout.leader()).unwrap();
-        fs::create_dir_all(layout.follower()).unwrap();
-        let leader = open_to_write(&layout.database(SHARD), page_size).unwrap();
-        leader.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (1)").unwrap();
-        let mut tail = Tail::new(&layout.log(SHARD));
-        let at = crate::base_copy::copy_base(&layout, SHARD, &mut tail).unwrap();
-        Pair { _folder: folder, layout, leader, tail, at }
+        let leader = Fixture::new(page_size);
+        leader.run("INSERT INTO t VALUES (1)");
+        let (mut tail, _) = leader.tail();
+        let at = copy_base(&leader.layout, SHARD, &mut tail).unwrap();
+        Pair { leader, tail, at }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.leader.layout.replica(SHARD)
     }
 
     fn replica(&self, mark: LogPoint, end: LogPoint) -> Replica {
         let (mark, end) = (u64::from(mark.frame), u64::from(end.frame));
-        Replica::open(SHARD, &self.layout.replica(SHARD), mark, end).unwrap()
+        Replica::open(&self.path(), None, mark, end).unwrap()
     }
 
     fn grow(&self) {
-        self.leader.execute_batch("INSERT INTO t VALUES (randomblob(30000))").unwrap();
+        self.leader.run("INSERT INTO t VALUES (randomblob(30000))");
     }
 
     fn shrink(&self) {
-        self.leader.execute_batch("DELETE FROM t WHERE rowid > 2").unwrap();
-        self.leader.execute_batch("VACUUM").unwrap();
+        self.leader.run("DELETE FROM t WHERE rowid > 2");
+        self.leader.run("VACUUM");
     }
 
     /// Applies up to `transactions` from `at` on. Returns the place reached.
@@ -54,8 +53,12 @@ impl Pair {
     }
 
     fn differences(&self) -> Vec<String> {
-        compare(&self.layout, SHARD).unwrap().differences
+        compare(&self.leader.layout, SHARD).unwrap().differences
     }
+}
+
+fn is_readable(replica: &Replica) -> bool {
+    replica.read(|_| Ok(())).unwrap().is_some()
 }
 
 #[test]
@@ -68,12 +71,12 @@ fn a_replica_equals_and_shrinks_with_its_leader_at_every_page_size() {
         }
         let at = pair.apply(&replica, pair.at, usize::MAX);
         assert_eq!(pair.differences(), Vec::<String>::new());
-        let before = fs::metadata(pair.layout.replica(SHARD)).unwrap().len();
+        let before = fs::metadata(pair.path()).unwrap().len();
         pair.shrink();
         assert_ne!(pair.differences(), Vec::<String>::new(), "not yet applied");
         pair.apply(&replica, at, usize::MAX);
         assert_eq!(pair.differences(), Vec::<String>::new());
-        let after = fs::metadata(pair.layout.replica(SHARD)).unwrap().len();
+        let after = fs::metadata(pair.path()).unwrap().len();
         assert!(after < before, "{before} to {after} bytes");
     }
 }
@@ -89,76 +92,41 @@ fn what_was_applied_above_the_mark_is_applied_again_before_any_read() {
     pair.shrink();
     pair.grow();
     let end = pair.apply(&replica, mark, usize::MAX);
-    replica.read(|_| Ok(())).unwrap();
+    assert!(is_readable(&replica));
     drop(replica);
 
     // Another process starts at the mark. The file is at the end, and shrinks and grows meanwhile.
     let replica = pair.replica(mark, end);
     let mut at = mark;
     while at != end {
-        assert!(matches!(replica.read(|_| Ok(())), Err(ReadError::NotYet { .. })), "{at:?}");
+        assert!(!is_readable(&replica), "{at:?}");
         at = pair.apply(&replica, at, 1);
     }
     let count = |db: &Connection| db.query_row("SELECT count(*) FROM t", [], |r| r.get(0));
-    let (rows, seqno): (i64, SeqNo) = replica.read(count).unwrap();
-    assert_eq!((rows, seqno), (3, u64::from(end.frame)));
+    assert_eq!(replica.read(count).unwrap(), Some((3_i64, u64::from(end.frame))));
     assert_eq!(pair.differences(), Vec::<String>::new());
 }
 
 #[test]
 fn after_a_failed_apply_reads_are_refused() {
     let mut pair = Pair::new(1024);
-    let path = pair.layout.replica(SHARD);
+    let path = pair.path();
     let replica = Replica {
         // Opened read-only, so that writing fails.
         file: File::open(&path).unwrap(),
         ..pair.replica(pair.at, pair.at)
     };
-    replica.read(|_| Ok(())).unwrap();
+    assert!(is_readable(&replica));
     pair.grow();
     let Step::Transaction(t) = pair.tail.step(&pair.at).unwrap() else { panic!("no transaction") };
     let failed = replica.apply(&t, u64::from(t.end.frame)).unwrap_err();
-    assert!(failed.to_string().contains("shard 0: cannot write the replica"), "{failed}");
-    assert!(matches!(replica.read(|_| Ok(())), Err(ReadError::NotYet { .. })));
-}
-
-#[test]
-fn pages_of_another_size_are_refused() {
-    let mut pair = Pair::new(1024);
-    let mut replica = pair.replica(pair.at, pair.at);
-    replica.page_size = 4096;
-    pair.grow();
-    let Step::Transaction(t) = pair.tail.step(&pair.at).unwrap() else { panic!("no transaction") };
-    let refused = replica.apply(&t, 9).unwrap_err();
-    assert!(matches!(refused, ReplicaError::PageSize { log: 1024, replica: 4096, .. }));
-}
-
-#[test]
-fn a_base_copy_of_a_busy_leader_matches_its_place_in_the_log() {
-    let mut pair = Pair::new(1024);
-    let path = pair.layout.database(SHARD);
-    let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let other = crate::source::open_existing(&path).unwrap();
-            while !stop.load(Ordering::Relaxed) {
-                other.execute_batch("INSERT INTO t VALUES (randomblob(5000))").unwrap();
-                std::thread::sleep(std::time::Duration::from_micros(300));
-            }
-        });
-        for _ in 0..10 {
-            pair.at = crate::base_copy::copy_base(&pair.layout, SHARD, &mut pair.tail).unwrap();
-        }
-        stop.store(true, Ordering::Relaxed);
-    });
-    let replica = pair.replica(pair.at, pair.at);
-    pair.apply(&replica, pair.at, usize::MAX);
-    assert_eq!(pair.differences(), Vec::<String>::new());
+    assert!(failed.to_string().contains("cannot write the replica"), "{failed}");
+    assert!(!is_readable(&replica));
 }
 
 #[test]
 fn no_base_copy_is_made_while_sqlite_does_not_count_the_last_commit() {
-    let Pair { _folder, layout, leader, mut tail, .. } = Pair::new(1024);
+    let Pair { leader: Fixture { _folder, layout, db }, mut tail, .. } = Pair::new(1024);
     let log = layout.log(SHARD);
     // The frames of one more commit, as left by a leader killed before it counts them in the index.
     let other = tempfile::tempdir().unwrap();
@@ -174,11 +142,11 @@ fn no_base_copy_is_made_while_sqlite_does_not_count_the_last_commit() {
     assert!(more.len() as u64 > before);
 
     std::thread::scope(|scope| {
-        let copying = scope.spawn(|| crate::base_copy::copy_base(&layout, SHARD, &mut tail));
+        let copying = scope.spawn(|| copy_base(&layout, SHARD, &mut tail));
         std::thread::sleep(std::time::Duration::from_millis(300));
         assert!(!copying.is_finished(), "the copy would lack the last commit");
         // Once the last connection of the killed leader is closed, the commit counts.
-        drop(leader);
+        drop(db);
         copying.join().unwrap().unwrap();
     });
     assert_eq!(compare(&layout, SHARD).unwrap().differences, Vec::<String>::new());

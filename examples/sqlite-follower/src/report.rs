@@ -1,25 +1,26 @@
-//! The report of a run, as a table and as JSON.
+//! The report of a run.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 
+use example_support::{fraction, row};
 use serde::Serialize;
 
 use crate::cli::StoreKind;
 use crate::clients::Seen;
 use crate::events::Event;
-use crate::position::Mark;
+use crate::positions::Mark;
 use crate::verify::Verdict;
 use crate::wal::LogPoint;
+
+/// More starts than this are summed up in one row.
+const ROWS_OF_STARTS: usize = 40;
 
 /// The report of one run.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Report {
     pub(crate) seed: u64,
     pub(crate) databases: u64,
-    /// The number of follower threads that apply the databases.
     pub(crate) threads: u16,
-    /// The store of the follower's marks.
     pub(crate) store: StoreKind,
     pub(crate) transactions: u64,
     pub(crate) seconds: f64,
@@ -31,43 +32,34 @@ pub(crate) struct Report {
     pub(crate) frames_offered_again: u64,
     /// The largest lag of one replica, in frames.
     pub(crate) largest_lag: u64,
-    pub(crate) checkpoints: u64,
+    pub(crate) checkpoints: usize,
     pub(crate) checkpoint_median_micros: u64,
     pub(crate) log_restarts: u64,
     /// Reads of replicas while they were written, each consistent.
     pub(crate) reads: u64,
-    /// Reads of clients that returned what they had written, in total and by shard.
-    pub(crate) read_your_writes: u64,
-    pub(crate) read_your_writes_by_shard: BTreeMap<u64, u64>,
-    /// Those of them that had to wait for the follower, and those that a second follower answered.
-    pub(crate) read_your_writes_waited: u64,
-    pub(crate) read_your_writes_asked_again: u64,
+    #[serde(flatten)]
+    pub(crate) seen: Seen,
     pub(crate) replicas: Vec<Verdict>,
     #[serde(skip)]
-    pub(crate) running: Running,
+    pub(crate) shards: BTreeMap<u64, Shard>,
+    #[serde(skip)]
+    pub(crate) checkpoint_micros: Vec<u64>,
 }
 
 /// The marks at which the shards of one follower process started.
 #[derive(Debug, Default, Clone, Serialize)]
 pub(crate) struct FollowerStart {
     /// By shard, `log.frame`. Empty if the follower was killed before it resumed or copied a shard.
-    pub(crate) resumed: BTreeMap<u64, String>,
-    pub(crate) copied: BTreeMap<u64, String>,
+    resumed: BTreeMap<u64, String>,
+    copied: BTreeMap<u64, String>,
 }
 
-/// The state of the shards during a run.
+/// The state of a shard during a run.
 #[derive(Debug, Default)]
-pub(crate) struct Running {
-    shards: BTreeMap<u64, Shard>,
-    checkpoint_micros: Vec<u64>,
-}
-
-#[derive(Debug, Default)]
-struct Shard {
+pub(crate) struct Shard {
     first: Option<u64>,
     done: u64,
     until: u64,
-    is_done: bool,
     /// The end of the leader's log, and the place that the follower has applied.
     leader: Option<LogPoint>,
     follower: Option<LogPoint>,
@@ -76,73 +68,52 @@ struct Shard {
 }
 
 impl Report {
-    pub(crate) fn follower_started(&mut self) {
-        self.starts.push(FollowerStart::default());
-    }
-
     pub(crate) fn note(&mut self, event: Event) {
-        let shards = &mut self.running.shards;
+        let shards = &mut self.shards;
         match event {
-            Event::Writing { shard, done, until } => {
+            Event::Committed { shard, done, until, end } => {
                 let shard = shards.entry(shard).or_default();
                 shard.first.get_or_insert(done);
-                (shard.done, shard.until) = (done, until);
-            }
-            Event::Committed { shard, done, end } => {
-                let shard = shards.entry(shard).or_default();
-                (shard.done, shard.leader) = (done, Some(end));
+                (shard.done, shard.until, shard.leader) = (done, until, Some(end));
                 self.largest_lag = self.largest_lag.max(shard.lag());
             }
-            Event::Done { shard } => shards.entry(shard).or_default().is_done = true,
-            Event::LogEnded { .. } => self.log_restarts += 1,
-            Event::Resumed { shard, mark, at } | Event::Copied { shard, mark, at } => {
+            Event::LogEnded => self.log_restarts += 1,
+            Event::Resumed { shard, mark, at } => {
+                shards.entry(shard).or_default().follower = Some(at);
+                self.starts.last_mut().map(|s| s.resumed.insert(shard, Mark(mark).to_string()));
+            }
+            Event::Copied { shard, mark, at } => {
                 let entry = shards.entry(shard).or_default();
-                entry.follower = Some(at);
-                if let Some(start) = self.starts.last_mut() {
-                    let copied = matches!(event, Event::Copied { .. });
-                    if copied {
-                        // A base copy starts new seqnos.
-                        entry.highest = mark;
-                    }
-                    let began = if copied { &mut start.copied } else { &mut start.resumed };
-                    began.insert(shard, Mark(mark).to_string());
-                }
+                // A base copy starts new seqnos.
+                (entry.follower, entry.highest) = (Some(at), mark);
+                self.starts.last_mut().map(|s| s.copied.insert(shard, Mark(mark).to_string()));
             }
             Event::Applied { shard, seqno, frames, at } => {
                 let shard = shards.entry(shard).or_default();
                 self.frames_applied += frames;
-                if seqno <= shard.highest {
-                    self.frames_offered_again += frames;
-                }
+                self.frames_offered_again += if seqno <= shard.highest { frames } else { 0 };
                 shard.highest = shard.highest.max(seqno);
                 shard.follower = Some(at);
             }
-            Event::NextLog { .. } | Event::Written { .. } | Event::Answered { .. } => {}
-            Event::Saved { micros } => self.running.checkpoint_micros.push(micros),
-            Event::Read { .. } => self.reads += 1,
+            Event::Saved { micros } => self.checkpoint_micros.push(micros),
+            Event::Read => self.reads += 1,
+            Event::Written { .. } | Event::Answered { .. } => {}
         }
     }
 
     /// The fraction of the work done, from 0 to 1.
     pub(crate) fn fraction(&self) -> f64 {
-        let (mut done, mut all) = (0, 0);
-        for shard in self.running.shards.values() {
-            let first = shard.first.unwrap_or(0);
-            done += shard.done - first.min(shard.done);
-            all += shard.until - first.min(shard.until);
-        }
-        if self.leader_is_done() { 1.0 } else { ratio(done, all) }
+        let all: u64 = self.shards.values().map(|s| s.until - s.first().min(s.until)).sum();
+        if self.leader_is_done() { 1.0 } else { fraction(self.transactions_done(), all.max(1)) }
     }
 
     /// The number of transactions done in this run.
     pub(crate) fn transactions_done(&self) -> u64 {
-        let done = |s: &Shard| s.done - s.first.unwrap_or(0).min(s.done);
-        self.running.shards.values().map(done).sum()
+        self.shards.values().map(|s| s.done - s.first().min(s.done)).sum()
     }
 
     pub(crate) fn leader_is_done(&self) -> bool {
-        let shards = &self.running.shards;
-        shards.len() as u64 == self.databases && shards.values().all(|s| s.is_done)
+        self.shards.len() as u64 == self.databases && self.shards.values().all(Shard::is_done)
     }
 
     /// Whether the current follower process has started every shard.
@@ -151,63 +122,56 @@ impl Report {
         started.is_some_and(|n| n as u64 == self.databases)
     }
 
-    pub(crate) fn close(&mut self, seconds: f64, seen: &Seen, replicas: Vec<Verdict>) {
-        self.read_your_writes = seen.by_shard.values().sum();
-        self.read_your_writes_by_shard = seen.by_shard.clone();
-        self.read_your_writes_waited = seen.waited;
-        self.read_your_writes_asked_again = seen.asked_again;
-        let micros = &mut self.running.checkpoint_micros;
+    pub(crate) fn close(&mut self, seconds: f64, seen: Seen, replicas: Vec<Verdict>) {
+        let micros = &mut self.checkpoint_micros;
         micros.sort_unstable();
-        self.checkpoints = micros.len() as u64;
+        self.checkpoints = micros.len();
         self.checkpoint_median_micros = micros.get(micros.len() / 2).copied().unwrap_or(0);
         self.transactions = self.transactions_done();
-        self.seconds = seconds;
-        self.replicas = replicas;
-    }
-
-    pub(crate) fn all_equal(&self) -> bool {
-        self.replicas.len() as u64 == self.databases && self.replicas.iter().all(|v| v.equal)
-    }
-
-    /// Writes the table.
-    pub(crate) fn print(&self, out: &mut impl Write) -> io::Result<()> {
-        let mut row = |name: &str, value: String| writeln!(out, "{name:<24}{value}");
-        row("seed", self.seed.to_string())?;
-        row("transactions", format!("{} in {:.1} s", self.transactions, self.seconds))?;
-        row("follower kills", self.kills.to_string())?;
-        if self.leader_kills > 0 {
-            row("leader kills", self.leader_kills.to_string())?;
-        }
-        if self.starts.len() > ROWS_OF_STARTS {
-            row("follower starts", summary_of(&self.starts))?;
-        } else {
-            for (index, start) in self.starts.iter().enumerate() {
-                row(&format!("follower start {}", index + 1), start.text())?;
-            }
-        }
-        let again = self.frames_offered_again;
-        row("frames applied", format!("{}, {again} of them again", self.frames_applied))?;
-        row("largest lag", format!("{} frames", self.largest_lag))?;
-        let micros = self.checkpoint_median_micros;
-        let (saved, median, store) = (self.checkpoints, ms(micros), self.store);
-        row("checkpoints saved", format!("{saved}, median {median:.2} ms, in {store}"))?;
-        row("log restarts", self.log_restarts.to_string())?;
-        row("reads while applying", format!("{}, each consistent", self.reads))?;
-        let (reads, waited) = (self.read_your_writes, self.read_your_writes_waited);
-        let again = self.read_your_writes_asked_again;
-        let how = format!("{waited} had to wait, {again} asked a second follower, none was stale");
-        row("reads of own writes", format!("{reads}: {how}"))?;
-        for verdict in &self.replicas {
-            row(&format!("replica db{}", verdict.shard), verdict.text())?;
-        }
-        let equal = self.replicas.iter().filter(|verdict| verdict.equal).count();
-        let (replicas, kills) = (self.replicas.len(), self.kills + self.leader_kills);
-        row("replicas equal", format!("{equal} of {replicas}, after {kills} kills"))
+        (self.seconds, self.seen, self.replicas) = (seconds, seen, replicas);
     }
 }
 
-/// More starts than this are summed up in one row.
-const ROWS_OF_STARTS: usize = 40;
+impl example_support::Report for Report {
+    fn table(&self) -> Vec<String> {
+        let (seen, micros) = (&self.seen, self.checkpoint_median_micros);
+        let mut rows = vec![
+            row("seed", self.seed),
+            row("transactions", format!("{} in {:.1} s", self.transactions, self.seconds)),
+            row("follower kills", self.kills),
+            row("leader kills", self.leader_kills),
+        ];
+        if self.starts.len() > ROWS_OF_STARTS {
+            rows.push(row("follower starts", summary_of(&self.starts)));
+        } else {
+            let named = (1..).zip(&self.starts).map(|(n, s)| (format!("follower start {n}"), s));
+            rows.extend(named.map(|(name, start): (String, _)| row(name, start.text())));
+        }
+        let (applied, again) = (self.frames_applied, self.frames_offered_again);
+        let store = if self.store == StoreKind::Slots { "slots" } else { "files" };
+        let median = format!("median {}.{:02} ms", micros / 1000, micros % 1000 / 10);
+        let (waited, asked) = (seen.read_your_writes_waited, seen.read_your_writes_asked_again);
+        let how = format!("{waited} had to wait, {asked} asked a second follower, none was stale");
+        rows.extend([
+            row("frames applied", format!("{applied}, {again} of them again")),
+            row("largest lag", format!("{} frames", self.largest_lag)),
+            row("checkpoints saved", format!("{}, {median}, in {store}", self.checkpoints)),
+            row("log restarts", self.log_restarts),
+            row("reads while applying", format!("{}, each consistent", self.reads)),
+            row("reads of own writes", format!("{}: {how}", seen.read_your_writes)),
+        ]);
+        rows.extend(self.replicas.iter().map(|v| row(format!("replica db{}", v.shard), v.text())));
+        let equal = self.replicas.iter().filter(|verdict| verdict.equal).count();
+        let (all, kills) = (self.replicas.len(), self.kills + self.leader_kills);
+        rows.push(row("replicas equal", format!("{equal} of {all}, after {kills} kills")));
+        rows
+    }
+
+    fn faults(&self) -> Vec<String> {
+        let differing = self.replicas.iter().filter(|verdict| !verdict.equal);
+        differing.map(|v| format!("replica db{} {}", v.shard, v.text())).collect()
+    }
+}
 
 fn summary_of(starts: &[FollowerStart]) -> String {
     let count = |is: fn(&FollowerStart) -> bool| starts.iter().filter(|start| is(start)).count();
@@ -218,6 +182,14 @@ fn summary_of(starts: &[FollowerStart]) -> String {
 }
 
 impl Shard {
+    fn is_done(&self) -> bool {
+        self.first.is_some() && self.done >= self.until
+    }
+
+    fn first(&self) -> u64 {
+        self.first.unwrap_or(0)
+    }
+
     /// How many frames the follower is behind, or 0 if unknown.
     fn lag(&self) -> u64 {
         let (Some(leader), Some(follower)) = (self.leader, self.follower) else { return 0 };
@@ -229,38 +201,23 @@ impl Shard {
 
 impl FollowerStart {
     fn text(&self) -> String {
-        let list = |marks: &BTreeMap<u64, String>| {
+        let parts = [("resumed", &self.resumed), ("copied", &self.copied)];
+        let parts = parts.into_iter().filter(|(_, marks)| !marks.is_empty()).map(|(how, marks)| {
             let marks = marks.iter().map(|(shard, mark)| format!("db{shard} {mark}"));
-            marks.collect::<Vec<_>>().join(", ")
-        };
-        match (self.resumed.is_empty(), self.copied.is_empty()) {
-            (true, true) => "killed at once".to_owned(),
-            (false, true) => format!("resumed at {}", list(&self.resumed)),
-            (true, false) => format!("copied at {}", list(&self.copied)),
-            (false, false) => {
-                format!("resumed at {}; copied at {}", list(&self.resumed), list(&self.copied))
-            }
-        }
+            format!("{how} at {}", marks.collect::<Vec<_>>().join(", "))
+        });
+        let text = parts.collect::<Vec<_>>().join("; ");
+        if text.is_empty() { "killed at once".to_owned() } else { text }
     }
 }
 
 impl Verdict {
     fn text(&self) -> String {
+        let Verdict { tables, rows, hash, differences, .. } = self;
         if self.equal {
-            let Verdict { tables, rows, hash, .. } = self;
-            format!("equal: {tables} tables, {rows} rows, hash {}", hash.get(..16).unwrap_or(hash))
+            format!("equal: {tables} tables, {rows} rows, hash {hash}")
         } else {
-            format!("DIFFERS: {}", self.differences.join("; "))
+            format!("DIFFERS: {}", differences.join("; "))
         }
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "for display")]
-fn ms(micros: u64) -> f64 {
-    micros as f64 / 1000.0
-}
-
-#[expect(clippy::cast_precision_loss, reason = "for a progress bar")]
-fn ratio(done: u64, all: u64) -> f64 {
-    if all == 0 { 0.0 } else { done as f64 / all as f64 }
 }

@@ -3,95 +3,63 @@
 //! | mark | found | start |
 //! | --- | --- | --- |
 //! | none | anything | with a base copy |
-//! | saved | no replica, or no position of the mark | error: the mark cannot be used |
 //! | saved | the same log with the same checksum at the mark | at the mark |
 //! | saved | a new log, and a restart record that ends the old one at the mark | at its start |
-//! | saved | any other log | error: the log was reset |
+//! | saved | no replica, no position of the mark, or any other log | error |
 //!
-//! After an error the follower ends. With `--rebase` it discards the mark and copies the database:
+//! With `--rebase` the mark is discarded instead of that error:
 //! 1. Remove the shard and save twice, so that no generation holds its mark any more.
 //! 2. Make the base copy as for a new shard. A crash in between leaves a shard without a mark.
 
-use std::path::PathBuf;
-
-use repl_checkpoint::{CheckpointError, Checkpointer};
+use example_support::{Context, Error, chain};
+use repl_checkpoint::Checkpointer;
 use repl_core::{SeqNo, Shard, ShardId};
 use thiserror::Error;
 
-use crate::durable::FileError;
+use crate::handover::RestartRecords;
 use crate::layout::Layout;
-use crate::position::{Mark, Position};
-use crate::positions::Positions;
-use crate::restart::{NotContinued, RestartRecords};
-use crate::tail::{Step, Tail, TailError};
+use crate::positions::{Mark, Positions, seqno_of};
+use crate::tail::{Step, Tail};
+use crate::wal::{LogPoint, WalHeader};
 
 /// How a shard starts.
 #[derive(Debug)]
 pub(crate) enum Start {
-    /// At its mark: the position to continue from, and the seqno of the current end of the log.
-    Resume { shard: Shard, position: Position, log_end: SeqNo },
+    /// At its mark: the place to continue from, and the seqno of the current end of the log.
+    Resume { shard: Shard, at: LogPoint, log_end: SeqNo },
     /// With a base copy.
-    Copy,
+    Copy(ShardId),
 }
 
-/// The reason why a shard cannot continue from its mark.
+/// A shard cannot continue from its mark. A base copy solves that, unlike a read error.
 #[derive(Debug, Error)]
-pub(crate) enum StartError {
-    #[error(
-        "shard {shard}: the checkpoint holds the mark {}, but there is no replica {}: restore it, \
-         or run again with --rebase to copy the database again",
-        Mark(*mark), path.display()
-    )]
-    NoReplica { shard: ShardId, mark: SeqNo, path: PathBuf },
-    #[error(
-        "shard {shard}: {} does not hold the position of the mark {}: restore it, or run again \
-         with --rebase to copy the database again",
-        path.display(), Mark(*mark)
-    )]
-    NoPosition { shard: ShardId, mark: SeqNo, path: PathBuf },
-    #[error(transparent)]
-    LogReset(#[from] LogReset),
-    #[error(transparent)]
-    Tail(#[from] TailError),
-    #[error(transparent)]
-    File(#[from] FileError),
+#[error("shard {shard}: {reason}")]
+pub(crate) struct CannotContinue {
+    shard: ShardId,
+    reason: String,
 }
 
-impl StartError {
-    /// Whether a base copy solves the problem. After a read error it would be pointless.
-    fn allows_rebase(&self) -> bool {
-        match self {
-            StartError::NoReplica { .. }
-            | StartError::NoPosition { .. }
-            | StartError::LogReset(_) => true,
-            StartError::Tail(_) | StartError::File(_) => false,
-        }
-    }
+/// The error that the log at the mark is gone or different, so transactions may be missing.
+pub(crate) fn reset(layout: &Layout, shard: &Shard, at: &LogPoint, why: &str) -> Error {
+    let (log, mark) = (layout.log(shard.id()), Mark(seqno_of(shard.log(), at)));
+    let reason = format!(
+        "the log {} was reset, but the follower had applied only up to {mark}: {why}. The replica \
+         may lack transactions. Find out which process checkpointed the database, then run again \
+         with --rebase to copy it again",
+        log.display()
+    );
+    CannotContinue { shard: shard.id(), reason }.into()
 }
 
-/// The log at the mark is gone or different, so transactions may be missing.
-#[derive(Debug, Error)]
-#[error(
-    "shard {shard}: the log {} was reset, but the follower had applied only up to {}: {reason}. \
-     The replica may lack transactions. Find out which process checkpointed the database, then run \
-     again with --rebase to copy it again",
-    log.display(), Mark(*mark)
-)]
-pub(crate) struct LogReset {
-    pub(crate) shard: ShardId,
-    pub(crate) log: PathBuf,
-    pub(crate) mark: SeqNo,
-    pub(crate) reason: ResetReason,
-}
-
-#[derive(Debug, Error)]
-pub(crate) enum ResetReason {
-    #[error("the log is gone")]
-    NoLog,
-    #[error("the frame at that place is different now")]
-    Rewritten,
-    #[error(transparent)]
-    NotContinued(#[from] NotContinued),
+/// The start of the log of `header`, if it continues the one that was followed up to `at`.
+pub(crate) fn next_log(
+    layout: &Layout,
+    shard: &Shard,
+    at: &LogPoint,
+    header: &WalHeader,
+) -> Result<LogPoint, Error> {
+    let records = RestartRecords::load(&layout.restarts(shard.id()))?;
+    records.follow(*at, header).map_err(|why| reset(layout, shard, at, why))
 }
 
 /// Decides how a shard starts.
@@ -99,59 +67,35 @@ pub(crate) fn decide(
     layout: &Layout,
     positions: &Positions,
     shard: &Shard,
-) -> Result<Start, StartError> {
+) -> Result<Start, Error> {
     let (id, mark) = (shard.id(), shard.applied());
     if mark == 0 {
-        return Ok(Start::Copy);
+        return Ok(Start::Copy(id));
     }
+    let advice = "restore it, or run again with --rebase to copy the database again";
+    let cannot = |what| {
+        let reason = format!("{what} the mark {}: {advice}", Mark(mark));
+        Error::from(CannotContinue { shard: id, reason })
+    };
     let path = layout.replica(id);
     if !path.exists() {
-        return Err(StartError::NoReplica { shard: id, mark, path });
+        return Err(cannot(format!("there is no replica {} for", path.display())));
     }
-    let Some(position) = positions.of(id, shard.log(), mark) else {
-        return Err(StartError::NoPosition { shard: id, mark, path: layout.positions() });
+    let Some(mut at) = positions.of(id, shard.log(), mark) else {
+        let path = layout.positions();
+        return Err(cannot(format!("{} does not hold the position of", path.display())));
     };
     let mut tail = Tail::new(&layout.log(id));
-    let position = go_on(layout, id, &mut tail, position)?;
-    let end = match tail.header()? {
-        Some(header) if header.salts == position.at.salts => {
-            position.moved_to(tail.end_after(&header, position.at)?)
-        }
-        // It restarts just now, which it may do only at this position.
-        _ => position,
-    };
-    // If nothing of the log is applied yet, the mark is in the previous log.
-    let log_end = if end.at.frame == 0 { mark } else { end.seqno() };
-    Ok(Start::Resume { shard: shard.clone(), position, log_end })
-}
-
-/// The position to continue from: `position`, or the start of the log that continues there.
-fn go_on(
-    layout: &Layout,
-    shard: ShardId,
-    tail: &mut Tail,
-    position: Position,
-) -> Result<Position, StartError> {
-    let reset = |reason| reset(layout, shard, position, reason);
-    match tail.step(&position.at)? {
-        Step::Idle | Step::Transaction(_) => Ok(position),
-        Step::NewLog(header) => {
-            let records = RestartRecords::load(&layout.restarts(shard))?;
-            Ok(records.follow(position, &header).map_err(|e| reset(e.into()))?)
-        }
-        Step::Rewritten => Err(reset(ResetReason::Rewritten).into()),
-        Step::NoLog => Err(reset(ResetReason::NoLog).into()),
+    match tail.step(&at)? {
+        Step::Idle | Step::Transaction(_) => {}
+        Step::NewLog(header) => at = next_log(layout, shard, &at, &header)?,
+        Step::Reset(why) => return Err(reset(layout, shard, &at, why)),
     }
-}
-
-pub(crate) fn reset(
-    layout: &Layout,
-    shard: ShardId,
-    position: Position,
-    reason: ResetReason,
-) -> LogReset {
-    let (log, mark) = (layout.log(shard), position.seqno());
-    LogReset { shard, log, mark, reason }
+    // If it restarts just now, it may do so only at this place.
+    let end = tail.end(Some(at))?.filter(|end| end.salts == at.salts).unwrap_or(at);
+    // If nothing of the log is applied yet, the mark is in the previous log.
+    let log_end = if end.frame == 0 { mark } else { seqno_of(shard.log(), &end) };
+    Ok(Start::Resume { shard: shard.clone(), at, log_end })
 }
 
 /// Decides how all shards start. With `rebase`, discards the marks that cannot be used.
@@ -160,43 +104,32 @@ pub(crate) fn decide_all(
     positions: &Positions,
     checkpointer: &mut Checkpointer,
     rebase: bool,
-) -> Result<Vec<(ShardId, Start)>, DecideError> {
+) -> Result<Vec<Start>, Error> {
     let floors = checkpointer.floors();
     let state = checkpointer.state().clone();
     let mut starts = Vec::new();
     let mut discarded = false;
-    for (id, _) in &state.snapshot() {
+    for id in state.shards() {
         let Some(shard) = state.shard(id) else { continue };
         let start = match decide(layout, positions, &shard) {
-            Err(e) if rebase && e.allows_rebase() => {
-                eprintln!("follower: {}; rebasing", crate::chain(&e));
+            Err(e) if rebase && e.is::<CannotContinue>() => {
+                eprintln!("follower: {}; rebasing", chain(&*e));
                 discarded = true;
-                Start::Copy
+                Start::Copy(id)
             }
             decided => decided?,
         };
-        if matches!(start, Start::Copy) {
+        if matches!(start, Start::Copy(_)) {
             state.remove_shard(id); // 1
         }
-        starts.push((id, start));
+        starts.push(start);
     }
-    if discarded {
-        for _ in 0..2 {
-            // Needs no flush: nothing was applied since the recovery.
-            let saved = checkpointer.checkpoint(|a| Ok(positions.save(a.marks(), &floors)?));
-            saved.map_err(DecideError::Discard)?;
-        }
+    for _ in 0..if discarded { 2 } else { 0 } {
+        // Needs no flush: nothing was applied since the recovery.
+        let saved = checkpointer.checkpoint(|a| positions.save(a.marks(), &floors));
+        saved.context(|| "cannot discard the marks of the shards to copy again".to_owned())?;
     }
     Ok(starts)
-}
-
-/// An error while deciding how the shards start.
-#[derive(Debug, Error)]
-pub(crate) enum DecideError {
-    #[error(transparent)]
-    Start(#[from] StartError),
-    #[error("cannot discard the marks of the shards to copy again")]
-    Discard(#[source] CheckpointError),
 }
 
 #[cfg(test)]

@@ -1,22 +1,24 @@
 //! Reads the next transaction of a `-wal` file while another process writes it.
 //!
-//! A read does not lock out the writer. So it may find a header or a frame half written, or a log
-//! that restarts meanwhile. Therefore:
 //! - A transaction is a sequence of frames up to a commit frame, all with the log's salts and with
 //!   the checksum that follows from the frame before. Torn or overwritten bytes break that chain.
-//! - Frames after the last commit frame are uncommitted. A transaction that spills and is rolled
-//!   back leaves them there, and the next one overwrites them *under the same salts*. They are read
-//!   again on every call and never kept.
+//! - Frames after the last commit frame are read again on every call and never kept: the next
+//!   transaction may overwrite them *under the same salts*.
 //! - Before anything is read after a place, the frame at that place must still have the same
 //!   checksum. Otherwise the log was rewritten, and no frame may ever continue it.
+//!
+//! The file is opened anew for each call, since it may be removed and created again. SQLite never
+//! locks it. (Closing a database file would drop every POSIX lock of the process on it.)
 
+use std::fs::File;
+use std::io::ErrorKind;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use thiserror::Error;
+use example_support::{Context, Error, files};
 
-use crate::log_file::{LogFile, LogFileError};
-use crate::wal::{FRAME_HEADER_SIZE, FrameHeader, HEADER_SIZE, HeaderError, LogPoint, WalHeader};
+use crate::wal::{FRAME_HEADER_SIZE, FrameHeader, HEADER_SIZE, LogPoint, WalHeader};
 
 /// The number of frames in the first read of a transaction, and at most in one read.
 const CHUNK: std::ops::RangeInclusive<usize> = 8..=128;
@@ -24,22 +26,18 @@ const CHUNK: std::ops::RangeInclusive<usize> = 8..=128;
 /// How long a header may be invalid. A write of one takes microseconds.
 const TORN_FOR: Duration = Duration::from_secs(2);
 
+pub(crate) const NO_LOG: &str = "the log is gone";
+pub(crate) const REWRITTEN: &str = "the frame at that place is different now";
+
 /// A reader of one `-wal` file.
 #[derive(Debug)]
 pub(crate) struct Tail {
-    file: LogFile,
+    path: PathBuf,
+    /// Where to keep a copy as of the last sync, to simulate power cuts.
+    pub(crate) image: Option<PathBuf>,
     /// The frames of one transaction.
     frames: Vec<u8>,
     torn_since: Option<Instant>,
-}
-
-/// An error while reading a log.
-#[derive(Debug, Error)]
-pub(crate) enum TailError {
-    #[error(transparent)]
-    File(#[from] LogFileError),
-    #[error("{} does not begin with a valid header", path.display())]
-    Header { path: PathBuf, source: HeaderError },
 }
 
 /// What follows a place in the log.
@@ -50,10 +48,8 @@ pub(crate) enum Step<'a> {
     Transaction(Transaction<'a>),
     /// The file now holds another log.
     NewLog(WalHeader),
-    /// The file holds the same log, but with a different frame at the place.
-    Rewritten,
-    /// The file is missing or empty.
-    NoLog,
+    /// The log at the place is gone or different, for this reason.
+    Reset(&'static str),
 }
 
 /// A committed transaction.
@@ -87,151 +83,122 @@ impl Transaction<'_> {
     }
 }
 
-struct Commit {
-    end: LogPoint,
-    size: u32,
-}
-
 impl Tail {
     pub(crate) fn new(path: &Path) -> Tail {
-        Tail { file: LogFile::new(path), frames: Vec::new(), torn_since: None }
+        Tail { path: path.to_owned(), image: None, frames: Vec::new(), torn_since: None }
     }
 
-    /// Keeps a copy of the log at `image`, as of each sync.
-    pub(crate) fn keeping_image(mut self, image: PathBuf) -> Tail {
-        self.file.keep_image(image);
-        self
-    }
-
-    /// Reads the header of the current log; `None` if the file is missing or empty.
-    pub(crate) fn header(&mut self) -> Result<Option<WalHeader>, TailError> {
+    /// Reads the header of the current log; `None` if there is no valid one.
+    pub(crate) fn header(&self) -> Result<Option<WalHeader>, Error> {
+        let Some(file) = self.open()? else { return Ok(None) };
         let mut bytes = [0; HEADER_SIZE];
-        let read = self.file.read_at(&mut bytes, 0)?;
-        if read == 0 {
-            return Ok(None);
-        }
-        WalHeader::parse(&bytes[..read]).map(Some).map_err(|source| {
-            let path = self.file.path().to_owned();
-            TailError::Header { path, source }
-        })
+        let read = self.read_at(&file, &mut bytes, 0)?;
+        Ok(WalHeader::parse(&bytes[..read]))
     }
 
     /// Reads what follows `at`.
-    pub(crate) fn step(&mut self, at: &LogPoint) -> Result<Step<'_>, TailError> {
-        let header = match self.header() {
-            Ok(Some(header)) => header,
-            Ok(None) => return Ok(Step::NoLog),
-            Err(e @ TailError::Header { .. }) => return self.torn(e),
-            Err(e) => return Err(e),
+    pub(crate) fn step(&mut self, at: &LogPoint) -> Result<Step<'_>, Error> {
+        let file = self.open()?;
+        let Some(file) = file.filter(|file| file.metadata().map_or(true, |m| m.len() > 0)) else {
+            return Ok(Step::Reset(NO_LOG));
         };
+        let Some(header) = self.header()? else { return self.torn() };
         self.torn_since = None;
         if header.salts != at.salts {
             return Ok(Step::NewLog(header));
         }
         if !self.holds(&header, at)? {
-            // A restart writes the header before any frame, so if one happened meanwhile the header
-            // shows it.
-            return Ok(match self.header() {
-                Ok(Some(now)) if now.salts != at.salts => Step::NewLog(now),
-                Ok(Some(_)) => Step::Rewritten,
-                Ok(None) => Step::NoLog,
-                Err(e) => return self.torn(e),
-            });
+            // If a restart happened meanwhile the header shows it.
+            return match self.header()? {
+                Some(now) if now.salts != at.salts => Ok(Step::NewLog(now)),
+                Some(_) => Ok(Step::Reset(REWRITTEN)),
+                None => self.torn(),
+            };
         }
-        let Some(commit) = self.read_transaction(&header, at)? else {
-            self.file.reopen_if_replaced()?;
+        let Some((end, commit_size)) = self.read_transaction(&file, &header, at)? else {
             return Ok(Step::Idle);
         };
-        Ok(Step::Transaction(Transaction {
-            page_size: header.page_size,
-            end: commit.end,
-            commit_size: commit.size,
-            frames: &self.frames,
-        }))
+        let page_size = header.page_size;
+        Ok(Step::Transaction(Transaction { page_size, end, commit_size, frames: &self.frames }))
     }
 
-    /// Finds the place after the last commit frame, from `from` on in the log of `header`.
+    /// Finds the place after the last commit frame, from `known` on if the log holds that place.
+    /// `None` while there is no log: the first one may get other salts before its first commit.
     ///
-    /// May leave out what is written after the call begins, so it ends even if the log grows faster
-    /// than it is read.
-    pub(crate) fn end_after(
-        &mut self,
-        header: &WalHeader,
-        from: LogPoint,
-    ) -> Result<LogPoint, TailError> {
-        let length = self.file.length()?;
-        let mut end = from;
-        while header.offset_after(end.frame) < length {
-            let Some(commit) = self.read_transaction(header, &end)? else { break };
-            end = commit.end;
+    /// May leave out what is written after the call begins, so it ends even if the log grows.
+    pub(crate) fn end(&mut self, known: Option<LogPoint>) -> Result<Option<LogPoint>, Error> {
+        let (Some(file), Some(header)) = (self.open()?, self.header()?) else { return Ok(None) };
+        let mut end = header.start();
+        if let Some(known) = known
+            && self.holds(&header, &known)?
+        {
+            end = known;
         }
-        Ok(end)
+        let length = file.metadata().context(|| self.failed("stat"))?.len();
+        while header.offset_after(end.frame) < length {
+            let Some((next, _)) = self.read_transaction(&file, &header, &end)? else { break };
+            end = next;
+        }
+        Ok((end.frame > 0 || header.checkpoint_seq > 0).then_some(end))
     }
 
-    /// Makes the log durable. Returns the place up to which it is durable, at least `from`.
-    ///
-    /// A sync through any descriptor covers the whole file, so this syncs what the leader wrote.
-    pub(crate) fn make_durable(&mut self, from: LogPoint) -> Result<LogPoint, TailError> {
-        let header = match self.header() {
-            Ok(Some(header)) if header.salts == from.salts => header,
-            // The next step from there finds out why.
-            Ok(_) | Err(TailError::Header { .. }) => return Ok(from),
-            Err(e) => return Err(e),
-        };
+    /// Makes the log durable, also what the leader wrote. Returns the place up to which it is
+    /// durable, at least `from`.
+    pub(crate) fn make_durable(&mut self, from: LogPoint) -> Result<LogPoint, Error> {
+        let file = self.open()?;
         // Read before the sync, which may miss what is written meanwhile.
-        let end = self.end_after(&header, from)?;
-        self.file.sync()?;
+        let end = self.end(Some(from))?.filter(|end| end.salts == from.salts);
+        let (Some(file), Some(end)) = (file, end) else {
+            return Ok(from); // the next step from there finds out why
+        };
+        file.sync_data().context(|| self.failed("sync"))?;
+        if let Some(image) = &self.image {
+            files::copy(&self.path, image).context(|| self.failed("copy"))?;
+        }
         Ok(end)
     }
 
     /// Whether the log of `header` holds the place `at`, with the same checksum.
-    pub(crate) fn holds(&mut self, header: &WalHeader, at: &LogPoint) -> Result<bool, TailError> {
-        if header.salts != at.salts {
-            return Ok(false);
-        }
-        let Some(before) = at.frame.checked_sub(1) else {
-            return Ok(*at == header.start());
-        };
+    fn holds(&self, header: &WalHeader, at: &LogPoint) -> Result<bool, Error> {
+        let Some(before) = at.frame.checked_sub(1) else { return Ok(*at == header.start()) };
+        let Some(file) = self.open()? else { return Ok(false) };
         let mut bytes = [0; FRAME_HEADER_SIZE];
-        let read = self.file.read_at(&mut bytes, header.offset_after(before))?;
+        let read = self.read_at(&file, &mut bytes, header.offset_after(before))?;
         let frame = FrameHeader::parse(&bytes[..read]);
-        Ok(frame.is_some_and(|f| f.salts == at.salts && f.checksum == at.checksum))
+        Ok(frame.is_some_and(|f| {
+            header.salts == at.salts && f.salts == at.salts && f.checksum == at.checksum
+        }))
     }
 
-    /// Reads the frames of the transaction after `from` into `self.frames`; `None` if there is no
-    /// whole transaction.
+    /// Reads the frames of the transaction after `from` into `self.frames`. Returns its end and the
+    /// size that it commits; `None` if there is no whole transaction.
     fn read_transaction(
         &mut self,
+        file: &File,
         header: &WalHeader,
         from: &LogPoint,
-    ) -> Result<Option<Commit>, TailError> {
-        let frame_size = header.frame_size();
-        let mut end = *from;
-        let mut verified = 0;
-        let mut chunk = *CHUNK.start();
-        let mut frames = std::mem::take(&mut self.frames);
+    ) -> Result<Option<(LogPoint, u32)>, Error> {
+        let size = header.frame_size();
+        let (mut end, mut verified, mut chunk) = (*from, 0, *CHUNK.start());
         loop {
-            frames.resize(verified + chunk * frame_size, 0);
+            let mut frames = std::mem::take(&mut self.frames);
+            frames.resize(verified + chunk * size, 0);
             let read =
-                self.file.read_at(&mut frames[verified..], header.offset_after(end.frame))?;
-            for bytes in frames[verified..][..read].chunks_exact(frame_size) {
-                let next = header.next_frame(end.checksum, bytes);
+                self.read_at(file, &mut frames[verified..], header.offset_after(end.frame))?;
+            self.frames = frames;
+            for _ in 0..read / size {
+                let next = header.next_frame(end.checksum, &self.frames[verified..]);
                 let (Some(frame), Some(number)) = (next, end.frame.checked_add(1)) else {
-                    self.frames = frames;
                     return Ok(None);
                 };
-                end.frame = number;
-                end.checksum = frame.header.checksum;
-                verified += frame_size;
-                let size = frame.header.commit_size;
-                if size != 0 {
-                    frames.truncate(verified);
-                    self.frames = frames;
-                    return Ok(Some(Commit { end, size }));
+                end = LogPoint { frame: number, checksum: frame.checksum, ..end };
+                verified += size;
+                if frame.commit_size != 0 {
+                    self.frames.truncate(verified);
+                    return Ok(Some((end, frame.commit_size)));
                 }
             }
-            if read < chunk * frame_size {
-                self.frames = frames;
+            if read < chunk * size {
                 return Ok(None);
             }
             chunk = (chunk * 2).min(*CHUNK.end());
@@ -239,11 +206,35 @@ impl Tail {
     }
 
     /// Treats an invalid header as one that is being written, unless it stays invalid.
-    fn torn(&mut self, error: TailError) -> Result<Step<'_>, TailError> {
-        if self.torn_since.get_or_insert_with(Instant::now).elapsed() > TORN_FOR {
-            return Err(error);
+    fn torn(&mut self) -> Result<Step<'_>, Error> {
+        if self.torn_since.get_or_insert_with(Instant::now).elapsed() < TORN_FOR {
+            return Ok(Step::Idle);
         }
-        Ok(Step::Idle)
+        Err(format!("{} does not begin with a valid header", self.path.display()).into())
+    }
+
+    fn open(&self) -> Result<Option<File>, Error> {
+        match File::open(&self.path) {
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            opened => opened.map(Some).context(|| self.failed("open")),
+        }
+    }
+
+    /// Reads into `bytes` from `offset` on. Returns the number of bytes read: fewer than requested
+    /// at the end of the file.
+    fn read_at(&self, file: &File, bytes: &mut [u8], offset: u64) -> Result<usize, Error> {
+        let mut filled = 0;
+        loop {
+            let read = file.read_at(&mut bytes[filled..], offset + filled as u64);
+            match read.context(|| self.failed("read"))? {
+                0 => return Ok(filled),
+                read => filled += read,
+            }
+        }
+    }
+
+    fn failed(&self, act: &str) -> String {
+        format!("cannot {act} the log {}", self.path.display())
     }
 }
 

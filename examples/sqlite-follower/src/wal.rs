@@ -1,16 +1,13 @@
-//! Parses the format of a `-wal` file, without any I/O.
+//! Parses the format of a `-wal` file (<https://sqlite.org/fileformat2.html#walformat>).
 //!
-//! See <https://sqlite.org/fileformat2.html#walformat>. A log is a header followed by frames, one
-//! page each. The checksum of a frame continues that of the frame before, and the first that of the
-//! header, so one checksum covers everything before it. A frame belongs to the log only if it has
+//! A log is a header followed by frames, one page each. The checksum of a frame continues that of
+//! the frame before, so it covers everything before it. A frame belongs to the log only if it has
 //! the salts of the header. The frames after those are of an earlier log in the same file.
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
-/// The size of a log header in bytes.
+/// Sizes in bytes.
 pub(crate) const HEADER_SIZE: usize = 32;
-/// The size of a frame header in bytes.
 pub(crate) const FRAME_HEADER_SIZE: usize = 24;
 
 const MAGIC: u32 = 0x377f_0682;
@@ -25,9 +22,7 @@ pub(crate) type Checksum = [u32; 2];
 
 /// A place in a log, identified together with the log and all content before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct LogPoint {
-    /// The log.
     pub(crate) salts: Salts,
     /// The number of frames before the place, which is the number of the last one.
     pub(crate) frame: u32,
@@ -47,44 +42,19 @@ pub(crate) struct WalHeader {
     big_endian: bool,
 }
 
-/// The reason why bytes are not a log header.
-#[derive(Debug, Error, PartialEq, Eq)]
-pub(crate) enum HeaderError {
-    #[error("it has {0} bytes, but a header has {HEADER_SIZE}")]
-    Short(usize),
-    #[error("it begins with {0:#010x}, which is not the magic number of a WAL")]
-    Magic(u32),
-    #[error("it has format version {0}, but only {VERSION} is known")]
-    Version(u32),
-    #[error("its page size {0} is not a power of two from 512 to 65536")]
-    PageSize(u32),
-    #[error("its checksum does not match")]
-    Checksum,
-}
-
 impl WalHeader {
-    /// Parses and verifies the header at the start of `bytes`.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<WalHeader, HeaderError> {
-        let Some(bytes) = bytes.get(..HEADER_SIZE) else {
-            return Err(HeaderError::Short(bytes.len()));
-        };
-        let magic = word(bytes, 0);
-        if magic & !1 != MAGIC {
-            return Err(HeaderError::Magic(magic));
-        }
+    /// Parses the header at the start of `bytes`; `None` if it is not valid.
+    pub(crate) fn parse(bytes: &[u8]) -> Option<WalHeader> {
+        let bytes = bytes.get(..HEADER_SIZE)?;
+        let (magic, page_size) = (word(bytes, 0), word(bytes, 8));
         let big_endian = magic & 1 == 1;
-        if word(bytes, 4) != VERSION {
-            return Err(HeaderError::Version(word(bytes, 4)));
-        }
-        let page_size = word(bytes, 8);
-        if !page_size.is_power_of_two() || !(512..=65536).contains(&page_size) {
-            return Err(HeaderError::PageSize(page_size));
-        }
         let checksum = [word(bytes, 24), word(bytes, 28)];
-        if add_to_checksum(big_endian, [0, 0], &bytes[..24]) != checksum {
-            return Err(HeaderError::Checksum);
-        }
-        Ok(WalHeader {
+        let is_valid = magic & !1 == MAGIC
+            && word(bytes, 4) == VERSION
+            && page_size.is_power_of_two()
+            && (512..=65536).contains(&page_size)
+            && add_to_checksum(big_endian, [0, 0], &bytes[..24]) == checksum;
+        is_valid.then(|| WalHeader {
             page_size,
             checkpoint_seq: word(bytes, 12),
             salts: [word(bytes, 16), word(bytes, 20)],
@@ -108,11 +78,8 @@ impl WalHeader {
         HEADER_SIZE as u64 + u64::from(frame) * self.frame_size() as u64
     }
 
-    /// Parses the frame in `bytes` if it continues the checksum `before`.
-    ///
-    /// `None` means that the log ends here. The bytes may be a frame of an earlier log, one that is
-    /// being written, or anything else.
-    pub(crate) fn next_frame<'a>(&self, before: Checksum, bytes: &'a [u8]) -> Option<Frame<'a>> {
+    /// Parses the frame in `bytes` if it continues the checksum `before`; `None` ends the log.
+    pub(crate) fn next_frame(&self, before: Checksum, bytes: &[u8]) -> Option<FrameHeader> {
         let bytes = bytes.get(..self.frame_size())?;
         let header = FrameHeader::parse(bytes)?;
         if header.salts != self.salts || header.page == 0 {
@@ -120,7 +87,7 @@ impl WalHeader {
         }
         let checksum = add_to_checksum(self.big_endian, before, &bytes[..8]);
         let checksum = add_to_checksum(self.big_endian, checksum, &bytes[FRAME_HEADER_SIZE..]);
-        (checksum == header.checksum).then_some(Frame { header, data: &bytes[FRAME_HEADER_SIZE..] })
+        (checksum == header.checksum).then_some(header)
     }
 }
 
@@ -148,13 +115,6 @@ impl FrameHeader {
     }
 }
 
-/// A verified frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Frame<'a> {
-    pub(crate) header: FrameHeader,
-    pub(crate) data: &'a [u8],
-}
-
 /// The big-endian word at `at`. All integers of the format are big-endian.
 fn word(bytes: &[u8], at: usize) -> u32 {
     u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
@@ -175,5 +135,67 @@ fn add_to_checksum(big_endian: bool, [mut s0, mut s1]: Checksum, bytes: &[u8]) -
 }
 
 #[cfg(test)]
-#[path = "wal_tests.rs"]
-mod tests;
+mod tests {
+    use rusqlite::Connection;
+
+    use super::*;
+
+    /// A log written by SQLite, with three transactions.
+    fn written_by_sqlite(page_size: u32) -> Vec<u8> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db");
+        let db = Connection::open(&path).unwrap();
+        db.pragma_update(None, "page_size", page_size).unwrap();
+        db.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(())).unwrap();
+        db.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (1); INSERT INTO t VALUES (2);")
+            .unwrap();
+        std::fs::read(folder.path().join("db-wal")).unwrap()
+    }
+
+    /// The checksum of the format, word by word as in the specification.
+    fn specified_checksum(words: &[u32]) -> Checksum {
+        let (mut s0, mut s1) = (0_u32, 0_u32);
+        for pair in words.chunks(2) {
+            s0 = s0.wrapping_add(pair[0].wrapping_add(s1));
+            s1 = s1.wrapping_add(pair[1].wrapping_add(s0));
+        }
+        [s0, s1]
+    }
+
+    #[test]
+    fn a_log_with_big_endian_checksums_is_read() {
+        let words = [MAGIC | 1, VERSION, 4096, 7, 11, 13];
+        let mut bytes: Vec<u8> = words.iter().flat_map(|w| w.to_be_bytes()).collect();
+        bytes.extend(specified_checksum(&words).iter().flat_map(|w| w.to_be_bytes()));
+        let header = WalHeader::parse(&bytes).unwrap();
+        assert_eq!((header.checkpoint_seq, header.salts), (7, [11, 13]));
+
+        let mut little = bytes;
+        little[3] = 0x82;
+        assert_eq!(WalHeader::parse(&little), None, "another byte order");
+    }
+
+    #[test]
+    fn every_flipped_bit_ends_the_log_at_its_frame() {
+        let log = written_by_sqlite(512);
+        let header = WalHeader::parse(&log).unwrap();
+        for bit in 0..log.len() * 8 {
+            let mut log = log.clone();
+            log[bit / 8] ^= 1 << (bit % 8);
+            if bit / 8 < HEADER_SIZE {
+                assert_eq!(WalHeader::parse(&log), None, "bit {bit}");
+            } else {
+                let mut checksum = header.checksum;
+                let frames = log[HEADER_SIZE..].chunks(header.frame_size());
+                let whole = frames
+                    .map_while(|bytes| {
+                        let frame = header.next_frame(checksum, bytes)?;
+                        checksum = frame.checksum;
+                        Some(())
+                    })
+                    .count();
+                assert_eq!(whole, (bit / 8 - HEADER_SIZE) / header.frame_size(), "bit {bit}");
+            }
+        }
+    }
+}

@@ -2,23 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use std::process::{Command, Output};
-
+use example_support::testing::{Program, number};
 use serde_json::Value;
 
-/// Runs the program to its end, with arguments separated by spaces.
-fn run(args: &str) -> Output {
-    let args = args.split_ascii_whitespace();
-    Command::new(env!("CARGO_BIN_EXE_sqlite-follower")).args(args).output().unwrap()
-}
+const PROGRAM: Program = Program(env!("CARGO_BIN_EXE_sqlite-follower"));
 
 /// Runs the program, and asserts that clients make this number of reads, none stale, over all
 /// shards.
 fn run_with_reads(args: &str, reads: u64) -> Value {
-    let output = run(&format!("{args} --reads {reads} --json"));
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{args}: {}\n{stderr}", output.status);
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let report = PROGRAM.report(&format!("{args} --reads {reads}"));
     assert_eq!(number(&report, "read_your_writes"), reads);
     let shards = report["read_your_writes_by_shard"].as_object().unwrap();
     let shards: Vec<u64> = shards.values().map(|n| n.as_u64().unwrap()).collect();
@@ -26,10 +18,6 @@ fn run_with_reads(args: &str, reads: u64) -> Value {
     assert!(shards.iter().all(|n| *n >= reads / 4 - 4), "not spread over all shards: {shards:?}");
     assert!(number(&report, "read_your_writes_waited") > reads / 4, "too few had to wait");
     report
-}
-
-fn number(report: &Value, name: &str) -> u64 {
-    report[name].as_u64().unwrap()
 }
 
 #[test]
@@ -57,13 +45,6 @@ fn fewer_or_more_threads_than_shards_serve_all_shards() {
 
 #[test]
 fn a_mutant_that_reads_without_waiting_is_caught() {
-    // After a failure the program would keep a temporary folder of its own.
-    let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path().to_str().unwrap();
-    let output = run(&format!("--transactions 8000 --kills 0 --mutant skip-wait --dir {dir}"));
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{stderr}");
-    for word in ["stale read on shard", " wrote ", "with the token", "but read"] {
-        assert!(stderr.contains(word), "{word:?} is not in\n{stderr}");
-    }
+    let words = ["stale read on shard", " wrote ", "with the token", "but read"];
+    PROGRAM.fails("--transactions 8000 --kills 0 --mutant skip-wait", &words);
 }

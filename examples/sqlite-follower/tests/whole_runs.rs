@@ -2,28 +2,24 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+use std::fs::File;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use example_support::testing::{Program, number, wait_until};
 use serde_json::Value;
 
-/// Runs the program to its end.
-fn run(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_sqlite-follower")).args(args).output().unwrap()
-}
+const PROGRAM: Program = Program(env!("CARGO_BIN_EXE_sqlite-follower"));
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
+/// Power cuts of both processes.
+const POWER_CUTS: &str = "--seed 6 --transactions 1200 --kills 3 --leader-kills 8 \
+    --log-frames 300 --reads 100 --drop-page-cache";
 
-/// Runs the program with `--json`, and asserts that every replica is equal.
-fn run_well(args: &[&str]) -> Value {
-    let output = run(&[args, &["--json"]].concat());
-    let stderr = text(&output.stderr);
-    assert!(output.status.success(), "{args:?}: {}\n{stderr}", text(&output.stdout));
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+/// Runs the program, and asserts that every replica is equal.
+fn run_well(args: &str) -> Value {
+    let report = PROGRAM.report(args);
     for replica in report["replicas"].as_array().unwrap() {
         assert_eq!(replica["equal"], true);
         assert!(replica["rows"].as_u64().unwrap() > 0);
@@ -31,37 +27,10 @@ fn run_well(args: &[&str]) -> Value {
     report
 }
 
-/// Runs the program, and asserts exit status 1 and these words in its output. Returns the output.
-fn run_badly(args: &[&str], words: &[&str]) -> String {
-    let output = run(args);
-    let printed = text(&output.stderr) + &text(&output.stdout);
-    assert_eq!(output.status.code(), Some(1), "{args:?}\n{printed}");
-    for word in words {
-        assert!(printed.contains(word), "{word:?} is not in\n{printed}");
-    }
-    printed
-}
-
-fn number(report: &Value, name: &str) -> u64 {
-    report[name].as_u64().unwrap()
-}
-
 #[test]
 fn after_kills_and_log_restarts_the_replicas_are_equal_and_the_report_counts_both() {
-    let report = run_well(&[
-        "--seed",
-        "1",
-        "--transactions",
-        "1200",
-        "--kills",
-        "10",
-        "--leader-kills",
-        "0",
-        "--log-frames",
-        "400",
-        "--reads",
-        "100",
-    ]);
+    let args = "--seed 1 --transactions 1200 --kills 10 --leader-kills 0 --log-frames 400";
+    let report = run_well(&format!("{args} --reads 100"));
     assert_eq!(number(&report, "kills"), 10);
     assert_eq!(number(&report, "transactions"), 1200);
     assert_eq!(report["starts"].as_array().unwrap().len(), 11);
@@ -74,84 +43,62 @@ fn after_kills_and_log_restarts_the_replicas_are_equal_and_the_report_counts_bot
 #[test]
 fn a_soak_with_slots_sums_up_its_many_starts() {
     let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path().to_str().unwrap();
     // Smaller than a real soak.
-    let small = ["--transactions", "1600", "--kills", "44", "--leader-kills", "2", "--reads", "50"];
-    let small = [&small[..], &["--soak", "--dir", dir]].concat();
-    let output = run(&[&small[..], &["--store", "slots"]].concat());
-    let stdout = text(&output.stdout);
-    assert!(output.status.success(), "{stdout}{}", text(&output.stderr));
+    let small = "--soak --transactions 1600 --kills 44 --leader-kills 2 --reads 50";
+    let small = format!("{small} --dir {}", folder.path().display());
+    let table = PROGRAM.succeeds(&format!("{small} --store slots"));
     for row in ["follower kills          44\n", "follower starts         45: ", "in slots\n"] {
-        assert!(stdout.contains(row), "{stdout}");
+        assert!(table.contains(row), "{table}");
     }
-    assert!(stdout.ends_with("\nreplicas equal          4 of 4, after 46 kills\n"), "{stdout}");
+    assert!(table.ends_with("\nreplicas equal          4 of 4, after 46 kills\n"), "{table}");
     assert!(folder.path().join("follower/checkpoint/marks.slots").exists());
-    run_badly(&small, &["marks.slots", "a file of a SlotStore"]);
+    PROGRAM.fails(&small, &["marks.slots", "a file of a SlotStore"]);
 }
 
 #[test]
 fn a_follower_with_slots_survives_power_cuts() {
-    let args = ["--seed", "7", "--transactions", "1200", "--kills", "6", "--drop-page-cache"];
-    let report = run_well(
-        &[&args[..], &["--leader-kills", "2", "--reads", "100", "--store", "slots"]].concat(),
-    );
+    let args = "--seed 7 --transactions 1200 --kills 6 --leader-kills 2 --reads 100";
+    let report = run_well(&format!("{args} --drop-page-cache --store slots"));
     assert_eq!(report["store"], "slots");
 }
 
 #[test]
 fn a_killed_leader_loses_nothing() {
-    let report = run_well(&[
-        "--seed",
-        "2",
-        "--transactions",
-        "1200",
-        "--kills",
-        "4",
-        "--leader-kills",
-        "6",
-        "--log-frames",
-        "300",
-        "--reads",
-        "100",
-    ]);
+    let args = "--seed 2 --transactions 1200 --kills 4 --leader-kills 6 --log-frames 300";
+    let report = run_well(&format!("{args} --reads 100"));
     assert_eq!(number(&report, "leader_kills"), 6);
 }
 
 #[test]
 fn a_second_run_continues_where_the_first_stopped() {
     let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path().join("kept");
-    let dir = dir.to_str().unwrap();
-    let args = ["--transactions", "400", "--kills", "2", "--reads", "60", "--dir", dir];
-    let first = run_well(&[&args[..], &["--seed", "3"]].concat());
+    let dir = format!("--dir {}", folder.path().join("kept").display());
+    let args = format!("--transactions 400 --kills 2 --reads 60 {dir}");
+    let first = run_well(&format!("{args} --seed 3"));
     let second = run_well(&args);
     assert_eq!(number(&second, "seed"), 3);
-    let resumed = second["starts"].as_array().unwrap().iter();
-    let resumed = resumed.filter(|s| s["resumed"].as_object().is_some_and(|r| r.len() == 4));
-    assert!(resumed.count() > 0);
-    for start in second["starts"].as_array().unwrap() {
+    let starts = second["starts"].as_array().unwrap();
+    let is_whole = |start: &&Value| start["resumed"].as_object().is_some_and(|r| r.len() == 4);
+    assert!(starts.iter().filter(is_whole).count() > 0);
+    for start in starts {
         assert_eq!(start["copied"].as_object().unwrap().len(), 0, "nothing is copied again");
     }
-    assert_ne!(
-        first["replicas"][0]["hash"], second["replicas"][0]["hash"],
-        "the second run wrote nothing"
-    );
+    let hash = |report: &Value| report["replicas"][0]["hash"].clone();
+    assert_ne!(hash(&first), hash(&second), "the second run wrote nothing");
 
-    run_badly(&["--load", "any.sql", "--dir", dir], &["was made for a workload", "another --dir"]);
+    let sql = folder.path().join("any.sql");
+    std::fs::write(&sql, "CREATE TABLE t (x);").unwrap();
+    let load = format!("--load {} {dir}", sql.display());
+    PROGRAM.fails(&load, &["was made for a workload", "another --dir"]);
 }
 
 #[test]
 fn after_kills_of_the_parent_a_run_ends_with_equal_replicas() {
     let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path().to_str().unwrap();
-    let args = ["--transactions", "1600", "--log-frames", "200", "--kills", "3", "--dir", dir];
-    let args = [&args[..], &["--reads", "200"]].concat();
+    let args = "--transactions 1600 --log-frames 200 --kills 3 --reads 200";
+    let args = format!("{args} --dir {}", folder.path().display());
     for wait in [20, 60, 250, 700] {
-        let mut parent = Command::new(env!("CARGO_BIN_EXE_sqlite-follower"))
-            .args(&args)
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut parent = PROGRAM.command(&args).stdout(Stdio::null()).spawn().unwrap();
         thread::sleep(Duration::from_millis(wait));
         parent.kill().unwrap();
         parent.wait().unwrap();
@@ -162,77 +109,32 @@ fn after_kills_of_the_parent_a_run_ends_with_equal_replicas() {
 #[test]
 fn no_child_outlives_its_parent() {
     let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path().to_str().unwrap();
-    let mut parent = Command::new(env!("CARGO_BIN_EXE_sqlite-follower"))
-        .args(["--seconds", "60", "--kills", "0", "--dir", dir])
-        .spawn()
-        .unwrap();
+    let dir = format!("--dir {}", folder.path().display());
+    let mut parent = PROGRAM.command(&format!("--seconds 60 --kills 0 {dir}")).spawn().unwrap();
     let locks = ["leader/LOCK", "follower/checkpoint/repl-checkpoint.lock"]
         .map(|lock| folder.path().join(lock));
-    let is_held =
-        |path: &Path| std::fs::File::open(path).is_ok_and(|file| file.try_lock().is_err());
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !locks.iter().all(|lock| is_held(lock)) {
-        assert!(Instant::now() < deadline, "the children did not start");
-        thread::sleep(Duration::from_millis(5));
-    }
-    run_badly(&["--dir", dir], &["is in use by another run"]);
+    let is_held = |path: &Path| File::open(path).is_ok_and(|file| file.try_lock().is_err());
+    wait_until(|| locks.iter().all(|lock| is_held(lock)));
+    PROGRAM.fails(&dir, &["is in use by another run"]);
     parent.kill().unwrap();
     parent.wait().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while locks.iter().any(|lock| is_held(lock)) {
-        assert!(Instant::now() < deadline, "a child is still alive");
-        thread::sleep(Duration::from_millis(5));
-    }
+    wait_until(|| !locks.iter().any(|lock| is_held(lock)));
 }
 
 #[test]
 fn a_follower_survives_power_cuts() {
-    let args = ["--seed", "5", "--transactions", "1600", "--kills", "8", "--drop-page-cache"];
-    run_well(&[&args[..], &["--leader-kills", "0", "--reads", "100"]].concat());
+    let args = "--seed 5 --transactions 1600 --kills 8 --leader-kills 0 --reads 100";
+    run_well(&format!("{args} --drop-page-cache"));
 }
 
 #[test]
 fn leader_and_follower_survive_power_cuts_of_both() {
-    run_well(&[
-        "--seed",
-        "6",
-        "--transactions",
-        "1200",
-        "--kills",
-        "3",
-        "--leader-kills",
-        "8",
-        "--log-frames",
-        "300",
-        "--reads",
-        "100",
-        "--drop-page-cache",
-    ]);
+    run_well(POWER_CUTS);
 }
 
 #[test]
 fn a_mutant_that_applies_before_the_log_is_durable_is_caught() {
-    let printed = run_badly(
-        &[
-            "--seed",
-            "6",
-            "--transactions",
-            "1200",
-            "--kills",
-            "3",
-            "--leader-kills",
-            "8",
-            "--log-frames",
-            "300",
-            "--reads",
-            "100",
-            "--drop-page-cache",
-            "--mutant",
-            "apply-before-log",
-        ],
-        &[],
-    );
+    let printed = PROGRAM.fails(&format!("{POWER_CUTS} --mutant apply-before-log"), &[]);
     let symptoms = ["was reset, but the follower", "DIFFERS", "broken replica", "stale read"];
     assert!(symptoms.iter().any(|s| printed.contains(s)), "{printed}");
 }
@@ -240,56 +142,21 @@ fn a_mutant_that_applies_before_the_log_is_durable_is_caught() {
 #[test]
 fn a_mutant_that_saves_the_mark_before_the_flush_is_caught() {
     // What a power cut discards differs from run to run. Nearly every run catches the mutant.
-    for seed in ["5", "6", "7", "8"] {
-        let output = run(&[
-            "--seed",
-            seed,
-            "--transactions",
-            "2400",
-            "--kills",
-            "4",
-            "--leader-kills",
-            "0",
-            "--reads",
-            "100",
-            "--drop-page-cache",
-            "--mutant",
-            "mark-before-flush",
-        ]);
-        if output.status.code() == Some(1) {
-            let printed = text(&output.stdout) + &text(&output.stderr);
-            // A reader in the follower may find the broken file before the comparison does.
-            let by_sqlite =
-                printed.contains("cannot read the replica") && printed.contains("malformed");
-            let compared = printed.contains("DIFFERS") || printed.contains("broken replica");
-            let by_client = printed.contains("stale read");
-            assert!(compared || by_sqlite || by_client, "{printed}");
-            return;
-        }
-        assert!(output.status.success());
-    }
-    panic!("no run caught the mutant");
+    let args = "--transactions 2400 --kills 4 --leader-kills 0 --reads 100 --drop-page-cache \
+        --mutant mark-before-flush";
+    let failed = |seed| PROGRAM.run(&format!("{args} --seed {seed}"));
+    let failed = (5..9).map(failed).find(|output| !output.status.success());
+    let failed = failed.expect("no run caught the mutant");
+    assert_eq!(failed.status.code(), Some(1), "{failed:?}");
+    let printed = String::from_utf8([failed.stderr, failed.stdout].concat()).unwrap();
+    // A reader in the follower may find the broken file before the comparison does.
+    let symptoms = ["DIFFERS", "broken replica", "malformed", "stale read"];
+    assert!(symptoms.iter().any(|s| printed.contains(s)), "{printed}");
 }
 
 #[test]
 fn a_mutant_that_ignores_the_floor_is_caught() {
-    run_badly(
-        &[
-            "--seed",
-            "9",
-            "--transactions",
-            "4000",
-            "--kills",
-            "6",
-            "--leader-kills",
-            "0",
-            "--reads",
-            "100",
-            "--log-frames",
-            "60",
-            "--mutant",
-            "ignore-floor",
-        ],
-        &["was reset, but the follower", "--rebase", "db", "shard"],
-    );
+    let args = "--seed 9 --transactions 4000 --kills 6 --leader-kills 0 --reads 100";
+    let args = format!("{args} --log-frames 60 --mutant ignore-floor");
+    PROGRAM.fails(&args, &["was reset, but the follower", "--rebase", "db", "shard"]);
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use kill_loop::send;
+use example_support::send;
 use repl_core::WaitError;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -34,13 +34,9 @@ pub(crate) async fn run(
         };
         match timeout(patience, replica.mark.reached(seqno)).await {
             Ok(Ok(_mark)) => {} // 2
-            Ok(Err(WaitError::Removed)) => continue,
-            Ok(Err(_closed)) => break,
             Err(_elapsed) if reads_anyway => {}
-            Err(_elapsed) => {
-                send(Event::TimedOut);
-                continue;
-            }
+            Ok(Err(WaitError::Removed)) | Err(_) => continue,
+            Ok(Err(_closed)) => break,
         }
         let fresh = replica.get(key).is_some_and(|entry| entry.seqno >= seqno); // 3
         send(Event::Read { fresh });

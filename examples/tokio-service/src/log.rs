@@ -3,16 +3,15 @@
 //! In a real system the leader keeps the log, and the service receives its segments. Here the
 //! clients append to it, and a restart offers again what is there.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use kill_loop::{below, random};
+use example_support::rng;
 use repl_core::{SeqNo, ShardId};
 use serde::{Deserialize, Serialize};
+use tokio::fs;
 use tokio::sync::{Mutex, watch};
-use tokio::task::spawn_blocking;
 
 use crate::disk::failed;
 
@@ -26,8 +25,8 @@ pub(crate) struct Segment {
 impl Segment {
     /// The content of a segment. The check makes it again after the segment was deleted.
     pub(crate) fn of(seed: u64, shard: ShardId, seqno: SeqNo) -> Segment {
-        let words = [seed, shard.0, seqno];
-        Segment { key: below(10_000, &words), value: random(&words) }
+        let mut rng = rng(&[seed, shard.0, seqno]);
+        Segment { key: rng.u64(..10_000), value: rng.u64(..) }
     }
 }
 
@@ -46,7 +45,7 @@ impl Log {
     /// Opens the log, and creates it if there is none. Blocks.
     pub(crate) fn open(root: &Path, seed: u64, shard: ShardId) -> io::Result<Log> {
         let folder = folder(root, shard);
-        fs::create_dir_all(&folder).map_err(failed("create", &folder))?;
+        std::fs::create_dir_all(&folder).map_err(failed("create", &folder))?;
         let (first, end) = kept(&folder)?;
         let (first, end) = (AtomicU64::new(first), watch::Sender::new(end));
         Ok(Log { folder, seed, shard, first, end, appending: Mutex::new(()) })
@@ -58,11 +57,8 @@ impl Log {
         let seqno = self.end() + 1;
         let segment = Segment::of(self.seed, self.shard, seqno);
         let (path, temporary) = (self.path(seqno), self.folder.join("next"));
-        let write = move || {
-            fs::write(&temporary, serde_json::to_vec(&segment)?)?;
-            fs::rename(&temporary, &path).map_err(failed("append", &path))
-        };
-        spawn_blocking(write).await??;
+        fs::write(&temporary, serde_json::to_vec(&segment)?).await?;
+        fs::rename(&temporary, &path).await.map_err(failed("append", &path))?;
         self.end.send_replace(seqno);
         Ok((seqno, segment.key))
     }
@@ -72,11 +68,8 @@ impl Log {
         // The sender is in `self`, so this ends only at the segment.
         let _ = self.end.subscribe().wait_for(|end| *end >= seqno).await;
         let path = self.path(seqno);
-        let read = move || {
-            let bytes = fs::read(&path).map_err(failed("read", &path))?;
-            serde_json::from_slice(&bytes).map_err(|error| failed("read", &path)(error.into()))
-        };
-        spawn_blocking(read).await?
+        let bytes = fs::read(&path).await.map_err(failed("read", &path))?;
+        serde_json::from_slice(&bytes).map_err(|error| failed("read", &path)(error.into()))
     }
 
     /// Deletes the segments up to a floor, but not the last: it says where the log goes on. Blocks.
@@ -85,7 +78,7 @@ impl Log {
         let up_to = floor.min(self.end().saturating_sub(1));
         for seqno in first..=up_to {
             let path = self.path(seqno);
-            fs::remove_file(&path).map_err(failed("delete", &path))?;
+            std::fs::remove_file(&path).map_err(failed("delete", &path))?;
             self.first.store(seqno + 1, Relaxed);
         }
         Ok(())
@@ -113,7 +106,7 @@ pub(crate) fn folder(root: &Path, shard: ShardId) -> PathBuf {
 /// The first and the last segment in a folder; 1 and 0 if there is none.
 pub(crate) fn kept(folder: &Path) -> io::Result<(SeqNo, SeqNo)> {
     let mut kept = Vec::new();
-    for entry in fs::read_dir(folder).map_err(failed("list", folder))? {
+    for entry in std::fs::read_dir(folder).map_err(failed("list", folder))? {
         kept.extend(entry?.file_name().to_str().and_then(|name| name.parse::<SeqNo>().ok()));
     }
     let first = kept.iter().min().copied().unwrap_or(1);

@@ -42,67 +42,24 @@ mod service;
 mod shards;
 mod verify;
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use kill_loop::{chain, end_with_parent};
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 
-/// Runs a service under tokio that is killed at random instants, then shut down, and loses nothing.
-///
-/// Without arguments: the service runs in a temporary folder and is killed 20 times. Exits with 1
-/// unless the data of each shard is equal to its log, no client has read stale data, and the start
-/// after the shutdown has applied no segment again.
-#[derive(Debug, Parser)]
-#[command(version, about, args_conflicts_with_subcommands = true)]
-struct Cli {
-    #[command(subcommand)]
-    child: Option<ChildCommand>,
-    #[command(flatten)]
-    run: RunArgs,
-}
-
-/// The options of one run.
-#[derive(Debug, Args)]
-struct RunArgs {
-    /// The number of times to kill the service.
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    kills: u64,
-    /// The seed of all random choices [default: a new one each time, printed].
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
-    /// Print one JSON document instead of a table.
-    #[arg(long)]
-    json: bool,
-    /// Break one rule on purpose.
-    #[arg(long)]
-    mutant: Option<Mutant>,
-}
-
-/// The process that the parent starts.
-#[derive(Debug, Subcommand)]
-enum ChildCommand {
-    #[command(hide = true)]
-    Serve(ServeArgs),
-}
-
-/// The options of the service.
-#[derive(Debug, Clone, Args)]
-struct ServeArgs {
-    #[arg(long)]
+/// What the parent starts the service with.
+#[derive(Debug, Serialize, Deserialize)]
+struct Task {
     dir: PathBuf,
-    #[arg(long)]
     seed: u64,
     /// Start no clients and change no shards.
-    #[arg(long)]
     idle: bool,
-    #[arg(long)]
     mutant: Option<Mutant>,
 }
 
 /// A deliberately wrong service that the check must detect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 enum Mutant {
     /// Saves the marks before the data is flushed.
     SaveBeforeFlush,
@@ -117,34 +74,5 @@ enum Mutant {
 }
 
 fn main() -> ExitCode {
-    let Cli { child, run } = Cli::parse();
-    let (program, result) = match child {
-        None => ("tokio-service", run_all(&run)),
-        Some(ChildCommand::Serve(args)) => {
-            end_with_parent();
-            ("service", service::main(args).map(|()| ExitCode::SUCCESS))
-        }
-    };
-    result.unwrap_or_else(|error| {
-        eprintln!("{program}: {}", chain(&error));
-        ExitCode::FAILURE
-    })
-}
-
-fn run_all(args: &RunArgs) -> io::Result<ExitCode> {
-    let folder = tempfile::Builder::new().prefix("tokio-service-").tempdir()?;
-    let result = rig::run(args, folder.path());
-    if !result.as_ref().is_ok_and(|report| report.faults.is_empty()) {
-        eprintln!("tokio-service: everything is kept in {}", folder.keep().display());
-    }
-    let report = result?;
-    let mut out = io::stdout().lock();
-    if args.json {
-        serde_json::to_writer_pretty(&mut out, &report)?;
-        writeln!(out)?;
-    } else {
-        write!(out, "{report}")?;
-    }
-    report.faults.iter().for_each(|fault| eprintln!("tokio-service: {fault}"));
-    Ok(if report.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    rig::main()
 }

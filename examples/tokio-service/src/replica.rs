@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use kill_loop::send;
+use example_support::send;
 use repl_core::{SeqNo, Shard, ShardId};
 use serde::{Deserialize, Serialize};
 

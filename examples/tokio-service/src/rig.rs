@@ -1,32 +1,49 @@
-//! The parent: starts the service, kills it, checks what it left, and shuts it down.
+//! The command line, and the parent: it starts the service, kills it, checks what it left, and
+//! shuts it down.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::fmt;
-use std::io;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime};
+use std::process::ExitCode;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
-use clap::ValueEnum;
-use kill_loop::{Child, Kills};
+use clap::Parser;
+use example_support::{Bar, Child, End, Error, Folder, Kills, fraction, listen, rng, row};
 use repl_core::{SeqNo, ShardId};
-use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
-use crate::RunArgs;
-use crate::verify;
+use crate::{Mutant, Task, service, verify};
+
+/// Runs a service under tokio that is killed at random instants, then shut down, and loses nothing.
+///
+/// Without arguments: the service runs in a temporary folder and is killed 20 times. Exits with 1
+/// unless the data of each shard is equal to its log, no client has read stale data, and the start
+/// after the shutdown has applied no segment again.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct RunArgs {
+    /// The number of times to kill the service.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    kills: u64,
+    /// The seed of all random choices [default: a new one each time, printed].
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Print one JSON document instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Break one rule on purpose.
+    #[arg(long, value_name = "NAME")]
+    mutant: Option<Mutant>,
+}
 
 /// A run goes on for so many saves, and for so many more with each kill.
 const SAVES: u64 = 20;
 const SAVES_PER_KILL: u64 = 5;
 /// A kill that is due waits a random time up to this.
 const WAITS_UP_TO: Duration = Duration::from_millis(15);
-/// A service that is silent for so long hangs.
-const SILENCE: Duration = Duration::from_secs(20);
 
 /// What the service sends to its parent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) enum Event {
     Applied {
         shard: ShardId,
@@ -36,7 +53,6 @@ pub(crate) enum Event {
     Read {
         fresh: bool,
     },
-    TimedOut,
     /// A checkpoint was saved.
     Saved,
     /// A shard was removed and another one added.
@@ -47,49 +63,67 @@ pub(crate) enum Event {
 
 /// The report of a run.
 #[derive(Debug, Default, Serialize)]
-pub(crate) struct Report {
-    pub(crate) seed: u64,
-    pub(crate) seconds: f64,
-    pub(crate) kills: u64,
+struct Report {
+    seed: u64,
+    seconds: f64,
+    kills: u64,
     /// Checkpoints that were saved.
-    pub(crate) saves: u64,
+    saves: u64,
     /// The number of segments that were applied, each counted once.
-    pub(crate) segments: u64,
+    segments: u64,
     /// Segments that a later process applied again.
-    pub(crate) replayed: u64,
-    pub(crate) replayed_after_shutdown: u64,
-    pub(crate) shards_replaced: u64,
+    replayed: u64,
+    replayed_after_shutdown: u64,
+    shards_replaced: u64,
     /// Segments that were deleted from the logs of the shards that are live in the end.
-    pub(crate) deleted: u64,
-    pub(crate) reads: u64,
-    pub(crate) stale_reads: u64,
-    pub(crate) timeouts: u64,
-    pub(crate) faults: Vec<String>,
+    deleted: u64,
+    reads: u64,
+    stale_reads: u64,
+    faults: Vec<String>,
 }
 
-struct Run<'a> {
-    args: &'a RunArgs,
-    root: &'a Path,
+struct Run {
+    task: Task,
     saves: u64,
     kills: Kills,
     /// The last segment of each shard that was applied, as far as the parent knows.
     applied: BTreeMap<ShardId, SeqNo>,
     report: Report,
+    bar: Bar,
+}
+
+/// Runs the program.
+pub(crate) fn main() -> ExitCode {
+    let serve = |task| {
+        listen::<()>(drop);
+        Ok(service::main(task)?)
+    };
+    example_support::main("tokio-service", serve, || {
+        let args = RunArgs::parse();
+        let (folder, ()) = Folder::take("tokio-service", None, ())?;
+        let run = |folder: &Folder| run(&args, folder.root());
+        example_support::run("tokio-service", args.json, folder, run)
+    })
 }
 
 /// Kills the service again and again, shuts it down, and starts it once more to apply the logs to
 /// their ends. A fault ends the run.
-pub(crate) fn run(args: &RunArgs, root: &Path) -> io::Result<Report> {
+fn run(args: &RunArgs, root: &Path) -> Result<Report, Error> {
     let began = Instant::now();
-    let seed = args.seed.unwrap_or_else(any_seed);
-    let saves = SAVES + SAVES_PER_KILL * args.kills;
-    let kills = Kills::new(seed, args.kills, 0, saves, WAITS_UP_TO);
-    let report = Report { seed, ..Report::default() };
-    let mut run = Run { args, root, saves, kills, applied: BTreeMap::new(), report };
-    while run.live(false)? && run.report.faults.is_empty() {}
+    let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
+    let mut run = Run {
+        task: Task { dir: root.to_owned(), seed, idle: false, mutant: args.mutant },
+        saves: SAVES + SAVES_PER_KILL * args.kills,
+        kills: Kills::new(rng(&[seed]), args.kills, WAITS_UP_TO),
+        applied: BTreeMap::new(),
+        report: Report { seed, ..Report::default() },
+        bar: Bar::new(args.json),
+    };
+    while run.live()? && run.report.faults.is_empty() {}
     if run.report.faults.is_empty() {
+        run.task.idle = true;
         let before = run.report.replayed;
-        run.live(true)?;
+        run.live()?;
         run.report.replayed_after_shutdown = run.report.replayed - before;
     }
     let mut report = run.report;
@@ -97,6 +131,7 @@ pub(crate) fn run(args: &RunArgs, root: &Path) -> io::Result<Report> {
     if again > 0 {
         report.faults.push(format!("{again} segments were applied again after the shutdown"));
     }
+    report.kills = run.kills.killed();
     if report.faults.is_empty() && report.kills < args.kills {
         report.faults.push(format!("only {} kills of {}", report.kills, args.kills));
     }
@@ -104,24 +139,26 @@ pub(crate) fn run(args: &RunArgs, root: &Path) -> io::Result<Report> {
     Ok(report)
 }
 
-impl Run<'_> {
+impl Run {
     /// Runs one process until it is killed or shut down, and checks what it left. An idle one is
     /// shut down once all logs are applied. Returns whether it was killed.
-    fn live(&mut self, idle: bool) -> io::Result<bool> {
-        let mut child = self.start(idle)?;
-        let (mut heard, mut is_asked) = (Instant::now(), false);
-        let status = loop {
-            let event = child.next_event();
+    fn live(&mut self) -> Result<bool, Error> {
+        let idle = self.task.idle;
+        let (sender, events) = mpsc::channel();
+        let mut child = Child::start("service", &self.task, sender)?;
+        let mut is_asked = false;
+        let was_killed = loop {
+            let event = events.recv_timeout(Duration::from_millis(1)).ok();
             if let Some(event) = event {
-                heard = Instant::now();
                 self.note(event);
+            } else if let Some(end) = child.ended()? {
+                break end == End::Killed;
             }
-            if let Some(status) = child.ended()? {
-                break Some(status);
-            }
-            if !idle && self.kills.is_due(self.report.saves) {
+            let done = fraction(self.report.saves, self.saves);
+            self.bar.show(done, format!("{} kills", self.kills.killed()));
+            if !idle && self.kills.is_due(done) {
                 child.kill()?;
-                break None;
+                break true;
             }
             let is_time = match event {
                 Some(Event::Settled) => idle,
@@ -130,43 +167,18 @@ impl Run<'_> {
                 _ => false,
             };
             if is_time && !is_asked {
-                let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-                kill_process(id.ok_or(io::ErrorKind::InvalidInput)?, Signal::TERM)?;
+                child.terminate()?;
                 is_asked = true;
             }
-            if heard.elapsed() > SILENCE {
-                return Err(io::Error::other("the service hangs"));
-            }
         };
-        child.rest().for_each(|event| self.note(event));
-        self.report.kills = self.kills.killed();
-        let found = verify::check(self.root, self.report.seed, idle)?;
+        events.iter().for_each(|event| self.note(event));
+        let found = verify::check(&self.task.dir, self.task.seed, idle)?;
         (self.report.faults, self.report.deleted) = found;
         if self.report.stale_reads > 0 {
             let fault = format!("{} reads of clients were stale", self.report.stale_reads);
             self.report.faults.push(fault);
         }
-        match status {
-            None => Ok(true),
-            Some(status) if status.success() && is_asked => Ok(false),
-            Some(status) => {
-                Err(io::Error::other(format!("the service stopped with {status}: see above")))
-            }
-        }
-    }
-
-    /// Starts this executable again as the service.
-    fn start(&self, idle: bool) -> io::Result<Child<Event>> {
-        let mut args: Vec<OsString> = vec!["serve".into(), "--dir".into()];
-        args.push(self.root.into());
-        args.push(format!("--seed={}", self.report.seed).into());
-        if idle {
-            args.push("--idle".into());
-        }
-        if let Some(mutant) = self.args.mutant.and_then(|mutant| mutant.to_possible_value()) {
-            args.push(format!("--mutant={}", mutant.get_name()).into());
-        }
-        Child::start(args)
+        Ok(was_killed)
     }
 
     fn note(&mut self, event: Event) {
@@ -174,18 +186,14 @@ impl Run<'_> {
         match event {
             Event::Applied { shard, seqno } => {
                 let applied = self.applied.entry(shard).or_default();
-                if seqno > *applied {
-                    *applied = seqno;
-                    report.segments += 1;
-                } else {
-                    report.replayed += 1;
-                }
+                report.segments += u64::from(seqno > *applied);
+                report.replayed += u64::from(seqno <= *applied);
+                *applied = seqno.max(*applied);
             }
             Event::Read { fresh } => {
                 report.reads += 1;
                 report.stale_reads += u64::from(!fresh);
             }
-            Event::TimedOut => report.timeouts += 1,
             Event::Saved => report.saves += 1,
             Event::Changed => report.shards_replaced += 1,
             Event::Settled => {}
@@ -193,26 +201,24 @@ impl Run<'_> {
     }
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { seed, seconds, kills, saves, segments, shards_replaced, .. } = self;
-        let Report { replayed, replayed_after_shutdown, deleted, .. } = self;
-        let Report { reads, stale_reads, timeouts, faults, .. } = self;
-        writeln!(f, "seed {seed}, {seconds:.1} s")?;
-        writeln!(f, "killed {kills} times, then shut down")?;
-        writeln!(f, "saved {saves} checkpoints, replaced {shards_replaced} shards")?;
-        writeln!(f, "applied {segments} segments, {replayed} of them again after a kill")?;
-        writeln!(f, "applied {replayed_after_shutdown} segments again after the shutdown")?;
-        writeln!(f, "deleted {deleted} segments of the shards that are live in the end")?;
-        writeln!(f, "clients read {reads} writes, {stale_reads} stale; {timeouts} timed out")?;
-        match faults.len() {
-            0 => writeln!(f, "the data of each shard is equal to its log"),
-            n => writeln!(f, "faults: {n}"),
-        }
+impl example_support::Report for Report {
+    fn table(&self) -> Vec<String> {
+        let verdict = if self.faults.is_empty() { "equal to the logs" } else { "see the faults" };
+        vec![
+            row("seed", self.seed),
+            row("segments", format!("{} in {:.1} s", self.segments, self.seconds)),
+            row("kills", self.kills),
+            row("checkpoints", self.saves),
+            row("shards replaced", self.shards_replaced),
+            row("applied again", format!("{} segments after kills", self.replayed)),
+            row("after the shutdown", format!("{} segments", self.replayed_after_shutdown)),
+            row("deleted", format!("{} segments of the last shards", self.deleted)),
+            row("reads of own writes", format!("{}, {} stale", self.reads, self.stale_reads)),
+            row("data", verdict),
+        ]
     }
-}
 
-fn any_seed() -> u64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    (u64::from(std::process::id()) ^ u64::from(now.subsec_nanos())) % 1_000_000
+    fn faults(&self) -> Vec<String> {
+        self.faults.clone()
+    }
 }

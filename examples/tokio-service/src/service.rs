@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kill_loop::send;
+use example_support::send;
 use repl_checkpoint::{
     Checkpointer, FileStore, JsonCodec, OnCorrupt, Recovered, StoreId, Track, recover,
 };
@@ -19,7 +19,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use crate::replica::Replica;
 use crate::rig::Event;
 use crate::shards::{self, Live, ShardList, pick};
-use crate::{Mutant, ServeArgs, clients};
+use crate::{Mutant, Task, clients};
 
 const SHARDS: u64 = 8;
 const CLIENTS: u64 = 8;
@@ -28,17 +28,17 @@ const CHECKPOINT_EVERY: Duration = Duration::from_millis(10);
 const CHANGE_EVERY: u64 = 2;
 
 /// Runs the service until SIGTERM or SIGINT, or until an error: the next start recovers from it.
-pub(crate) fn main(args: ServeArgs) -> io::Result<()> {
+pub(crate) fn main(task: Task) -> io::Result<()> {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let stop = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
-        Service::start(args)?.run(stop).await
+        Service::start(task)?.run(stop).await
     })
 }
 
 /// Owned by one task, so no checkpoint is in progress while the shards change.
 struct Service {
-    args: ServeArgs,
+    task: Task,
     list: ShardList,
     checkpointer: Checkpointer,
     /// What clients see.
@@ -50,13 +50,13 @@ struct Service {
 
 impl Service {
     /// Recovers, and starts the appliers and the clients. Blocks.
-    fn start(args: ServeArgs) -> io::Result<Service> {
-        let mut list = ShardList::load(&args.dir)?; // 1
+    fn start(task: Task) -> io::Result<Service> {
+        let mut list = ShardList::load(&task.dir)?; // 1
         if list.ever == 0 {
             (0..SHARDS).for_each(|_| _ = list.add());
-            list.store(&args.dir)?;
+            list.store(&task.dir)?;
         }
-        let store = FileStore::open(args.dir.join("marks"), StoreId::UNNAMED)?;
+        let store = FileStore::open(task.dir.join("marks"), StoreId::UNNAMED)?;
         let live: Vec<ShardId> = list.live.iter().copied().collect();
         let recovered = recover(store, JsonCodec, Track::only(&live), OnCorrupt::Fail)?; // 2
         let Recovered { state, mut checkpointer, report } = recovered;
@@ -68,7 +68,7 @@ impl Service {
             checkpointer.drop_orphan(orphan); // 3
         }
         let mut service = Service {
-            args,
+            task,
             list,
             checkpointer,
             live: watch::Sender::default(),
@@ -79,9 +79,9 @@ impl Service {
         for shard in live.into_iter().filter_map(|shard| state.shard(shard)) {
             service.open(shard)?; // 4
         }
-        for client in 0..if service.args.idle { 0 } else { CLIENTS } {
+        for client in 0..if service.task.idle { 0 } else { CLIENTS } {
             let live = service.live.subscribe();
-            service.clients.spawn(clients::run(live, client, service.args.mutant));
+            service.clients.spawn(clients::run(live, client, service.task.mutant));
         }
         Ok(service)
     }
@@ -89,7 +89,7 @@ impl Service {
     /// Starts the applier of a shard. Blocks.
     fn open(&mut self, shard: Shard) -> io::Result<()> {
         let id = shard.id();
-        let replica = Arc::new(Replica::open(&self.args.dir, self.args.seed, shard)?);
+        let replica = Arc::new(Replica::open(&self.task.dir, self.task.seed, shard)?);
         self.live.send_modify(|live| _ = live.insert(id, Arc::clone(&replica)));
         self.applier_of.insert(id, self.appliers.spawn(replica.apply()));
         Ok(())
@@ -120,11 +120,11 @@ impl Service {
     async fn keep(&mut self, round: u64) -> io::Result<()> {
         self.checkpoint().await?;
         block_in_place(|| self.delete())?;
-        if !self.args.idle && round.is_multiple_of(CHANGE_EVERY) {
+        if !self.task.idle && round.is_multiple_of(CHANGE_EVERY) {
             block_in_place(|| self.change())?;
         }
         let all_applied = || self.live.borrow().values().all(|r| r.mark.applied() == r.log.end());
-        if self.args.idle && self.list.removed.is_empty() && all_applied() {
+        if self.task.idle && self.list.removed.is_empty() && all_applied() {
             send(Event::Settled);
         }
         Ok(())
@@ -135,7 +135,7 @@ impl Service {
     async fn checkpoint(&mut self) -> io::Result<()> {
         let Some(attempt) = self.checkpointer.begin()? else { return Ok(()) }; // 1
         let (live, marks) = (self.live.borrow().clone(), attempt.marks().clone());
-        if self.args.mutant == Some(Mutant::SaveBeforeFlush) {
+        if self.task.mutant == Some(Mutant::SaveBeforeFlush) {
             block_in_place(|| self.checkpointer.save(attempt))?;
             sleep(CHECKPOINT_EVERY).await; // a kill falls into this even on a fast disk
             shards::flush(live, &marks).await?;
@@ -155,28 +155,28 @@ impl Service {
                 replica.log.delete_up_to(floor)?; // 4 of a checkpoint
             }
         }
-        let early = self.args.mutant == Some(Mutant::DropDataEarly);
+        let early = self.task.mutant == Some(Mutant::DropDataEarly);
         let removed = self.list.removed.len();
         for shard in self.list.removed.clone() {
             let is_free = early || floors.is_unreferenced(shard);
-            if is_free && shards::delete(&self.args.dir, shard)? {
+            if is_free && shards::delete(&self.task.dir, shard)? {
                 self.list.removed.remove(&shard); // 3 of a change
             }
         }
         if self.list.removed.len() < removed {
-            self.list.store(&self.args.dir)?; // 4 of a change
+            self.list.store(&self.task.dir)?; // 4 of a change
         }
         Ok(())
     }
 
     /// Removes a shard, and adds a new one. Blocks.
     fn change(&mut self) -> io::Result<()> {
-        let picked = pick(&self.live.borrow(), &[self.args.seed, self.list.ever]);
+        let picked = pick(&self.live.borrow(), &[self.task.seed, self.list.ever]);
         let Some(replica) = picked else { return Ok(()) };
         let (removed, added) = (replica.mark.id(), self.list.add());
         self.list.remove(removed);
-        if self.args.mutant != Some(Mutant::StateBeforeList) {
-            self.list.store(&self.args.dir)?; // 1
+        if self.task.mutant != Some(Mutant::StateBeforeList) {
+            self.list.store(&self.task.dir)?; // 1
         }
         self.live.send_modify(|live| _ = live.remove(&removed));
         if let Some(applier) = self.applier_of.remove(&removed) {
@@ -192,7 +192,7 @@ impl Service {
     /// Ends in order, so that the next start applies nothing again.
     async fn shut_down(mut self) -> io::Result<()> {
         self.appliers.shutdown().await; // 1
-        if self.args.mutant != Some(Mutant::ShutdownWithoutSave) {
+        if self.task.mutant != Some(Mutant::ShutdownWithoutSave) {
             self.checkpoint().await?; // 2
         }
         self.checkpointer.state().close(); // 3

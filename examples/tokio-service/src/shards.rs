@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
 
-use kill_loop::below;
+use example_support::rng;
 use repl_core::{ShardId, Snapshot};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
@@ -55,8 +55,7 @@ pub(crate) type Live = BTreeMap<ShardId, Arc<Replica>>;
 
 /// Picks a shard at random.
 pub(crate) fn pick(live: &Live, words: &[u64]) -> Option<Arc<Replica>> {
-    let n = below(live.len() as u64, words);
-    live.values().nth(usize::try_from(n).ok()?).cloned()
+    rng(words).choice(live.values()).cloned()
 }
 
 /// Makes the data durable up to the marks. Shards that have not moved are not written again.

@@ -1,45 +1,25 @@
 //! Runs of the whole program, as a user starts it.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
-use std::process::{Command, Output};
-
+use example_support::testing::{Program, number};
 use serde_json::Value;
 
-fn run(args: &[&str]) -> Output {
-    let mut program = Command::new(env!("CARGO_BIN_EXE_tokio-service"));
-    // A failed run keeps its folder.
-    let kept = tempfile::tempdir().unwrap();
-    program.args(args).env("TMPDIR", kept.path()).output().unwrap()
-}
+const PROGRAM: Program = Program(env!("CARGO_BIN_EXE_tokio-service"));
 
-/// Runs the program with `--json`, and asserts that it finds no fault.
-fn run_well(args: &[&str]) -> Value {
-    let output = run(&[args, &["--json"]].concat());
-    assert!(output.status.success(), "{args:?}: {output:?}");
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+/// Runs the program, and asserts that it finds no fault.
+fn run_well(args: &str) -> Value {
+    let report = PROGRAM.report(args);
     assert_eq!(report["faults"], Value::Array(Vec::new()));
     report
 }
 
-/// Runs the program with a mutant, and asserts exit status 1 and that this fault is found.
-fn is_caught(mutant: &str, kills: &str, fault: &[&str]) {
-    let args = ["--mutant", mutant, "--kills", kills, "--seed", "3"];
-    let output = run(&args);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{args:?}\n{output:?}");
-    let has_all = |line: &str| fault.iter().all(|words| line.contains(words));
-    assert!(stderr.lines().any(has_all), "{fault:?} is not in\n{stderr}");
-    assert!(!stderr.contains("panicked"), "{stderr}");
-}
-
-fn number(report: &Value, name: &str) -> u64 {
-    report[name].as_u64().unwrap()
+/// Runs the program with a mutant, and asserts that this fault is found.
+fn is_caught(mutant: &str, kills: u64, fault: &[&str]) {
+    PROGRAM.fails(&format!("--mutant {mutant} --kills {kills} --seed 3"), fault);
 }
 
 #[test]
 fn killed_20_times_the_data_of_each_shard_ends_equal_to_its_log() {
-    let report = run_well(&["--kills", "20", "--seed", "1"]);
+    let report = run_well("--kills 20 --seed 1");
     assert_eq!(number(&report, "kills"), 20);
     // The kills hit what the run claims to survive.
     for count in ["replayed", "shards_replaced", "deleted"] {
@@ -49,7 +29,7 @@ fn killed_20_times_the_data_of_each_shard_ends_equal_to_its_log() {
 
 #[test]
 fn after_a_shutdown_a_restart_applies_no_segment_again() {
-    let report = run_well(&["--kills", "0", "--seed", "2"]);
+    let report = run_well("--kills 0 --seed 2");
     for count in ["kills", "replayed", "replayed_after_shutdown"] {
         assert_eq!(number(&report, count), 0, "{count}: {report}");
     }
@@ -58,32 +38,32 @@ fn after_a_shutdown_a_restart_applies_no_segment_again() {
 
 #[test]
 fn clients_read_their_own_writes_while_the_service_is_killed() {
-    let report = run_well(&["--kills", "5", "--seed", "4"]);
+    let report = run_well("--kills 5 --seed 4");
     assert!(number(&report, "reads") > 100, "{report}");
     assert_eq!(number(&report, "stale_reads"), 0, "{report}");
 }
 
 #[test]
 fn a_mutant_that_saves_the_marks_before_the_flush_is_caught() {
-    is_caught("save-before-flush", "20", &["segment ", " is lost: a saved mark is "]);
+    is_caught("save-before-flush", 20, &["segment ", " is lost: a saved mark is "]);
 }
 
 #[test]
 fn a_mutant_that_changes_the_state_before_the_list_is_caught() {
-    is_caught("state-before-list", "20", &["has a mark, but is not in the list of shards"]);
+    is_caught("state-before-list", 20, &["has a mark, but is not in the list of shards"]);
 }
 
 #[test]
 fn a_mutant_that_drops_data_that_a_checkpoint_names_is_caught() {
-    is_caught("drop-data-early", "20", &["segment ", " is lost: a saved mark is "]);
+    is_caught("drop-data-early", 20, &["segment ", " is lost: a saved mark is "]);
 }
 
 #[test]
 fn a_mutant_that_reads_without_waiting_is_caught() {
-    is_caught("read-without-waiting", "1", &[" reads of clients were stale"]);
+    is_caught("read-without-waiting", 1, &[" reads of clients were stale"]);
 }
 
 #[test]
 fn a_mutant_that_takes_no_last_checkpoint_is_caught() {
-    is_caught("shutdown-without-save", "0", &[" segments were applied again after the shutdown"]);
+    is_caught("shutdown-without-save", 0, &[" segments were applied again after the shutdown"]);
 }

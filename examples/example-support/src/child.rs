@@ -1,0 +1,221 @@
+//! The child process, seen from both sides.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{self, Command, ExitCode, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Context, Error, chain};
+use crate::{Bar, Kills};
+
+/// How long a child may take to end by itself.
+const ENDS_WITHIN: Duration = Duration::from_secs(120);
+
+/// A child process. Dropping it kills the process.
+#[derive(Debug)]
+pub struct Child {
+    name: &'static str,
+    process: process::Child,
+    reader: Option<JoinHandle<()>>,
+}
+
+/// How a child ended, unless it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// With exit status 0.
+    Finished,
+    /// By SIGKILL.
+    Killed,
+}
+
+impl Child {
+    /// Starts this executable again with a task. The events of the child go to `events`.
+    pub fn start<E: DeserializeOwned + Send + 'static>(
+        name: &'static str,
+        task: &impl Serialize,
+        events: Sender<E>,
+    ) -> Result<Child, Error> {
+        let start = || -> Result<_, Error> {
+            let mut command = Command::new(std::env::current_exe()?);
+            command.arg(name).arg(serde_json::to_string(task)?);
+            Ok(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?)
+        };
+        let process = start().context(|| format!("cannot start the {name}"))?;
+        let mut child = Child { name, process, reader: None }; // from here on, an error kills it
+        let stdout = child.process.stdout.take().ok_or("the output of a child is not piped")?;
+        child.reader = Some(thread::spawn(move || {
+            let lines = BufReader::new(stdout).split(b'\n').map_while(Result::ok);
+            // A killed child may leave half a line.
+            let mut all = lines.flat_map(|line| serde_json::from_slice(&line));
+            let _ = all.try_for_each(|event| events.send(event));
+        }));
+        Ok(child)
+    }
+
+    /// Sends an order. Does nothing if the child has ended.
+    pub fn order(&mut self, order: impl Serialize) {
+        if let (Ok(mut line), Some(stdin)) = (serde_json::to_vec(&order), &mut self.process.stdin) {
+            line.push(b'\n');
+            let _ = stdin.write_all(&line);
+        }
+    }
+
+    /// Returns how the child ended, or `None` if it runs.
+    pub fn ended(&mut self) -> Result<Option<End>, Error> {
+        let status = self.process.try_wait().context(|| format!("cannot watch the {}", self.name));
+        status?.map(|status| self.end_of(status)).transpose()
+    }
+
+    /// Waits until the child has ended by itself and all its events are read.
+    pub fn wait(mut self) -> Result<End, Error> {
+        let deadline = Instant::now() + ENDS_WITHIN;
+        loop {
+            if let Some(end) = self.ended()? {
+                return Ok(end);
+            }
+            if Instant::now() > deadline {
+                return Err(format!("the {} does not end", self.name).into());
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Asks the child with SIGTERM to end.
+    pub fn terminate(&self) -> Result<(), Error> {
+        let asked = kill_process(Pid::from_child(&self.process), Signal::TERM);
+        asked.context(|| format!("cannot ask the {} to end", self.name))
+    }
+
+    /// Kills the child with SIGKILL. Waits until it has ended and all its events are read.
+    pub fn kill(mut self) -> Result<(), Error> {
+        let killed = self.process.kill().and_then(|()| self.process.wait());
+        killed.context(|| format!("cannot kill the {}", self.name))?;
+        self.read_all();
+        Ok(())
+    }
+
+    fn end_of(&mut self, status: ExitStatus) -> Result<End, Error> {
+        self.read_all();
+        match status.signal() {
+            None if status.success() => Ok(End::Finished),
+            Some(signal) if signal == Signal::KILL.as_raw() => Ok(End::Killed),
+            _ => {
+                Err(format!("the {} stopped with {status}: see its error above", self.name).into())
+            }
+        }
+    }
+
+    fn read_all(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
+    }
+}
+
+impl Drop for Child {
+    /// Errors are ignored: the process may have ended already.
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Runs one child until it ends, or is killed. Returns whether it finished.
+///
+/// `note` handles an event, and returns the fraction of the work that is done and a message.
+pub fn run_child<E: DeserializeOwned + Send + 'static>(
+    name: &'static str,
+    task: &impl Serialize,
+    kills: &mut Kills,
+    bar: &Bar,
+    mut note: impl FnMut(E) -> (f64, String),
+) -> Result<bool, Error> {
+    let (sender, events) = mpsc::channel();
+    let mut child = Child::start(name, task, sender)?;
+    let mut done = 0.0;
+    let finished = loop {
+        if let Ok(event) = events.recv_timeout(Duration::from_millis(1)) {
+            let (fraction, message) = note(event);
+            done = fraction;
+            bar.show(fraction, message);
+        } else if let Some(end) = child.ended()? {
+            break end == End::Finished;
+        }
+        if done < 1.0 && kills.is_due(done) {
+            child.kill()?;
+            break false;
+        }
+    };
+    for event in events {
+        note(event);
+    }
+    Ok(finished)
+}
+
+/// Joins the threads that have ended. Returns the first error.
+pub fn join_ended(threads: &mut Vec<JoinHandle<Result<(), Error>>>) -> Result<(), Error> {
+    let mut ended = threads.extract_if(.., |thread| thread.is_finished());
+    ended.try_for_each(|thread| thread.join().map_err(|_| "a thread panicked")?)
+}
+
+/// Runs a program: as the child that a parent started with a task, or as the parent.
+pub fn main<T: DeserializeOwned>(
+    program: &str,
+    child: impl FnOnce(T) -> Result<(), Error>,
+    parent: impl FnOnce() -> Result<ExitCode, Error>,
+) -> ExitCode {
+    let mut args = std::env::args_os().skip(1).map_while(|arg| arg.into_string().ok());
+    let (name, task) = (args.next(), args.next().and_then(|t| serde_json::from_str(&t).ok()));
+    let (name, result) = match (&name, task) {
+        (Some(name), Some(task)) => (name.as_str(), child(task).map(|()| ExitCode::SUCCESS)),
+        _ => (program, parent()),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("{name}: {}", chain(&*error));
+        ExitCode::FAILURE
+    })
+}
+
+/// Sends an event to the parent. Errors are ignored: without a parent, the end of input ends the
+/// process.
+pub fn send(event: impl Serialize) {
+    if let Ok(mut line) = serde_json::to_vec(&event) {
+        line.push(b'\n');
+        let _ = io::stdout().lock().write_all(&line);
+    }
+}
+
+/// Passes each order of the parent to `on_order`. Ends this process when the parent ends.
+pub fn listen<O: DeserializeOwned>(on_order: impl FnMut(O) + Send + 'static) {
+    thread::spawn(move || {
+        let lines = io::stdin().lock().lines().map_while(Result::ok);
+        lines.flat_map(|line| serde_json::from_str(&line)).for_each(on_order);
+        // As abrupt as a kill, which the process must survive anyway.
+        process::exit(1);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_or_a_panic_of_a_thread_is_returned() {
+        let ended = |work: fn() -> Result<(), Error>| {
+            let mut threads = vec![thread::spawn(work)];
+            while !threads.is_empty() {
+                join_ended(&mut threads).map_err(|e| e.to_string())?;
+            }
+            Ok(())
+        };
+        assert_eq!(ended(|| Ok(())), Ok(()));
+        assert_eq!(ended(|| Err("broken".into())), Err("broken".to_owned()));
+        assert_eq!(ended(|| panic!("on purpose")), Err("a thread panicked".to_owned()));
+    }
+}

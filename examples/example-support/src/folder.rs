@@ -1,0 +1,97 @@
+//! The folder of a run, and what it was made for.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tempfile::TempDir;
+
+use crate::error::{Context, Error};
+use crate::files;
+
+/// The file that says what a folder was made for.
+const SETTINGS: &str = "run";
+const LOCK: &str = "LOCK";
+
+/// A locked folder. A temporary one is removed when it is dropped.
+#[derive(Debug)]
+pub struct Folder {
+    root: PathBuf,
+    is_new: bool,
+    temporary: Option<TempDir>,
+    _lock: File,
+}
+
+impl Folder {
+    /// Locks the folder `dir`, or a temporary one. Returns it with the settings that it was made
+    /// for: `new` if nothing is in it.
+    pub fn take<S: Serialize + DeserializeOwned>(
+        program: &str,
+        dir: Option<&Path>,
+        new: S,
+    ) -> Result<(Folder, S), Error> {
+        let (root, temporary) = if let Some(dir) = dir {
+            let made = fs::create_dir_all(dir).and_then(|()| fs::canonicalize(dir));
+            (made.context(|| format!("cannot create {}", dir.display()))?, None)
+        } else {
+            let prefix = format!("{program}-");
+            let folder = tempfile::Builder::new().prefix(&prefix).tempdir();
+            let folder = folder.context(|| "cannot create a temporary folder".to_owned())?;
+            (folder.path().to_owned(), Some(folder))
+        };
+        refuse_foreign(&root)?;
+        let lock = files::lock(&root.join(LOCK), Duration::ZERO);
+        let lock = lock.context(|| format!("cannot use {}; give another --dir", root.display()))?;
+        let path = root.join(SETTINGS);
+        let found = files::load(&path)?;
+        let is_new = found.is_none();
+        let settings = found.unwrap_or(new);
+        if is_new {
+            files::save(&path, &settings)?;
+        }
+        Ok((Folder { root, is_new, temporary, _lock: lock }, settings))
+    }
+
+    /// Returns what the folder `root` was made for.
+    pub fn settings_in<S: DeserializeOwned>(root: &Path) -> Result<S, Error> {
+        let path = root.join(SETTINGS);
+        files::load(&path)?.ok_or_else(|| format!("there is no {}", path.display()).into())
+    }
+
+    /// Returns the absolute path.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Returns whether the folder was made by this process.
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// Keeps a temporary folder. Returns the path.
+    pub fn keep(self) -> PathBuf {
+        self.temporary.map_or(self.root, TempDir::keep)
+    }
+}
+
+fn refuse_foreign(root: &Path) -> Result<(), Error> {
+    if root.join(SETTINGS).exists() {
+        return Ok(());
+    }
+    let list = || format!("cannot list {}", root.display());
+    for entry in fs::read_dir(root).context(list)? {
+        let name = entry.context(list)?.file_name();
+        // These may remain from a run that was killed at its start.
+        if name != LOCK && files::beside(SETTINGS.as_ref(), ".tmp") != Path::new(&name) {
+            return Err(format!(
+                "{} holds other files ({}) and was not made by this program: give an empty --dir",
+                root.display(),
+                name.display()
+            )
+            .into());
+        }
+    }
+    Ok(())
+}
