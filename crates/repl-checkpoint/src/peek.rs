@@ -115,28 +115,39 @@ pub fn peek(path: impl AsRef<Path>) -> Result<Peeked, PeekError> {
         return peek_file(path);
     }
     let mut result = None;
-    for _ in 0..TRIES {
+    for left in (0..TRIES).rev() {
         let names = OsDisk.list(path).map_err(|source| failed("list", path, source))?;
         let mut generations = generations_in(&names);
         generations.sort_unstable_by(|a, b| b.cmp(a));
         let slot_file = names.iter().any(|name| name == SLOT_FILE).then(|| path.join(SLOT_FILE));
         let files =
             generations.into_iter().map(|generation| path.join(checkpoint_file(generation)));
-        let mut newest_error = None;
-        for file in files.chain(slot_file) {
-            match peek_file(&file) {
-                Ok(found) => return Ok(found),
-                Err(error) => newest_error = newest_error.or(Some(error)),
+        match newest_of(files.chain(slot_file), left > 0) {
+            Some(Err(error)) if error.is_missing() => result = Some(Err(error)),
+            found => {
+                result = found;
+                break;
             }
         }
-        let vanished = newest_error.as_ref().is_some_and(PeekError::is_missing);
-        result = newest_error;
-        if !vanished {
-            break;
-        }
-        // Newer saves have removed the files between the listing and the reading.
     }
-    Err(result.unwrap_or_else(|| PeekError::Nothing { path: path.to_owned() }))
+    result.unwrap_or_else(|| Err(PeekError::Nothing { path: path.to_owned() }))
+}
+
+/// Reads the first whole file. A newer save has removed a file that is missing: if that
+/// `is_checked`, no file after it is the newest.
+fn newest_of(
+    files: impl Iterator<Item = PathBuf>,
+    is_checked: bool,
+) -> Option<Result<Peeked, PeekError>> {
+    let mut newest_error = None;
+    for file in files {
+        match peek_file(&file) {
+            Err(error) if is_checked && error.is_missing() => return Some(Err(error)),
+            Err(error) => newest_error = newest_error.or(Some(error)),
+            found => return Some(found),
+        }
+    }
+    newest_error.map(Err)
 }
 
 fn peek_file(path: &Path) -> Result<Peeked, PeekError> {
@@ -146,19 +157,25 @@ fn peek_file(path: &Path) -> Result<Peeked, PeekError> {
         return Err(failed("read", path, source));
     }
     let mut before = None;
+    let mut left = TRIES;
     loop {
         let bytes = read(path).map_err(|error| match error.downcast::<UnsealError>() {
             Ok(source) => PeekError::Damaged { path: path.to_owned(), source },
             Err(source) => failed("read", path, source),
         })?;
-        let envelope = if is_slot_file(&bytes) { newest_slot(&bytes) } else { Some(&*bytes) };
-        match envelope.map_or(Err(UnsealError::Magic), |envelope| unsealed(path, envelope)) {
-            Ok(found) => return Ok(found),
-            Err(source) if before.as_ref() == Some(&bytes) => {
+        left = left.saturating_sub(1);
+        let newest = if is_slot_file(&bytes) { newest_slot(&bytes) } else { Some((&*bytes, true)) };
+        let settled = before.as_ref() == Some(&bytes);
+        match newest.map_or(Err(UnsealError::Magic), |(envelope, _)| unsealed(path, envelope)) {
+            // A slot that is torn because it is written to holds the newest one.
+            Ok(found) if settled || left == 0 || newest.is_some_and(|(_, all)| all) => {
+                return Ok(found);
+            }
+            Err(source) if settled => {
                 return Err(PeekError::Damaged { path: path.to_owned(), source });
             }
             // It may have been written to while it was read.
-            Err(_) => before = Some(bytes),
+            Ok(_) | Err(_) => before = Some(bytes),
         }
     }
 }
@@ -191,5 +208,59 @@ fn failed(act: &'static str, path: &Path, source: io::Error) -> PeekError {
 impl PeekError {
     fn is_missing(&self) -> bool {
         matches!(self, PeekError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use repl_core::ShardId;
+
+    use super::*;
+    use crate::{CheckpointStore, FileStore, JsonCodec, OnCorrupt, SlotStore, StoreId, recover};
+
+    fn saved(store: impl CheckpointStore + 'static, shards: u64, saves: u64) {
+        let shards: Vec<ShardId> = (1..=shards).map(ShardId).collect();
+        let mut follower = recover(store, JsonCodec, &shards, OnCorrupt::Fail).unwrap();
+        let first = follower.state.applied_seqno(ShardId(1)).unwrap_or(0);
+        for next in first + 1..=first + saves {
+            follower.state.advance(ShardId(1), next);
+            follower.checkpointer.checkpoint(|_| Ok(())).unwrap();
+        }
+    }
+
+    /// The slot file after three more saves.
+    fn slot_file(dir: &Path, shards: u64) -> Vec<u8> {
+        saved(SlotStore::open(dir, StoreId::UNNAMED).unwrap(), shards, 3);
+        fs::read(dir.join(SLOT_FILE)).unwrap()
+    }
+
+    #[test]
+    fn a_file_after_one_that_was_removed_is_not_taken_for_the_newest() {
+        let dir = tempfile::tempdir().unwrap();
+        saved(FileStore::open(dir.path(), StoreId::UNNAMED).unwrap(), 1, 1);
+        let files = || [2, 1].into_iter().map(|g| dir.path().join(checkpoint_file(g)));
+        assert!(newest_of(files(), true).unwrap().unwrap_err().is_missing());
+        assert_eq!(newest_of(files(), false).unwrap().unwrap().header.generation, 1);
+    }
+
+    #[test]
+    fn parts_of_two_slot_files_are_not_taken_for_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let (old, new) = (slot_file(dir.path(), 1), slot_file(dir.path(), 200));
+        assert!(newest_slot(&new).is_some());
+        // The length of the old file, and a whole slot of the new one.
+        assert!(new.len() < 3 * old.len());
+        assert_eq!(newest_slot(&new[..old.len()]), None);
+    }
+
+    #[test]
+    fn a_torn_slot_is_seen_beside_a_whole_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut bytes = slot_file(dir.path(), 1);
+        assert!(matches!(newest_slot(&bytes), Some((_, true))));
+        *bytes.last_mut().unwrap() = 1;
+        assert!(matches!(newest_slot(&bytes), Some((_, false))));
     }
 }

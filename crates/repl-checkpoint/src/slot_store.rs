@@ -271,14 +271,17 @@ pub(crate) fn slot_file_length(page: &[u8]) -> Option<usize> {
     FirstPage::of(page)?.size.checked_mul(SLOTS)?.checked_add(PAGE)
 }
 
-/// The newest whole envelope in the bytes of a slot file, of any store.
-pub(crate) fn newest_slot(bytes: &[u8]) -> Option<&[u8]> {
-    let page = FirstPage::of(bytes.get(..PAGE)?)?;
-    let slots = bytes.get(PAGE..)?.chunks_exact(page.size).take(SLOTS);
+/// The newest whole envelope in the bytes of a slot file, of any store, and whether every slot is
+/// whole. `None` also if the bytes are not exactly one file, as two were read.
+pub(crate) fn newest_slot(bytes: &[u8]) -> Option<(&[u8], bool)> {
+    let length = slot_file_length(bytes.get(..PAGE)?).filter(|length| *length == bytes.len())?;
+    let slots = bytes.get(PAGE..)?.chunks_exact((length - PAGE) / SLOTS);
     let whole = slots.filter_map(|slot| {
         let (envelope, rest) = slot.split_at_checked(length_at(slot)?)?;
         let generation = header_of(envelope)?.generation;
         rest.iter().all(|byte| *byte == 0).then_some((generation, envelope))
     });
-    whole.max_by_key(|(generation, _)| *generation).map(|(_, envelope)| envelope)
+    let whole: Vec<_> = whole.collect();
+    let (_, newest) = whole.iter().max_by_key(|(generation, _)| *generation)?;
+    Some((newest, whole.len() == SLOTS))
 }
