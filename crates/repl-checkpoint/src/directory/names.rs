@@ -15,7 +15,8 @@ const EXTENSION: &str = "checkpoint";
 /// The name that a temporary file is for: all before `.temp-<digits>-<digits>`.
 fn named_by(temp: &str) -> Option<&str> {
     let number = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
-    let (name, unique) = temp.split_once(".temp-")?;
+    // The last: the name before it may hold another.
+    let (name, unique) = temp.rsplit_once(".temp-")?;
     let (process, n) = unique.split_once('-')?;
     (number(process) && number(n)).then_some(name)
 }

@@ -166,7 +166,7 @@ fn a_slot_store_puts_no_marker_into_a_directory_that_has_taken_the_place_of_its_
 #[test]
 fn no_slot_file_has_a_name_that_another_one_gives_to_a_file_beside_it() {
     let dir = tempfile::tempdir().unwrap();
-    for name in ["x.lock", "x.marker", "x.temp-1-2"] {
+    for name in ["x.lock", "x.marker", "x.temp-1-2", "x.temp-y.temp-1-2"] {
         let refused = SlotStore::open_file(dir.path().join(name), STORE).unwrap_err();
         assert!(matches!(refused, OpenStoreError::Io { .. }), "{refused}");
     }
