@@ -81,6 +81,13 @@ pub(crate) fn of_slot_file(slot_file: &OsStr) -> Beside {
     Beside { lock: beside(".lock"), marker: beside(".marker") }
 }
 
+/// The longest name that a slot file may give to one beside it.
+pub(crate) fn longest_beside(slot_file: &OsStr) -> OsString {
+    let mut name = of_slot_file(slot_file).marker;
+    name.push(format!(".temp-{number}-{number}", number = u64::MAX));
+    name
+}
+
 /// Whether a file of this name may be the lock, the marker or a temporary file of another one.
 pub(crate) fn is_beside(name: &OsStr) -> bool {
     let name = name.to_string_lossy();

@@ -1,12 +1,13 @@
 //! Opening a slot file, in a directory of its own or beside files of the engine.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
 
 use super::SlotStore;
 use crate::directory::names::{
-    SLOT_FILE, checkpoint_file_in, is_beside, is_temp_of, of_directory, of_slot_file,
+    SLOT_FILE, checkpoint_file_in, is_beside, is_temp_of, longest_beside, of_directory,
+    of_slot_file,
 };
 use crate::directory::{Directory, resolved};
 use crate::disk::{Disk, OsDisk};
@@ -34,7 +35,7 @@ impl SlotStore {
     /// and remove all of them together while no store has them open.
     ///
     /// # Errors
-    /// [`OpenStoreError`] if another store holds it, or its directory is not usable.
+    /// [`OpenStoreError`] if another store holds it, or its name or directory is not usable.
     ///
     /// ```
     /// use repl_checkpoint::{JsonCodec, OnCorrupt, SlotStore, StoreId, recover};
@@ -50,18 +51,30 @@ impl SlotStore {
     /// ```
     pub fn open_file(path: impl AsRef<Path>, store_id: StoreId) -> Result<Self, OpenStoreError> {
         let path = path.as_ref();
-        let no_name = || {
-            let source = io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "it is not the name of a file, or a name that a slot file gives to those beside it",
-            );
+        let refused = |reason| {
+            let source = io::Error::new(io::ErrorKind::InvalidInput, reason);
             OpenStoreError::Io { act: "open the slot file", path: path.to_owned(), source }
         };
-        let name = path.file_name().filter(|name| !is_beside(name)).ok_or_else(no_name)?;
+        let name = path.file_name().filter(|name| !is_beside(name)).ok_or_else(|| {
+            refused(
+                "it is not the name of a file, or a name that a slot file gives to those beside it",
+            )
+        })?;
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let dir = resolved(parent.unwrap_or(Path::new(".")))?;
+        if is_too_long(&dir, name) {
+            return Err(refused("its name is too long: the names beside it are longer still"));
+        }
         Self::open_file_on(OsDisk, &dir.join(name), store_id)
     }
+}
+
+/// Whether the name leaves no room for those of the files beside it, so that no save could succeed.
+fn is_too_long(dir: &Path, name: &OsStr) -> bool {
+    // A missing directory will be on the filesystem of the one above.
+    let Some(existing) = dir.ancestors().find(|dir| dir.exists()) else { return false };
+    let path = existing.join(longest_beside(name));
+    OsDisk.kind(&path).is_err_and(|err| err.kind() == io::ErrorKind::InvalidFilename)
 }
 
 impl<D: Disk> SlotStore<D> {

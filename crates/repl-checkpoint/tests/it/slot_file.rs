@@ -137,6 +137,27 @@ fn a_path_without_a_file_name_is_refused() {
 }
 
 #[test]
+fn a_name_that_is_opened_is_short_enough_to_save_under() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = dir.path().join("missing");
+    for length in 198..=255 {
+        let name = "x".repeat(length);
+        let opened = SlotStore::open_file(missing.join(&name), STORE).map(drop);
+        if let Err(refused) = opened {
+            assert!(length > 200, "{length}: {refused}");
+            assert!(!missing.join(name + ".lock").exists());
+        } else {
+            for life in [1, 2] {
+                saved(&missing.join(&name), life);
+            }
+        }
+    }
+    let refused = SlotStore::open_file(missing.join("x".repeat(255)), STORE).unwrap_err();
+    let reason = std::error::Error::source(&refused).unwrap().to_string();
+    assert!(reason.contains("too long"), "{reason}");
+}
+
+#[test]
 fn a_symbolic_link_in_place_of_the_file_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let (file, link) = (dir.path().join("file"), dir.path().join("link"));
