@@ -10,10 +10,9 @@ mod strip;
 mod surface;
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::fs;
 
-use crate::command::{Done, root};
+use crate::command::{Done, Fallible, root};
 use crate::source::{Library, libraries};
 
 /// Whether to write the listings.
@@ -64,14 +63,14 @@ pub(crate) fn check() -> Done {
 }
 
 /// Lists each crate, by the name of its file.
-fn listings() -> Result<BTreeMap<String, String>, Box<dyn Error>> {
+fn listings() -> Fallible<BTreeMap<String, String>> {
     let libraries = libraries()?;
     let listed = |library: &Library| Ok((format!("{}.txt", library.name), listing::of(library)?));
     libraries.iter().map(listed).collect()
 }
 
 /// Reads the committed listings.
-fn committed() -> Result<BTreeMap<String, String>, Box<dyn Error>> {
+fn committed() -> Fallible<BTreeMap<String, String>> {
     let folder = root().join(FOLDER);
     let mut files = BTreeMap::new();
     if folder.exists() {

@@ -6,8 +6,11 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
+/// A result whose error may move between threads.
+pub(crate) type Fallible<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
 /// The result of a task.
-pub(crate) type Done = Result<(), Box<dyn Error>>;
+pub(crate) type Done = Fallible<()>;
 
 /// The folder of the workspace.
 pub(crate) fn root() -> PathBuf {
@@ -106,7 +109,7 @@ impl Program {
     }
 
     /// Runs it, and returns its standard output.
-    pub(crate) fn output(mut self) -> Result<String, Box<dyn Error>> {
+    pub(crate) fn output(mut self) -> Fallible<String> {
         let output = self.command.stderr(Stdio::inherit()).output();
         let output = output.map_err(|err| format!("{}: {err}", self.shown))?;
         succeeded(&self.shown, output.status)?;

@@ -2,13 +2,13 @@
 
 use std::thread::available_parallelism;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use repl_harness::crash::{
     Config, MatrixReport, RandomReport, Stage, StoreKind, StoreReport, SuiteReport, Trial, matrix,
     random, suite,
 };
 use serde_json::{Value, json};
 
+use crate::bar::bar;
 use crate::command::{Done, optimized};
 
 /// The bounds of the enumeration.
@@ -56,8 +56,7 @@ pub(crate) fn run(args: &Args) -> Done {
     let bounds = Config { threads, ..Config::default() };
     let wider = Config { shards: 38, crashes: 4, faults: 2, ..bounds };
     let bounds = if args.soak { wider } else { bounds };
-    let bar = ProgressBar::new(0);
-    bar.set_style(ProgressStyle::with_template("{wide_bar} {pos} of {len} {msg}")?);
+    let bar = bar(0, "");
     let report = suite(&bounds, |what, progress| {
         bar.set_length(progress.of as u64);
         bar.set_position(progress.done as u64);

@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::MultiProgress;
 use serde_json::{Value, json};
 
-use crate::command::{Done, at, nightly, root};
+use crate::bar::bar;
+use crate::command::{Done, Fallible, at, nightly, root};
+use crate::threads::side_by_side;
 
 /// The targets, and how long each runs.
 #[derive(clap::Args)]
@@ -65,13 +67,7 @@ pub(crate) fn run(args: &Args) -> Done {
     let bars = MultiProgress::new();
     let mut reports = Vec::new();
     for targets in targets.chunks(thread::available_parallelism().map_or(1, NonZero::get)) {
-        let run = |target: &String| fuzz(&programs, target, args.seconds, &bars);
-        let ended: Vec<_> = thread::scope(|scope| {
-            let running: Vec<_> = targets.iter().map(|t| scope.spawn(move || run(t))).collect();
-            running.into_iter().map(thread::ScopedJoinHandle::join).collect()
-        });
-        for report in ended {
-            let report = report.map_err(|_| "the thread of a target panicked")??;
+        for report in side_by_side(targets, |t| fuzz(&programs, t, args.seconds, &bars))? {
             if !args.json {
                 report.print();
             }
@@ -98,7 +94,7 @@ fn all() -> Result<Vec<String>, std::io::Error> {
 }
 
 /// Returns the platform that the nightly toolchain builds for.
-fn host() -> Result<String, Box<dyn std::error::Error>> {
+fn host() -> Fallible<String> {
     let version = nightly("rustc", &["--version", "--verbose"]).output()?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
     Ok(host.ok_or("rustc does not name its host")?.to_owned())
@@ -128,12 +124,7 @@ struct Failure {
     output: VecDeque<String>,
 }
 
-fn fuzz(
-    programs: &Path,
-    target: &str,
-    seconds: u64,
-    bars: &MultiProgress,
-) -> Result<Report, std::io::Error> {
+fn fuzz(programs: &Path, target: &str, seconds: u64, bars: &MultiProgress) -> Fallible<Report> {
     let found = format!("{FOLDER}/found/{target}");
     let failing = format!("{FOLDER}/failing/{target}/");
     let committed = format!("fuzz/corpus/{target}");
@@ -144,9 +135,7 @@ fn fuzz(
     let prefix = format!("-artifact_prefix={failing}");
     // New inputs go into the first folder.
     let arguments = [&*limit, "-timeout=10", "-rss_limit_mb=1024", &*prefix, &*found, &*committed];
-    let bar = bars.add(ProgressBar::new(seconds));
-    let style = ProgressStyle::with_template("{wide_bar} {elapsed} {msg}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let bar = bars.add(bar(seconds, ""));
     let started = Instant::now();
     let mut seen = Seen::default();
     let mut input = None;

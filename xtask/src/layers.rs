@@ -10,7 +10,7 @@ use std::fs;
 
 use self::graph::Graph;
 use self::order::Order;
-use crate::command::{Done, root};
+use crate::command::{Done, Fallible, root};
 use crate::source::libraries;
 
 /// Whether to write the picture.
@@ -46,7 +46,7 @@ pub(crate) fn check() -> Done {
     verify(&crates()?)
 }
 
-fn crates() -> Result<Vec<(Graph, Order)>, Box<dyn std::error::Error>> {
+fn crates() -> Fallible<Vec<(Graph, Order)>> {
     let mut crates = Vec::new();
     for library in libraries()? {
         let graph = graph::of(&library)?;

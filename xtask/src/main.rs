@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "a command line tool")]
 
 mod api;
+mod bar;
 mod bench;
 mod ci;
 mod command;
@@ -15,6 +16,8 @@ mod power;
 mod shutdown;
 mod source;
 mod stress;
+mod threads;
+mod writer;
 
 use std::process::ExitCode;
 
@@ -39,11 +42,11 @@ enum Task {
     Fuzz(fuzz::Args),
     /// Shut real filesystems down under running stores; needs root
     Shutdown(shutdown::Args),
-    /// Save until the filesystem is shut down
-    #[command(hide = true)]
-    ShutdownWriter(shutdown::WriterArgs),
     /// Cut the power of real filesystems under running stores; needs root
     Power(power::Args),
+    /// Save until the process is killed or its filesystem is gone
+    #[command(hide = true)]
+    Writer(writer::Args),
     /// Change files beside the stores
     #[command(hide = true)]
     PowerNeighbor(power::NeighborArgs),
@@ -64,8 +67,8 @@ fn main() -> ExitCode {
         Task::Crash(args) => crash::run(&args),
         Task::Fuzz(args) => fuzz::run(&args),
         Task::Shutdown(args) => shutdown::run(&args),
-        Task::ShutdownWriter(args) => shutdown::write(&args),
         Task::Power(args) => power::run(&args),
+        Task::Writer(args) => writer::run(&args),
         Task::PowerNeighbor(args) => power::neighbor(&args),
         Task::Bench(args) => bench::run(&args),
         Task::Layers(args) => layers::run(&args),

@@ -1,11 +1,10 @@
 //! Builds each library crate with the oldest toolchain that its manifest allows.
 
-use std::error::Error;
 use std::path::Path;
 
 use serde_json::Value;
 
-use crate::command::{Done, cargo, root, rustup, toolchain};
+use crate::command::{Done, Fallible, cargo, root, rustup, toolchain};
 
 /// Says why nothing can be built, where that is so.
 pub(crate) fn missing() -> Option<&'static str> {
@@ -35,13 +34,13 @@ pub(crate) fn check() -> Done {
     Ok(())
 }
 
-fn metadata() -> Result<Value, Box<dyn Error>> {
+fn metadata() -> Fallible<Value> {
     let arguments = ["--locked", "--no-deps", "--format-version", "1"];
     Ok(serde_json::from_str(&cargo("metadata", &arguments).output()?)?)
 }
 
 /// The library crates and the versions of Rust that they declare.
-fn declared(metadata: &Value) -> Result<Vec<(String, String)>, Box<dyn Error>> {
+fn declared(metadata: &Value) -> Fallible<Vec<(String, String)>> {
     let crates = root().join("crates");
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let mut declared = Vec::new();

@@ -1,9 +1,8 @@
 //! Checks what a dependent of the library crates has to build and to lock.
 
 use std::collections::BTreeSet;
-use std::error::Error;
 
-use crate::command::{Done, cargo};
+use crate::command::{Done, Fallible, cargo};
 
 /// The most packages that a dependent builds, with the default features, the crate included.
 const LIMITS: [(&str, usize); 2] = [("repl-core", 5), ("repl-checkpoint", 20)];
@@ -26,7 +25,7 @@ pub(crate) fn check() -> Done {
 }
 
 /// The packages that a crate needs, as `NAME VERSION`.
-fn tree(name: &str, more: &[&str]) -> Result<BTreeSet<String>, Box<dyn Error>> {
+fn tree(name: &str, more: &[&str]) -> Fallible<BTreeSet<String>> {
     let fixed = ["--locked", "-p", name, "-e", "normal,build", "--prefix", "none"];
     Ok(packages(&cargo("tree", &[&fixed[..], more].concat()).output()?))
 }

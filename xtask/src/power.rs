@@ -15,20 +15,20 @@ mod writers;
 use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::thread;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use repl_harness::crash::StoreKind;
-use repl_harness::crash::shutdown::WriterMutant;
 
 use self::figures::Figures;
 use self::lane::Lane;
 pub(crate) use self::neighbor::NeighborArgs;
 use self::platform::Platform;
 use self::report::Report;
-use crate::command::{Done, optimized, root};
+use crate::bar::bar;
+use crate::command::{Done, Fallible, optimized, root};
 use crate::shutdown::Place;
-use crate::shutdown::machine::{Fallible, kernel_knows, lacking, run as run_program};
+use crate::shutdown::machine::{kernel_knows, lacking, run as run_program};
+use crate::threads::side_by_side;
+use crate::writer::WriterMutant;
 
 /// The number of power cuts, and what decides them.
 #[derive(clap::Args)]
@@ -129,8 +129,7 @@ fn run_all(args: &Args, folder: &Path, name: &str, seed: u64) -> Fallible<Report
         unknown.is_none()
     });
     let images = args.images();
-    let bar = ProgressBar::new(images * known.len() as u64);
-    bar.set_style(ProgressStyle::with_template("{wide_bar} {pos} of {len} images")?);
+    let bar = bar(images * known.len() as u64, "of the images");
     let on_image = |lane: &Lane| {
         if !lane.must_fail {
             bar.inc(1);
@@ -145,14 +144,7 @@ fn run_all(args: &Args, folder: &Path, name: &str, seed: u64) -> Fallible<Report
         lanes.into_iter().map(run).collect()
     };
     // Filesystem by filesystem, side by side.
-    let lanes = thread::scope(|scope| {
-        let start = |platform: Platform| scope.spawn(move || run(lanes_of(platform, images)));
-        let threads: Vec<_> = known.into_iter().map(start).collect();
-        let join = |thread: thread::ScopedJoinHandle<'_, _>| {
-            thread.join().unwrap_or_else(|_| Err("a panic".into()))
-        };
-        threads.into_iter().map(join).collect::<Fallible<Vec<_>>>()
-    })?;
+    let lanes = side_by_side(known, |platform| run(lanes_of(platform, images)))?;
     let mut lanes: Vec<_> = lanes.into_iter().flatten().collect();
     lanes.sort_by_key(|(lane, _)| lane.must_fail);
     bar.finish_and_clear();

@@ -4,21 +4,20 @@ mod lane;
 pub(crate) mod machine;
 mod report;
 
-use std::error::Error;
-use std::io::{self, Read, Stdin, Stdout, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use repl_harness::crash::StoreKind;
-use repl_harness::crash::shutdown::{self, Follower, WriterMutant};
 
-use self::lane::{Figures, Lane};
-use self::machine::{Fallible, Fs, kernel_knows, lacking, leftovers, run as run_program};
+use self::lane::Lane;
+use self::machine::{Fs, kernel_knows, lacking, leftovers, run as run_program};
 use self::report::Report;
-use crate::command::{Done, optimized, root};
+use crate::bar::bar;
+use crate::command::{Done, Fallible, optimized, root};
+use crate::threads::side_by_side;
+use crate::writer::WriterMutant;
 
 /// The number of shutdowns, and what decides them.
 #[derive(clap::Args)]
@@ -38,37 +37,6 @@ pub(crate) struct Args {
     /// The name of a run inside its own mount namespace
     #[arg(long, hide = true)]
     inside: Option<String>,
-}
-
-/// The work of a writer process.
-#[derive(clap::Args)]
-pub(crate) struct WriterArgs {
-    root: PathBuf,
-    follower: String,
-    first: u64,
-    end: u64,
-    #[arg(long)]
-    mutant: Option<String>,
-    /// Wait for a byte of input after each event
-    #[arg(long)]
-    in_step: bool,
-}
-
-/// Waits after each event until its reader has noted when it came.
-struct InStep {
-    events: Stdout,
-    answers: Stdin,
-}
-
-impl Write for InStep {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.events.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.events.flush()?;
-        self.answers.read_exact(&mut [0])
-    }
 }
 
 /// Each mutant must be caught within this many cycles. Most are within 30; the bound is far above,
@@ -136,11 +104,10 @@ impl Place<'_> {
         if cfg!(debug_assertions) {
             return optimized(self.task, &arguments(seed)).run();
         }
-        let done = match self.inside {
+        match self.inside {
             Some(name) => run(name, seed),
             None => in_own_mounts(self.task, &arguments(seed)),
-        };
-        done.map_err(|err| -> Box<dyn Error> { err })
+        }
     }
 }
 
@@ -161,16 +128,6 @@ fn in_own_mounts(task: &str, arguments: &[String]) -> Fallible<()> {
         return Err(format!("left behind: {}", left.join("; ")).into());
     }
     if status.success() { Ok(()) } else { Err(format!("{task}: {status}").into()) }
-}
-
-/// The process that saves.
-pub(crate) fn write(args: &WriterArgs) -> Done {
-    let follower = Follower::named(&args.follower).ok_or("no such follower")?;
-    let mutant = args.mutant.as_deref().and_then(WriterMutant::named);
-    let (events, answers) = (io::stdout(), io::stdin());
-    let out: Box<dyn Write + Send> =
-        if args.in_step { Box::new(InStep { events, answers }) } else { Box::new(events) };
-    Ok(shutdown::write(&args.root, follower, mutant, args.first..args.end, out)?)
 }
 
 fn inside(args: &Args, name: &str, seed: u64) -> Fallible<()> {
@@ -204,26 +161,11 @@ fn run_all(args: &Args, folder: &Path, name: &str, seed: u64) -> Fallible<Report
     let trial = |(mutant, kind, fs)| Lane { fs, kind, mutant: Some(mutant), cycles: TRIAL };
     let trials: Vec<Lane> =
         TRIALS.map(trial).into_iter().filter(|l| known.contains(&l.fs)).collect();
-    let bar = ProgressBar::new(cycles * lanes.len() as u64);
-    bar.set_style(ProgressStyle::with_template("{wide_bar} {pos} of {len} {msg}")?);
-    bar.set_message("shutdowns");
-    let real = side_by_side(&lanes, |lane| lane.run(folder, name, seed, || bar.inc(1)))?;
-    bar.set_message("mutants");
-    let mutants = side_by_side(&trials, |lane| lane.trial(folder, name, seed))?;
+    let bar = bar(cycles * lanes.len() as u64, "of the shutdowns");
+    let run = |lane: Lane| Ok((lane, lane.run(folder, name, seed, || bar.inc(1))?));
+    let real = side_by_side(lanes, run)?;
+    bar.set_message("and mutants");
+    let mutants = side_by_side(trials, |lane| Ok((lane, lane.trial(folder, name, seed)?)))?;
     bar.finish_and_clear();
     Ok(Report { seed, real, mutants })
-}
-
-fn side_by_side(
-    lanes: &[Lane],
-    run: impl Fn(Lane) -> Fallible<Figures> + Sync,
-) -> Fallible<Vec<(Lane, Figures)>> {
-    let run = |lane: &Lane| Ok((*lane, run(*lane)?));
-    thread::scope(|scope| {
-        let threads: Vec<_> = lanes.iter().map(|lane| scope.spawn(|| run(lane))).collect();
-        let join = |thread: thread::ScopedJoinHandle<'_, _>| {
-            thread.join().unwrap_or_else(|_| Err("a panic".into()))
-        };
-        threads.into_iter().map(join).collect()
-    })
 }

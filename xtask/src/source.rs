@@ -5,14 +5,13 @@ mod imports;
 mod resolve;
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use syn::Item;
 
 use self::attributes::without_tests;
-use crate::command::root;
+use crate::command::{Fallible, root};
 
 pub(crate) use self::attributes::{attributes, is_public, name};
 pub(crate) use self::imports::{Import, flatten};
@@ -44,7 +43,7 @@ pub(crate) struct Module {
 }
 
 /// Loads every library crate of the workspace, its dependencies before it.
-pub(crate) fn libraries() -> Result<Vec<Library>, Box<dyn Error>> {
+pub(crate) fn libraries() -> Fallible<Vec<Library>> {
     let mut manifests = Vec::new();
     for entry in fs::read_dir(root().join("crates"))? {
         let entry = entry?;
@@ -77,7 +76,7 @@ impl Library {
     ///
     /// # Errors
     /// A file that is missing or does not parse, `#[path]`, or two modules of one name.
-    pub(crate) fn load(workspace: &Path, name: &str) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn load(workspace: &Path, name: &str) -> Fallible<Self> {
         let src = format!("crates/{name}/src");
         let mut library = Library { name: name.to_owned(), src, modules: Vec::new() };
         let items = library.parse(workspace, "lib.rs")?;
@@ -86,7 +85,7 @@ impl Library {
     }
 
     /// Parses a file, and removes what is only for tests.
-    fn parse(&self, workspace: &Path, file: &str) -> Result<Vec<Item>, Box<dyn Error>> {
+    fn parse(&self, workspace: &Path, file: &str) -> Fallible<Vec<Item>> {
         let shown = format!("{}/{file}", self.src);
         let source = fs::read_to_string(workspace.join(&shown))
             .map_err(|err| format!("failed to read {shown}: {err}"))?;
@@ -103,7 +102,7 @@ impl Library {
         declared: Option<(usize, syn::ItemMod)>,
         file: &str,
         mut items: Vec<Item>,
-    ) -> Result<usize, Box<dyn Error>> {
+    ) -> Fallible<usize> {
         let mut inner = Vec::new();
         for item in &mut items {
             if let Item::Mod(module) = item {
@@ -152,7 +151,7 @@ impl Library {
         workspace: &Path,
         parent: usize,
         name: &str,
-    ) -> Result<(String, Vec<Item>), Box<dyn Error>> {
+    ) -> Fallible<(String, Vec<Item>)> {
         let mut path = self.modules[parent].path.clone();
         path.push(name.to_owned());
         let path = path.join("/");

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use repl_harness::stress::{Config, run as run_suite};
 
+use crate::bar::bar;
 use crate::command::Done;
 
 /// The size of a run.
@@ -44,8 +44,7 @@ pub(crate) fn run(args: &Args) -> Done {
         dir: args.dir.clone(),
         ..Config::default()
     };
-    let bar = ProgressBar::new(args.seconds * 10);
-    bar.set_style(ProgressStyle::with_template("{wide_bar} {percent:>3} % {msg}")?);
+    let bar = bar(args.seconds * 10, "");
     let report = run_suite(&config, |progress| {
         let tenths = progress.elapsed.as_millis() / 100;
         bar.set_position(u64::try_from(tenths).unwrap_or(u64::MAX));

@@ -28,7 +28,6 @@ mod process;
 mod protocol;
 mod random;
 mod replaced;
-pub mod shutdown;
 mod suite;
 mod verdict;
 mod watched;
@@ -39,6 +38,7 @@ pub use self::disk::{
 };
 pub use self::explore::{Config, Progress, Report, explore, explore_own};
 pub use self::fault::{Fault, FaultKind};
+pub use self::history::{History, Written};
 pub use self::invariant::{Invariant, Violation};
 pub use self::kind::StoreKind;
 pub use self::lengths::lengths;

@@ -1,14 +1,14 @@
 //! Runs threads on one state and its checkpointer, and checks every result.
 //!
 //! A run is a sequence of rounds. Each round
-//! 1. opens the subject on the directory that the round before left,
+//! 1. recovers from the directory that the round before left,
 //! 2. checks that the recovered marks are between the last acknowledged and the last attempted
 //!    checkpoint,
 //! 3. runs the threads, each of which checks its results,
 //! 4. stops the threads that advance, checks that every wait whose seqno is reached ends, and closes
-//!    the subject while the others wait,
+//!    the state while the others wait,
 //! 5. checks that every mark ended at the maximum of all requested seqnos,
-//! 6. drops the subject without a last save.
+//! 6. drops the state and the checkpointer without a last save.
 //!
 //! Every sequence number encodes how it was requested (private module `seqnos`), so its value alone
 //! shows whether a mark belongs to its shard and incarnation. The seed decides what each thread does;
@@ -30,11 +30,11 @@ mod completer;
 mod config;
 mod end;
 mod error;
+mod faults;
 mod futures;
 mod held;
 mod ledger;
 mod marks;
-mod real;
 mod recovered;
 mod relay;
 mod report;
@@ -49,6 +49,7 @@ mod tasks;
 mod threads;
 mod violation;
 mod waiter;
+mod waiting;
 mod waits;
 mod watch;
 mod windows;
@@ -62,11 +63,8 @@ use self::round::Round;
 
 pub use self::config::Config;
 pub use self::error::StressError;
-pub use self::real::Real;
+pub use self::faults::{Faults, NoFault};
 pub use self::report::{Operations, Progress, Report};
-pub use self::subject::{
-    Attempt, Changes, Claim, Handle, NotSaved, Subject, SubjectError, Wait, Waited, Window,
-};
 pub use self::violation::{Due, HungWait, Invariant, Violation};
 
 /// The duration of a round. The next round recovers what it saved.
@@ -77,16 +75,16 @@ const ROUND: Duration = Duration::from_millis(500);
 /// `observer` is called about ten times a second.
 ///
 /// # Errors
-/// The first violation, which ends the run, or a failure of the subject or of the directory.
+/// The first violation, which ends the run, or a failure of the store or of the directory.
 pub fn run(config: &Config, observer: impl FnMut(&Progress)) -> Result<Report, StressError> {
-    run_on::<Real>(config, observer)
+    run_with::<NoFault>(config, observer)
 }
 
-/// Runs the suite on another subject, for instance one with a planted bug.
+/// Runs the suite on the same types with planted faults.
 ///
 /// # Errors
 /// Those of [`run`].
-pub fn run_on<S: Subject>(
+pub fn run_with<F: Faults>(
     config: &Config,
     mut observer: impl FnMut(&Progress),
 ) -> Result<Report, StressError> {
@@ -105,14 +103,14 @@ pub fn run_on<S: Subject>(
     loop {
         let left = config.duration.saturating_sub(start.elapsed());
         let ends = Instant::now() + left.min(ROUND);
-        let round = Round::<S>::open(config, dir, report.rounds, &last)?;
+        let round = Round::<F>::open(config, dir, report.rounds, &last)?;
         report.rounds += 1;
         last = round.run(ends, start, &mut report, &mut observer)?;
         if start.elapsed() >= config.duration {
             break;
         }
     }
-    Round::<S>::open(config, dir, report.rounds, &last)?;
+    Round::<F>::open(config, dir, report.rounds, &last)?;
     report.elapsed = start.elapsed();
     Ok(report)
 }

@@ -2,7 +2,7 @@
 //!
 //! The background is white, so that the chart is readable on a dark page too.
 
-use std::error::Error;
+use crate::command::Fallible;
 
 use plotters::coord::Shift;
 use plotters::coord::combinators::{BindKeyPoints, IntoLogRange};
@@ -29,7 +29,7 @@ pub(super) struct Line {
 /// The drawing area, in pixels.
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-type Drawn = Result<(), Box<dyn Error>>;
+type Drawn = Fallible<()>;
 
 const SIZE: (u32, u32) = (860, 500);
 
@@ -53,7 +53,7 @@ const LEGEND_COLUMNS: usize = 2;
 const LEGEND_LEFT: [i32; LEGEND_COLUMNS] = [100, 475];
 
 /// Draws the chart.
-pub(super) fn svg(chart: &Chart) -> Result<String, Box<dyn Error>> {
+pub(super) fn svg(chart: &Chart) -> Fallible<String> {
     let mut svg = String::new();
     let root = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
     root.fill(&WHITE)?;
@@ -67,7 +67,7 @@ pub(super) fn svg(chart: &Chart) -> Result<String, Box<dyn Error>> {
 }
 
 /// Draws the legend. Returns the y coordinate of its end.
-fn draw_legend(root: &Area<'_>, lines: &[Line]) -> Result<i32, Box<dyn Error>> {
+fn draw_legend(root: &Area<'_>, lines: &[Line]) -> Fallible<i32> {
     let style = ("sans-serif", 17).into_text_style(root);
     let mut y = LEGEND_TOP;
     for (row, lines_of_row) in lines.chunks(LEGEND_COLUMNS).enumerate() {

@@ -1,7 +1,7 @@
 //! Reads the medians that criterion measured from its folder.
 
+use crate::command::Fallible;
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::fs;
 use std::path::Path;
 
@@ -12,7 +12,7 @@ pub(super) fn medians(
     criterion: &Path,
     group: &str,
     contender: &str,
-) -> Result<BTreeMap<u32, f64>, Box<dyn Error>> {
+) -> Fallible<BTreeMap<u32, f64>> {
     let mut medians = BTreeMap::new();
     let folder = criterion.join(group);
     for name in names(&folder)? {
@@ -35,7 +35,7 @@ pub(super) fn medians_over_sizes(
     criterion: &Path,
     work: &str,
     contender: &str,
-) -> Result<BTreeMap<u32, f64>, Box<dyn Error>> {
+) -> Fallible<BTreeMap<u32, f64>> {
     let mut over_sizes = BTreeMap::new();
     for group in names(criterion)? {
         let size = group.strip_prefix(work).and_then(|rest| rest.strip_prefix('_'));
@@ -55,7 +55,7 @@ pub(super) fn spread(mut values: Vec<f64>) -> Option<(f64, f64, f64)> {
     Some((*values.get(values.len() / 2)?, *values.first()?, *values.last()?))
 }
 
-fn names(folder: &Path) -> Result<Vec<String>, Box<dyn Error>> {
+fn names(folder: &Path) -> Fallible<Vec<String>> {
     let listed = fs::read_dir(folder).map_err(|err| format!("{}: {err}", folder.display()))?;
     let names = listed.map(|entry| Ok(entry?.file_name().into_string().unwrap_or_default()));
     names.collect()

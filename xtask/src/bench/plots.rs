@@ -1,6 +1,6 @@
 //! The plots of docs/benchmarks.md.
 
-use std::error::Error;
+use crate::command::Fallible;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -147,11 +147,11 @@ pub(super) fn section() -> String {
 }
 
 /// Draws every plot. Returns file names and contents.
-pub(super) fn drawn(criterion: &Path) -> Result<Vec<(&'static str, String)>, Box<dyn Error>> {
+pub(super) fn drawn(criterion: &Path) -> Fallible<Vec<(&'static str, String)>> {
     PLOTS.iter().map(|plot| Ok((plot.file, draw::svg(&chart(plot, criterion)?)?))).collect()
 }
 
-fn chart(plot: &Plot, criterion: &Path) -> Result<Chart, Box<dyn Error>> {
+fn chart(plot: &Plot, criterion: &Path) -> Fallible<Chart> {
     let mut lines = Vec::new();
     for line in plot.lines {
         let medians = medians_over_sizes(criterion, line.work, line.contender)

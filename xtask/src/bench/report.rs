@@ -1,7 +1,7 @@
 //! The tables of docs/benchmarks.md: each figure and its goal.
 
+use crate::command::Fallible;
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use super::medians::{medians, spread};
 use super::rows::{Goal, ROWS, Row};
 
 /// The page before the plots.
-pub(super) fn report(criterion: &Path, figures: &[Value]) -> Result<String, Box<dyn Error>> {
+pub(super) fn report(criterion: &Path, figures: &[Value]) -> Fallible<String> {
     let mut out = format!(
         "# Benchmarks\n\n\
          From `cargo xtask bench` on {}, {}. Every ratio is from one run of criterion, in which \
@@ -46,7 +46,7 @@ pub(super) fn report(criterion: &Path, figures: &[Value]) -> Result<String, Box<
     Ok(out)
 }
 
-fn work_row(criterion: &Path, row: &Row) -> Result<String, Box<dyn Error>> {
+fn work_row(criterion: &Path, row: &Row) -> Fallible<String> {
     let ours = medians(criterion, row.group, "ours")?;
     let peer = medians(criterion, row.group, row.peer)?;
     let invert = matches!(row.goal, Goal::Faster(_) | Goal::None);
@@ -147,7 +147,7 @@ fn machine() -> String {
     format!("{cores} cores of {cpu}, {memory} of memory, {rustc}")
 }
 
-fn output(program: &str, arguments: &[&str]) -> Result<String, Box<dyn Error>> {
+fn output(program: &str, arguments: &[&str]) -> Fallible<String> {
     let output = Command::new(program).args(arguments).output()?;
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }

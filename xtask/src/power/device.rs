@@ -5,7 +5,7 @@ use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::shutdown::machine::Fallible;
+use crate::command::Fallible;
 
 /// A request that changes the disk or makes it durable.
 #[derive(Debug)]

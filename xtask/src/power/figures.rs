@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use repl_harness::crash::StoreKind;
-use repl_harness::crash::shutdown::{Outcome, RunResult};
 
 use super::cuts::Fate;
 use super::device::Record;
+use crate::writer::{Outcome, RunResult};
 
 /// What a lane observed.
 #[derive(Debug, Default)]

@@ -11,7 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use super::device::Device;
-use crate::shutdown::machine::{Fallible, unmount};
+use crate::command::Fallible;
+use crate::shutdown::machine::unmount;
+use crate::threads::joined;
 
 // The requests that the kernel makes for such a file: linux/fuse.h.
 const FORGET: u32 = 2;
@@ -49,7 +51,7 @@ const ENODEV: i32 = 19;
 /// A device that is being served.
 pub(super) struct Served {
     device: Arc<Mutex<Device>>,
-    server: JoinHandle<io::Result<()>>,
+    server: JoinHandle<Fallible<()>>,
 }
 
 /// A handle to the device of a [`Served`].
@@ -76,7 +78,7 @@ impl Served {
         }
         let device = Arc::new(Mutex::new(device));
         let handle = Handle(Arc::clone(&device));
-        let server = thread::spawn(move || serve(&kernel, &handle));
+        let server = thread::spawn(move || Ok(serve(&kernel, &handle)?));
         Ok(Served { device, server })
     }
 
@@ -87,8 +89,7 @@ impl Served {
     /// Unmounts it. Nothing may use the file any more.
     pub(super) fn end(self, file: &Path) -> Fallible<()> {
         unmount(file)?;
-        self.server.join().map_err(|_| "a panic")??;
-        Ok(())
+        joined(self.server.join())
     }
 }
 

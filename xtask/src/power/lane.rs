@@ -10,17 +10,16 @@ use std::vec::IntoIter;
 
 use fastrand::Rng;
 use repl_harness::crash::StoreKind;
-use repl_harness::crash::shutdown::{
-    Event, Events, Failure, Follower, RunResult, WriterHistory, WriterMutant, write,
-};
 
 use super::cuts::{Cuts, instants};
 use super::figures::{Failed, Figures};
 use super::platform::{Place, Platform};
 use super::recording::{Recording, Script};
 use super::writers::{LAST_STAMP, Reports};
-use crate::command::root;
-use crate::shutdown::machine::Fallible;
+use crate::command::{Fallible, root};
+use crate::writer::{
+    Event, Events, Failure, Follower, RunResult, WriterHistory, WriterMutant, write,
+};
 
 /// Stores on one filesystem.
 #[derive(Debug, Clone)]

@@ -4,7 +4,8 @@ use std::fs::{self, File};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use crate::shutdown::machine::{Fallible, run, unmount};
+use crate::command::Fallible;
+use crate::shutdown::machine::{run, unmount};
 
 /// A filesystem, or two on top of each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,17 +6,17 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::process::{Child, Command};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use repl_harness::crash::StoreKind;
-use repl_harness::crash::shutdown::{Follower, WriterMutant};
 
 use super::device::{Blocks, Device, Record};
 use super::fuse::{Handle, Served};
 use super::platform::Place;
 use super::writers::{Reports, Writers};
-use crate::shutdown::machine::Fallible;
+use crate::command::Fallible;
+use crate::threads::side_by_side;
+use crate::writer::{Follower, WriterMutant};
 
 /// What is recorded.
 #[derive(Debug, Clone)]
@@ -86,21 +86,12 @@ fn record(
         .map(|number| Neighbor::new(place, number, script))
         .collect::<Fallible<_>>()?;
     let end = Instant::now() + LENGTH;
-    let is_over = &|| {
+    let is_over = || {
         let disk = disk.lock();
         Instant::now() >= end || disk.position() >= RECORDS || disk.recorded() >= BYTES
     };
-    thread::scope(|scope| {
-        let start = |kind: &StoreKind| {
-            let writers = Writers::new(*kind, script, place.stores(), disk.clone());
-            scope.spawn(move || writers.run(is_over))
-        };
-        let started: Vec<_> = script.kinds.iter().map(start).collect();
-        let join = |thread: thread::ScopedJoinHandle<'_, _>| {
-            thread.join().unwrap_or_else(|_| Err("a panic".into()))
-        };
-        started.into_iter().map(join).collect()
-    })
+    let writers = |kind: &StoreKind| Writers::new(*kind, script, place.stores(), disk.clone());
+    side_by_side(script.kinds.iter().map(writers), |writers| writers.run(is_over))
 }
 
 /// A neighbor process, killed on drop.

@@ -1,10 +1,10 @@
 //! Reports the power cuts, as text and as JSON.
 
-use repl_harness::crash::shutdown::{Outcome, WriterMutant};
 use serde_json::{Value, json};
 
 use super::figures::{Figures, StoreFigures};
 use super::lane::Lane;
+use crate::writer::{Outcome, WriterMutant};
 
 /// All of it.
 pub(super) struct Report {

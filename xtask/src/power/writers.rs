@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::io::{BufReader, Write};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use repl_harness::crash::StoreKind;
-use repl_harness::crash::shutdown::{Event, Events, Follower, Plan};
 
 use super::fuse::Handle;
 use super::recording::Script;
-use crate::shutdown::machine::Fallible;
+use crate::command::Fallible;
+use crate::writer::{self, Event, Events, Follower, Plan};
 
 /// What the writers of a follower reported, each with the number of records at that time. `None`
 /// begins a new writer.
@@ -103,12 +103,8 @@ impl<'a> Writers<'a> {
     }
 
     fn start(&self, follower: Follower, first: u64) -> Fallible<Child> {
-        let mut writer = Command::new(std::env::current_exe()?);
-        writer.args(["shutdown-writer", "--in-step"]).arg(&self.stores).arg(follower.name());
-        writer.args([first.to_string(), (first + STAMPS).to_string()]);
-        if let Some(mutant) = self.script.mutant {
-            writer.args(["--mutant", &format!("{mutant:?}")]);
-        }
-        Ok(writer.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?)
+        let stamps = first..first + STAMPS;
+        let mut writer = writer::command(&self.stores, follower, self.script.mutant, stamps)?;
+        Ok(writer.arg("--in-step").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?)
     }
 }

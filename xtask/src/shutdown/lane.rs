@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::io::BufReader;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use repl_harness::crash::shutdown::{
-    CallRecord, Checker, Event, Events, Failure, Follower, Outcome, Plan, RunResult, WriterMutant,
-};
 use repl_harness::crash::{ImageStats, StoreKind, Tree, read_tree};
 
-use super::machine::{Fallible, Fs, Helper, Volume};
+use super::machine::{Fs, Helper, Volume};
+use crate::command::Fallible;
+use crate::writer::{
+    self, CallRecord, Checker, Event, Events, Failure, Follower, Outcome, Plan, RunResult,
+    WriterMutant,
+};
 
 /// One kind of store on one filesystem.
 #[derive(Debug, Clone, Copy)]
@@ -61,11 +63,7 @@ const TRIALS: u64 = 10;
 
 impl Lane {
     pub(super) fn name(self) -> String {
-        let store = match self.kind {
-            StoreKind::Files => "FileStore",
-            StoreKind::Slots => "SlotStore",
-        };
-        format!("{store} on {}", self.fs.name())
+        format!("{} on {}", self.kind, self.fs.name())
     }
 
     /// Runs a mutant. Without its syncs ext4 may also leave what the simulated disk cannot, before
@@ -220,12 +218,8 @@ impl Run {
         saves: u64,
         mut on_event: impl FnMut(&mut Helper, &Event) -> Fallible<()>,
     ) -> Fallible<Log> {
-        let mut writer = Command::new(std::env::current_exe()?);
-        writer.arg("shutdown-writer").arg(self.volume.stores());
-        writer.args([follower.name(), first.to_string(), (first + saves).to_string()]);
-        if let Some(mutant) = self.lane.mutant {
-            writer.args(["--mutant", &format!("{mutant:?}")]);
-        }
+        let (stores, mutant) = (self.volume.stores(), self.lane.mutant);
+        let mut writer = writer::command(&stores, follower, mutant, first..first + saves)?;
         let mut child = writer.stdout(Stdio::piped()).spawn()?;
         let pipe = child.stdout.take().ok_or("a writer without a pipe")?;
         let mut log = Log::new();
@@ -263,5 +257,5 @@ fn hit(calls: &[CallRecord], at: u128) -> (String, bool) {
 
 fn has_temp(tree: &Tree, follower: Follower) -> bool {
     let dir = Path::new("/").join(follower.name());
-    tree.keys().any(|path| path.starts_with(&dir) && path.to_string_lossy().contains(".temp-"))
+    tree.keys().any(|path| path.starts_with(&dir) && writer::is_temp(&path.to_string_lossy()))
 }

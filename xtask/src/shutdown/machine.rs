@@ -1,6 +1,5 @@
 //! Makes, mounts and shuts down filesystems, which only root on Linux may.
 
-use std::error::Error;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -8,8 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A result whose error may move between threads.
-pub(crate) type Fallible<T> = Result<T, Box<dyn Error + Send + Sync>>;
+use crate::command::Fallible;
 
 /// A kind of filesystem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,9 +1,9 @@
 //! Reports the shutdowns, as text and as JSON.
 
-use repl_harness::crash::shutdown::{Failure, Outcome, WriterMutant};
 use serde_json::{Value, json};
 
 use super::lane::{Figures, Lane};
+use crate::writer::{Failure, Outcome, WriterMutant};
 
 /// All of it.
 pub(super) struct Report {

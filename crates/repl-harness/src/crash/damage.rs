@@ -14,7 +14,7 @@ use repl_checkpoint::{OnCorrupt, RecoverErrorKind, Recovered, Source};
 use super::disk::{SimDisk, State};
 use super::explore::Config;
 use super::history::History;
-use super::invariant::{Broken, Invariant, Violation};
+use super::invariant::{Invariant, Violation};
 use super::kind::StoreKind;
 use super::layout::short;
 use super::mutants::Mutant;
@@ -107,8 +107,8 @@ impl Sweep {
                 before: trace.states.clone(),
             }),
             (_, _, broken) => {
-                let nothing = || Broken::new(Invariant::NextSaveSucceeds, "nothing ran");
-                Err(broken.clone().unwrap_or_else(nothing).after(Vec::new()))
+                let nothing = || Violation::new(Invariant::NextSaveSucceeds, "nothing ran");
+                Err(broken.clone().unwrap_or_else(nothing))
             }
         }
     }
@@ -124,9 +124,9 @@ impl Sweep {
         for on_corrupt in [OnCorrupt::Fail, OnCorrupt::FallBack] {
             let recover = || self.recover(&damaged, base, case, on_corrupt);
             let result = match (&done, caught(recover)) {
-                (Err(err), _) => Err(Broken::new(Invariant::NoPanic, err.to_string())),
+                (Err(err), _) => Err(Violation::new(Invariant::NoPanic, err.to_string())),
                 (Ok(()), Ok(result)) => result,
-                (Ok(()), Err(panic)) => Err(Broken::new(Invariant::NoPanic, panic)),
+                (Ok(()), Err(panic)) => Err(Violation::new(Invariant::NoPanic, panic)),
             };
             result.map_err(|broken| {
                 let damage = format!("{}: {}", short(path), case.how);
@@ -142,7 +142,7 @@ impl Sweep {
         base: &Base,
         case: &Case,
         on_corrupt: OnCorrupt,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), Violation> {
         let disk = SimDisk::of(state.clone());
         let shards = shards(self.config.shards);
         let (mut follower, notes) = match self.protocol.recover(&disk, &shards, on_corrupt) {
@@ -152,7 +152,7 @@ impl Sweep {
         let value = found(&follower, &notes, &shards)?;
         if value.generation != 0 && !base.history.attempted().contains(&value) {
             let what = format!("generation {} differs from what was written", value.generation);
-            return Err(Broken::new(Invariant::RecoveredWasWritten, what));
+            return Err(Violation::new(Invariant::RecoveredWasWritten, what));
         }
         if case.keeps_floors(on_corrupt) {
             base.history.check_floors(&value)?;
@@ -164,18 +164,23 @@ impl Sweep {
         if silent {
             let (origin, newest) = (&follower.report.source, base.newest);
             let what = format!("{origin:?}, but {newest} was the newest");
-            return Err(Broken::new(Invariant::DamageIsReported, what));
+            return Err(Violation::new(Invariant::DamageIsReported, what));
         }
         if !case.save {
             return Ok(());
         }
         let saved = follower.checkpointer.checkpoint(|_| Ok(()));
-        saved.map_err(|err| Broken::new(Invariant::NextSaveSucceeds, err.to_string()))?;
+        saved.map_err(|err| Violation::new(Invariant::NextSaveSucceeds, err.to_string()))?;
         Ok(())
     }
 
     /// Checks an error: it reports the damage, but damage to one checkpoint must leave an older one.
-    fn refused(&self, refused: &Refused, case: &Case, on_corrupt: OnCorrupt) -> Result<(), Broken> {
+    fn refused(
+        &self,
+        refused: &Refused,
+        case: &Case,
+        on_corrupt: OnCorrupt,
+    ) -> Result<(), Violation> {
         let other_left = match (self.protocol.store, refused) {
             (StoreKind::Files, Refused::Recover(error))
                 if matches!(error.kind(), RecoverErrorKind::Corrupt { .. }) =>
@@ -186,7 +191,7 @@ impl Sweep {
             (StoreKind::Slots, _) => matches!(case.hit, Hit::Page | Hit::Newest | Hit::Older),
         };
         if other_left {
-            return Err(Broken::new(Invariant::OneDamageSurvived, refused.to_string()));
+            return Err(Violation::new(Invariant::OneDamageSurvived, refused.to_string()));
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::disk::{FileNode, State, hash128};
 use super::fault::{Fault, FaultKind};
-use super::invariant::{Broken, Violation};
+use super::invariant::Violation;
 use super::layout::DIR;
 use super::mutants::Mutant;
 use super::process::{Plan, Trace, run_process};
@@ -233,7 +233,7 @@ impl Explorer {
         }
     }
 
-    fn broken(&self, start: &Start, broken: &Broken, trace: &Trace) {
+    fn broken(&self, start: &Start, broken: &Violation, trace: &Trace) {
         let before = start.before.as_deref().map_or(0, Step::all_calls);
         let rank = (start.depth, before + trace.calls.len());
         let mut shortest = self.shortest();

@@ -3,36 +3,39 @@
 use std::sync::Arc;
 
 use super::disk::hash128;
-use super::invariant::{Broken, Invariant};
+use super::invariant::{Invariant, Violation};
 
-/// A checkpoint as it was passed to the store.
+/// A checkpoint as it was passed to a store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Value {
-    /// 0 for the empty history: no checkpoint was ever saved.
-    pub(crate) generation: u64,
-    pub(crate) marks: Arc<[u64]>,
-    /// The hash of the file's bytes.
-    pub(crate) bytes: u128,
+pub struct Written {
+    /// 0 if no checkpoint was ever saved.
+    pub generation: u64,
+    /// The mark of each shard.
+    pub marks: Arc<[u64]>,
+    /// A hash of the bytes; 0 if no checkpoint was ever saved.
+    pub bytes: u128,
 }
 
-/// What every process so far attempted, acknowledged and returned.
+/// What every process so far attempted, acknowledged and returned: decides which checkpoints a
+/// recovery may find.
 #[derive(Debug, Clone)]
-pub(crate) struct History {
+pub struct History {
     /// The checkpoints that a recovery may find from here on.
-    possible: Arc<Vec<Value>>,
+    possible: Arc<Vec<Written>>,
     /// Whether any save was acknowledged.
     acknowledged: bool,
     /// The highest marks returned as checkpointed, and as floors.
     checkpointed: Arc<[u64]>,
     floors: Arc<[u64]>,
     /// Every checkpoint that was passed to a store. Tells which promise is broken.
-    attempted: Arc<Vec<Value>>,
+    attempted: Arc<Vec<Written>>,
 }
 
 impl History {
-    pub(crate) fn new(shards: usize) -> Self {
+    /// Creates the history of a store that was never opened, for checkpoints of this many shards.
+    pub fn new(shards: usize) -> Self {
         let none: Arc<[u64]> = vec![0; shards].into();
-        let nothing = Value { generation: 0, marks: Arc::clone(&none), bytes: 0 };
+        let nothing = Written { generation: 0, marks: Arc::clone(&none), bytes: 0 };
         History {
             possible: Arc::new(vec![nothing]),
             acknowledged: false,
@@ -42,13 +45,14 @@ impl History {
         }
     }
 
-    pub(crate) fn attempt(&mut self, value: &Value) {
+    /// A save begins: from here on a recovery may find this checkpoint.
+    pub fn attempt(&mut self, value: &Written) {
         Arc::make_mut(&mut self.possible).push(value.clone());
         Arc::make_mut(&mut self.attempted).push(value.clone());
     }
 
     /// The save returned `Ok`: no older checkpoint may be found.
-    pub(crate) fn acknowledge(&mut self, value: &Value) {
+    pub fn acknowledge(&mut self, value: &Written) {
         self.possible = Arc::new(vec![value.clone()]);
         self.acknowledged = true;
     }
@@ -58,35 +62,39 @@ impl History {
     }
 
     /// The save was reported as not saved: it may not be found.
-    pub(crate) fn not_saved(&mut self, value: &Value) {
+    pub fn not_saved(&mut self, value: &Written) {
         Arc::make_mut(&mut self.possible).retain(|possible| possible != value);
     }
 
     /// This checkpoint was found after a power cut, so it is durable.
-    pub(crate) fn settle(&mut self, value: &Value) {
+    pub fn settle(&mut self, value: &Written) {
         self.possible = Arc::new(vec![value.clone()]);
     }
 
-    /// These marks were returned.
-    pub(crate) fn claim(&mut self, checkpointed: &[Option<u64>], floors: &[Option<u64>]) {
+    /// These checkpointed marks and floors were returned, one for each shard.
+    pub fn claim(&mut self, checkpointed: &[Option<u64>], floors: &[Option<u64>]) {
         raise(&mut self.checkpointed, checkpointed);
         raise(&mut self.floors, floors);
     }
 
     /// The newest possible checkpoint among those that were loaded, by generation and bytes.
-    pub(crate) fn newest_of(&self, loaded: &[(u64, u128)]) -> Option<&Value> {
-        let is_loaded = |value: &&Value| {
+    pub(crate) fn newest_of(&self, loaded: &[(u64, u128)]) -> Option<&Written> {
+        let is_loaded = |value: &&Written| {
             value.generation == 0 || loaded.contains(&(value.generation, value.bytes))
         };
         self.possible.iter().filter(is_loaded).max_by_key(|value| value.generation)
     }
 
-    pub(crate) fn attempted(&self) -> &[Value] {
+    /// Returns every checkpoint that was passed to a store, in order.
+    pub fn attempted(&self) -> &[Written] {
         &self.attempted
     }
 
     /// Checks a recovery after crashes against everything that was returned before.
-    pub(crate) fn check(&self, found: &Value) -> Result<(), Broken> {
+    ///
+    /// # Errors
+    /// The promise that it breaks.
+    pub fn check(&self, found: &Written) -> Result<(), Violation> {
         let text = || {
             let first = found.marks.first();
             format!("generation {} is found, with marks {first:?}..", found.generation)
@@ -102,21 +110,21 @@ impl History {
             };
             let possible: Vec<u64> = self.possible.iter().map(|p| p.generation).collect();
             let what = format!("{}; possible generations: {possible:?}", text());
-            return Err(Broken::new(invariant, what));
+            return Err(Violation::new(invariant, what));
         }
         if !covers(&found.marks, &self.checkpointed) {
-            return Err(Broken::new(Invariant::FloorsHold, text()));
+            return Err(Violation::new(Invariant::FloorsHold, text()));
         }
         self.check_floors(found)
     }
 
     /// Checks a recovery after damage to a file: only the floors hold.
-    pub(crate) fn check_floors(&self, found: &Value) -> Result<(), Broken> {
+    pub(crate) fn check_floors(&self, found: &Written) -> Result<(), Violation> {
         if covers(&found.marks, &self.floors) {
             return Ok(());
         }
         let what = format!("generation {} is found, and a floor is above it", found.generation);
-        Err(Broken::new(Invariant::FloorsHold, what))
+        Err(Violation::new(Invariant::FloorsHold, what))
     }
 
     /// A key that two histories share only if every later check treats them alike.

@@ -81,30 +81,27 @@ pub struct Violation {
     pub invariant: Invariant,
     /// What was observed instead.
     pub what: String,
-    /// The calls that lead to it, one per line, with the crashes between them.
+    /// The calls that lead to it, one per line, with the crashes between them. Empty as long as they
+    /// are not known.
     pub script: Vec<String>,
+}
+
+impl Violation {
+    /// Creates a violation without the calls that lead to it.
+    pub fn new(invariant: Invariant, what: impl Into<String>) -> Self {
+        Violation { invariant, what: what.into(), script: Vec::new() }
+    }
+
+    /// Adds the calls that lead to it.
+    #[must_use]
+    pub fn after(self, script: Vec<String>) -> Self {
+        Violation { script, ..self }
+    }
 }
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "broken: {}: {}", self.invariant, self.what)?;
         self.script.iter().try_for_each(|line| write!(f, "\n  {line}"))
-    }
-}
-
-/// A broken promise within one process, before its calls are known.
-#[derive(Debug, Clone)]
-pub(crate) struct Broken {
-    pub(crate) invariant: Invariant,
-    pub(crate) what: String,
-}
-
-impl Broken {
-    pub(crate) fn new(invariant: Invariant, what: impl Into<String>) -> Self {
-        Broken { invariant, what: what.into() }
-    }
-
-    pub(crate) fn after(self, script: Vec<String>) -> Violation {
-        Violation { invariant: self.invariant, what: self.what, script }
     }
 }

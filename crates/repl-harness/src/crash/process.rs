@@ -11,8 +11,8 @@ use repl_core::ShardId;
 
 use super::disk::{Call, SimDisk, State};
 use super::fault::Fault;
-use super::history::{History, Value};
-use super::invariant::{Broken, Invariant};
+use super::history::{History, Written};
+use super::invariant::{Invariant, Violation};
 use super::layout::{is_of_marker, is_temp, marker, short};
 use super::mutants::{Opened, Saver};
 use super::protocol::Protocol;
@@ -63,7 +63,7 @@ pub(crate) struct Trace {
     timeline: Vec<(usize, History)>,
     /// The number of calls after which a save was in doubt.
     pub(crate) in_doubt: Option<usize>,
-    pub(crate) broken: Option<Broken>,
+    pub(crate) broken: Option<Violation>,
 }
 
 impl Trace {
@@ -94,7 +94,7 @@ pub(crate) fn run_process(
     let mut process = Process { protocol, disk: &disk, plan, timeline, in_doubt: None };
     let broken = match caught(|| process.run()) {
         Ok(result) => result.err(),
-        Err(panic) => Some(Broken::new(Invariant::NoPanic, panic)),
+        Err(panic) => Some(Violation::new(Invariant::NoPanic, panic)),
     };
     let (timeline, in_doubt) = (process.timeline, process.in_doubt);
     let temp_used = if protocol.own.is_none() { uses_found_temp(&disk.calls()) } else { None };
@@ -104,11 +104,11 @@ pub(crate) fn run_process(
 
 /// The violation of a process that uses a temporary file which it did not create, or reads a marker.
 /// Pruning ignores the contents of both, which is sound only as long as no process reads them.
-fn uses_found_temp(calls: &[Call]) -> Option<Broken> {
+fn uses_found_temp(calls: &[Call]) -> Option<Violation> {
     let reads = |call: &&Call| matches!(call.verb, "read_at" | "length");
     if let Some(read) = calls.iter().filter(reads).find(|call| is_of_marker(&call.path)) {
         let what = format!("{} {}", read.verb, short(&read.path));
-        return Some(Broken::new(Invariant::TempsOnlyRemoved, what));
+        return Some(Violation::new(Invariant::TempsOnlyRemoved, what));
     }
     let of_temp = |call: &&Call| is_temp(call.path.as_os_str());
     let mut created: Vec<&Path> = Vec::new();
@@ -119,7 +119,7 @@ fn uses_found_temp(calls: &[Call]) -> Option<Broken> {
             _ if created.contains(&path.as_path()) => {}
             _ => {
                 let what = format!("{verb} {}", short(path));
-                return Some(Broken::new(Invariant::TempsOnlyRemoved, what));
+                return Some(Violation::new(Invariant::TempsOnlyRemoved, what));
             }
         }
     }
@@ -140,7 +140,7 @@ struct Follower {
     notes: Notes,
     shards: Vec<ShardId>,
     /// What the store held when it was opened last.
-    found: Value,
+    found: Written,
     opened: Opened,
     /// The number of acknowledged saves since then.
     saves: usize,
@@ -149,7 +149,7 @@ struct Follower {
 }
 
 impl Process<'_> {
-    fn run(&mut self) -> Result<(), Broken> {
+    fn run(&mut self) -> Result<(), Violation> {
         let Some(mut follower) = self.start()? else { return Ok(()) };
         let (mut save, mut end) = (0, self.plan.saves.len());
         while save < end
@@ -170,12 +170,12 @@ impl Process<'_> {
     }
 
     /// Opens the store and recovers; `None` if a call failed.
-    fn start(&mut self) -> Result<Option<Follower>, Broken> {
+    fn start(&mut self) -> Result<Option<Follower>, Violation> {
         if self.protocol.own.is_none()
             && self.history().has_acknowledged()
             && self.disk.state().find(&marker()).is_err()
         {
-            return Err(Broken::new(Invariant::MarkerStays, "it is missing"));
+            return Err(Violation::new(Invariant::MarkerStays, "it is missing"));
         }
         let from = self.disk.call_count();
         let shards = shards(self.plan.saves.first().map_or(0, |marks| marks.len()));
@@ -184,7 +184,7 @@ impl Process<'_> {
             // The process may end with an error.
             Err(_) if self.disk.has_failed_since(from) => return Ok(None),
             Err(refused) => {
-                return Err(Broken::new(Invariant::RecoverySucceeds, refused.to_string()));
+                return Err(Violation::new(Invariant::RecoverySucceeds, refused.to_string()));
             }
         };
         self.check_torn(&follower.report.source)?;
@@ -215,7 +215,7 @@ impl Process<'_> {
     }
 
     /// A crash damages no more than one unfinished save.
-    fn check_torn(&self, origin: &Source) -> Result<(), Broken> {
+    fn check_torn(&self, origin: &Source) -> Result<(), Violation> {
         let damaged = match origin {
             Source::FellBack { damaged, .. } => damaged.len(),
             Source::Fresh | Source::Resumed { .. } => 0,
@@ -223,38 +223,38 @@ impl Process<'_> {
         if damaged <= self.protocol.max_torn() {
             return Ok(());
         }
-        Err(Broken::new(Invariant::AtMostOneTorn, format!("{damaged} damaged: {origin:?}")))
+        Err(Violation::new(Invariant::AtMostOneTorn, format!("{damaged} damaged: {origin:?}")))
     }
 
     /// After an open no temporary file exists, and a second open is refused.
-    fn check_open(&self) -> Result<(), Broken> {
+    fn check_open(&self) -> Result<(), Violation> {
         let files = self.disk.state().files();
         let temp = files.keys().find(|path| is_temp(path.as_os_str()));
         if let Some(temp) = temp {
             let what = format!("{} still exists", short(temp));
-            return Err(Broken::new(Invariant::OpenRemovesTemps, what));
+            return Err(Violation::new(Invariant::OpenRemovesTemps, what));
         }
         match self.protocol.open(&self.disk.fork()) {
             Err(OpenStoreError::Locked { .. }) => Ok(()),
-            Err(other) => Err(Broken::new(Invariant::OneOwner, other.to_string())),
-            Ok(_) => Err(Broken::new(Invariant::OneOwner, "a second store was opened")),
+            Err(other) => Err(Violation::new(Invariant::OneOwner, other.to_string())),
+            Ok(_) => Err(Violation::new(Invariant::OneOwner, "a second store was opened")),
         }
     }
 
     /// Checks the marks that are returned now, and records them.
-    fn claim(&mut self, follower: &Follower) -> Result<(), Broken> {
+    fn claim(&mut self, follower: &Follower) -> Result<(), Violation> {
         let Follower { saver, shards, found, opened, saves, .. } = follower;
         let claims = self.protocol.claims(&found.marks, *opened, &saver.floors(), shards);
         for ((shard, saved), floor) in shards.iter().zip(&claims.checkpointed).zip(&claims.floors) {
             let applied = saver.state().applied_seqno(*shard);
             let text = || format!("floor {floor:?}, checkpointed {saved:?}, applied {applied:?}");
             if !(floor <= saved && *saved <= applied) {
-                return Err(Broken::new(Invariant::WithinApplied, text()));
+                return Err(Violation::new(Invariant::WithinApplied, text()));
             }
             let early = saved.is_some() && *saves < 1 || floor.is_some() && *saves < 2;
             if *opened == Opened::Again && early {
                 let what = format!("{}, after {saves} saves", text());
-                return Err(Broken::new(Invariant::FloorsWaitAfterReopen, what));
+                return Err(Violation::new(Invariant::FloorsWaitAfterReopen, what));
             }
         }
         self.update(self.disk.call_count(), |history| {
@@ -269,7 +269,7 @@ pub(crate) fn found(
     follower: &Recovered,
     notes: &Notes,
     shards: &[ShardId],
-) -> Result<Value, Broken> {
+) -> Result<Written, Violation> {
     let generation = match &follower.report.source {
         Source::Fresh => 0,
         Source::Resumed { generation } | Source::FellBack { generation, .. } => *generation,
@@ -279,11 +279,11 @@ pub(crate) fn found(
     let recorded = notes.lock();
     let bytes = recorded.loaded.iter().find(|(of, _)| *of == generation).map(|(_, bytes)| *bytes);
     match bytes {
-        _ if generation == 0 => Ok(Value { generation, marks, bytes: 0 }),
-        Some(bytes) => Ok(Value { generation, marks, bytes }),
+        _ if generation == 0 => Ok(Written { generation, marks, bytes: 0 }),
+        Some(bytes) => Ok(Written { generation, marks, bytes }),
         None => {
             let what = format!("generation {generation} was recovered, and no file holds it");
-            Err(Broken::new(Invariant::RecoveredWasWritten, what))
+            Err(Violation::new(Invariant::RecoveredWasWritten, what))
         }
     }
 }

@@ -92,8 +92,7 @@ impl Chain {
             report.processes += 1;
             if let Some(broken) = &trace.broken {
                 self.add_to_script(&trace, trace.calls.len());
-                let (invariant, what) = (broken.invariant, broken.what.clone());
-                report.violation = Some(Violation { invariant, what, script: self.script });
+                report.violation = Some(broken.clone().after(self.script));
                 return;
             }
             self.crash(&trace);

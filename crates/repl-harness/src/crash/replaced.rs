@@ -11,7 +11,7 @@ use repl_checkpoint::{
 use repl_core::{AppliedSet, Incarnation, ShardId, SnapshotEntry};
 
 use super::disk::{Call, SimDisk};
-use super::invariant::{Broken, Invariant, Violation};
+use super::invariant::{Invariant, Violation};
 use super::kind::StoreKind;
 use super::layout::{DIR, STORE_ID, lock_file, short, slot_file};
 use super::mutants::Mutant;
@@ -93,14 +93,14 @@ struct Prepared {
 impl Run {
     fn all(&mut self) -> Result<(), Violation> {
         for is_first in [true, false] {
-            let calls = self.calls(is_first).map_err(|broken| broken.after(Vec::new()))?;
+            let calls = self.calls(is_first)?;
             for event in Event::ALL {
                 let last = calls.iter().rposition(|call| call.verb == event.noticed_by());
                 for before in 0..=last.unwrap_or(0) {
                     self.cases += 1;
                     let case = || self.case(is_first, event, before);
                     let found = caught(case)
-                        .unwrap_or_else(|panic| Err(Broken::new(Invariant::NoPanic, panic)));
+                        .unwrap_or_else(|panic| Err(Violation::new(Invariant::NoPanic, panic)));
                     let script = || {
                         let made = calls.iter().take(before);
                         let made = made.map(|c| format!("{} {}", c.verb, short(&c.path)));
@@ -114,7 +114,7 @@ impl Run {
     }
 
     /// A store that has saved, or whose next save is its first.
-    fn prepared(&self, is_first: bool) -> Result<Prepared, Broken> {
+    fn prepared(&self, is_first: bool) -> Result<Prepared, Violation> {
         let disk = SimDisk::new();
         let mut store = self.open(&disk)?;
         for generation in 1..=3 {
@@ -129,7 +129,7 @@ impl Run {
         Ok(Prepared { disk, store, newest: 3, file })
     }
 
-    fn open(&self, disk: &SimDisk) -> Result<Box<dyn CheckpointStore>, Broken> {
+    fn open(&self, disk: &SimDisk) -> Result<Box<dyn CheckpointStore>, Violation> {
         self.protocol.open(disk).map_err(|err| works(&err))
     }
 
@@ -141,13 +141,13 @@ impl Run {
         }
     }
 
-    fn calls(&self, is_first: bool) -> Result<Vec<Call>, Broken> {
+    fn calls(&self, is_first: bool) -> Result<Vec<Call>, Violation> {
         let Prepared { disk, mut store, newest, .. } = self.prepared(is_first)?;
         save(&mut *store, newest + 1, newest).map_err(|err| works(&err))?;
         Ok(disk.calls())
     }
 
-    fn case(&self, is_first: bool, event: Event, before: usize) -> Result<(), Broken> {
+    fn case(&self, is_first: bool, event: Event, before: usize) -> Result<(), Violation> {
         let Prepared { disk, mut store, newest, file: old } = self.prepared(is_first)?;
         let (file, other) = (self.file(newest + 1), Protocol::of(self.protocol.store, None));
         let (sender, receiver) = std::sync::mpsc::channel();
@@ -169,7 +169,7 @@ impl Run {
             (Ok(()), Some((found, _))) if found <= newest => {
                 let what =
                     format!("acknowledged, though another store had opened and found {found}");
-                return Err(Broken::new(Invariant::OneOwner, what));
+                return Err(Violation::new(Invariant::OneOwner, what));
             }
             // A call on a file that is gone may fail before the check.
             (Err(error), _) if is_replaced(error) || event != Event::FileReplaced => {}
@@ -189,16 +189,16 @@ impl Run {
         disk: &SimDisk,
         generation: Generation,
         invariant: Invariant,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), Violation> {
         let images = disk.after_power_cut_to_read().unwrap_or_default();
         for image in images.into_iter().chain([disk.after_process_death()]) {
             let real = Protocol::of(self.protocol.store, None);
             let found = real.recover(&image, &[SHARD], OnCorrupt::Fail);
-            let (found, _) = found.map_err(|err| Broken::new(invariant, err.to_string()))?;
+            let (found, _) = found.map_err(|err| Violation::new(invariant, err.to_string()))?;
             let mark = found.state.applied_seqno(SHARD);
             if mark != Some(mark_of(generation)) {
                 let what = format!("mark {mark:?}, not that of generation {generation}");
-                return Err(Broken::new(invariant, what));
+                return Err(Violation::new(invariant, what));
             }
         }
         Ok(())
@@ -210,7 +210,7 @@ fn is_replaced(error: &SaveError) -> bool {
 }
 
 /// Another store opens, recovers and saves once. Returns the generations that it finds and saves.
-fn takes_over(protocol: Protocol, disk: &SimDisk) -> Result<(Generation, Generation), Broken> {
+fn takes_over(protocol: Protocol, disk: &SimDisk) -> Result<(Generation, Generation), Violation> {
     let recovered = protocol.recover(disk, &[SHARD], OnCorrupt::Fail);
     let (mut recovered, _) = recovered.map_err(|err| works(&err))?;
     let found = match recovered.report.source {
@@ -229,8 +229,8 @@ fn mark_of(generation: Generation) -> u64 {
     generation * 10
 }
 
-fn works(error: &dyn fmt::Display) -> Broken {
-    Broken::new(Invariant::NextSaveSucceeds, error.to_string())
+fn works(error: &dyn fmt::Display) -> Violation {
+    Violation::new(Invariant::NextSaveSucceeds, error.to_string())
 }
 
 fn save(

@@ -3,9 +3,9 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::error::StressError;
+use super::faults::Faults;
 use super::saves::{Begun, Ended};
 use super::shards::{BRIEF, PLAIN};
-use super::subject::Subject;
 use super::worker::Worker;
 use crate::locked::locked;
 use crate::seed::one_in;
@@ -13,7 +13,7 @@ use crate::seed::one_in;
 /// The number of checkpoints that wait for a thread to continue them.
 const WAITING: usize = 2;
 
-impl<S: Subject> Worker<'_, S> {
+impl<F: Faults> Worker<'_, F> {
     /// Takes one step of a checkpoint.
     pub(crate) fn checkpoint(&mut self) -> Result<(), StressError> {
         match self.rng.u64(..16) {
@@ -85,14 +85,14 @@ impl<S: Subject> Worker<'_, S> {
     }
 
     /// Begins a checkpoint, unless another thread begins or saves one.
-    fn begin(&mut self) -> Result<Option<Begun<S>>, StressError> {
+    fn begin(&mut self) -> Result<Option<Begun>, StressError> {
         let Ok(mut saves) = self.round.saves.try_lock() else { return Ok(None) };
         self.done.attempts += 1;
         saves.begin(self.checker, &self.round.dir)
     }
 
     /// Begins a checkpoint, after another thread has begun or saved one.
-    fn begin_next(&mut self) -> Result<Option<Begun<S>>, StressError> {
+    fn begin_next(&mut self) -> Result<Option<Begun>, StressError> {
         self.done.attempts += 1;
         locked(&self.round.saves).begin(self.checker, &self.round.dir)
     }
@@ -102,7 +102,7 @@ impl<S: Subject> Worker<'_, S> {
         self.take().map_or(Ok(()), |begun| self.flush_and_save(begun))
     }
 
-    fn flush_and_save(&mut self, mut begun: Begun<S>) -> Result<(), StressError> {
+    fn flush_and_save(&mut self, mut begun: Begun) -> Result<(), StressError> {
         if !begun.flush(self.checker, &mut self.rng)? {
             self.done.refused += 1;
             self.drop_attempt(begun);
@@ -116,13 +116,13 @@ impl<S: Subject> Worker<'_, S> {
         Ok(())
     }
 
-    fn drop_attempt(&mut self, begun: Begun<S>) {
+    fn drop_attempt(&mut self, begun: Begun) {
         self.done.attempts_dropped += 1;
-        drop(begun);
+        self.checker.subject.drop_attempt(begun.attempt);
     }
 
     /// Takes a checkpoint that has begun, the newest or another.
-    fn take(&mut self) -> Option<Begun<S>> {
+    fn take(&mut self) -> Option<Begun> {
         let mut attempts = locked(&self.round.attempts);
         if one_in(&mut self.rng, 2) {
             return attempts.pop();
@@ -132,7 +132,7 @@ impl<S: Subject> Worker<'_, S> {
     }
 
     /// Leaves a checkpoint to any thread, or drops one if too many wait.
-    fn leave(&mut self, begun: Option<Begun<S>>) {
+    fn leave(&mut self, begun: Option<Begun>) {
         let Some(begun) = begun else { return };
         let mut attempts = locked(&self.round.attempts);
         attempts.push(begun);

@@ -2,12 +2,12 @@
 
 use std::sync::atomic::Ordering::SeqCst;
 
-use repl_core::{AppliedSet, NewShard, SeqNo};
+use repl_core::{AppliedSet, NewShard, SeqNo, Shard};
 
 use super::checker::Checked;
+use super::faults::Faults;
 use super::ledger::{Changes, Kind, ShardLedger};
 use super::seqnos;
-use super::subject::{Handle, Subject};
 use super::violation::Invariant;
 use super::worker::Worker;
 use crate::seed::one_in;
@@ -19,7 +19,7 @@ fn progress_of(kind: Kind, seqno: SeqNo) -> u64 {
     }
 }
 
-impl<S: Subject> Worker<'_, S> {
+impl<F: Faults> Worker<'_, F> {
     /// Adds, resets or removes a shard, unless another thread is changing it.
     pub(crate) fn change(&mut self, shard: usize) -> Checked {
         let resets = one_in(&mut self.rng, 2);
@@ -52,12 +52,12 @@ impl<S: Subject> Worker<'_, S> {
         ending.ending.store(true, SeqCst);
         ledger.change_begins();
         if resets {
-            let reset = subject.reset(new);
+            let reset = subject.state.reset_shard(new);
             ending.ended.store(true, SeqCst);
             self.done.resets += 1;
             return self.begun(ledger, &mut changes, reset, start);
         }
-        let removed = subject.remove(ledger.shard);
+        let removed = subject.state.remove_shard(ledger.shard).is_some();
         ending.ended.store(true, SeqCst);
         ledger.change_ends(None);
         self.done.removes += 1;
@@ -93,7 +93,7 @@ impl<S: Subject> Worker<'_, S> {
         &self,
         ledger: &ShardLedger,
         changes: &mut Changes,
-        handle: Option<S::Handle>,
+        handle: Option<Shard>,
         start: SeqNo,
     ) -> Checked {
         let Some(handle) = handle else { return Err(self.checker.untracked(ledger, start)) };
@@ -108,6 +108,7 @@ impl<S: Subject> Worker<'_, S> {
         changes.newest = Some(incarnation);
         record.begins(&AppliedSet::up_to(start));
         ledger.change_ends(Some(incarnation));
-        self.checker.check_mark(&record, start, handle.applied())
+        let mark = self.checker.subject.faults.applied(&handle);
+        self.checker.check_mark(&record, start, mark)
     }
 }

@@ -4,29 +4,30 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
-use repl_core::{Advance, AppliedSet, Incarnation, SeqNo, ShardId, Snapshot};
+use repl_core::{Advance, AppliedSet, Incarnation, SeqNo, Shard, ShardId, Snapshot};
 
+use super::faults::Faults;
 use super::ledger::{Ledger, Record, ShardLedger, View};
 use super::seqnos::{self, Origin};
-use super::subject::{Handle, Subject};
+use super::subject::Subject;
 use super::violation::{Invariant, Violation};
 
 pub(crate) type Checked<T = ()> = Result<T, Violation>;
 
 #[derive(Debug)]
-pub(crate) struct Checker<'a, S> {
-    pub(crate) subject: &'a S,
+pub(crate) struct Checker<'a, F> {
+    pub(crate) subject: &'a Subject<F>,
     pub(crate) ledger: &'a Ledger,
     pub(crate) seed: u64,
 }
 
-impl<S> Clone for Checker<'_, S> {
+impl<F> Clone for Checker<'_, F> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<S> Copy for Checker<'_, S> {}
+impl<F> Copy for Checker<'_, F> {}
 
 /// The facts known of every shard before a snapshot was taken.
 pub(crate) struct Before(Vec<Known>);
@@ -38,7 +39,7 @@ struct Known {
     done: Vec<RangeInclusive<SeqNo>>,
 }
 
-impl<S: Subject> Checker<'_, S> {
+impl<F: Faults> Checker<'_, F> {
     pub(crate) fn violation(
         &self,
         invariant: Invariant,
@@ -146,7 +147,7 @@ impl<S: Subject> Checker<'_, S> {
 
     /// A handle returned `Removed`: its incarnation must be ending, and no look-up may find it.
     pub(crate) fn removed(&self, record: &Record) -> Checked {
-        let found = self.subject.handle(record.shard).map(|handle| handle.incarnation());
+        let found = self.subject.state.shard(record.shard).map(|handle| handle.incarnation());
         if record.ending.load(SeqCst) && found != Some(record.incarnation) {
             return Ok(());
         }
@@ -165,9 +166,9 @@ impl<S: Subject> Checker<'_, S> {
     }
 
     /// Looks a shard up. Its incarnation is never below one that an earlier look-up has returned.
-    pub(crate) fn look_up(&self, shard: &ShardLedger) -> Checked<Option<(S::Handle, Arc<Record>)>> {
+    pub(crate) fn look_up(&self, shard: &ShardLedger) -> Checked<Option<(Shard, Arc<Record>)>> {
         let before = shard.found.load(SeqCst);
-        let Some(handle) = self.subject.handle(shard.shard) else { return Ok(None) };
+        let Some(handle) = self.subject.state.shard(shard.shard) else { return Ok(None) };
         let Some(record) = shard.record(handle.incarnation()) else { return Ok(None) };
         self.at_most(Invariant::IncarnationsRise, &record, before, record.incarnation.0)?;
         shard.found.fetch_max(record.incarnation.0, SeqCst);
@@ -181,10 +182,10 @@ impl<S: Subject> Checker<'_, S> {
         let known = (record.floor.load(SeqCst), record.checkpointed.load(SeqCst));
         // Read in this order, each bounds the one before it, whatever moves in the meantime.
         let floor = self.subject.floor(shard.shard);
-        let checkpointed = self.subject.checkpointed(shard.shard);
+        let checkpointed = self.subject.floors.checkpointed(shard.shard);
         let flushed = record.flushed.load(SeqCst);
-        let applied = handle.applied();
-        let now = self.subject.handle(shard.shard).map(|h| h.incarnation());
+        let applied = self.subject.faults.applied(&handle);
+        let now = self.subject.state.shard(shard.shard).map(|h| h.incarnation());
         if now != Some(record.incarnation) {
             return Ok(());
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use repl_core::{Advance, SeqNo};
 
 use super::checker::Checked;
-use super::subject::{Claim, Handle, Subject, Window};
+use super::faults::Faults;
 use super::violation::Invariant;
 use super::windows::Open;
 use super::worker::{Claimed, Worker};
@@ -16,7 +16,7 @@ use crate::seed::one_in;
 /// The number of claims that a thread holds.
 const CLAIMS: u64 = 6;
 
-impl<S: Subject> Worker<'_, S> {
+impl<F: Faults> Worker<'_, F> {
     /// Makes one random call on the window of a shard.
     pub(crate) fn complete(&mut self, shard: usize) -> Checked {
         let Some(open) = self.open(shard)? else { return Ok(()) };
@@ -43,7 +43,7 @@ impl<S: Subject> Worker<'_, S> {
     }
 
     /// The window of the shard, or a new one. `None` while claims of an earlier window are held.
-    fn open(&mut self, shard: usize) -> Checked<Option<Arc<Open<S>>>> {
+    fn open(&mut self, shard: usize) -> Checked<Option<Arc<Open>>> {
         let ledger = &self.checker.ledger.shards[shard];
         let mut slot = locked(&self.round.windows[shard]);
         if let Some(open) = slot.as_ref().filter(|open| !open.held.record.ending.load(SeqCst)) {
@@ -54,13 +54,13 @@ impl<S: Subject> Worker<'_, S> {
         Ok(slot.clone())
     }
 
-    fn claim(&mut self, open: &Arc<Open<S>>, seqno: SeqNo) -> Checked {
+    fn claim(&mut self, open: &Arc<Open>, seqno: SeqNo) -> Checked {
         let Some((record, work)) = open.work() else { return Ok(()) };
         if self.claims.len() as u64 >= CLAIMS {
             return self.finish_a_claim();
         }
         let (before, was_completed) = (record.least_mark(), work.is_completed(seqno));
-        let claim = match open.window.try_claim(seqno) {
+        let claim = match self.checker.subject.faults.try_claim(&open.window, seqno) {
             Ok(claim) => claim,
             Err(error) => {
                 self.done.claims_refused += 1;
@@ -91,22 +91,25 @@ impl<S: Subject> Worker<'_, S> {
             return Ok(());
         }
         let one = self.rng.usize(..self.claims.len());
-        let Claimed { open, seqno, claim } = self.claims.swap_remove(one);
-        if one_in(&mut self.rng, 8) {
+        let mut claimed = self.claims.swap_remove(one);
+        let faults = &self.checker.subject.faults;
+        let is_dropped = one_in(&mut self.rng, 8);
+        let Some(claim) = claimed.claim.take_if(|_| !is_dropped) else {
             self.done.claims_dropped += 1;
-            Claimed { open, seqno, claim }.release();
+            claimed.release(faults);
             return Ok(());
-        }
+        };
+        let Claimed { open, seqno, .. } = claimed;
         let Some((record, work)) = open.work() else { return Ok(()) };
         let before = record.least_mark();
         let call = work.completing(seqno..=seqno);
-        let completion = claim.complete();
+        let completion = faults.complete(&open.window, claim);
         self.done.completions += 1;
         work.release(seqno);
         self.checker.completed(&open, before, (call, seqno), completion)
     }
 
-    fn complete_unclaimed(&mut self, open: &Open<S>, seqno: SeqNo) -> Checked {
+    fn complete_unclaimed(&mut self, open: &Open, seqno: SeqNo) -> Checked {
         let Some((record, work)) = open.work() else { return Ok(()) };
         let before = record.least_mark();
         if seqno.saturating_sub(before) > open.capacity {
@@ -118,7 +121,7 @@ impl<S: Subject> Worker<'_, S> {
         self.checker.completed(open, before, (call, seqno), result)
     }
 
-    fn skip(&mut self, open: &Open<S>, first: SeqNo) -> Checked {
+    fn skip(&mut self, open: &Open, first: SeqNo) -> Checked {
         let Some((record, work)) = open.work() else { return Ok(()) };
         let before = record.least_mark();
         if first.saturating_sub(before) > open.capacity {
@@ -133,12 +136,12 @@ impl<S: Subject> Worker<'_, S> {
     }
 
     /// Advances the shard from outside its window.
-    fn advance_past(&mut self, open: &Open<S>, seqno: SeqNo) -> Checked {
+    fn advance_past(&mut self, open: &Open, seqno: SeqNo) -> Checked {
         let Some((record, work)) = open.work() else { return Ok(()) };
         let (before, ended) = (record.least_mark(), record.ended.load(SeqCst));
         let call = work.completing(0..=seqno);
         record.requests(seqno);
-        let outcome = open.held.handle.advance(seqno);
+        let outcome = self.checker.subject.faults.advance(&open.held.handle, seqno);
         self.done.advances_by_handle += 1;
         let moved = matches!(outcome, Advance::Advanced { .. });
         work.completed(call, moved && !record.ending.load(SeqCst));
@@ -150,7 +153,7 @@ impl<S: Subject> Worker<'_, S> {
     }
 
     /// Checks that a seqno which the window reports as completed was begun, and the reverse.
-    fn read(&mut self, open: &Open<S>, seqno: SeqNo) -> Checked {
+    fn read(&mut self, open: &Open, seqno: SeqNo) -> Checked {
         let Some((record, work)) = open.work() else { return Ok(()) };
         self.done.window_reads += 1;
         let was_completed = work.is_completed(seqno);

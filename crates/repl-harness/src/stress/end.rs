@@ -5,16 +5,16 @@ use std::sync::atomic::Ordering::SeqCst;
 use repl_core::ClaimError;
 
 use super::checker::{Checked, Checker};
+use super::faults::Faults;
 use super::ledger::ShardLedger;
-use super::subject::{Claim, Handle, Subject, Window};
 use super::violation::Invariant;
 use super::work::Work;
 use crate::locked::locked;
 
-impl<S: Subject> Checker<'_, S> {
+impl<F: Faults> Checker<'_, F> {
     /// Checks that every mark is the maximum of all requested seqnos. All threads must have ended.
     pub(crate) fn end(&self) -> Checked {
-        self.check_snapshot(&self.before_snapshot(), &self.subject.snapshot())?;
+        self.check_snapshot(&self.before_snapshot(), &self.subject.state.snapshot())?;
         for shard in self.ledger.shards.iter().filter(|shard| shard.kind.has_window()) {
             self.complete_the_rest(shard)?;
         }
@@ -25,7 +25,7 @@ impl<S: Subject> Checker<'_, S> {
             let requested =
                 start.max(record.requested_by_id.load(SeqCst)).max(record.requested.load(SeqCst));
             let maximum = record.work.as_ref().map_or(requested, Work::highest);
-            let end = self.subject.applied(shard.shard);
+            let end = self.subject.state.applied_seqno(shard.shard);
             let strays = locked(&shard.strays);
             let stray = end > Some(maximum) && end.is_some_and(|end| strays.contains(&end));
             if end != Some(maximum) && !stray {

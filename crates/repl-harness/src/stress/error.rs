@@ -1,25 +1,28 @@
 //! The errors of a run.
 
+use std::error::Error;
 use std::io;
 
-use super::subject::SubjectError;
 use super::violation::Violation;
+
+/// The error of a store or a checkpointer.
+pub(crate) type Source = Box<dyn Error + Send + Sync>;
 
 /// An error of a run.
 #[derive(Debug, thiserror::Error)]
 pub enum StressError {
-    /// The subject broke a promise.
+    /// A promise is broken.
     #[error(transparent)]
     Violation(#[from] Violation),
-    /// The subject failed although nothing was wrong.
+    /// A call failed although nothing was wrong.
     #[error("failed to {act}; seed {seed}")]
-    Subject {
+    Failed {
         /// The operation that failed.
         act: &'static str,
         /// The seed of the run.
         seed: u64,
-        /// The error of the subject.
-        source: SubjectError,
+        /// The error of the store or the checkpointer.
+        source: Box<dyn Error + Send + Sync>,
     },
     /// The directory of the run, or a file in it, cannot be used.
     #[error("failed to use the stress directory")]
@@ -31,7 +34,7 @@ impl StressError {
     pub fn violation(&self) -> Option<&Violation> {
         match self {
             StressError::Violation(violation) => Some(violation),
-            StressError::Subject { .. } | StressError::Dir(_) => None,
+            StressError::Failed { .. } | StressError::Dir(_) => None,
         }
     }
 }

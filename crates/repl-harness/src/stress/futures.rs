@@ -1,12 +1,13 @@
 //! Futures that working threads poll at random, woken or not, and drop while they wait.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::checker::Checked;
+use super::faults::Faults;
 use super::held::Held;
-use super::subject::{Handle, Subject, Wait};
 use super::waits::Ended;
 use super::watch::OpenWait;
 use super::worker::{Polled, Worker};
@@ -18,7 +19,7 @@ const FUTURES: usize = 4;
 /// The longest time that a working thread blocks: it may be the only one that advances.
 const MOMENT_MICROS: u64 = 200;
 
-impl<S: Subject> Worker<'_, S> {
+impl<F: Faults> Worker<'_, F> {
     pub(crate) fn poll_or_cancel(&mut self) -> Checked {
         let one = self.rng.usize(..FUTURES);
         if one >= self.futures.len() {
@@ -27,7 +28,8 @@ impl<S: Subject> Worker<'_, S> {
             let kind = self.checker.ledger.shards[any].kind;
             let seqno = held.ahead(&mut self.rng, kind);
             let before = self.checker.before_wait(&held.record, seqno, None);
-            let future = Box::pin(held.handle.reached(seqno));
+            let awaited = self.checker.subject.faults.awaited(&held.handle, seqno);
+            let future = held.handle.reached(awaited);
             return self.poll(Polled { shard: any, held, before, future });
         }
         let polled = self.futures.swap_remove(one);
@@ -38,9 +40,9 @@ impl<S: Subject> Worker<'_, S> {
         self.poll(polled)
     }
 
-    fn poll(&mut self, mut polled: Polled<S::Handle>) -> Checked {
+    fn poll(&mut self, mut polled: Polled) -> Checked {
         self.done.polls += 1;
-        let poll = polled.future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        let poll = Pin::new(&mut polled.future).poll(&mut Context::from_waker(Waker::noop()));
         let Poll::Ready(result) = poll else {
             self.futures.push(polled);
             return Ok(());
@@ -73,7 +75,7 @@ impl<S: Subject> Worker<'_, S> {
             until: Instant::now().checked_add(timeout),
         });
         let wait = if by_id {
-            self.checker.subject.reached(record.shard, seqno)
+            self.checker.subject.state.reached(record.shard, seqno)
         } else {
             handle.reached(seqno)
         };

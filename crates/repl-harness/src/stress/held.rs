@@ -3,20 +3,19 @@
 use std::sync::Arc;
 
 use fastrand::Rng;
-use repl_core::SeqNo;
+use repl_core::{SeqNo, Shard};
 
 use super::ledger::{Kind, Record};
 use super::seqnos;
-use super::subject::Handle;
 
 /// A handle, and the record of its incarnation.
 #[derive(Debug, Clone)]
-pub(crate) struct Held<H> {
-    pub(crate) handle: H,
+pub(crate) struct Held {
+    pub(crate) handle: Shard,
     pub(crate) record: Arc<Record>,
 }
 
-impl<H: Handle> Held<H> {
+impl Held {
     /// A seqno that a shard of this kind may reach soon.
     pub(crate) fn ahead(&self, rng: &mut Rng, kind: Kind) -> SeqNo {
         let (at, shard) = (self.handle.applied(), self.record.shard);

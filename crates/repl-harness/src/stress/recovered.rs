@@ -5,15 +5,15 @@ use std::sync::atomic::Ordering::SeqCst;
 use repl_core::{AppliedSet, Incarnation};
 
 use super::checker::{Checked, Checker};
+use super::faults::Faults;
 use super::ledger::{Record, ShardLedger};
 use super::marks::{LastRound, Marks, first_outside};
-use super::subject::{Handle, Subject, Window};
 use super::violation::{Invariant, Violation};
 
 /// Checks that the marks and completed ranges that were found are between the last acknowledged and
 /// the last attempted checkpoint.
-pub(crate) fn between<S: Subject>(
-    checker: Checker<'_, S>,
+pub(crate) fn between<F: Faults>(
+    checker: Checker<'_, F>,
     last: &LastRound,
     found: &Marks,
 ) -> Checked {
@@ -53,7 +53,7 @@ pub(crate) fn between<S: Subject>(
     Ok(())
 }
 
-impl<S: Subject> Checker<'_, S> {
+impl<F: Faults> Checker<'_, F> {
     /// Checks that the handle and the window of a recovered shard agree with the snapshot.
     pub(crate) fn recovered(
         &self,

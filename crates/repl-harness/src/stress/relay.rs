@@ -8,29 +8,29 @@ use fastrand::Rng;
 use repl_core::Advance;
 
 use super::checker::{Checked, Checker};
+use super::faults::Faults;
 use super::held::Held;
 use super::report::Operations;
 use super::round::Round;
 use super::seqnos;
 use super::shards::RELAY;
-use super::subject::{Handle, Subject, Wait};
 use super::waits::Ended;
 use crate::seed::{self, one_in};
 
 /// The number of spins before a thread yields.
 const LOOKS: u32 = 64;
 
-pub(crate) struct Player<'a, S: Subject> {
-    round: &'a Round<S>,
-    checker: Checker<'a, S>,
+pub(crate) struct Player<'a, F: Faults> {
+    round: &'a Round<F>,
+    checker: Checker<'a, F>,
     rng: Rng,
     done: Operations,
     /// 0 or 1: the parity of the progress at which it advances.
     parity: u64,
 }
 
-impl<'a, S: Subject> Player<'a, S> {
-    pub(crate) fn new(round: &'a Round<S>, parity: u64) -> Self {
+impl<'a, F: Faults> Player<'a, F> {
+    pub(crate) fn new(round: &'a Round<F>, parity: u64) -> Self {
         let (seed, stream) = round.stream(1 << 9 | parity);
         let (rng, checker) = (seed::stream(seed, stream), round.checker());
         Player { round, checker, rng, done: Operations::default(), parity }
@@ -64,7 +64,7 @@ impl<'a, S: Subject> Player<'a, S> {
     }
 
     /// Advances the mark. Returns whether the incarnation is still there.
-    fn hands_over(&mut self, Held { handle, record }: &Held<S::Handle>) -> Checked<bool> {
+    fn hands_over(&mut self, Held { handle, record }: &Held) -> Checked<bool> {
         for _ in 0..self.rng.u64(..256) {
             hint::spin_loop(); // the other thread may be about to sleep, or asleep
         }
@@ -72,7 +72,7 @@ impl<'a, S: Subject> Player<'a, S> {
         let progress = seqnos::progress(handle.applied()) + 1;
         let requested = seqnos::by_handle(progress, record.shard, record.incarnation);
         record.requests(requested);
-        let outcome = handle.advance(requested);
+        let outcome = self.checker.subject.faults.advance(handle, requested);
         if outcome == Advance::Removed {
             return Ok(false);
         }
@@ -83,7 +83,7 @@ impl<'a, S: Subject> Player<'a, S> {
 
     /// Waits for the other thread's advance. Sometimes it spins, so that its own next advance comes
     /// before the other thread sleeps.
-    fn takes(&mut self, held: &Held<S::Handle>) -> Checked<bool> {
+    fn takes(&mut self, held: &Held) -> Checked<bool> {
         let Held { handle, record } = held;
         let progress = seqnos::progress(handle.applied());
         if progress % 2 == self.parity {
@@ -102,7 +102,7 @@ impl<'a, S: Subject> Player<'a, S> {
         let seqno = seqnos::by_handle(progress + 1, record.shard, record.incarnation);
         let before = self.checker.before_wait(record, seqno, None);
         let watched = self.round.watched("the wait for its turn", held, seqno, None);
-        let result = handle.reached(seqno).wait();
+        let result = self.checker.subject.wait(handle, seqno, None);
         drop(watched);
         let ended = self.checker.check_wait(handle, record, &before, result)?;
         self.done.count_wait(ended);

@@ -168,7 +168,7 @@ pub struct Report {
     pub operations: Operations,
     /// The number of acknowledged checkpoints.
     pub saves: u64,
-    /// The number of times that the subject was opened and run.
+    /// The number of rounds, each of which recovers what the one before saved.
     pub rounds: u64,
 }
 

@@ -10,6 +10,7 @@ use repl_core::{SeqNo, ShardId};
 use super::checker::Checker;
 use super::config::Config;
 use super::error::StressError;
+use super::faults::Faults;
 use super::held::Held;
 use super::ledger::Ledger;
 use super::marks::{Gone, LastRound, marks, on_disk};
@@ -22,18 +23,18 @@ use super::windows::Open;
 use crate::locked::locked;
 
 /// The shared state of one round.
-pub(crate) struct Round<S: Subject> {
+pub(crate) struct Round<F: Faults> {
     pub(crate) config: Config,
     pub(crate) dir: PathBuf,
     pub(crate) number: u64,
-    pub(crate) subject: S,
+    pub(crate) subject: Subject<F>,
     pub(crate) ledger: Ledger,
     pub(crate) saves: Mutex<Saves>,
     /// Checkpoints that have begun, for any thread to continue.
-    pub(crate) attempts: Mutex<Vec<Begun<S>>>,
+    pub(crate) attempts: Mutex<Vec<Begun>>,
     /// The open window of each shard. Only shards of [`WINDOWS`](super::shards::WINDOWS) have one.
-    pub(crate) windows: Vec<Mutex<Option<Arc<Open<S>>>>>,
-    pub(crate) watch: Watch<S::Handle>,
+    pub(crate) windows: Vec<Mutex<Option<Arc<Open>>>>,
+    pub(crate) watch: Watch,
     /// The first error.
     pub(crate) broken: Mutex<Option<StressError>>,
     pub(crate) stop: AtomicBool,
@@ -41,8 +42,8 @@ pub(crate) struct Round<S: Subject> {
     pub(crate) acknowledged: AtomicU64,
 }
 
-impl<S: Subject> Round<S> {
-    /// Opens the subject, and checks that it recovers what the round before saved.
+impl<F: Faults> Round<F> {
+    /// Recovers, and checks that this finds what the round before saved.
     pub(crate) fn open(
         config: &Config,
         dir: &Path,
@@ -52,14 +53,13 @@ impl<S: Subject> Round<S> {
         let kinds = shards();
         let shards: Vec<ShardId> = kinds.iter().map(|(shard, _)| *shard).collect();
         let seed = config.seed;
-        let failed = |source| StressError::Subject { act: "open the store", seed, source };
-        let subject = S::open(dir, &shards).map_err(failed)?;
+        let subject = Subject::open(dir, &shards, seed)?;
         let ledger = Ledger::new(&kinds);
         let checker = Checker { subject: &subject, ledger: &ledger, seed };
         for (_, saved) in on_disk(dir)? {
             stays_gone(checker, &last.gone, &saved)?;
         }
-        let recovered = subject.snapshot();
+        let recovered = subject.state.snapshot();
         let found = marks(&recovered);
         between(checker, last, &found)?;
         for (shard, (incarnation, completed)) in &found {
@@ -87,13 +87,13 @@ impl<S: Subject> Round<S> {
         }))
     }
 
-    pub(crate) fn checker(&self) -> Checker<'_, S> {
+    pub(crate) fn checker(&self) -> Checker<'_, F> {
         Checker { subject: &self.subject, ledger: &self.ledger, seed: self.config.seed }
     }
 
     pub(crate) fn close(&self) {
         self.ledger.closing.store(true, Ordering::SeqCst);
-        self.subject.close();
+        self.subject.state.close();
         self.ledger.closed.store(true, Ordering::SeqCst);
     }
 
@@ -134,10 +134,10 @@ impl<S: Subject> Round<S> {
     pub(crate) fn watched(
         &self,
         doing: &'static str,
-        held: &Held<S::Handle>,
+        held: &Held,
         seqno: SeqNo,
         timeout: Option<Duration>,
-    ) -> Watched<'_, S::Handle> {
+    ) -> Watched<'_> {
         self.watch.begins(OpenWait {
             doing,
             handle: Some(held.handle.clone()),

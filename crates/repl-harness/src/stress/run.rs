@@ -7,11 +7,11 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::error::StressError;
+use super::faults::Faults;
 use super::marks::LastRound;
 use super::relay::Player;
 use super::report::{Operations, Progress, Report};
 use super::round::Round;
-use super::subject::Subject;
 use super::waiter::Waiter;
 use super::worker::Worker;
 use crate::locked::locked;
@@ -25,8 +25,8 @@ const LOOKED: Duration = Duration::from_millis(1);
 /// The time that the threads of a broken round have to end.
 const LEFT_BEHIND: Duration = Duration::from_millis(300);
 
-impl<S: Subject> Round<S> {
-    /// Runs all threads until `ends` or until the first error. Closes the subject while threads wait.
+impl<F: Faults> Round<F> {
+    /// Runs all threads until `ends` or until the first error. Closes the state while threads wait.
     pub(crate) fn run(
         self: Arc<Self>,
         ends: Instant,

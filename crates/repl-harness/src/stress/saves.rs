@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::atomic::Ordering::SeqCst;
 
 use fastrand::Rng;
-use repl_checkpoint::Generation;
+use repl_checkpoint::{Attempt, CheckpointError, Generation};
 use repl_core::ShardId;
 
 use super::checker::{Checked, Checker};
 use super::error::StressError;
+use super::faults::Faults;
 use super::marks::{Gone, LastRound, Marks, marks, on_disk};
 use super::recovered::between;
-use super::subject::{Attempt, Handle, NotSaved, Subject, SubjectError};
 use super::violation::{Invariant, Violation};
 use crate::seed::one_in;
 
@@ -28,8 +28,8 @@ pub(crate) struct Saves {
 }
 
 /// A checkpoint that has begun.
-pub(crate) struct Begun<S: Subject> {
-    attempt: S::Attempt,
+pub(crate) struct Begun {
+    pub(crate) attempt: Attempt,
     number: u64,
     is_flushed: bool,
 }
@@ -46,12 +46,12 @@ impl Saves {
         Saves { last, newest: None, previous: None, begun: 0, acknowledged: 0 }
     }
 
-    /// Has the subject begin a checkpoint. `None` if there is nothing to save.
-    pub(crate) fn begin<S: Subject>(
+    /// Begins a checkpoint. `None` if there is nothing to save.
+    pub(crate) fn begin<F: Faults>(
         &mut self,
-        checker: Checker<'_, S>,
+        checker: Checker<'_, F>,
         dir: &Path,
-    ) -> Result<Option<Begun<S>>, StressError> {
+    ) -> Result<Option<Begun>, StressError> {
         let before = checker.before_snapshot();
         let begun = checker.subject.begin();
         self.begun += 1;
@@ -71,19 +71,16 @@ impl Saves {
         Ok(Some(Begun { attempt, number: self.begun, is_flushed: false }))
     }
 
-    /// Has the subject save a checkpoint that is flushed. It must refuse if a later one has begun.
-    pub(crate) fn save<S: Subject>(
+    /// Saves a checkpoint that is flushed. The checkpointer must refuse if a later one has begun.
+    pub(crate) fn save<F: Faults>(
         &mut self,
-        checker: Checker<'_, S>,
+        checker: Checker<'_, F>,
         dir: &Path,
-        Begun { attempt, number, .. }: Begun<S>,
+        Begun { attempt, number, .. }: Begun,
     ) -> Result<Ended, StressError> {
         let attempted = marks(attempt.marks());
         match checker.subject.save(attempt) {
-            Err(NotSaved::Failed(source)) => {
-                return Err(failed(checker, "save a checkpoint", source));
-            }
-            Err(NotSaved::Superseded) if number < self.begun => {
+            Err(CheckpointError::Superseded) if number < self.begun => {
                 let newest = checked_disk(checker, dir)?.into_iter().next();
                 between(checker, &self.last, &newest.map(|(_, marks)| marks).unwrap_or_default())?;
                 return Ok(Ended::Superseded);
@@ -97,7 +94,10 @@ impl Saves {
                 self.acknowledged += 1;
                 self.check_disk(checker, dir, generation)?;
             }
-            _ => return Err(saved_wrongly(checker, self.begun, number).into()),
+            Ok(_) | Err(CheckpointError::Superseded) => {
+                return Err(saved_wrongly(checker, self.begun, number).into());
+            }
+            Err(other) => return Err(failed(checker, "save a checkpoint", other)),
         }
         self.check_floors(checker)?;
         Ok(Ended::Saved)
@@ -105,9 +105,9 @@ impl Saves {
 
     /// Checks that the acknowledged checkpoint is on the disk, and that floors are within the
     /// generation before it.
-    fn check_disk<S: Subject>(
+    fn check_disk<F: Faults>(
         &self,
-        checker: Checker<'_, S>,
+        checker: Checker<'_, F>,
         dir: &Path,
         generation: Generation,
     ) -> Result<(), StressError> {
@@ -121,17 +121,17 @@ impl Saves {
 
     /// Checks that floors are within the generation before the newest save of this process. What the
     /// process found at its start may not survive a crash.
-    fn check_floors<S: Subject>(&self, checker: Checker<'_, S>) -> Checked {
+    fn check_floors<F: Faults>(&self, checker: Checker<'_, F>) -> Checked {
         within(checker, self.previous.as_ref())
     }
 }
 
 /// Checks that every floor is at most the mark in `previous`, the generation before the newest.
-fn within<S: Subject>(checker: Checker<'_, S>, previous: Option<&Marks>) -> Checked {
+fn within<F: Faults>(checker: Checker<'_, F>, previous: Option<&Marks>) -> Checked {
     for shard in &checker.ledger.shards {
-        let Some(handle) = checker.subject.handle(shard.shard) else { continue };
+        let Some(handle) = checker.subject.state.shard(shard.shard) else { continue };
         let floor = checker.subject.floor(shard.shard);
-        let now = checker.subject.handle(shard.shard).map(|h| h.incarnation());
+        let now = checker.subject.state.shard(shard.shard).map(|h| h.incarnation());
         let Some(record) = shard.record(handle.incarnation()) else { continue };
         if now != Some(record.incarnation) {
             continue;
@@ -143,12 +143,12 @@ fn within<S: Subject>(checker: Checker<'_, S>, previous: Option<&Marks>) -> Chec
     Ok(())
 }
 
-impl<S: Subject> Begun<S> {
+impl Begun {
     /// Flushes the engine, unless that was done. What it flushes survives a crash, and nothing else
     /// does. Returns false if it refuses, which it does at random; it may have flushed a part then.
-    pub(crate) fn flush(
+    pub(crate) fn flush<F: Faults>(
         &mut self,
-        checker: Checker<'_, S>,
+        checker: Checker<'_, F>,
         rng: &mut Rng,
     ) -> Result<bool, Violation> {
         if self.is_flushed {
@@ -184,8 +184,8 @@ impl<S: Subject> Begun<S> {
 
 /// Reads the checkpoints on the disk, the newest first, and checks that they hold no shard that was
 /// unreferenced. No save may begin in the meantime.
-fn checked_disk<S: Subject>(
-    checker: Checker<'_, S>,
+fn checked_disk<F: Faults>(
+    checker: Checker<'_, F>,
     dir: &Path,
 ) -> Result<Vec<(Generation, Marks)>, StressError> {
     let gone = checker.ledger.gone();
@@ -195,8 +195,8 @@ fn checked_disk<S: Subject>(
 }
 
 /// Checks that a checkpoint holds no shard that was unreferenced.
-pub(crate) fn stays_gone<S: Subject>(
-    checker: Checker<'_, S>,
+pub(crate) fn stays_gone<F: Faults>(
+    checker: Checker<'_, F>,
     gone: &Gone,
     marks: &Marks,
 ) -> Checked {
@@ -211,16 +211,16 @@ pub(crate) fn stays_gone<S: Subject>(
     Ok(())
 }
 
-fn saved_wrongly<S: Subject>(checker: Checker<'_, S>, newest: u64, saved: u64) -> Violation {
+fn saved_wrongly<F: Faults>(checker: Checker<'_, F>, newest: u64, saved: u64) -> Violation {
     // It is no single shard that is wrong.
     let shard = checker.ledger.shards.first().map_or(ShardId(0), |first| first.shard);
     checker.violation(Invariant::OnlyNewestIsSaved, (shard, None), Some(newest), Some(saved))
 }
 
-fn failed<S: Subject>(
-    checker: Checker<'_, S>,
+fn failed<F: Faults>(
+    checker: Checker<'_, F>,
     act: &'static str,
-    source: SubjectError,
+    error: CheckpointError,
 ) -> StressError {
-    StressError::Subject { act, seed: checker.seed, source }
+    StressError::Failed { act, seed: checker.seed, source: error.into() }
 }

@@ -1,190 +1,66 @@
-//! The interface between the suite and what it tests: a state and its checkpointer.
+//! What the suite tests: a state and its checkpointer.
 
-use std::error::Error;
-use std::ops::RangeInclusive;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
-use repl_checkpoint::Generation;
-use repl_core::{
-    Advance, AppliedSet, ClaimError, CompleteError, Completion, Incarnation, NewShard, SeqNo,
-    ShardId, Snapshot, WaitError, WindowError,
+use repl_checkpoint::{
+    Attempt, CheckpointError, Checkpointer, FileStore, Floors, Generation, JsonCodec, OnCorrupt,
+    StoreId, recover,
 };
+use repl_core::{NewShard, ReplicationState, SeqNo, Shard, ShardId};
 
-/// The result of a wait: a mark at or above the awaited seqno.
-pub type Waited = Result<SeqNo, WaitError>;
+use super::error::{Source, StressError};
+use super::faults::Faults;
+use crate::locked::locked;
 
-/// A wait for a mark: a future that can also block its thread.
-pub trait Wait: Future<Output = Waited> + Send {
-    /// Blocks until the wait ends.
-    ///
-    /// # Errors
-    /// The reason for which the seqno will not be reached.
-    fn wait(self) -> Waited;
-    /// Blocks until the wait ends, for at most `timeout`.
-    ///
-    /// # Errors
-    /// Those of [`Wait::wait`], and [`WaitError::Timeout`].
-    fn wait_timeout(self, timeout: Duration) -> Waited;
-}
-
-/// A handle on one incarnation of a shard, with the promises of `repl_core::Shard`.
-pub trait Handle: Clone + Send + Sync + 'static {
-    /// A wait for a seqno.
-    type Reached: Wait + 'static;
-    /// Follows the changes of the mark.
-    type Changes: Changes;
-    /// Lets the shard be applied out of order.
-    type Window: Window;
-
-    /// Returns the incarnation.
-    fn incarnation(&self) -> Incarnation;
-    /// Returns the mark.
-    fn applied(&self) -> SeqNo;
-    /// Moves the mark forward.
-    fn advance(&self, seqno: SeqNo) -> Advance;
-    /// Waits until the mark is at `seqno` or above.
-    fn reached(&self, seqno: SeqNo) -> Self::Reached;
-    /// Follows the mark, from its current value on.
-    fn changes(&self) -> Self::Changes;
-    /// Returns whether a seqno is at or below the mark, or completed above it.
-    fn contains(&self, seqno: SeqNo) -> bool;
-    /// Returns the mark, and what is completed above it.
-    fn applied_set(&self) -> AppliedSet;
-    /// Opens the window of the shard.
-    ///
-    /// # Errors
-    /// Those of `repl_core::ApplyWindow::new`.
-    fn window(&self, capacity: u64) -> Result<Self::Window, WindowError>;
-}
-
-/// Follows one mark, with the promises of `repl_core::Changes`.
-pub trait Changes: Send + 'static {
-    /// A wait for the next change.
-    type Next<'a>: Wait
-    where
-        Self: 'a;
-
-    /// Waits for the next change.
-    fn next(&mut self) -> Self::Next<'_>;
-}
-
-/// Completes the seqnos of one shard in any order, with the promises of `repl_core::ApplyWindow`.
-pub trait Window: Send + Sync + 'static {
-    /// The right of one thread to apply a seqno. The seqno is free again when it is dropped.
-    type Claim: Claim;
-
-    /// Claims a seqno, without waiting.
-    ///
-    /// # Errors
-    /// Those of `repl_core::ApplyWindow::try_claim`.
-    fn try_claim(&self, seqno: SeqNo) -> Result<Self::Claim, ClaimError>;
-    /// Completes a seqno without a claim.
-    ///
-    /// # Errors
-    /// If it is too far above the mark, or the shard was removed.
-    fn complete(&self, seqno: SeqNo) -> Result<Completion, CompleteError>;
-    /// Declares that no segment will come for these seqnos.
-    ///
-    /// # Errors
-    /// If they begin too far above the mark, or the shard was removed.
-    fn skip(&self, range: RangeInclusive<SeqNo>) -> Result<Completion, CompleteError>;
-}
-
-/// The right of one thread to apply a seqno: see [`Window::try_claim`].
-pub trait Claim: Send + 'static {
-    /// Completes the seqno.
-    ///
-    /// # Errors
-    /// If the shard was removed.
-    fn complete(self) -> Result<Completion, CompleteError>;
-}
-
-/// A checkpoint that has begun, with the promises of `repl_checkpoint::Attempt`. Dropping it counts
-/// as a failed flush.
-pub trait Attempt: Send + 'static {
-    /// Returns the marks up to which the data must be durable.
-    fn marks(&self) -> &Snapshot;
-    /// Lowers a mark to what is durable.
-    fn lower(&mut self, shard: ShardId, mark: SeqNo);
-    /// Drops the ranges that are completed above a mark.
-    fn drop_above(&mut self, shard: ShardId);
-}
-
-/// A state and its checkpointer, with the promises of `repl_core::ReplicationState`,
-/// `repl_checkpoint::Checkpointer` and `repl_checkpoint::Floors`.
+/// A state and its checkpointer, with the faults planted in them.
 ///
-/// Its checkpoints are files of a `FileStore` without a name, in JSON: the suite reads them.
-///
-/// The suite finds a wait that never ends. It leaves the thread behind, and the subject with it.
-pub trait Subject: Sized + Send + Sync + 'static {
-    /// Its handles.
-    type Handle: Handle;
-    /// Its checkpoints that have begun.
-    type Attempt: Attempt;
+/// The suite reads the checkpoints: they are files of a `FileStore` without a name, in JSON.
+#[derive(Debug)]
+pub(crate) struct Subject<F> {
+    pub(crate) state: Arc<ReplicationState>,
+    pub(crate) floors: Floors,
+    pub(crate) faults: F,
+    checkpointer: Mutex<Checkpointer>,
+}
 
+impl<F: Faults> Subject<F> {
     /// Recovers these shards from a directory.
-    ///
-    /// # Errors
-    /// If the store cannot be opened or recovery fails.
-    fn open(dir: &Path, shards: &[ShardId]) -> Result<Self, SubjectError>;
-    /// Returns a handle on the current incarnation of a shard.
-    fn handle(&self, shard: ShardId) -> Option<Self::Handle>;
-    /// Moves the mark of a shard forward.
-    fn advance(&self, shard: ShardId, seqno: SeqNo) -> Advance;
-    /// Returns the mark of a shard.
-    fn applied(&self, shard: ShardId) -> Option<SeqNo>;
-    /// Returns all marks, with what is completed above them.
-    fn snapshot(&self) -> Snapshot;
+    pub(crate) fn open(dir: &Path, shards: &[ShardId], seed: u64) -> Result<Self, StressError> {
+        let faults = F::default();
+        faults.before_recovery(dir)?;
+        let failed = |source| StressError::Failed { act: "recover", seed, source };
+        let store = FileStore::open(dir, StoreId::UNNAMED).map_err(Source::from).map_err(failed)?;
+        let recovered = recover(store, JsonCodec, shards, OnCorrupt::Fail);
+        let recovered = recovered.map_err(Source::from).map_err(failed)?;
+        let floors = recovered.checkpointer.floors();
+        let checkpointer = Mutex::new(recovered.checkpointer);
+        Ok(Subject { state: recovered.state, floors, faults, checkpointer })
+    }
+
     /// Adds a shard; `None` if it is already tracked.
-    fn add(&self, new: NewShard) -> Option<Self::Handle>;
-    /// Begins a new incarnation of a shard; `None` if it is not tracked.
-    fn reset(&self, new: NewShard) -> Option<Self::Handle>;
-    /// Removes a shard. Returns whether it was tracked.
-    fn remove(&self, shard: ShardId) -> bool;
-    /// Waits until the mark of a shard is at `seqno` or above.
-    fn reached(&self, shard: ShardId, seqno: SeqNo) -> <Self::Handle as Handle>::Reached;
-    /// Fails current and future waits.
-    fn close(&self);
-    /// Begins a checkpoint, which supersedes all that have begun before. `None` if there is nothing
-    /// to save.
-    ///
-    /// # Errors
-    /// If the checkpointer fails.
-    fn begin(&self) -> Result<Option<Self::Attempt>, SubjectError>;
-    /// Saves a checkpoint whose data is durable. Returns its generation, or `None` if there is
-    /// nothing to save.
-    ///
-    /// # Errors
-    /// If another checkpoint has begun since, or the save fails.
-    fn save(&self, attempt: Self::Attempt) -> Result<Option<Generation>, NotSaved>;
-    /// Returns whether no checkpoint that a recovery could use holds the shard, in any incarnation.
-    fn is_unreferenced(&self, shard: ShardId) -> bool;
-    /// Returns the newest saved mark of a shard.
-    fn checkpointed(&self, shard: ShardId) -> Option<SeqNo>;
-    /// Returns the retention floor of a shard: segments up to it may be deleted.
-    fn floor(&self, shard: ShardId) -> Option<SeqNo>;
-}
+    pub(crate) fn add(&self, new: NewShard) -> Option<Shard> {
+        self.faults.add(&self.state, new)
+    }
 
-/// A checkpoint was not saved.
-#[derive(Debug, thiserror::Error)]
-pub enum NotSaved {
-    /// A later checkpoint has begun.
-    #[error("a later checkpoint has begun")]
-    Superseded,
-    /// The checkpointer failed.
-    #[error("the checkpoint failed")]
-    Failed(#[source] SubjectError),
-}
+    pub(crate) fn begin(&self) -> Result<Option<Attempt>, CheckpointError> {
+        self.faults.begin(&mut locked(&self.checkpointer))
+    }
 
-/// An error of the subject.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct SubjectError(Box<dyn Error + Send + Sync>);
+    pub(crate) fn save(&self, attempt: Attempt) -> Result<Option<Generation>, CheckpointError> {
+        self.faults.save(&mut locked(&self.checkpointer), attempt)
+    }
 
-impl SubjectError {
-    /// Wraps an error of the subject.
-    pub fn new(reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        SubjectError(reason.into())
+    /// Takes no lock: another thread may begin or save a checkpoint at the same time.
+    pub(crate) fn drop_attempt(&self, attempt: Attempt) {
+        self.faults.drop_attempt(&self.checkpointer, attempt);
+    }
+
+    pub(crate) fn is_unreferenced(&self, shard: ShardId) -> bool {
+        self.faults.is_unreferenced(&self.floors, shard)
+    }
+
+    pub(crate) fn floor(&self, shard: ShardId) -> Option<SeqNo> {
+        self.faults.floor(&self.floors, shard)
     }
 }

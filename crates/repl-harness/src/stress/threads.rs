@@ -6,11 +6,11 @@ use repl_core::{Advance, SeqNo};
 
 use super::checker::Checked;
 use super::error::StressError;
+use super::faults::Faults;
 use super::held::Held;
 use super::report::Operations;
 use super::seqnos;
 use super::shards::{PLAIN, WINDOWS};
-use super::subject::{Handle, Subject};
 use super::violation::Invariant;
 use super::worker::Worker;
 use crate::locked::locked;
@@ -19,7 +19,7 @@ use crate::seed::one_in;
 /// The number of attempts after which a thread reports how many operations it has done.
 const REPORTED: u64 = 256;
 
-impl<S: Subject> Worker<'_, S> {
+impl<F: Faults> Worker<'_, F> {
     /// Works until the round is over.
     pub(crate) fn run(mut self) -> Operations {
         let (mut tried, mut reported) = (0_u64, 0);
@@ -94,7 +94,7 @@ impl<S: Subject> Worker<'_, S> {
             seqnos::by_handle(self.progress(before), record.shard, record.incarnation)
         };
         record.requests(requested);
-        let outcome = handle.advance(requested);
+        let outcome = self.checker.subject.faults.advance(&handle, requested);
         self.done.advances_by_handle += 1;
         if outcome == Advance::Removed {
             self.put_aside(shard);
@@ -104,7 +104,11 @@ impl<S: Subject> Worker<'_, S> {
             return self.checker.advanced_after_removal(&record, requested);
         }
         self.checker.check_advance(&record, before, requested, outcome)?;
-        self.checker.check_mark(&record, record.least_mark(), handle.applied())
+        self.checker.check_mark(
+            &record,
+            record.least_mark(),
+            self.checker.subject.faults.applied(&handle),
+        )
     }
 
     fn advance_by_old_handle(&mut self) -> Checked {
@@ -117,12 +121,12 @@ impl<S: Subject> Worker<'_, S> {
         let requested =
             seqnos::by_handle(self.progress(before) + 64, record.shard, record.incarnation);
         record.requests(requested);
-        let outcome = handle.advance(requested);
+        let outcome = self.checker.subject.faults.advance(&handle, requested);
         self.done.advances_by_old_handle += 1;
         if ended && outcome != Advance::Removed {
             return self.checker.advanced_after_removal(&record, requested);
         }
-        self.checker.check_mark(&record, before, handle.applied())
+        self.checker.check_mark(&record, before, self.checker.subject.faults.applied(&handle))
     }
 
     fn advance_by_id(&mut self, shard: usize) -> Checked {
@@ -133,7 +137,7 @@ impl<S: Subject> Worker<'_, S> {
         let requested = seqnos::by_id(self.progress(before), ledger.shard);
         ledger.written_by_id.fetch_max(requested, Relaxed);
         ledger.requested_by_id.fetch_max(requested, SeqCst);
-        let outcome = self.checker.subject.advance(ledger.shard, requested);
+        let outcome = self.checker.subject.state.advance(ledger.shard, requested);
         self.done.advances_by_id += 1;
         if !view.unchanged_until(&ledger.view()) {
             if let Advance::Advanced { .. } = outcome {
@@ -153,7 +157,11 @@ impl<S: Subject> Worker<'_, S> {
     fn read_by_handle(&mut self, shard: usize) -> Checked {
         let Some(Held { handle, record }) = self.hold(shard)? else { return Ok(()) };
         self.done.reads += 1;
-        self.checker.check_mark(&record, record.least_mark(), handle.applied())
+        self.checker.check_mark(
+            &record,
+            record.least_mark(),
+            self.checker.subject.faults.applied(&handle),
+        )
     }
 
     fn read_by_id(&mut self, shard: usize) -> Checked {
@@ -161,7 +169,7 @@ impl<S: Subject> Worker<'_, S> {
         let view = ledger.view();
         let record = view.current.and_then(|current| ledger.record(current));
         let before = record.as_ref().map_or(0, |record| record.least_mark());
-        let mark = self.checker.subject.applied(ledger.shard);
+        let mark = self.checker.subject.state.applied_seqno(ledger.shard);
         self.done.reads += 1;
         if !view.unchanged_until(&ledger.view()) {
             return Ok(());
@@ -181,7 +189,7 @@ impl<S: Subject> Worker<'_, S> {
 
     fn snapshot(&mut self) -> Checked {
         let before = self.checker.before_snapshot();
-        let snapshot = self.checker.subject.snapshot();
+        let snapshot = self.checker.subject.state.snapshot();
         self.done.snapshots += 1;
         self.checker.check_snapshot(&before, &snapshot)
     }

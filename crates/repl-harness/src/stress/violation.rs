@@ -1,11 +1,11 @@
-//! The promises of a subject, and how a violation is reported.
+//! The promises of a state and its checkpointer, and how a violation is reported.
 
 use std::fmt;
 use std::time::Duration;
 
 use repl_core::{Incarnation, SeqNo, ShardId};
 
-/// A promise of the subject, as an inequality: the `lesser` side of a [`Violation`] should have been
+/// A promise, as an inequality: the `lesser` side of a [`Violation`] should have been
 /// at most the `greater` side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Invariant {

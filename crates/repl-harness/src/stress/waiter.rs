@@ -8,10 +8,10 @@ use fastrand::Rng;
 use repl_core::SeqNo;
 
 use super::checker::{Checked, Checker};
+use super::faults::Faults;
 use super::held::Held;
 use super::report::Operations;
 use super::round::Round;
-use super::subject::{Changes, Handle, Subject, Wait};
 use super::tasks::Tasks;
 
 use super::waits::Ended;
@@ -23,21 +23,21 @@ const LONG: Duration = Duration::from_secs(3600);
 /// The longest of the short timeouts.
 const SHORT_MICROS: u64 = 5_000;
 
-pub(crate) struct Waiter<'a, S: Subject> {
-    pub(crate) round: &'a Round<S>,
-    pub(crate) checker: Checker<'a, S>,
+pub(crate) struct Waiter<'a, F: Faults> {
+    pub(crate) round: &'a Round<F>,
+    pub(crate) checker: Checker<'a, F>,
     pub(crate) rng: Rng,
     pub(crate) done: Operations,
 }
 
-impl<'a, S: Subject> Waiter<'a, S> {
-    pub(crate) fn new(round: &'a Round<S>, thread: u64) -> Self {
+impl<'a, F: Faults> Waiter<'a, F> {
+    pub(crate) fn new(round: &'a Round<F>, thread: u64) -> Self {
         let (seed, stream) = round.stream(1 << 8 | thread);
         let checker = round.checker();
         Waiter { round, checker, rng: seed::stream(seed, stream), done: Operations::default() }
     }
 
-    /// Waits again and again until the subject is closed, and once more.
+    /// Waits again and again until the state is closed, and once more.
     pub(crate) fn run(mut self) -> Operations {
         loop {
             let closed = self.checker.ledger.closed.load(SeqCst);
@@ -68,7 +68,7 @@ impl<'a, S: Subject> Waiter<'a, S> {
     }
 
     /// A handle on a tracked shard, and a seqno that it may reach soon.
-    pub(crate) fn choose(&mut self) -> Checked<Option<(Held<S::Handle>, SeqNo)>> {
+    pub(crate) fn choose(&mut self) -> Checked<Option<(Held, SeqNo)>> {
         let shards = &self.checker.ledger.shards;
         let any = self.rng.usize(..shards.len());
         let Some((handle, record)) = self.checker.look_up(&shards[any])? else {
@@ -85,10 +85,7 @@ impl<'a, S: Subject> Waiter<'a, S> {
         let before = self.checker.before_wait(&held.record, seqno, timeout);
         let doing = if timeout.is_some() { "Reached::wait_timeout" } else { "Reached::wait" };
         let watched = self.round.watched(doing, &held, seqno, timeout);
-        let result = match timeout {
-            Some(timeout) => held.handle.reached(seqno).wait_timeout(timeout),
-            None => held.handle.reached(seqno).wait(),
-        };
+        let result = self.checker.subject.wait(&held.handle, seqno, timeout);
         drop(watched);
         self.checker.check_wait(&held.handle, &held.record, &before, result).map(Some)
     }
@@ -102,7 +99,7 @@ impl<'a, S: Subject> Waiter<'a, S> {
             let before = self.checker.before_wait(&held.record, next, Some(LONG));
             let doing = "NextChange::wait_timeout";
             let watched = self.round.watched(doing, &held, next, Some(LONG));
-            let result = changes.next().wait_timeout(LONG);
+            let result = self.checker.subject.wait_next(&held.handle, &mut changes, LONG);
             drop(watched);
             let now = self.checker.check_wait(&held.handle, &held.record, &before, result)?;
             if let Some(ended) = ended.replace(now) {
@@ -130,31 +127,23 @@ impl<'a, S: Subject> Waiter<'a, S> {
     }
 }
 
-async fn reach<S: Subject>(
-    round: &Round<S>,
-    held: Held<S::Handle>,
-    seqno: SeqNo,
-) -> Checked<Vec<Ended>> {
+async fn reach<F: Faults>(round: &Round<F>, held: Held, seqno: SeqNo) -> Checked<Vec<Ended>> {
     let checker = round.checker();
     let before = checker.before_wait(&held.record, seqno, None);
     let watched = round.watched("the future of Shard::reached", &held, seqno, None);
-    let result = held.handle.reached(seqno).await;
+    let result = checker.subject.reached(&held.handle, seqno).await;
     drop(watched);
     checker.check_wait(&held.handle, &held.record, &before, result).map(|ended| vec![ended])
 }
 
-async fn follow<S: Subject>(
-    round: &Round<S>,
-    held: Held<S::Handle>,
-    times: u64,
-) -> Checked<Vec<Ended>> {
+async fn follow<F: Faults>(round: &Round<F>, held: Held, times: u64) -> Checked<Vec<Ended>> {
     let checker = round.checker();
     let mut changes = held.handle.changes();
     let (mut next, mut all) = (0, Vec::new());
     for _ in 0..=times {
         let before = checker.before_wait(&held.record, next, None);
         let watched = round.watched("the future of Changes::next", &held, next, None);
-        let result = changes.next().await;
+        let result = checker.subject.next(&held.handle, &mut changes).await;
         drop(watched);
         let ended = checker.check_wait(&held.handle, &held.record, &before, result)?;
         all.push(ended);

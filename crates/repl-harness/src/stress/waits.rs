@@ -3,14 +3,17 @@
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
-use repl_core::{SeqNo, WaitError};
+use repl_core::{SeqNo, Shard, WaitError};
 
 use super::checker::{Checked, Checker};
+use super::faults::Faults;
 use super::ledger::Record;
 use super::report::Operations;
 use super::seqnos::{self, Origin};
-use super::subject::{Handle, Subject, Waited};
 use super::violation::Invariant;
+
+/// The result of a wait: a mark at or above the awaited seqno.
+pub(crate) type Waited = Result<SeqNo, WaitError>;
 
 /// How a wait ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +46,7 @@ pub(crate) struct BeforeWait {
     timeout: Option<(Instant, Duration)>,
 }
 
-impl<S: Subject> Checker<'_, S> {
+impl<F: Faults> Checker<'_, F> {
     /// Must be called before a wait on this incarnation.
     pub(crate) fn before_wait(
         &self,
@@ -63,7 +66,7 @@ impl<S: Subject> Checker<'_, S> {
     /// Checks the result of a wait.
     pub(crate) fn check_wait(
         &self,
-        handle: &S::Handle,
+        handle: &Shard,
         record: &Record,
         before: &BeforeWait,
         result: Waited,
@@ -72,7 +75,7 @@ impl<S: Subject> Checker<'_, S> {
         if let Ended::Reached(mark) = ended {
             self.written(record, mark)?;
             self.check_mark(record, before.seen, mark)?;
-            self.check_mark(record, mark, handle.applied())?;
+            self.check_mark(record, mark, self.subject.faults.applied(handle))?;
         }
         Ok(ended)
     }

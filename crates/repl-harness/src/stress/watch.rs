@@ -5,11 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use repl_core::SeqNo;
+use repl_core::{SeqNo, Shard};
 
 use super::checker::Checked;
 use super::ledger::{Ledger, Record};
-use super::subject::Handle;
 use super::violation::{Due, HungWait, Invariant, Violation};
 use crate::locked::locked;
 
@@ -19,20 +18,20 @@ const COUNTED: Duration = Duration::from_millis(200);
 
 /// A wait that has not ended.
 #[derive(Debug)]
-pub(crate) struct OpenWait<H> {
+pub(crate) struct OpenWait {
     /// The operation of the thread.
     pub(crate) doing: &'static str,
     /// `None` for a wait by id, whose incarnation is not known.
-    pub(crate) handle: Option<H>,
+    pub(crate) handle: Option<Shard>,
     pub(crate) record: Arc<Record>,
     pub(crate) seqno: SeqNo,
     pub(crate) until: Option<Instant>,
 }
 
-impl<H: Handle> OpenWait<H> {
+impl OpenWait {
     /// The reason for which it should have ended, if any, and the mark.
     fn due(&self, ledger: &Ledger) -> (Option<Due>, Option<SeqNo>) {
-        let mark = self.handle.as_ref().map(Handle::applied);
+        let mark = self.handle.as_ref().map(Shard::applied);
         let due = if ledger.closed.load(Ordering::SeqCst) {
             Some(Due::Closed)
         } else if mark.is_some() && self.record.ended.load(Ordering::SeqCst) {
@@ -48,9 +47,9 @@ impl<H: Handle> OpenWait<H> {
 
 /// Every wait of a round.
 #[derive(Debug)]
-pub(crate) struct Watch<H> {
+pub(crate) struct Watch {
     /// Each wait, with the time since it should have ended.
-    waits: Mutex<BTreeMap<u64, (OpenWait<H>, Duration)>>,
+    waits: Mutex<BTreeMap<u64, (OpenWait, Duration)>>,
     next: AtomicU64,
     limit: Duration,
     looked: Mutex<Instant>,
@@ -59,19 +58,19 @@ pub(crate) struct Watch<H> {
 /// A wait that is watched until this is dropped.
 #[derive(Debug)]
 #[must_use = "the wait is watched until this is dropped"]
-pub(crate) struct Watched<'a, H> {
-    watch: &'a Watch<H>,
+pub(crate) struct Watched<'a> {
+    watch: &'a Watch,
     number: u64,
 }
 
-impl<H> Drop for Watched<'_, H> {
+impl Drop for Watched<'_> {
     fn drop(&mut self) {
         let ended = locked(&self.watch.waits).remove(&self.number);
         drop(ended);
     }
 }
 
-impl<H: Handle> Watch<H> {
+impl Watch {
     pub(crate) fn new(limit: Duration) -> Self {
         Watch {
             waits: Mutex::default(),
@@ -82,7 +81,7 @@ impl<H: Handle> Watch<H> {
     }
 
     /// Watches a wait. Must be called before the wait begins.
-    pub(crate) fn begins(&self, wait: OpenWait<H>) -> Watched<'_, H> {
+    pub(crate) fn begins(&self, wait: OpenWait) -> Watched<'_> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         locked(&self.waits).insert(number, (wait, Duration::ZERO));
         Watched { watch: self, number }

@@ -2,35 +2,35 @@
 
 use std::sync::atomic::Ordering::SeqCst;
 
-use repl_core::{ClaimError, CompleteError, Completion, SeqNo, WindowError};
+use repl_core::{ApplyWindow, ClaimError, CompleteError, Completion, SeqNo, WindowError};
 
 use super::checker::{Checked, Checker};
+use super::faults::Faults;
 use super::held::Held;
 use super::ledger::{Kind, Record, ShardLedger};
-use super::subject::{Handle, Subject};
 use super::violation::Invariant;
 use super::work::{Call, Work};
 
 /// The open window of a shard, shared by all threads.
-pub(crate) struct Open<S: Subject> {
+pub(crate) struct Open {
     pub(crate) capacity: u64,
-    pub(crate) held: Held<S::Handle>,
-    pub(crate) window: <S::Handle as Handle>::Window,
+    pub(crate) held: Held,
+    pub(crate) window: ApplyWindow,
 }
 
-impl<S: Subject> Open<S> {
+impl Open {
     pub(crate) fn work(&self) -> Option<(&Record, &Work)> {
         let record = &*self.held.record;
         record.work.as_ref().map(|work| (record, work))
     }
 }
 
-impl<S: Subject> Checker<'_, S> {
+impl<F: Faults> Checker<'_, F> {
     /// Opens a window on the current incarnation; `None` if it already has one.
-    pub(crate) fn window(&self, ledger: &ShardLedger) -> Checked<Option<Open<S>>> {
+    pub(crate) fn window(&self, ledger: &ShardLedger) -> Checked<Option<Open>> {
         let Kind::Window { capacity } = ledger.kind else { return Ok(None) };
         let Some((handle, record)) = self.look_up(ledger)? else { return Ok(None) };
-        match handle.window(capacity) {
+        match ApplyWindow::new(handle.clone(), capacity) {
             Ok(window) => Ok(Some(Open { capacity, held: Held { handle, record }, window })),
             Err(WindowError::AlreadyOpen) => Ok(None),
             Err(WindowError::Removed) if record.ending.load(SeqCst) => Ok(None),
@@ -42,7 +42,7 @@ impl<S: Subject> Checker<'_, S> {
 
     pub(crate) fn check_refusal(
         &self,
-        open: &Open<S>,
+        open: &Open,
         before: SeqNo,
         seqno: SeqNo,
         error: ClaimError,
@@ -70,7 +70,7 @@ impl<S: Subject> Checker<'_, S> {
     /// Checks the result of completing or skipping seqnos up to `last`.
     pub(crate) fn completed(
         &self,
-        open: &Open<S>,
+        open: &Open,
         before: SeqNo,
         (call, last): (Call, SeqNo),
         result: Result<Completion, CompleteError>,
@@ -89,7 +89,7 @@ impl<S: Subject> Checker<'_, S> {
     }
 
     /// Checks the mark and what is completed above it: everything was begun, and nothing is missing.
-    pub(crate) fn applied_set(&self, open: &Open<S>) -> Checked {
+    pub(crate) fn applied_set(&self, open: &Open) -> Checked {
         let Some((record, work)) = open.work() else { return Ok(()) };
         let (before, done) = (record.least_mark(), work.completed_above(record.least_mark()));
         let applied = open.held.handle.applied_set();

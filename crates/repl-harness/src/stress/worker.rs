@@ -2,18 +2,17 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use fastrand::Rng;
-use repl_core::SeqNo;
+use repl_core::{Claim, Reached, SeqNo};
 
 use super::checker::{Checked, Checker};
+use super::faults::Faults;
 use super::held::Held;
 use super::report::Operations;
 use super::round::Round;
 use super::shards::PLAIN;
-use super::subject::{Handle, Subject, Window};
 use super::waits::BeforeWait;
 use super::windows::Open;
 use crate::seed;
@@ -21,44 +20,47 @@ use crate::seed;
 /// The number of handles on ended incarnations that a thread keeps.
 const OLD_HANDLES: usize = 8;
 
-pub(crate) struct Worker<'a, S: Subject> {
-    pub(crate) round: &'a Round<S>,
-    pub(crate) checker: Checker<'a, S>,
+pub(crate) struct Worker<'a, F: Faults> {
+    pub(crate) round: &'a Round<F>,
+    pub(crate) checker: Checker<'a, F>,
     pub(crate) rng: Rng,
     pub(crate) done: Operations,
     /// The handle of each shard from the last look-up.
-    pub(crate) held: Vec<Option<Held<S::Handle>>>,
-    pub(crate) old: VecDeque<Held<S::Handle>>,
-    pub(crate) claims: Vec<Claimed<S>>,
-    pub(crate) futures: Vec<Polled<S::Handle>>,
+    pub(crate) held: Vec<Option<Held>>,
+    pub(crate) old: VecDeque<Held>,
+    pub(crate) claims: Vec<Claimed>,
+    pub(crate) futures: Vec<Polled>,
 }
 
 /// A seqno that a thread has claimed.
-pub(crate) struct Claimed<S: Subject> {
-    pub(crate) open: Arc<Open<S>>,
+pub(crate) struct Claimed {
+    pub(crate) open: Arc<Open>,
     pub(crate) seqno: SeqNo,
-    pub(crate) claim: <<S::Handle as Handle>::Window as Window>::Claim,
+    /// `None` if a planted fault claims nothing.
+    pub(crate) claim: Option<Claim>,
 }
 
-impl<S: Subject> Claimed<S> {
-    pub(crate) fn release(self) {
+impl Claimed {
+    pub(crate) fn release(self, faults: &impl Faults) {
         if let Some((_, work)) = self.open.work() {
             work.release(self.seqno);
         }
-        drop(self.claim);
+        if let Some(claim) = self.claim {
+            faults.release(claim);
+        }
     }
 }
 
 /// A future that a thread polls.
-pub(crate) struct Polled<H: Handle> {
+pub(crate) struct Polled {
     pub(crate) shard: usize,
-    pub(crate) held: Held<H>,
+    pub(crate) held: Held,
     pub(crate) before: BeforeWait,
-    pub(crate) future: Pin<Box<H::Reached>>,
+    pub(crate) future: Reached,
 }
 
-impl<'a, S: Subject> Worker<'a, S> {
-    pub(crate) fn new(round: &'a Round<S>, thread: u64) -> Self {
+impl<'a, F: Faults> Worker<'a, F> {
+    pub(crate) fn new(round: &'a Round<F>, thread: u64) -> Self {
         let (seed, stream) = round.stream(thread);
         let checker = round.checker();
         Worker {
@@ -81,7 +83,7 @@ impl<'a, S: Subject> Worker<'a, S> {
         self.among(0..self.checker.ledger.shards.len())
     }
 
-    pub(crate) fn hold(&mut self, shard: usize) -> Checked<Option<Held<S::Handle>>> {
+    pub(crate) fn hold(&mut self, shard: usize) -> Checked<Option<Held>> {
         let held = &mut self.held[shard];
         if held.is_none() {
             let found = self.checker.look_up(&self.checker.ledger.shards[shard])?;
@@ -102,6 +104,7 @@ impl<'a, S: Subject> Worker<'a, S> {
     }
 
     pub(crate) fn drop_claims(&mut self) {
-        self.claims.drain(..).for_each(Claimed::release);
+        let faults = &self.checker.subject.faults;
+        self.claims.drain(..).for_each(|claimed| claimed.release(faults));
     }
 }

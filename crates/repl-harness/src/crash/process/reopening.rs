@@ -3,14 +3,14 @@
 use repl_checkpoint::{CheckpointError, ReopenError};
 
 use super::{Follower, Plan, Process};
-use crate::crash::history::Value;
-use crate::crash::invariant::{Broken, Invariant};
+use crate::crash::history::Written;
+use crate::crash::invariant::{Invariant, Violation};
 use crate::crash::mutants::Opened;
 
 impl Process<'_> {
     /// Opens the store again. Returns whether the process may save again: not if another process
     /// has saved in the meantime.
-    pub(super) fn reopen(&mut self, follower: &mut Follower) -> Result<bool, Broken> {
+    pub(super) fn reopen(&mut self, follower: &mut Follower) -> Result<bool, Violation> {
         self.in_doubt = self.in_doubt.or(Some(self.disk.call_count()));
         self.check_poisoned(follower)?;
         let mut of_other = Ok(());
@@ -25,7 +25,7 @@ impl Process<'_> {
         match reopened {
             Ok(()) if self.plan.other => {
                 let what = "it goes on although another process has saved";
-                Err(Broken::new(Invariant::ReopenFindsOwn, what))
+                Err(Violation::new(Invariant::ReopenFindsOwn, what))
             }
             Ok(()) => {
                 follower.found = self.found_again(follower)?;
@@ -38,12 +38,12 @@ impl Process<'_> {
                 self.check_poisoned(follower)?;
                 Ok(false)
             }
-            Err(error) => Err(Broken::new(Invariant::ReopenSucceeds, error.to_string())),
+            Err(error) => Err(Violation::new(Invariant::ReopenSucceeds, error.to_string())),
         }
     }
 
     /// Another process recovers, saves once and ends.
-    fn run_other(&mut self) -> Result<(), Broken> {
+    fn run_other(&mut self) -> Result<(), Violation> {
         let plan = Plan {
             saves: self.plan.spare.first().cloned().into_iter().collect(),
             spare: Vec::new(),
@@ -60,22 +60,22 @@ impl Process<'_> {
     }
 
     /// The possible checkpoint that the store held when it was opened again.
-    fn found_again(&self, follower: &Follower) -> Result<Value, Broken> {
+    fn found_again(&self, follower: &Follower) -> Result<Written, Violation> {
         let history = self.history();
         let loaded = &follower.notes.lock().loaded;
         history.newest_of(loaded).cloned().ok_or_else(|| {
             let what = format!("none of the generations in the store is possible: {loaded:?}");
-            Broken::new(Invariant::ReopenFindsOwn, what)
+            Violation::new(Invariant::ReopenFindsOwn, what)
         })
     }
 
     /// Checks that a poisoned checkpointer begins nothing.
-    fn check_poisoned(&self, follower: &mut Follower) -> Result<(), Broken> {
+    fn check_poisoned(&self, follower: &mut Follower) -> Result<(), Violation> {
         let what = "a save is in doubt, and another is tried";
         let begun = self.writes_nothing(follower, what, |follower| follower.saver.begin())?;
         match begun {
             Err(CheckpointError::Poisoned { .. }) => Ok(()),
-            other => Err(Broken::new(Invariant::OnlyFlushedIsSaved, format!("{other:?}"))),
+            other => Err(Violation::new(Invariant::OnlyFlushedIsSaved, format!("{other:?}"))),
         }
     }
 }

@@ -7,8 +7,8 @@ use repl_checkpoint::{Attempt, CheckpointError, SaveError, Saved};
 use repl_core::SeqRange;
 
 use super::{Follower, Process};
-use crate::crash::history::Value;
-use crate::crash::invariant::{Broken, Invariant};
+use crate::crash::history::Written;
+use crate::crash::invariant::{Invariant, Violation};
 
 /// What is begun and not saved before a save.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,8 +26,8 @@ impl Unsaved {
     }
 }
 
-fn failed(what: &dyn Display) -> Broken {
-    Broken::new(Invariant::NextSaveSucceeds, what.to_string())
+fn failed(what: &dyn Display) -> Violation {
+    Violation::new(Invariant::NextSaveSucceeds, what.to_string())
 }
 
 impl Process<'_> {
@@ -37,7 +37,7 @@ impl Process<'_> {
         follower: &mut Follower,
         number: usize,
         marks: &Arc<[u64]>,
-    ) -> Result<bool, Broken> {
+    ) -> Result<bool, Violation> {
         let unsaved = Unsaved::of(self.plan.turn + number);
         let mut older = Vec::new();
         if unsaved == Unsaved::Older {
@@ -80,7 +80,7 @@ impl Process<'_> {
         marks: &Arc<[u64]>,
         calls: usize,
         saved: Result<Saved, CheckpointError>,
-    ) -> Result<bool, Broken> {
+    ) -> Result<bool, Violation> {
         let attempt = {
             let recorded = follower.notes.lock();
             let mut last = recorded.saves.iter().rev();
@@ -90,7 +90,7 @@ impl Process<'_> {
                 && now.generation <= before.generation
             {
                 let what = format!("{} after {}", now.generation, before.generation);
-                return Err(Broken::new(Invariant::GenerationsRise, what));
+                return Err(Violation::new(Invariant::GenerationsRise, what));
             }
             attempt
         };
@@ -98,7 +98,7 @@ impl Process<'_> {
             return Err(failed(&format!("{saved:?}, and no save was attempted")));
         };
         let (generation, bytes) = (attempt.generation, attempt.bytes);
-        let value = Value { generation, marks: Arc::clone(marks), bytes };
+        let value = Written { generation, marks: Arc::clone(marks), bytes };
         self.update(attempt.calls, |history| history.attempt(&value));
         let now = self.disk.call_count();
         match saved {
@@ -117,7 +117,7 @@ impl Process<'_> {
     }
 
     /// Begins twice, and has the flush fail: within `checkpoint`, and by dropping the attempt.
-    fn fail_to_flush(&self, follower: &mut Follower) -> Result<(), Broken> {
+    fn fail_to_flush(&self, follower: &mut Follower) -> Result<(), Violation> {
         let unflushed = "the flush failed, and the marks are saved";
         let failed_flush =
             self.writes_nothing(follower, unflushed, |follower| follower.saver.fail_to_flush())?;
@@ -132,17 +132,17 @@ impl Process<'_> {
     }
 
     /// Offers a superseded attempt, which must be refused.
-    fn offer(&self, follower: &mut Follower, attempt: Attempt) -> Result<(), Broken> {
+    fn offer(&self, follower: &mut Follower, attempt: Attempt) -> Result<(), Violation> {
         let superseded = "a superseded attempt is saved";
         let saved =
             self.writes_nothing(follower, superseded, |follower| follower.saver.save(attempt))?;
         match saved {
             Err(CheckpointError::Superseded) => Ok(()),
-            other => Err(Broken::new(Invariant::OnlyFlushedIsSaved, format!("{other:?}"))),
+            other => Err(Violation::new(Invariant::OnlyFlushedIsSaved, format!("{other:?}"))),
         }
     }
 
-    pub(super) fn offer_late(&self, follower: &mut Follower) -> Result<(), Broken> {
+    pub(super) fn offer_late(&self, follower: &mut Follower) -> Result<(), Violation> {
         follower.late.take().map_or(Ok(()), |attempt| self.offer(follower, attempt))
     }
 
@@ -152,7 +152,7 @@ impl Process<'_> {
         follower: &mut Follower,
         what: &str,
         act: impl FnOnce(&mut Follower) -> T,
-    ) -> Result<T, Broken> {
+    ) -> Result<T, Violation> {
         let made =
             |follower: &Follower| (self.disk.call_count(), follower.notes.lock().saves.len());
         let before = made(follower);
@@ -160,6 +160,6 @@ impl Process<'_> {
         if made(follower) == before {
             return Ok(result);
         }
-        Err(Broken::new(Invariant::OnlyFlushedIsSaved, what))
+        Err(Violation::new(Invariant::OnlyFlushedIsSaved, what))
     }
 }

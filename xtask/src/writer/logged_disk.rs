@@ -11,8 +11,9 @@ use repl_checkpoint::{Disk, FileKind, OsDir, OsDisk, OsLock};
 use super::event::{CallRecord, Event, Operation, Pipe, now};
 
 /// A mutation between the store and the real disk, which the suite must catch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WriterMutant {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "PascalCase")]
+pub(crate) enum WriterMutant {
     /// New files are not synced.
     NoFileSync,
     /// Writes in place are not synced.
@@ -25,27 +26,14 @@ pub enum WriterMutant {
 }
 
 impl WriterMutant {
-    /// Every mutant.
-    pub const ALL: &[WriterMutant] = &[
-        WriterMutant::NoFileSync,
-        WriterMutant::NoDataSync,
-        WriterMutant::NoDirSync,
-        WriterMutant::SkipsSyncs,
-    ];
-
     /// Describes the mutation.
-    pub fn about(self) -> &'static str {
+    pub(crate) fn about(self) -> &'static str {
         match self {
             WriterMutant::NoFileSync => "files are not synced",
             WriterMutant::NoDataSync => "writes in place are not synced",
             WriterMutant::NoDirSync => "the store's directory is not synced",
-            WriterMutant::SkipsSyncs => "syncs are reported and not record",
+            WriterMutant::SkipsSyncs => "syncs are reported and not made",
         }
-    }
-
-    /// The mutant with this name.
-    pub fn named(name: &str) -> Option<WriterMutant> {
-        WriterMutant::ALL.iter().copied().find(|wrong| format!("{wrong:?}") == name)
     }
 }
 

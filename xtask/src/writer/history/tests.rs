@@ -1,9 +1,10 @@
 //! The checker of power cuts under writers that were killed and restarted.
 
 use repl_harness::crash::Invariant;
-use repl_harness::crash::shutdown::{
-    CallRecord, Event, Failure, Operation, Outcome, RunResult, WriterHistory,
-};
+
+use super::WriterHistory;
+use crate::writer::checker::{Failure, Outcome, RunResult};
+use crate::writer::event::{CallRecord, Event, Operation};
 
 fn attempt(generation: u64) -> Event {
     Event::Attempt { generation, stamp: generation, bytes: u128::from(generation) }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::io;
 
 use repl_checkpoint::Disk;
+use repl_harness::crash::{SimDisk, SimFile};
 
 use super::event::{CallRecord, Operation};
-use crate::crash::disk::{SimDisk, SimFile};
 
 /// A simulated disk on which the calls of a writer are repeated.
 pub(super) struct Replay {

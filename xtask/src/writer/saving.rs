@@ -1,10 +1,11 @@
-//! The process that saves until its filesystem is shut down.
+//! What a writer process does: it saves until it is killed or its filesystem is gone.
 
+use std::hash::{DefaultHasher, Hasher};
 use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use repl_checkpoint::{
     Candidate, Candidates, CheckpointError, CheckpointStore, Generation, LoadError, Recovered,
@@ -14,10 +15,6 @@ use repl_checkpoint::{
 use super::event::{Event, Pipe};
 use super::follower::{Follower, mark, stamp};
 use super::logged_disk::{LoggedDisk, WriterMutant};
-use crate::crash::disk::hash_bytes;
-use crate::crash::layout::is_temp;
-use crate::crash::protocol::Refused;
-use crate::locked::locked;
 
 /// Recovers a follower and saves until a save fails or every stamp is saved.
 ///
@@ -26,7 +23,7 @@ use crate::locked::locked;
 ///
 /// # Errors
 /// If `out` cannot be written.
-pub fn write(
+pub(crate) fn write(
     root: &Path,
     follower: Follower,
     mutant: Option<WriterMutant>,
@@ -37,12 +34,14 @@ pub fn write(
     let disk = LoggedDisk::new(pipe.clone(), root, mutant);
     let dir = root.join(follower.name());
     let reports = Reports { pipe: pipe.clone(), stamp: Arc::default(), loaded: Arc::default() };
-    let opened = follower.open(disk, &dir).map_err(Refused::from);
-    let recovered =
-        opened.and_then(|store| follower.recover(ReportingStore(store, reports.clone())));
+    let opened = follower.open(disk, &dir).map_err(|err| err.to_string());
+    let recovered = opened.and_then(|store| {
+        let recovered = follower.recover(ReportingStore(store, reports.clone()));
+        recovered.map_err(|err| err.to_string())
+    });
     let mut recovered = match recovered {
         Ok(recovered) => recovered,
-        Err(refused) => return pipe.send(&Event::Refused { why: refused.to_string() }, &[]),
+        Err(why) => return pipe.send(&Event::Refused { why }, &[]),
     };
     let found = found(&recovered, follower, &reports, &dir);
     pipe.send(&found.unwrap_or_else(|what| Event::Broken { what }), &[])?;
@@ -74,7 +73,7 @@ fn found(
     };
     let ids = follower.ids().into_iter();
     let stamp = stamp(ids.map(|id| recovered.state.applied_seqno(id).unwrap_or(u64::MAX)))?;
-    let loaded = locked(&reports.loaded);
+    let loaded = reports.loaded();
     let bytes = loaded.iter().find(|(of, _)| *of == generation).map(|(_, bytes)| *bytes);
     let bytes = match bytes {
         _ if generation == 0 => 0,
@@ -83,8 +82,8 @@ fn found(
     };
     // After the shutdown the directory cannot be read: then no name is reported.
     let names = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    let temps = names.map(|entry| entry.file_name()).filter(|name| is_temp(name));
-    let temps = temps.map(|name| name.to_string_lossy().into_owned()).collect();
+    let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let temps = names.filter(|name| is_temp(name)).collect();
     Ok(Event::Recovered { generation, stamp, bytes, passed_over, temps })
 }
 
@@ -131,6 +130,28 @@ struct Reports {
     loaded: Arc<Mutex<Vec<(Generation, u128)>>>,
 }
 
+impl Reports {
+    fn loaded(&self) -> MutexGuard<'_, Vec<(Generation, u128)>> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether this is the name of a temporary file of a store.
+pub(crate) fn is_temp(name: &str) -> bool {
+    name.contains(".temp-")
+}
+
+/// A hash of a checkpoint's bytes, the same in every process of this program.
+fn hash(bytes: &[u8]) -> u128 {
+    let half = |key: u8| {
+        let mut hasher = DefaultHasher::new();
+        hasher.write_u8(key);
+        hasher.write(bytes);
+        u128::from(hasher.finish())
+    };
+    half(0) << 64 | half(1)
+}
+
 /// A store that reports its saves and records its loads.
 struct ReportingStore(Box<dyn CheckpointStore>, Reports);
 
@@ -143,15 +164,15 @@ impl CheckpointStore for ReportingStore {
         let candidates = self.0.load()?;
         let note = |candidate: &Candidate| {
             let bytes = candidate.bytes.as_ref().ok()?;
-            Some((candidate.generation?, hash_bytes(bytes)))
+            Some((candidate.generation?, hash(bytes)))
         };
-        locked(&self.1.loaded).clear();
-        let loaded = &self.1.loaded;
-        Ok(Box::new(candidates.inspect(move |read| locked(loaded).extend(note(read)))))
+        let reports = &self.1;
+        reports.loaded().clear();
+        Ok(Box::new(candidates.inspect(move |read| reports.loaded().extend(note(read)))))
     }
 
     fn save(&mut self, save: Save<'_>) -> Result<(), SaveError> {
-        let (generation, bytes) = (save.generation, hash_bytes(save.bytes));
+        let (generation, bytes) = (save.generation, hash(save.bytes));
         let event = Event::Attempt { generation, stamp: self.1.stamp.load(Relaxed), bytes };
         if let Err(source) = self.1.pipe.send(&event, &[]) {
             return Err(SaveError::NotSaved { act: "report", path: "a save".into(), source });

@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 
+use repl_harness::crash::{
+    History, ImageStats, Invariant, NotAnImage, SimDisk, Tree, Violation, Written,
+};
+
 use super::event::{CallRecord, Event};
 use super::follower::Follower;
 use super::replay::Replay;
-use crate::crash::disk::{ImageStats, NotAnImage, SimDisk, Tree};
-use crate::crash::history::{History, Value};
-use crate::crash::invariant::{Broken, Invariant, Violation};
 
 /// Checks one filesystem through all of its shutdowns.
 #[derive(Default)]
-pub struct Checker {
+pub(crate) struct Checker {
     replay: Option<Replay>,
     followers: BTreeMap<Follower, Known>,
     /// The last events of the last writer.
@@ -25,7 +26,7 @@ pub struct Checker {
 pub(super) struct Known {
     history: History,
     /// The save that the last writer began and did not finish.
-    unfinished: Option<Value>,
+    unfinished: Option<Written>,
 }
 
 impl Known {
@@ -36,22 +37,22 @@ impl Known {
 
 /// What a writer did until it ended.
 #[derive(Debug, Clone, Default)]
-pub struct RunResult {
+pub(crate) struct RunResult {
     /// The checkpoint that it recovered; `None` if the filesystem was shut down before.
-    pub outcome: Option<Outcome>,
+    pub(crate) outcome: Option<Outcome>,
     /// The number of damaged checkpoints that recovery skipped.
-    pub passed_over: usize,
+    pub(crate) passed_over: usize,
     /// The number of saves that were begun.
-    pub attempted: u64,
+    pub(crate) attempted: u64,
     /// The number of saves that were acknowledged.
-    pub acknowledged: u64,
+    pub(crate) acknowledged: u64,
     /// The first call that failed.
-    pub failed: Option<CallRecord>,
+    pub(crate) failed: Option<CallRecord>,
 }
 
 /// The checkpoint that a recovery returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// The acknowledged one; no save was in progress when the writer before it ended.
     Acknowledged,
     /// The older one of a save in progress.
@@ -62,7 +63,7 @@ pub enum Outcome {
 
 /// A run that does not pass.
 #[derive(Debug)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// A promise is broken.
     Broken(Violation),
     /// The simulated disk may not leave what was found.
@@ -99,7 +100,7 @@ impl Checker {
     ///
     /// # Errors
     /// [`Failure::NotSimulated`] if a shutdown may not leave them.
-    pub fn check_mount(&mut self, found: &Tree) -> Result<ImageStats, Failure> {
+    pub(crate) fn check_mount(&mut self, found: &Tree) -> Result<ImageStats, Failure> {
         let stats = self.may_leave(found);
         let stats =
             stats.map_err(|why| Failure::NotSimulated { why, script: self.script.clone() })?;
@@ -113,7 +114,7 @@ impl Checker {
     ///
     /// # Errors
     /// [`NotAnImage`] if it may not.
-    pub fn may_leave(&self, found: &Tree) -> Result<ImageStats, NotAnImage> {
+    pub(crate) fn may_leave(&self, found: &Tree) -> Result<ImageStats, NotAnImage> {
         let replay = self.replay.as_ref();
         replay.map_or(Ok(ImageStats::default()), |replay| replay.disk().may_leave(found))
     }
@@ -122,7 +123,7 @@ impl Checker {
     ///
     /// # Errors
     /// [`Failure`] if a promise is broken or the log does not fit the simulated disk.
-    pub fn check_run(
+    pub(crate) fn check_run(
         &mut self,
         follower: Follower,
         log: impl IntoIterator<Item = io::Result<(Event, Vec<u8>)>>,
@@ -158,30 +159,30 @@ pub(super) struct Run<'a> {
 }
 
 impl Run<'_> {
-    pub(super) fn check(&mut self, event: Event) -> Result<(), Broken> {
+    pub(super) fn check(&mut self, event: Event) -> Result<(), Violation> {
         let failed = self.result.failed.is_some();
         match event {
             Event::Call(call) if !failed && call.is_fault() => {
                 self.result.failed = Some(call);
             }
             Event::Refused { why } if !failed => {
-                return Err(Broken::new(Invariant::RecoverySucceeds, why));
+                return Err(Violation::new(Invariant::RecoverySucceeds, why));
             }
             Event::Call(_) | Event::Refused { .. } => {}
             Event::Recovered { generation, stamp, bytes, passed_over, temps } => {
                 if let Some(temp) = temps.first().filter(|_| !failed) {
                     let what = format!("{temp} still exists");
-                    return Err(Broken::new(Invariant::OpenRemovesTemps, what));
+                    return Err(Violation::new(Invariant::OpenRemovesTemps, what));
                 }
-                self.recovered(&value(generation, stamp, bytes))?;
+                self.recovered(&written(generation, stamp, bytes))?;
                 self.result.passed_over = passed_over;
             }
             Event::Attempt { generation, stamp, bytes } => {
-                let value = value(generation, stamp, bytes);
+                let value = written(generation, stamp, bytes);
                 let before = self.known.history.attempted().last();
                 if self.result.attempted > 0 && before.is_some_and(|b| b.generation >= generation) {
                     let what = format!("generation {generation} is used again");
-                    return Err(Broken::new(Invariant::GenerationsRise, what));
+                    return Err(Violation::new(Invariant::GenerationsRise, what));
                 }
                 self.result.attempted += 1;
                 self.known.history.attempt(&value);
@@ -195,7 +196,7 @@ impl Run<'_> {
                 self.known.history.claim(&[Some(checkpointed)], &[floor]);
             }
             Event::Failed { why, .. } if !failed => {
-                return Err(Broken::new(Invariant::NextSaveSucceeds, why));
+                return Err(Violation::new(Invariant::NextSaveSucceeds, why));
             }
             Event::Failed { not_saved, .. } => {
                 if let Some(value) = self.known.unfinished.as_ref().filter(|_| not_saved) {
@@ -203,13 +204,13 @@ impl Run<'_> {
                 }
             }
             Event::Broken { what } => {
-                return Err(Broken::new(Invariant::RecoveredWasWritten, what));
+                return Err(Violation::new(Invariant::RecoveredWasWritten, what));
             }
         }
         Ok(())
     }
 
-    fn recovered(&mut self, found: &Value) -> Result<(), Broken> {
+    fn recovered(&mut self, found: &Written) -> Result<(), Violation> {
         self.known.history.check(found)?;
         let unfinished = self.known.unfinished.clone();
         if self.after_cut {
@@ -226,8 +227,8 @@ impl Run<'_> {
 }
 
 /// All marks are of one stamp, which represents them.
-fn value(generation: u64, stamp: u64, bytes: u128) -> Value {
-    Value { generation, marks: [stamp].into(), bytes }
+fn written(generation: u64, stamp: u64, bytes: u128) -> Written {
+    Written { generation, marks: [stamp].into(), bytes }
 }
 
 pub(super) fn shown(event: &Event) -> String {

@@ -2,15 +2,14 @@
 
 use std::io::{self, BufRead, Write};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::locked::locked;
 use serde::{Deserialize, Serialize};
 
 /// Something that a writer did or observed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum Event {
+pub(crate) enum Event {
     /// A call of the store that has returned.
     Call(CallRecord),
     /// The open or the recovery failed.
@@ -63,23 +62,23 @@ pub enum Event {
 
 /// A call and its result.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct CallRecord {
+pub(crate) struct CallRecord {
     /// The call.
-    pub operation: Operation,
+    pub(crate) operation: Operation,
     /// The error, if it failed.
-    pub failed: Option<String>,
+    pub(crate) failed: Option<String>,
     /// Whether the error is an answer rather than a fault: the path is missing or already exists.
-    pub answers: bool,
+    pub(crate) answers: bool,
     /// The start of the call, in nanoseconds since 1970.
-    pub began: u128,
+    pub(crate) began: u128,
     /// The end of the call, in nanoseconds since 1970.
-    pub ended: u128,
+    pub(crate) ended: u128,
 }
 
-/// A call of [`Disk`](repl_checkpoint::Disk). Paths begin at the root of the filesystem. A file is
+/// A call of `Disk`. Paths begin at the root of the filesystem. A file is
 /// identified by the number of its creation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Operation {
+pub(crate) enum Operation {
     /// A call that changes nothing, or that is on another filesystem.
     Look(String),
     /// `create_dir`
@@ -105,8 +104,8 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// The method of [`Disk`](repl_checkpoint::Disk).
-    pub fn verb(&self) -> &str {
+    /// The method of `Disk`.
+    pub(crate) fn verb(&self) -> &str {
         match self {
             Operation::Look(verb) => verb,
             Operation::CreateDir(_) => "create_dir",
@@ -125,7 +124,7 @@ impl Operation {
 
 impl CallRecord {
     /// Returns whether it failed in the way of a call on a filesystem that was shut down.
-    pub fn is_fault(&self) -> bool {
+    pub(crate) fn is_fault(&self) -> bool {
         self.failed.is_some() && !self.answers
     }
 }
@@ -147,7 +146,7 @@ impl Pipe {
     pub(super) fn send(&self, event: &Event, bytes: &[u8]) -> io::Result<()> {
         let mut line = serde_json::to_vec(&(bytes.len(), event))?;
         line.push(b'\n');
-        let mut out = locked(&self.0);
+        let mut out = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         out.write_all(&line)?;
         out.write_all(bytes)?;
         out.flush()
@@ -155,11 +154,11 @@ impl Pipe {
 }
 
 /// The events of a pipe, each with the bytes that belong to it.
-pub struct Events<R>(R);
+pub(crate) struct Events<R>(R);
 
 impl<R: BufRead> Events<R> {
     /// Reads the events from the other end of a pipe.
-    pub fn new(pipe: R) -> Self {
+    pub(crate) fn new(pipe: R) -> Self {
         Events(pipe)
     }
 

@@ -4,16 +4,14 @@ use std::path::Path;
 
 use repl_checkpoint::{
     BincodeCodec, CheckpointStore, Disk, FileStore, JsonCodec, OnCorrupt, OpenStoreError,
-    Recovered, SlotStore, StoreId, recover,
+    RecoverError, Recovered, SlotStore, StoreId, recover,
 };
 use repl_core::ShardId;
-
-use crate::crash::kind::StoreKind;
-use crate::crash::protocol::Refused;
+use repl_harness::crash::StoreKind;
 
 /// The codec of a follower.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Format {
+pub(crate) enum Format {
     /// [`JsonCodec`]
     Json,
     /// [`BincodeCodec`]
@@ -22,13 +20,13 @@ pub enum Format {
 
 /// A follower with a directory of its own on the filesystem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Follower {
+pub(crate) struct Follower {
     /// Its store.
-    pub kind: StoreKind,
+    pub(crate) kind: StoreKind,
     /// Its codec.
-    pub format: Format,
+    pub(crate) format: Format,
     /// Its number of shards.
-    pub shards: usize,
+    pub(crate) shards: usize,
 }
 
 /// Their checkpoints take from less than a sector to some forty pages.
@@ -36,20 +34,20 @@ const SHARDS: [usize; 4] = [1, 30, 300, 3000];
 
 impl Follower {
     /// Every follower with this kind of store.
-    pub fn all(kind: StoreKind) -> Vec<Follower> {
+    pub(crate) fn all(kind: StoreKind) -> Vec<Follower> {
         let of = |format| SHARDS.map(|shards| Follower { kind, format, shards });
         let pairs = of(Format::Json).into_iter().zip(of(Format::Bincode));
         pairs.flat_map(|(json, bincode)| [json, bincode]).collect()
     }
 
     /// The follower whose directory has this name.
-    pub fn named(name: &str) -> Option<Follower> {
+    pub(crate) fn named(name: &str) -> Option<Follower> {
         let all = StoreKind::ALL.iter().copied().flat_map(Follower::all);
         all.into_iter().find(|follower| follower.name() == name)
     }
 
     /// The name of its directory.
-    pub fn name(self) -> String {
+    pub(crate) fn name(self) -> String {
         format!("{:?}-{:?}-{}", self.kind, self.format, self.shards).to_lowercase()
     }
 
@@ -73,7 +71,7 @@ impl Follower {
     pub(super) fn recover(
         self,
         store: impl CheckpointStore + 'static,
-    ) -> Result<Recovered, Refused> {
+    ) -> Result<Recovered, RecoverError> {
         Ok(match self.format {
             Format::Json => recover(store, JsonCodec, &self.ids(), OnCorrupt::Fail)?,
             Format::Bincode => recover(store, BincodeCodec, &self.ids(), OnCorrupt::Fail)?,

@@ -3,12 +3,15 @@
 use super::checker::{Failure, Known, Run, RunResult, SHOWN, shown};
 use super::event::Event;
 
+#[cfg(test)]
+mod tests;
+
 /// What the writers of one follower reported up to an instant.
 ///
 /// A writer may be killed at any time. The next one finds files that need not be durable, so what
 /// it recovers may be lost in a power cut.
 #[derive(Clone)]
-pub struct WriterHistory {
+pub(crate) struct WriterHistory {
     known: Known,
     /// What the present writer did.
     result: RunResult,
@@ -22,12 +25,12 @@ impl Default for WriterHistory {
 
 impl WriterHistory {
     /// Creates the history of a store that was never opened.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         WriterHistory { known: Known::new(), result: RunResult::default() }
     }
 
     /// Begins a new writer: the one before it was killed.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.result = RunResult::default();
     }
 
@@ -35,7 +38,7 @@ impl WriterHistory {
     ///
     /// # Errors
     /// [`Failure`] if it breaks a promise, or is a call that failed.
-    pub fn report(&mut self, event: Event) -> Result<(), Failure> {
+    pub(crate) fn report(&mut self, event: Event) -> Result<(), Failure> {
         let result = std::mem::take(&mut self.result);
         self.result = checked(&mut self.known, result, [event], false)?;
         Ok(())
@@ -45,7 +48,10 @@ impl WriterHistory {
     ///
     /// # Errors
     /// [`Failure`] if it breaks a promise, or a call failed.
-    pub fn check_cut(&self, events: impl IntoIterator<Item = Event>) -> Result<RunResult, Failure> {
+    pub(crate) fn check_cut(
+        &self,
+        events: impl IntoIterator<Item = Event>,
+    ) -> Result<RunResult, Failure> {
         checked(&mut self.known.clone(), RunResult::default(), events, true)
     }
 }

@@ -5,11 +5,13 @@ use std::io::BufReader;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use repl_harness::crash::shutdown::{
-    CallRecord, Checker, Event, Events, Failure, Follower, Operation, Outcome, Plan, RunResult,
-    WriterMutant, write,
-};
 use repl_harness::crash::{Entry, Invariant, StoreKind, read_tree};
+
+use super::event::Operation;
+use super::{
+    CallRecord, Checker, Event, Events, Failure, Follower, Outcome, Plan, RunResult, WriterMutant,
+    write,
+};
 
 fn follower(kind: StoreKind) -> Follower {
     Follower::all(kind)[2]
