@@ -160,14 +160,18 @@ fn test(skipped: &mut Skipped) -> Done {
     tests(cargo("test", &[&TESTED[..], &["--lib", "--bins", "--tests"]].concat()), skipped)
 }
 
-/// The step `test` has run the integration tests with all features: here they must only compile.
+/// The tests need JSON: without it the library alone is checked. The step `test` has run the
+/// integration tests with all features: here they must only compile.
 fn features(skipped: &mut Skipped) -> Done {
-    for features in ["", "json", "bincode"] {
-        let set = ["--locked", "-p", "repl-checkpoint", "--no-default-features", "--features"];
-        cargo("check", &[&set[..], &[features, "--tests"]].concat()).run()?;
-        tests(cargo("test", &[&set[..], &[features, "--lib"]].concat()), skipped)?;
+    let with = |features| {
+        ["--locked", "-p", "repl-checkpoint", "--no-default-features", "--features", features]
+    };
+    for features in ["", "bincode"] {
+        cargo("clippy", &[&with(features)[..], &["--lib", "--", "-D", "warnings"]].concat())
+            .run()?;
     }
-    Ok(())
+    cargo("check", &[&with("json")[..], &["--tests"]].concat()).run()?;
+    tests(cargo("test", &[&with("json")[..], &["--lib"]].concat()), skipped)
 }
 
 fn doctest(skipped: &mut Skipped) -> Done {

@@ -33,7 +33,7 @@ fn a_store_that_lost_its_lock_replaces_nothing_though_the_other_process_has_the_
     let (half, ended) = (Mutex::new(half), Arc::new(Mutex::new(ended)));
     let other = Arc::new(Mutex::new(None));
     let (of_hook, at, renames) = (Arc::clone(&other), path.clone(), AtomicUsize::new(0));
-    let disk = Hooked::new(OsDisk, move |call| {
+    let disk = Hooked::look(OsDisk, move |call| {
         // The marker is the first; the second comes after the check of step 4.
         if call.name != "rename" || renames.fetch_add(1, SeqCst) != 1 {
             return;
@@ -59,7 +59,7 @@ fn a_store_that_lost_its_lock_replaces_nothing_though_the_other_process_has_the_
 /// Saves until its temporary file exists, and dies when the other one has ended.
 fn saves_half(dir: &Path, half: mpsc::Sender<()>, ended: Arc<Mutex<mpsc::Receiver<()>>>) {
     let writes = AtomicUsize::new(0);
-    let disk = Hooked::new(OsDisk, move |call| {
+    let disk = Hooked::look(OsDisk, move |call| {
         // The marker is the first.
         if call.name == "write" && writes.fetch_add(1, SeqCst) == 1 {
             half.send(()).unwrap();

@@ -206,7 +206,7 @@ fn one_look() {
 /// Recovers, and counts the bytes that it reads.
 fn recovered(dir: &Path, kind: &str, on_corrupt: OnCorrupt, read: &Arc<AtomicU64>) -> String {
     let count = Arc::clone(read);
-    let disk = Hooked::new(OsDisk, move |call| {
+    let disk = Hooked::look(OsDisk, move |call| {
         let read = if call.name == "read_at" { call.bytes as u64 } else { 0 };
         count.fetch_add(read, SeqCst);
     });

@@ -217,7 +217,7 @@ fn live(dir: &Path, kind: &str, ids: &[ShardId]) -> ((u64, u64), u64, u64) {
     let seen = Arc::new([const { AtomicU64::new(0) }; 3]);
     let (hook_seen, at) = (Arc::clone(&seen), dir.to_owned());
     // Nothing here is about syncs, which take most of the time.
-    let disk = Hooked::new(NoSync, move |call: Call| {
+    let disk = Hooked::look(NoSync, move |call: Call<'_>| {
         let (files, bytes) = held(&at);
         hook_seen[0].fetch_add(if call.name == "read_at" { call.bytes as u64 } else { 0 }, SeqCst);
         hook_seen[1].fetch_max(files, SeqCst);

@@ -3,7 +3,6 @@
 #[cfg(target_os = "linux")]
 pub(crate) mod again;
 pub(crate) mod arbitrary;
-mod fault;
 pub(crate) mod faulty;
 pub(crate) mod follower;
 pub(crate) mod hooked;

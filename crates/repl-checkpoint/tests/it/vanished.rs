@@ -47,7 +47,7 @@ const KINDS: [Kind; 3] = [FILES, SLOTS, ONE_FILE];
 
 impl Kind {
     fn recovered(self, dir: &Path, shards: &[ShardId]) -> Result<Recovered, RecoverError> {
-        let store = (self.open)(Hooked::new(OsDisk, |_| ()), dir).unwrap();
+        let store = (self.open)(Hooked::look(OsDisk, |_| ()), dir).unwrap();
         recover(store, JsonCodec, shards, OnCorrupt::Fail)
     }
 
@@ -172,7 +172,7 @@ fn dies(kind: Kind, at: usize) -> usize {
     let dir = tempfile::tempdir().unwrap();
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
-    let disk = Hooked::new(OsDisk, move |call| {
+    let disk = Hooked::look(OsDisk, move |call| {
         let number = counted.fetch_add(1, SeqCst);
         // Nothing is cleaned up: all later calls die too.
         if number >= at {

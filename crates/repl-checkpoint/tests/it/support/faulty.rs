@@ -1,118 +1,60 @@
-//! A disk in memory that records every call and fails the armed one.
+//! The simulated disk with a record of every call, of which the armed ones fail.
 //!
-//! It loses nothing: this is about failing calls. Power cuts are a matter of the simulated disk.
+//! Here it loses nothing: this is about failing calls. Power cuts are a matter of the crash suite.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard};
 
-use repl_checkpoint::{Disk, FileKind};
+use repl_checkpoint::Disk;
+use repl_harness::crash::SimDisk;
 
-pub(crate) use super::fault::{Fault, How};
+use super::hooked::{Call, Hook, Hooked};
+
+pub(crate) use super::hooked::How;
 
 /// Clones share one disk.
-#[derive(Clone)]
-pub(crate) struct Faulty(Arc<Mutex<Inner>>);
+pub(crate) type Faulty = Hooked<SimDisk, Script>;
 
+/// Which calls fail, and how.
+#[derive(Debug, Clone)]
+pub(crate) struct Fault {
+    /// Only calls whose record starts with this count.
+    pub(crate) on: &'static str,
+    /// The number of them that still succeed.
+    pub(crate) after: usize,
+    /// The number of them that fail after that.
+    pub(crate) times: usize,
+    pub(crate) how: How,
+}
+
+/// Every call so far, and what fails from now on.
+#[derive(Default)]
+pub(crate) struct Script(Mutex<Inner>);
+
+#[derive(Default)]
 struct Inner {
-    dirs: BTreeSet<PathBuf>,
-    files: BTreeMap<PathBuf, Vec<u8>>,
-    /// The present names of files that are open under an earlier name.
-    renamed: BTreeMap<PathBuf, PathBuf>,
-    locked: BTreeSet<PathBuf>,
     calls: Vec<String>,
     fault: Option<Fault>,
     /// Armed after the first one is used up.
     next: Option<Fault>,
 }
 
-/// An open file or directory.
-pub(crate) struct Handle(PathBuf);
-
-pub(crate) struct Lock(PathBuf, Faulty);
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        self.1.inner().locked.remove(&self.0);
-    }
-}
-
-/// How a call is carried out.
-enum Turn {
-    Do,
-    DoThenFail(io::Error),
-    Short(usize),
-}
-
-impl Faulty {
-    /// An empty disk with one directory, `/disk`.
-    pub(crate) fn new() -> Self {
-        Faulty(Arc::new(Mutex::new(Inner {
-            dirs: BTreeSet::from(["/".into(), "/disk".into()]),
-            files: BTreeMap::new(),
-            renamed: BTreeMap::new(),
-            locked: BTreeSet::new(),
-            calls: Vec::new(),
-            fault: None,
-            next: None,
-        })))
-    }
-
+impl Script {
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap()
     }
+}
 
-    /// A disk of its own with the same directories and files, and nothing open or locked.
-    pub(crate) fn copy(&self) -> Self {
-        let (copy, inner) = (Faulty::new(), self.inner());
-        copy.inner().dirs.clone_from(&inner.dirs);
-        copy.inner().files.clone_from(&inner.files);
-        copy
-    }
+impl Hook for Script {
+    const SPLITS_SYNCS: bool = true;
 
-    /// Drops the record of calls and arms the fault.
-    pub(crate) fn arm(&self, fault: impl Into<Option<Fault>>) {
-        let mut inner = self.inner();
-        inner.calls.clear();
-        inner.fault = fault.into();
-        inner.next = None;
-    }
-
-    /// Arms a fault for when the first one is used up.
-    pub(crate) fn then(&self, fault: Fault) {
-        self.inner().next = Some(fault);
-    }
-
-    /// Every call since the last [`Faulty::arm`]: a verb and its paths, below `/disk/marks` the
-    /// name alone, without the unique part of temporary names.
-    pub(crate) fn calls(&self) -> Vec<String> {
-        self.inner().calls.clone()
-    }
-
-    pub(crate) fn put(&self, path: &str, bytes: &[u8]) {
-        self.inner().files.insert(path.into(), bytes.to_vec());
-    }
-
-    pub(crate) fn bytes(&self, path: &str) -> Option<Vec<u8>> {
-        self.inner().files.get(Path::new(path)).cloned()
-    }
-
-    pub(crate) fn mkdir(&self, path: &str) {
-        self.inner().dirs.insert(path.into());
-    }
-
-    /// The paths of all files except locks and markers.
-    pub(crate) fn paths(&self) -> Vec<String> {
-        let inner = self.inner();
-        let paths = inner.files.keys().map(|p| p.display().to_string());
-        paths.filter(|p| !p.contains("/repl-checkpoint.")).collect()
-    }
-
-    fn turn(&self, verb: &str, paths: &[&Path]) -> io::Result<Turn> {
-        let names: Vec<String> = paths.iter().map(|p| short(p)).collect();
-        let call = format!("{verb} {}", names.join(" -> "));
+    fn at(&self, call: Call<'_>) -> Option<How> {
+        let names: Vec<String> = call.paths.iter().map(|p| short(p)).collect();
+        let names = names.join(" -> ");
+        let call = match (call.name, call.offset) {
+            (name, Some(offset)) => format!("{name} {offset}+{} of {names}", call.bytes),
+            (name, None) => format!("{name} {names}"),
+        };
         let mut inner = self.inner();
         if inner.fault.as_ref().is_some_and(|fault| (fault.after, fault.times) == (0, 0)) {
             inner.fault = inner.next.take();
@@ -130,51 +72,7 @@ impl Faulty {
             }
         });
         inner.calls.push(call);
-        match how {
-            None => Ok(Turn::Do),
-            Some(How::Errno(errno)) => Err(io::Error::from_raw_os_error(errno)),
-            Some(How::DoneBut(errno)) => Ok(Turn::DoThenFail(io::Error::from_raw_os_error(errno))),
-            Some(How::Short(n)) => Ok(Turn::Short(n)),
-        }
-    }
-
-    /// Runs `act` unless the call is to fail.
-    fn call<T>(
-        &self,
-        verb: &str,
-        paths: &[&Path],
-        act: impl FnOnce(&mut Inner) -> io::Result<T>,
-    ) -> io::Result<T> {
-        let turn = self.turn(verb, paths)?;
-        let done = act(&mut self.inner());
-        match turn {
-            Turn::DoThenFail(err) => Err(err),
-            Turn::Do | Turn::Short(_) => done,
-        }
-    }
-}
-
-impl Faulty {
-    /// A write, of fewer bytes if the fault says so.
-    fn written(
-        &self,
-        verb: &str,
-        file: &Handle,
-        bytes: &[u8],
-        put: impl FnOnce(&mut Vec<u8>, &[u8]),
-    ) -> io::Result<usize> {
-        let turn = self.turn(verb, &[&file.0])?;
-        let taken = match turn {
-            Turn::Short(n) => n.min(bytes.len()),
-            Turn::Do | Turn::DoThenFail(_) => bytes.len(),
-        };
-        let mut inner = self.inner();
-        let path = inner.renamed.get(&file.0).unwrap_or(&file.0).clone();
-        put(inner.files.get_mut(&path).ok_or_else(not_found)?, &bytes[..taken]);
-        match turn {
-            Turn::DoThenFail(err) => Err(err),
-            Turn::Do | Turn::Short(_) => Ok(taken),
-        }
+        how
     }
 }
 
@@ -184,137 +82,50 @@ fn short(path: &Path) -> String {
     name.split_inclusive(".temp").next().unwrap_or(name).to_owned()
 }
 
-fn not_found() -> io::Error {
-    io::ErrorKind::NotFound.into()
-}
-
-impl Disk for Faulty {
-    type File = Handle;
-    type Dir = Handle;
-    type Lock = Lock;
-
-    fn create_dir(&self, path: &Path) -> io::Result<()> {
-        self.call("create_dir", &[path], |disk| {
-            match path.parent().is_some_and(|p| disk.dirs.contains(p)) {
-                true if disk.dirs.insert(path.into()) => Ok(()),
-                true => Err(io::ErrorKind::AlreadyExists.into()),
-                false => Err(not_found()),
-            }
-        })
+impl Faulty {
+    /// An empty disk with one directory, `/disk`.
+    pub(crate) fn new() -> Self {
+        let disk = Hooked::with(SimDisk::new(), Script::default());
+        disk.mkdir("/disk");
+        disk
     }
 
-    fn open_dir(&self, path: &Path) -> io::Result<Handle> {
-        self.call("open_dir", &[path], |disk| {
-            let there = disk.dirs.get(path).ok_or_else(not_found)?;
-            Ok(Handle(there.clone()))
-        })
+    /// A disk of its own with the same directories and files, and nothing open or locked.
+    pub(crate) fn copy(&self) -> Self {
+        Hooked::with(self.disk().after_process_death(), Script::default())
     }
 
-    fn list(&self, dir: &Path) -> io::Result<Vec<OsString>> {
-        self.call("list", &[dir], |disk| {
-            let inside = disk.files.keys().chain(&disk.dirs);
-            let inside = inside.filter(|p| p.parent() == Some(dir));
-            Ok(inside.filter_map(|p| p.file_name().map(Into::into)).collect())
-        })
+    /// Drops the record of calls and arms the fault.
+    pub(crate) fn arm(&self, fault: impl Into<Option<Fault>>) {
+        *self.hook().inner() = Inner { fault: fault.into(), ..Inner::default() };
     }
 
-    fn kind(&self, path: &Path) -> io::Result<FileKind> {
-        self.call("kind", &[path], |disk| {
-            if disk.dirs.contains(path) {
-                Ok(FileKind::Dir)
-            } else if disk.files.contains_key(path) {
-                Ok(FileKind::File)
-            } else {
-                Err(not_found())
-            }
-        })
+    /// Arms a fault for when the first one is used up.
+    pub(crate) fn then(&self, fault: Fault) {
+        self.hook().inner().next = Some(fault);
     }
 
-    fn length(&self, path: &Path) -> io::Result<u64> {
-        self.call("length", &[path], |disk| {
-            disk.files.get(path).map(|bytes| bytes.len() as u64).ok_or_else(not_found)
-        })
+    /// Every call since the last [`Faulty::arm`]: a verb and its paths, below `/disk/marks` the
+    /// name alone, without the unique part of temporary names.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        self.hook().inner().calls.clone()
     }
 
-    fn read_at(&self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
-        self.call("read_at", &[path], |disk| {
-            let bytes = disk.files.get(path).ok_or_else(not_found)?;
-            let from = bytes.get(usize::try_from(offset).unwrap()..).unwrap_or_default();
-            Ok(from[..length.min(from.len())].to_vec())
-        })
+    pub(crate) fn put(&self, path: &str, bytes: &[u8]) {
+        self.disk().put(Path::new(path), bytes).unwrap();
     }
 
-    fn temp_number(&self) -> u64 {
-        u64::from(std::process::id())
+    pub(crate) fn bytes(&self, path: &str) -> Option<Vec<u8>> {
+        self.disk().read_at(Path::new(path), 0, usize::MAX).ok()
     }
 
-    fn create_new(&self, path: &Path) -> io::Result<Handle> {
-        self.call("create_new", &[path], |disk| {
-            if disk.files.contains_key(path) {
-                return Err(io::ErrorKind::AlreadyExists.into());
-            }
-            disk.files.insert(path.into(), Vec::new());
-            disk.renamed.remove(path);
-            Ok(Handle(path.into()))
-        })
+    pub(crate) fn mkdir(&self, path: &str) {
+        self.disk().create_dir(Path::new(path)).unwrap();
     }
 
-    fn write(&self, file: &mut Handle, bytes: &[u8]) -> io::Result<usize> {
-        self.written("write", file, bytes, Vec::extend_from_slice)
-    }
-
-    fn sync_file(&self, file: &Handle) -> io::Result<()> {
-        self.call("sync_file", &[&file.0], |_| Ok(()))
-    }
-
-    fn write_at(&self, file: &Handle, offset: u64, bytes: &[u8]) -> io::Result<usize> {
-        let verb = format!("write_at {offset}+{} of", bytes.len());
-        let start = usize::try_from(offset).unwrap();
-        self.written(&verb, file, bytes, |content, bytes| {
-            content[start..start + bytes.len()].copy_from_slice(bytes);
-        })
-    }
-
-    fn sync_data(&self, file: &Handle) -> io::Result<()> {
-        self.call("sync_data", &[&file.0], |_| Ok(()))
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.call("rename", &[from, to], |disk| {
-            let content = disk.files.remove(from).ok_or_else(not_found)?;
-            disk.files.insert(to.into(), content);
-            disk.renamed.insert(from.into(), to.into());
-            Ok(())
-        })
-    }
-
-    fn sync_dir(&self, dir: &Handle) -> io::Result<()> {
-        self.call("sync_dir", &[&dir.0], |_| Ok(()))
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.call("remove", &[path], |disk| {
-            disk.files.remove(path).map(|_| ()).ok_or_else(not_found)
-        })
-    }
-
-    fn try_lock(&self, path: &Path) -> io::Result<Option<Lock>> {
-        let free = self.call("try_lock", &[path], |disk| {
-            disk.files.entry(path.into()).or_default();
-            Ok(disk.locked.insert(path.into()))
-        })?;
-        Ok(free.then(|| Lock(path.into(), self.clone())))
-    }
-
-    fn lock_is_at(&self, _: &Lock, path: &Path) -> io::Result<bool> {
-        self.call("lock_is_at", &[path], |disk| Ok(disk.files.contains_key(path)))
-    }
-
-    fn dir_is_at(&self, _: &Handle, path: &Path) -> io::Result<bool> {
-        self.call("dir_is_at", &[path], |disk| Ok(disk.dirs.contains(path)))
-    }
-
-    fn file_is_at(&self, _: &Handle, path: &Path) -> io::Result<bool> {
-        self.call("file_is_at", &[path], |disk| Ok(disk.files.contains_key(path)))
+    /// The paths of all files except locks and markers.
+    pub(crate) fn paths(&self) -> Vec<String> {
+        let paths = self.disk().files().into_keys().map(|path| path.display().to_string());
+        paths.filter(|path| !path.contains("/repl-checkpoint.")).collect()
     }
 }
