@@ -17,13 +17,7 @@ fn window(capacity: u64) -> (ApplyWindow, Shard) {
 /// A shuffled order, the same every time.
 fn shuffled(seqnos: impl Iterator<Item = u64>) -> Vec<u64> {
     let mut all: Vec<u64> = seqnos.collect();
-    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-    for i in (1..all.len()).rev() {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        all.swap(i, usize::try_from(random % (i as u64 + 1)).unwrap());
-    }
+    fastrand::Rng::with_seed(1).shuffle(&mut all);
     all
 }
 
