@@ -4,8 +4,8 @@
 //! - [`Checker`], of a filesystem that is shut down and mounted again. It holds recovery to the
 //!   promises of the simulated crashes. It also makes the same calls on a simulated disk: the files
 //!   must be one of the images that a power cut may leave there.
-//! - [`WriterHistory`], of power cuts that are made of a disk's recorded writes. It holds recovery to
-//!   the same promises, after writers that were killed and restarted before the cut.
+//! - [`WriterHistory`], of power cuts that are made of a disk's recorded writes. It holds recovery
+//!   to the same promises, after writers that were killed and restarted before the cut.
 
 mod checker;
 mod event;

@@ -21,8 +21,8 @@
 //! that may be left. [`suites`] tests a codec or a store of your own against the promises of its
 //! trait.
 //!
-//! A suite that cannot fail proves nothing. So the tests of this crate run `stress` with one planted
-//! fault each ([`stress::Faults`]), and `crash` must catch every [`crash::Mutant`].
+//! A suite that cannot fail proves nothing. So the tests of this crate run `stress` with one
+//! planted fault each ([`stress::Faults`]), and `crash` must catch every [`crash::Mutant`].
 
 pub mod crash;
 mod locked;

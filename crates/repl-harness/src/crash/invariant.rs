@@ -81,8 +81,8 @@ pub struct Violation {
     pub invariant: Invariant,
     /// What was observed instead.
     pub what: String,
-    /// The calls that lead to it, one per line, with the crashes between them. Empty as long as they
-    /// are not known.
+    /// The calls that lead to it, one per line, with the crashes between them. Empty as long as
+    /// they are not known.
     pub script: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! The suite catches every planted fault in marks, floors and claims, by the promise that it breaks.
+//! The suite catches every planted fault in marks, floors and claims, by the promise it breaks.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
