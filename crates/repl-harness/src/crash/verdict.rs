@@ -1,16 +1,13 @@
 //! What a process makes of one file's bytes. Files with equal verdicts need only be tried once.
 
-use std::ffi::OsString;
 use std::io;
 use std::mem::discriminant;
 use std::path::Path;
 
-use repl_checkpoint::{
-    Checkpoint, CheckpointStore, Disk, FileKind, LoadError, SlotStore, UnsealError,
-};
+use repl_checkpoint::{Checkpoint, CheckpointStore, LoadError, SlotStore, UnsealError};
 
-use super::disk::{hash_bytes, hash128};
-use super::layout::{DIR, STORE_ID};
+use super::disk::{SimDisk, State, hash_bytes, hash128};
+use super::layout::{DIR, STORE_ID, slot_file};
 use super::mutants::{Mutant, read_mutated, read_mutated_slots};
 use super::padded::PLAIN;
 
@@ -31,7 +28,8 @@ pub(crate) fn of_slots(mutant: Option<Mutant>, file: &[u8]) -> u128 {
         None => file.to_vec(),
     };
     let length = file.len();
-    let store = SlotStore::open_on(OneFile(file), Path::new(DIR), STORE_ID);
+    let Ok(disk) = with_slots(file) else { return 0 };
+    let store = SlotStore::open_on(disk, Path::new(DIR), STORE_ID);
     let loaded = store.map(|mut store| store.load().map(Iterator::collect::<Vec<_>>));
     let loaded = match loaded {
         Ok(Ok(candidates)) => candidates,
@@ -67,85 +65,12 @@ fn is_whole(reason: &UnsealError) -> bool {
     }
 }
 
-/// A read-only disk on which every file holds the same bytes.
-struct OneFile(Vec<u8>);
-
-impl Disk for OneFile {
-    type File = ();
-    type Dir = ();
-    type Lock = ();
-
-    fn create_dir(&self, _: &Path) -> io::Result<()> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+/// A disk with nothing but a slot file.
+fn with_slots(bytes: Vec<u8>) -> io::Result<SimDisk> {
+    let mut state = State::new();
+    for dir in [Path::new(DIR).parent(), Some(Path::new(DIR))].into_iter().flatten() {
+        state.create_dir(dir)?;
     }
-
-    fn open_dir(&self, _: &Path) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn list(&self, _: &Path) -> io::Result<Vec<OsString>> {
-        Ok(Vec::new())
-    }
-
-    fn kind(&self, path: &Path) -> io::Result<FileKind> {
-        Ok(if path == Path::new(DIR) { FileKind::Dir } else { FileKind::File })
-    }
-
-    fn length(&self, _: &Path) -> io::Result<u64> {
-        Ok(self.0.len() as u64)
-    }
-
-    fn read_at(&self, _: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
-        let start = usize::try_from(offset).map_or(self.0.len(), |o| o.min(self.0.len()));
-        let end = start.saturating_add(length).min(self.0.len());
-        Ok(self.0[start..end].to_vec())
-    }
-
-    fn create_new(&self, _: &Path) -> io::Result<()> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-
-    fn write(&self, (): &mut (), _: &[u8]) -> io::Result<usize> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-
-    fn sync_file(&self, (): &()) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn write_at(&self, (): &(), _: u64, _: &[u8]) -> io::Result<usize> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-
-    fn sync_data(&self, (): &()) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn rename(&self, _: &Path, _: &Path) -> io::Result<()> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-
-    fn sync_dir(&self, (): &()) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn remove(&self, _: &Path) -> io::Result<()> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-
-    fn try_lock(&self, _: &Path) -> io::Result<Option<()>> {
-        Ok(Some(()))
-    }
-
-    fn lock_is_at(&self, (): &(), _: &Path) -> io::Result<bool> {
-        Ok(true)
-    }
-
-    fn dir_is_at(&self, (): &(), _: &Path) -> io::Result<bool> {
-        Ok(true)
-    }
-
-    fn file_is_at(&self, (): &(), _: &Path) -> io::Result<bool> {
-        Ok(true)
-    }
+    state.put(&slot_file(), bytes)?;
+    Ok(SimDisk::of(state))
 }
