@@ -11,7 +11,7 @@
 //! 1. Write the envelope over the slot after the newest one, and zeros over the rest of a longer
 //!    older one.
 //! 2. Sync the data of the file.
-//! 3. Check that the lock file and the slot file are still at their paths.
+//! 3. Check that the lock file, the directory and the slot file are still at their paths.
 //!
 //! From step 1 on a failure is [`SaveError::InDoubt`]: a failed write may still have reached the
 //! cache whole, and [`SaveError::NotSaved`] promises that no later recovery finds it. If step 3
@@ -146,7 +146,7 @@ impl<D: Disk> SlotStore<D> {
             .map_err(|err| ("write a slot of", err))
             .and_then(|()| disk.sync_data(file).map_err(|err| ("sync", err))) // 2
             .map_err(|(act, source)| SaveError::InDoubt { act, path: path.clone(), source })?;
-        self.directory.check_file(file, &path)?; // 3
+        self.directory.check_saved(file, &path)?; // 3
         *slot = Slot { generation: save.generation, len: save.bytes.len() };
         slots.newest = target;
         Ok(())

@@ -92,8 +92,7 @@ impl<D: Disk> Directory<D> {
             self.sync()?;
             self.has_marker = true;
         }
-        self.check_place(in_doubt)?;
-        self.check_only_file(file, path) // 8
+        self.check_saved(file, path) // 8
     }
 
     fn sync(&self) -> Result<(), SaveError> {
@@ -128,24 +127,17 @@ impl<D: Disk> Directory<D> {
     /// Checks that the lock and the directory are those at their paths, so that no other store can
     /// have opened. `failed` makes the error of a failing call.
     fn check_place(&self, failed: Failed) -> Result<(), SaveError> {
-        self.check_lock(failed)?;
+        let lock = self.disk.lock_is_at(&self.lock, &self.lock_path);
+        is_in_place(lock, "the lock file", &self.lock_path, failed)?;
         let dir = self.disk.dir_is_at(&self.open_dir, &self.path);
         is_in_place(dir, "the directory", &self.path, failed)
     }
 
-    fn check_lock(&self, failed: Failed) -> Result<(), SaveError> {
-        let lock = self.disk.lock_is_at(&self.lock, &self.lock_path);
-        is_in_place(lock, "the lock file", &self.lock_path, failed)
-    }
-
-    /// The last save step in place: checks that the lock and the file that was saved are those at
-    /// their paths. If the file is, its directory is, as far as this save needs it.
-    pub(crate) fn check_file(&self, file: &D::File, path: &Path) -> Result<(), SaveError> {
-        self.check_lock(in_doubt)?;
-        self.check_only_file(file, path)
-    }
-
-    fn check_only_file(&self, file: &D::File, path: &Path) -> Result<(), SaveError> {
+    /// The last save step: checks that the lock, the directory and the file that was saved are
+    /// those at their paths. If all files were moved into another directory, their names there are
+    /// not durable.
+    pub(crate) fn check_saved(&self, file: &D::File, path: &Path) -> Result<(), SaveError> {
+        self.check_place(in_doubt)?;
         let found = self.disk.file_is_at(file, path);
         is_in_place(found, "the checkpoint file", path, in_doubt)
     }

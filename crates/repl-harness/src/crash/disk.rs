@@ -164,6 +164,12 @@ impl SimDisk {
         self.shared().state.replace_dir(dir, kept);
     }
 
+    /// Replaces a directory durably by a new one with all of its files, whose names there are not
+    /// durable. This is not a recorded call.
+    pub(crate) fn move_into_new_dir(&self, dir: &Path) {
+        self.shared().state.move_into_new_dir(dir);
+    }
+
     pub(crate) fn record(&self) {
         self.shared().before = Some(Vec::new());
     }

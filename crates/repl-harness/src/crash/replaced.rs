@@ -49,17 +49,22 @@ enum Event {
     LockRemoved,
     /// The directory is replaced by an empty one, into which the lock file is moved.
     DirReplaced,
+    /// The directory is replaced by another, into which all of its files are moved. Their names
+    /// there are not durable.
+    FilesMoved,
     /// The file with the checkpoint is replaced by an older one, or removed.
     FileReplaced,
 }
 
 impl Event {
-    const ALL: [Event; 3] = [Event::LockRemoved, Event::DirReplaced, Event::FileReplaced];
+    const ALL: [Event; 4] =
+        [Event::LockRemoved, Event::DirReplaced, Event::FilesMoved, Event::FileReplaced];
 
     /// The last call by which the store notices it.
     fn noticed_by(self) -> &'static str {
         match self {
             Event::LockRemoved => "lock_is_at",
+            Event::FilesMoved => "dir_is_at",
             Event::DirReplaced | Event::FileReplaced => "file_is_at",
         }
     }
@@ -157,6 +162,7 @@ impl Run {
                 let _ = sender.send(takes_over(other, disk));
             }
             Event::DirReplaced => disk.replace_dir(Path::new(DIR), &lock_file()),
+            Event::FilesMoved => disk.move_into_new_dir(Path::new(DIR)),
             Event::FileReplaced if file == slot_file() => {
                 let _ = disk.put(&file, &old);
             }

@@ -30,6 +30,10 @@ pub(super) fn is_place(place: Place, path: &Path) -> io::Result<bool> {
 
 /// Whether the directory of this place is at `path`, or where a symbolic link there leads.
 pub(super) fn is_dir_place(place: Place, path: &Path) -> io::Result<bool> {
+    #[cfg(target_os = "linux")]
+    if let Some(found) = asked(CWD, path, AtFlags::empty()) {
+        return Ok(found == place);
+    }
     is_found(place, fs::metadata(path))
 }
 
