@@ -37,7 +37,7 @@ use self::work::{LastSave, Work};
 pub struct Schedule {
     /// The time from the start of a save to the start of the next, at least a millisecond.
     ///
-    /// Nothing is written if nothing has changed.
+    /// A save is skipped if the last two hold the marks already: after a change, two are written.
     pub interval: Duration,
     /// Save earlier, once the marks of all shards have moved by this many seqnos in sum.
     ///
@@ -90,7 +90,10 @@ impl Checkpointer {
     /// After an error the thread tries again when the next save is due. After a save in doubt it
     /// saves no more, and the floors no longer move: close it, take the checkpointer out of
     /// [`CloseError::LastSave`], [`reopen`](Checkpointer::reopen) and spawn it again.
-    /// [`Floors::health`] shows both, and a flush that hangs.
+    ///
+    /// A panic of `flush`, `on_error` or `on_save` ends the thread, and `on_error` is not called
+    /// for it: the marks still move, and nothing is saved. [`Floors::health`] shows it as
+    /// [`Status::Stopped`](crate::Status::Stopped). It also shows errors, and a flush that hangs.
     ///
     /// An async flush may run to its end here, as with `Handle::block_on` of tokio. Or run
     /// [`begin`](Checkpointer::begin) and [`save`](Checkpointer::save) in a task of the engine

@@ -194,7 +194,7 @@ impl Checkpointer {
     /// Blocks for the save, which writes and syncs a file. Where a task must not block for that
     /// long, wrap the call, as in
     /// `tokio::task::block_in_place(|| checkpointer.save(attempt))` under tokio with several
-    /// threads, or move it into `spawn_blocking` (docs/design.md shows that). Costs one pass over
+    /// threads, or move it into `spawn_blocking` (docs/adopting.md shows that). Costs one pass over
     /// the marks and one save.
     ///
     /// # Errors

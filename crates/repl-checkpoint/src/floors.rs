@@ -46,9 +46,9 @@ impl Floors {
     /// Not for a state that a [`Checkpointer`](crate::Checkpointer) saves, even if each apply is
     /// durable: a restart begins at the saved marks, and needs the segments above them.
     ///
-    /// At a start, commit once before you delete anything: the process before may have been killed
-    /// between its last write and the sync, and what the database then recovers is in the cache
-    /// alone.
+    /// At a start, make one commit that changes something before you delete anything: the process
+    /// before may have been killed between its last write and the sync, and what the database then
+    /// recovers is in the cache alone.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -139,7 +139,7 @@ impl Floors {
     ///   ([`WaitError::UnknownShard`](repl_core::WaitError::UnknownShard)),
     /// - the shard is removed or reset ([`WaitError::Removed`](repl_core::WaitError::Removed)),
     ///   which is noticed at the end of a checkpoint at the latest,
-    /// - the checkpointer is gone, or a save is in doubt
+    /// - the checkpointer is gone, as after a panic of a background one, or a save is in doubt
     ///   ([`WaitError::Closed`](repl_core::WaitError::Closed)),
     /// - the state or the shard is closed before the seqno is applied (the same).
     ///

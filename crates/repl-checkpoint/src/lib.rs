@@ -5,7 +5,12 @@
 //! - [`Checkpointer::checkpoint`] flushes the engine, then saves the marks.
 //!   [`Checkpointer::spawn`] does so on a thread of its own. An async engine calls
 //!   [`Checkpointer::begin`], awaits its flush, and calls [`Checkpointer::save`].
-//! - [`Floors`] says which segments of the log may be deleted.
+//! - [`Floors`] says which segments of the log may be deleted. Its [`Health`] shows whether saves
+//!   succeed.
+//! - [`CheckpointBytes`] makes bytes of the marks, for an engine that commits them with its data.
+//!   Such an engine needs no store and no checkpointer.
+//! - [`peek`] reads the newest checkpoint beside a running store. [`open_timeout`] waits for the
+//!   lock of a store.
 //!
 //! ```
 //! use repl_checkpoint::{FileStore, JsonCodec, OnCorrupt, Source, StoreId, recover};

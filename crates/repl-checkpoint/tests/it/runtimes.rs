@@ -253,7 +253,7 @@ fn a_runtime_that_shuts_down_with_a_checkpointer_in_a_task_does_not_hang() {
     });
 }
 
-/// As docs/design.md shows it.
+/// As docs/adopting.md shows it.
 #[test]
 fn a_save_moves_to_a_thread_that_may_block_and_back() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
