@@ -88,8 +88,10 @@ pub(crate) fn longest_beside(slot_file: &OsStr) -> OsString {
     name
 }
 
-/// Whether a file of this name may be the lock, the marker or a temporary file of another one.
-pub(crate) fn is_beside(name: &OsStr) -> bool {
+/// Whether a file of this name may be the lock, the marker, a temporary file or a checkpoint of
+/// another store, or have its lock and marker in common with one.
+pub(crate) fn is_of_a_store(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
-    name.ends_with(".lock") || name.ends_with(".marker") || named_by(&name).is_some()
+    let is_ours = name.ends_with(".lock") || name.ends_with(".marker") || name == "repl-checkpoint";
+    is_ours || generation_of(&name).is_some() || named_by(&name).is_some()
 }

@@ -31,7 +31,7 @@ pub struct OsDir(#[cfg(unix)] File, #[cfg(unix)] Place);
 ///
 /// Dropping it unlocks the file at once, though a child process may still have it open, between its
 /// `fork` and its `exec`. In a forked child, dropping the inherited lock leaves the parent's lock
-/// alone. The kernel frees it when the process dies.
+/// alone. When the process dies the kernel frees it, unless such a child goes on without `exec`.
 #[derive(Debug)]
 pub struct OsLock {
     file: File,

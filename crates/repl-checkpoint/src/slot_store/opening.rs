@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::SlotStore;
 use crate::directory::names::{
-    SLOT_FILE, checkpoint_file_in, is_beside, is_temp_of, longest_beside, of_directory,
+    SLOT_FILE, checkpoint_file_in, is_of_a_store, is_temp_of, longest_beside, of_directory,
     of_slot_file,
 };
 use crate::directory::{Directory, resolved};
@@ -55,9 +55,9 @@ impl SlotStore {
             let source = io::Error::new(io::ErrorKind::InvalidInput, reason);
             OpenStoreError::Io { act: "open the slot file", path: path.to_owned(), source }
         };
-        let name = path.file_name().filter(|name| !is_beside(name)).ok_or_else(|| {
+        let name = path.file_name().filter(|name| !is_of_a_store(name)).ok_or_else(|| {
             refused(
-                "it is not the name of a file, or a name that a slot file gives to those beside it",
+                "it is not the name of a file, or it is a name that a store gives to its other files",
             )
         })?;
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());

@@ -47,7 +47,8 @@ impl fmt::Display for OpenStoreError {
         match self {
             OpenStoreError::Locked { path } => write!(
                 f,
-                "{} is in use: one follower owns a store; stop the other one or give each its own",
+                "{} is in use: one follower owns a store; stop the other one, and the processes \
+                 that it forked, or give each its own",
                 path.display()
             ),
             OpenStoreError::NotADirectory { path } => {

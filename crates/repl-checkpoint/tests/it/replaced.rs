@@ -201,10 +201,7 @@ fn a_new_directory_with_the_lock<S: AnyStore>() {
     fs::create_dir(&dir).unwrap();
     let lock = "repl-checkpoint.lock";
     fs::rename(away.join(lock), dir.join(lock)).unwrap();
-    // A save in place names nothing: its file is what counts.
-    let in_place = S::NAME == SlotStore::NAME;
-    let what = if in_place { "the checkpoint file" } else { "the directory" };
-    is_frozen(&mut first, &format!("replaced: {what}"));
+    is_frozen(&mut first, "replaced: the directory");
     let refused = first.reopen::<S>(&dir);
     assert!(refused.contains("the store that was opened is empty"), "{refused}");
     assert!(refused.contains("put its directory back"), "{refused}");
@@ -214,6 +211,24 @@ fn a_new_directory_with_the_lock<S: AnyStore>() {
 fn a_new_directory_with_the_old_lock_in_it_is_noticed() {
     a_new_directory_with_the_lock::<FileStore>();
     a_new_directory_with_the_lock::<SlotStore>();
+}
+
+/// All files are moved into a new directory, so each is still at its path.
+fn a_new_directory_with_all_files<S: AnyStore>() {
+    let (outer, dir, mut first) = saved_twice::<S>();
+    let away = outer.path().join("away");
+    fs::rename(&dir, &away).unwrap();
+    fs::create_dir(&dir).unwrap();
+    for entry in fs::read_dir(&away).unwrap().map(Result::unwrap) {
+        fs::rename(entry.path(), dir.join(entry.file_name())).unwrap();
+    }
+    is_frozen(&mut first, "replaced: the directory");
+}
+
+#[test]
+fn a_new_directory_with_all_files_in_it_is_noticed() {
+    a_new_directory_with_all_files::<FileStore>();
+    a_new_directory_with_all_files::<SlotStore>();
 }
 
 /// Between two saves the directory is somewhere else for a while.

@@ -1,5 +1,6 @@
 //! A slot file at a path of the engine's choice, beside other files.
 
+use std::error::Error;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -134,6 +135,18 @@ fn a_path_without_a_file_name_is_refused() {
     for path in ["/", "..", ""] {
         assert!(matches!(SlotStore::open_file(path, STORE), Err(OpenStoreError::Io { .. })));
     }
+}
+
+#[test]
+fn a_name_that_a_store_gives_to_its_other_files_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let checkpoint = format!("{:020}.checkpoint", 42);
+    for name in ["marks.lock", "marks.marker", "marks.temp-1-1", "repl-checkpoint", &checkpoint] {
+        let refused = SlotStore::open_file(dir.path().join(name), STORE).unwrap_err();
+        let cause = refused.source().unwrap().to_string();
+        assert!(cause.contains("gives to its other files"), "{cause}");
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }
 
 #[test]
