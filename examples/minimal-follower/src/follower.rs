@@ -50,17 +50,10 @@ mod tests {
     use crate::leader::{Leader, log_of};
     use crate::verify;
 
-    /// A leader that has written this many segments of each shard.
-    fn leader(dir: &Path, segments: u64) -> Leader {
-        let mut leader = Leader::create(dir, 7).unwrap();
-        (0..segments).for_each(|_| leader.write_next().unwrap());
-        leader
-    }
-
     #[test]
     fn a_log_that_begins_above_the_mark_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        leader(dir.path(), 3);
+        Leader::create(dir.path(), 7, 3).unwrap();
         fs::remove_file(log_of(dir.path(), SHARDS[1]).join("1")).unwrap();
         let refused = Engine::open(dir.path(), &SHARDS).err().unwrap().to_string();
         assert!(refused.contains("begins at segment 2, but the mark is 0"), "{refused}");
@@ -69,7 +62,7 @@ mod tests {
     #[test]
     fn a_flush_that_failed_saves_nothing_and_finds_the_rows_again() {
         let dir = tempfile::tempdir().unwrap();
-        let leader = leader(dir.path(), 3);
+        let leader = Leader::create(dir.path(), 7, 3).unwrap();
         let mut engine = Engine::open(dir.path(), &SHARDS).unwrap();
         engine.tables.iter().for_each(|table| table.follow(3).unwrap());
         let in_the_way = dir.path().join("table-2.temp");

@@ -24,10 +24,12 @@ pub(crate) struct Leader {
 }
 
 impl Leader {
-    /// Begins the logs in a folder.
-    pub(crate) fn create(dir: &Path, seed: u64) -> io::Result<Leader> {
+    /// Writes the first segments of each shard into a new folder.
+    pub(crate) fn create(dir: &Path, seed: u64, segments: u64) -> io::Result<Leader> {
         SHARDS.into_iter().try_for_each(|shard| fs::create_dir_all(log_of(dir, shard)))?;
-        Ok(Leader { dir: dir.to_owned(), seed, last: 0 })
+        let mut leader = Leader { dir: dir.to_owned(), seed, last: 0 };
+        (0..segments).try_for_each(|_| leader.write_next())?;
+        Ok(leader)
     }
 
     /// Writes the next segment of each shard.

@@ -2,6 +2,7 @@
 //!
 //! The check reads the files itself, so an error of the engine cannot hide from it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -20,7 +21,7 @@ pub(crate) enum Fault {
     #[error("segment {seqno} of shard {shard} is deleted, but a restart begins at mark {mark}")]
     Deleted { shard: ShardId, seqno: SeqNo, mark: SeqNo },
     /// Found after the segments above the mark are replayed.
-    #[error("row {key} of shard {shard} is {found:?}, but its log leaves {expected:?}")]
+    #[error("row {key} of shard {shard} is {}, but its log leaves {}", text(*found), text(*expected))]
     Row { shard: ShardId, key: u64, expected: Option<u64>, found: Option<u64> },
     #[error("the follower of shard {shard} ended at mark {mark}, but its log ends at {last}")]
     Behind { shard: ShardId, mark: SeqNo, last: SeqNo },
@@ -48,20 +49,25 @@ pub(crate) fn check(dir: &Path, leader: &Leader, end: bool) -> Result<Found, Err
     for shard in SHARDS {
         let mark = saved.iter().find(|entry| entry.shard == shard).map_or(0, |entry| entry.mark);
         let last = leader.last;
-        if end && mark < last {
+        if end && mark != last {
             found.faults.push(Fault::Behind { shard, mark, last });
         }
+        found.needed += last.saturating_sub(mark);
         for seqno in 1..=last {
-            let kept = fs::exists(log_of(dir, shard).join(seqno.to_string()))?;
-            found.needed += u64::from(seqno > mark);
-            found.deleted += u64::from(!kept);
-            if !kept && seqno > mark {
-                found.faults.push(Fault::Deleted { shard, seqno, mark });
+            if !fs::exists(log_of(dir, shard).join(seqno.to_string()))? {
+                found.deleted += 1;
+                let needed = (seqno > mark).then_some(Fault::Deleted { shard, seqno, mark });
+                found.faults.extend(needed);
             }
         }
-        let mut rows = table(dir, shard)?;
+        let (wanted, mut rows) = (leader.rows_above(shard, 0), table(dir, shard)?);
         rows.extend(leader.rows_above(shard, mark));
-        compare(shard, &leader.rows_above(shard, 0), &rows, &mut found.faults);
+        for key in wanted.keys().chain(rows.keys()).copied().collect::<BTreeSet<u64>>() {
+            let (expected, found_row) = (wanted.get(&key).copied(), rows.get(&key).copied());
+            if expected != found_row {
+                found.faults.push(Fault::Row { shard, key, expected, found: found_row });
+            }
+        }
     }
     Ok(found)
 }
@@ -74,14 +80,8 @@ fn table(dir: &Path, shard: ShardId) -> Result<Rows, Error> {
     }
 }
 
-fn compare(shard: ShardId, expected: &Rows, found: &Rows, faults: &mut Vec<Fault>) {
-    let new = found.keys().filter(|key| !expected.contains_key(key));
-    for key in expected.keys().chain(new) {
-        let (expected, found) = (expected.get(key).copied(), found.get(key).copied());
-        if expected != found {
-            faults.push(Fault::Row { shard, key: *key, expected, found });
-        }
-    }
+fn text(row: Option<u64>) -> String {
+    row.map_or("missing".to_owned(), |row| row.to_string())
 }
 
 #[cfg(test)]
@@ -95,8 +95,7 @@ mod tests {
     /// The faults of a folder that was followed to segment 20 of 20, and then changed.
     fn faults_after(change: impl FnOnce(&Path, &mut Leader)) -> Vec<Fault> {
         let dir = tempfile::tempdir().unwrap();
-        let mut leader = Leader::create(dir.path(), 7).unwrap();
-        (0..20).for_each(|_| leader.write_next().unwrap());
+        let mut leader = Leader::create(dir.path(), 7, 20).unwrap();
         follower::run(dir.path(), 20, Engine::checkpoint).unwrap();
         change(dir.path(), &mut leader);
         check(dir.path(), &leader, true).unwrap().faults

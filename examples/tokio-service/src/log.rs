@@ -5,7 +5,6 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use example_support::rng;
 use repl_core::{SeqNo, ShardId};
@@ -36,7 +35,6 @@ pub(crate) struct Log {
     folder: PathBuf,
     seed: u64,
     shard: ShardId,
-    first: AtomicU64,
     end: watch::Sender<SeqNo>,
     appending: Mutex<()>,
 }
@@ -46,9 +44,8 @@ impl Log {
     pub(crate) fn open(root: &Path, seed: u64, shard: ShardId) -> io::Result<Log> {
         let folder = folder(root, shard);
         std::fs::create_dir_all(&folder).map_err(failed("create", &folder))?;
-        let (first, end) = kept(&folder)?;
-        let (first, end) = (AtomicU64::new(first), watch::Sender::new(end));
-        Ok(Log { folder, seed, shard, first, end, appending: Mutex::new(()) })
+        let (_, end) = kept(&folder)?;
+        Ok(Log { folder, seed, shard, end: watch::Sender::new(end), appending: Mutex::new(()) })
     }
 
     /// Appends a segment. Returns its seqno and its key.
@@ -74,19 +71,12 @@ impl Log {
 
     /// Deletes the segments up to a floor, but not the last: it says where the log goes on. Blocks.
     pub(crate) fn delete_up_to(&self, floor: SeqNo) -> io::Result<()> {
-        let first = self.first();
-        let up_to = floor.min(self.end().saturating_sub(1));
-        for seqno in first..=up_to {
+        let (first, last) = kept(&self.folder)?;
+        for seqno in first..=floor.min(last.saturating_sub(1)) {
             let path = self.path(seqno);
             std::fs::remove_file(&path).map_err(failed("delete", &path))?;
-            self.first.store(seqno + 1, Relaxed);
         }
         Ok(())
-    }
-
-    /// The first segment that is not deleted.
-    pub(crate) fn first(&self) -> SeqNo {
-        self.first.load(Relaxed)
     }
 
     /// The last segment, or 0.
@@ -106,7 +96,7 @@ pub(crate) fn folder(root: &Path, shard: ShardId) -> PathBuf {
 /// The first and the last segment in a folder; 1 and 0 if there is none.
 pub(crate) fn kept(folder: &Path) -> io::Result<(SeqNo, SeqNo)> {
     let mut kept = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(failed("list", folder))? {
+    for entry in std::fs::read_dir(folder).into_iter().flatten() {
         kept.extend(entry?.file_name().to_str().and_then(|name| name.parse::<SeqNo>().ok()));
     }
     let first = kept.iter().min().copied().unwrap_or(1);

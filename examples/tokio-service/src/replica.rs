@@ -11,7 +11,7 @@ use repl_core::{SeqNo, Shard, ShardId};
 use serde::{Deserialize, Serialize};
 
 use crate::disk;
-use crate::log::Log;
+use crate::log::{self, Log};
 use crate::rig::Event;
 
 /// The value of a key, and the segment that wrote it.
@@ -43,7 +43,7 @@ impl Replica {
         let (id, at) = (mark.id(), mark.applied());
         let (file, log) = (file(root, id), Log::open(root, seed, id)?);
         let map: Map = disk::read(&file)?;
-        let (first, end) = (log.first(), log.end());
+        let (first, end) = log::kept(&log::folder(root, id))?;
         if first > at + 1 || at > end || (at > 0 && map.is_empty()) {
             let error = format!(
                 "shard {id} cannot go on from mark {at}: its log holds segments {first} to {end}, \

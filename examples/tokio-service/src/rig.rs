@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Parser;
-use example_support::{Bar, Child, End, Error, Folder, Kills, fraction, listen, rng, row};
+use example_support::{Child, End, Error, Folder, Kills, fraction, listen, rng, row};
 use repl_core::{SeqNo, ShardId};
 use serde::{Deserialize, Serialize};
 
@@ -65,7 +65,6 @@ pub(crate) enum Event {
 #[derive(Debug, Default, Serialize)]
 struct Report {
     seed: u64,
-    seconds: f64,
     kills: u64,
     /// Checkpoints that were saved.
     saves: u64,
@@ -89,7 +88,6 @@ struct Run {
     /// The last segment of each shard that was applied, as far as the parent knows.
     applied: BTreeMap<ShardId, SeqNo>,
     report: Report,
-    bar: Bar,
 }
 
 /// Runs the program.
@@ -109,7 +107,6 @@ pub(crate) fn main() -> ExitCode {
 /// Kills the service again and again, shuts it down, and starts it once more to apply the logs to
 /// their ends. A fault ends the run.
 fn run(args: &RunArgs, root: &Path) -> Result<Report, Error> {
-    let began = Instant::now();
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
     let mut run = Run {
         task: Task { dir: root.to_owned(), seed, idle: false, mutant: args.mutant },
@@ -117,7 +114,6 @@ fn run(args: &RunArgs, root: &Path) -> Result<Report, Error> {
         kills: Kills::new(rng(&[seed]), args.kills, WAITS_UP_TO),
         applied: BTreeMap::new(),
         report: Report { seed, ..Report::default() },
-        bar: Bar::new(args.json),
     };
     while run.live()? && run.report.faults.is_empty() {}
     if run.report.faults.is_empty() {
@@ -135,7 +131,6 @@ fn run(args: &RunArgs, root: &Path) -> Result<Report, Error> {
     if report.faults.is_empty() && report.kills < args.kills {
         report.faults.push(format!("only {} kills of {}", report.kills, args.kills));
     }
-    report.seconds = began.elapsed().as_secs_f64();
     Ok(report)
 }
 
@@ -146,7 +141,6 @@ impl Run {
         let idle = self.task.idle;
         let (sender, events) = mpsc::channel();
         let mut child = Child::start("service", &self.task, sender)?;
-        let mut is_asked = false;
         let was_killed = loop {
             let event = events.recv_timeout(Duration::from_millis(1)).ok();
             if let Some(event) = event {
@@ -154,9 +148,7 @@ impl Run {
             } else if let Some(end) = child.ended()? {
                 break end == End::Killed;
             }
-            let done = fraction(self.report.saves, self.saves);
-            self.bar.show(done, format!("{} kills", self.kills.killed()));
-            if !idle && self.kills.is_due(done) {
+            if !idle && self.kills.is_due(fraction(self.report.saves, self.saves)) {
                 child.kill()?;
                 break true;
             }
@@ -166,12 +158,13 @@ impl Run {
                 Some(Event::Applied { .. }) => !idle && self.report.saves >= self.saves,
                 _ => false,
             };
-            if is_time && !is_asked {
-                child.terminate()?;
-                is_asked = true;
+            if is_time {
+                child.terminate()?; // perhaps again, which changes nothing
             }
         };
-        events.iter().for_each(|event| self.note(event));
+        for event in events {
+            self.note(event);
+        }
         let found = verify::check(&self.task.dir, self.task.seed, idle)?;
         (self.report.faults, self.report.deleted) = found;
         if self.report.stale_reads > 0 {
@@ -206,7 +199,7 @@ impl example_support::Report for Report {
         let verdict = if self.faults.is_empty() { "equal to the logs" } else { "see the faults" };
         vec![
             row("seed", self.seed),
-            row("segments", format!("{} in {:.1} s", self.segments, self.seconds)),
+            row("segments", self.segments),
             row("kills", self.kills),
             row("checkpoints", self.saves),
             row("shards replaced", self.shards_replaced),

@@ -27,11 +27,11 @@ const CHECKPOINT_EVERY: Duration = Duration::from_millis(10);
 /// The number of checkpoints between two changes of the shards.
 const CHANGE_EVERY: u64 = 2;
 
-/// Runs the service until SIGTERM or SIGINT, or until an error: the next start recovers from it.
+/// Runs the service until SIGTERM, or until an error: the next start recovers from it.
 pub(crate) fn main(task: Task) -> io::Result<()> {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
-        let stop = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
+        let stop = signal(SignalKind::terminate())?;
         Service::start(task)?.run(stop).await
     })
 }
@@ -96,15 +96,14 @@ impl Service {
     }
 
     /// Takes checkpoints and changes the shards, until a signal or an error.
-    async fn run(mut self, [mut terminate, mut interrupt]: [Signal; 2]) -> io::Result<()> {
+    async fn run(mut self, mut stop: Signal) -> io::Result<()> {
         let mut due = interval(CHECKPOINT_EVERY);
         due.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut round = 0;
         loop {
             tokio::select! {
                 biased; // so that late checkpoints do not delay the end
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
+                _ = stop.recv() => break,
                 Some(applier) = self.appliers.join_next() => ended(applier)?,
                 Some(client) = self.clients.join_next() => ended(client)?,
                 _ = due.tick() => {

@@ -37,7 +37,7 @@ pub(crate) fn check(root: &Path, seed: u64, end: bool) -> io::Result<(Vec<String
         }
         let folder = log::folder(root, shard);
         if list.live.contains(&shard) {
-            let (kept_from, kept_to) = if folder.exists() { log::kept(&folder)? } else { (1, 0) };
+            let (kept_from, kept_to) = log::kept(&folder)?;
             deleted += kept_from - 1;
             if kept_from > lowest + 1 || mark > kept_to {
                 faults.push(format!(
