@@ -71,6 +71,6 @@ mod tests {
         assert_eq!(engine.checkpointer.floors().checkpointed(SHARDS[0]), None);
         fs::remove_dir(in_the_way).unwrap();
         engine.checkpoint().unwrap();
-        assert_eq!(verify::check(dir.path(), &leader, true).unwrap().faults, []);
+        assert_eq!(verify::check(dir.path(), &leader, true).unwrap().faults, [""; 0]);
     }
 }

@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::follower::{self, SHARDS};
 use crate::leader::Leader;
 use crate::mutant::{self, Mutant};
-use crate::verify::{self, Fault};
+use crate::verify;
 
 /// Follows logs into table files while being killed.
 ///
@@ -102,8 +102,8 @@ fn run(args: &RunArgs, dir: &Path) -> Result<Report, Error> {
         }
         let found = verify::check(dir, &leader, at_end)?;
         report.deleted = found.deleted;
-        report.faults = found.faults.iter().map(Fault::to_string).collect();
-        if at_end || !found.faults.is_empty() {
+        report.faults = found.faults;
+        if at_end || !report.faults.is_empty() {
             break;
         }
         report.needed += found.needed;

@@ -2,30 +2,17 @@
 //!
 //! The check reads the files itself, so an error of the engine cannot hide from it.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
 use example_support::Error;
 use repl_checkpoint::{PeekError, peek};
-use repl_core::{SeqNo, ShardId};
+use repl_core::ShardId;
 
 use crate::engine::Rows;
 use crate::follower::SHARDS;
 use crate::leader::{Leader, log_of};
-
-/// What is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Fault {
-    #[error("segment {seqno} of shard {shard} is deleted, but a restart begins at mark {mark}")]
-    Deleted { shard: ShardId, seqno: SeqNo, mark: SeqNo },
-    /// Found after the segments above the mark are replayed.
-    #[error("row {key} of shard {shard} is {}, but its log leaves {}", text(*found), text(*expected))]
-    Row { shard: ShardId, key: u64, expected: Option<u64>, found: Option<u64> },
-    #[error("the follower of shard {shard} ended at mark {mark}, but its log ends at {last}")]
-    Behind { shard: ShardId, mark: SeqNo, last: SeqNo },
-}
 
 /// The result of a check.
 #[derive(Debug, Default)]
@@ -34,7 +21,8 @@ pub(crate) struct Found {
     pub(crate) needed: u64,
     /// Segments that are no longer in the logs.
     pub(crate) deleted: u64,
-    pub(crate) faults: Vec<Fault>,
+    /// What is wrong.
+    pub(crate) faults: Vec<String>,
 }
 
 /// Checks the files of a process that was killed, or that has reached the `end` of the logs.
@@ -48,25 +36,28 @@ pub(crate) fn check(dir: &Path, leader: &Leader, end: bool) -> Result<Found, Err
     let mut found = Found::default();
     for shard in SHARDS {
         let mark = saved.iter().find(|entry| entry.shard == shard).map_or(0, |entry| entry.mark);
-        let last = leader.last;
-        if end && mark != last {
-            found.faults.push(Fault::Behind { shard, mark, last });
+        if end && mark != leader.last {
+            found.faults.push(format!("shard {shard} ends at mark {mark}, before its log"));
         }
-        found.needed += last.saturating_sub(mark);
-        for seqno in 1..=last {
-            if !fs::exists(log_of(dir, shard).join(seqno.to_string()))? {
-                found.deleted += 1;
-                let needed = (seqno > mark).then_some(Fault::Deleted { shard, seqno, mark });
-                found.faults.extend(needed);
+        found.needed += leader.last.saturating_sub(mark);
+        for seqno in 1..=leader.last {
+            let kept = fs::exists(log_of(dir, shard).join(seqno.to_string()))?;
+            found.deleted += u64::from(!kept);
+            if !kept && seqno > mark {
+                found.faults.push(format!(
+                    "segment {seqno} of shard {shard} is deleted, but a restart begins at mark {mark}"
+                ));
             }
         }
-        let (wanted, mut rows) = (leader.rows_above(shard, 0), table(dir, shard)?);
-        rows.extend(leader.rows_above(shard, mark));
-        for key in wanted.keys().chain(rows.keys()).copied().collect::<BTreeSet<u64>>() {
-            let (expected, found_row) = (wanted.get(&key).copied(), rows.get(&key).copied());
-            if expected != found_row {
-                found.faults.push(Fault::Row { shard, key, expected, found: found_row });
-            }
+        let (expected, mut rows) = (leader.rows_above(shard, 0), table(dir, shard)?);
+        rows.extend(leader.rows_above(shard, mark)); // as a restart replays them
+        let mut keys = expected.keys().chain(rows.keys());
+        if let Some(key) = keys.find(|key| rows.get(key) != expected.get(key)) {
+            let text = |row: Option<&u64>| row.map_or("nothing".to_owned(), u64::to_string);
+            let (row, expected) = (text(rows.get(key)), text(expected.get(key)));
+            found.faults.push(format!(
+                "row {key} of shard {shard} holds {row}, but its log leaves {expected}"
+            ));
         }
     }
     Ok(found)
@@ -80,10 +71,6 @@ fn table(dir: &Path, shard: ShardId) -> Result<Rows, Error> {
     }
 }
 
-fn text(row: Option<u64>) -> String {
-    row.map_or("missing".to_owned(), |row| row.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,7 +80,7 @@ mod tests {
     const SHARD: ShardId = SHARDS[1];
 
     /// The faults of a folder that was followed to segment 20 of 20, and then changed.
-    fn faults_after(change: impl FnOnce(&Path, &mut Leader)) -> Vec<Fault> {
+    fn faults_after(change: impl FnOnce(&Path, &mut Leader)) -> Vec<String> {
         let dir = tempfile::tempdir().unwrap();
         let mut leader = Leader::create(dir.path(), 7, 20).unwrap();
         follower::run(dir.path(), 20, Engine::checkpoint).unwrap();
@@ -117,24 +104,23 @@ mod tests {
             let found = check(dir, leader, true).unwrap();
             assert_eq!((found.needed, found.deleted), (0, 60));
         });
-        assert_eq!(faults, []);
+        assert_eq!(faults, [""; 0]);
     }
 
     #[test]
     fn every_wrong_row_is_found() {
-        for found in [None, Some(0)] {
+        for (found, text) in [(None, "nothing"), (Some(0), "0")] {
             let mut row = (0, None);
             let faults = faults_after(|dir, leader| {
                 let (key, _) = leader.rows_above(SHARD, 0).pop_first().unwrap();
                 row = (key, change_row(dir, key, found));
             });
-            let (key, expected) = row;
-            assert!(expected.is_some());
-            assert_eq!(faults, [Fault::Row { shard: SHARD, key, expected, found }]);
+            let (key, expected) = (row.0, row.1.unwrap());
+            let fault = format!("row {key} of shard 2 holds {text}, but its log leaves {expected}");
+            assert_eq!(faults, [fault]);
         }
-        let found = Some(1);
-        let faults = faults_after(|dir, _| assert_eq!(change_row(dir, 1000, found), None));
-        assert_eq!(faults, [Fault::Row { shard: SHARD, key: 1000, expected: None, found }]);
+        let faults = faults_after(|dir, _| assert_eq!(change_row(dir, 1000, Some(1)), None));
+        assert_eq!(faults, ["row 1000 of shard 2 holds 1, but its log leaves nothing"]);
     }
 
     #[test]
@@ -143,9 +129,9 @@ mod tests {
             leader.write_next().unwrap();
             fs::remove_file(log_of(dir, SHARD).join("21")).unwrap();
         });
-        let behind = |shard| Fault::Behind { shard, mark: 20, last: 21 };
-        let deleted = Fault::Deleted { shard: SHARD, seqno: 21, mark: 20 };
-        let [first, second, third] = SHARDS.map(behind);
-        assert_eq!(faults, [first, second, deleted, third]);
+        let deleted = "segment 21 of shard 2 is deleted, but a restart begins at mark 20";
+        let [first, second, third] =
+            SHARDS.map(|shard| format!("shard {shard} ends at mark 20, before its log"));
+        assert_eq!(faults, [&first, &second, deleted, &third]);
     }
 }

@@ -39,7 +39,7 @@ pub(crate) async fn run(
             Ok(Err(_closed)) => break,
         }
         let fresh = replica.get(key).is_some_and(|entry| entry.seqno >= seqno); // 3
-        send(Event::Read { fresh });
+        send(if fresh { Event::ReadFresh } else { Event::ReadStale });
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use tokio::fs;
 use tokio::sync::{Mutex, watch};
 
 use crate::disk::failed;
+use crate::shards;
 
 /// A write of one key.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -90,7 +91,7 @@ impl Log {
 }
 
 pub(crate) fn folder(root: &Path, shard: ShardId) -> PathBuf {
-    root.join(format!("log-{shard}"))
+    shards::folder(root, shard).join("log")
 }
 
 /// The first and the last segment in a folder; 1 and 0 if there is none.

@@ -19,8 +19,8 @@
 //! *Read* (`clients.rs`): 1. write, and get the seqno of the write. 2. Wait for it, with a timeout.
 //! 3. Read.
 //!
-//! *Checkpoint* (`Service::checkpoint`): 1. begin, which takes the marks. 2. Await the flush of the
-//! shards that have moved. 3. Save the marks. 4. Delete the segments up to the retention floors.
+//! *Checkpoint* (`Service::checkpoint`): 1. begin, which takes the marks. 2. Await the flush of all
+//! shards. 3. Save the marks. 4. Delete the segments up to the retention floors.
 //!
 //! *Change the shards* (`Service::change`): 1. the list is made durable with the new shard, and
 //! without the removed one. 2. Only then the state changes. After a crash between the two, a new

@@ -1,18 +1,18 @@
 //! One shard: its mark, its log and its data.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use example_support::send;
 use repl_core::{SeqNo, Shard, ShardId};
 use serde::{Deserialize, Serialize};
 
-use crate::disk;
 use crate::log::{self, Log};
 use crate::rig::Event;
+use crate::{disk, shards};
 
 /// The value of a key, and the segment that wrote it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,8 +30,6 @@ pub(crate) struct Replica {
     pub(crate) log: Log,
     file: PathBuf,
     map: Mutex<Map>,
-    /// The mark up to which the file holds the data.
-    flushed: AtomicU64,
 }
 
 impl Replica {
@@ -42,6 +40,7 @@ impl Replica {
     pub(crate) fn open(root: &Path, seed: u64, mark: Shard) -> io::Result<Replica> {
         let (id, at) = (mark.id(), mark.applied());
         let (file, log) = (file(root, id), Log::open(root, seed, id)?);
+        File::open(root)?.sync_all()?; // makes the folder of a new shard durable
         let map: Map = disk::read(&file)?;
         let (first, end) = log::kept(&log::folder(root, id))?;
         if first > at + 1 || at > end || (at > 0 && map.is_empty()) {
@@ -52,7 +51,7 @@ impl Replica {
             );
             return Err(io::Error::other(error));
         }
-        Ok(Replica { mark, log, file, map: Mutex::new(map), flushed: AtomicU64::new(at) })
+        Ok(Replica { mark, log, file, map: Mutex::new(map) })
     }
 
     /// Applies the log. May be aborted at any await.
@@ -63,7 +62,7 @@ impl Replica {
             let entry = Entry { seqno, value: segment.value };
             self.map().insert(segment.key, entry); // 2
             self.mark.advance(seqno); // 3
-            send(Event::Applied { shard, seqno });
+            send(Event::Applied(shard, seqno));
         }
         Ok(())
     }
@@ -73,18 +72,10 @@ impl Replica {
         self.map().get(&key).copied()
     }
 
-    /// Whether the file holds the data up to a mark.
-    pub(crate) fn is_flushed(&self, mark: SeqNo) -> bool {
-        self.flushed.load(Relaxed) >= mark
-    }
-
     /// Writes the data to its file. Blocks.
     pub(crate) fn flush(&self) -> io::Result<()> {
-        let mark = self.mark.applied(); // before the copy, which then holds all up to it
         let copy = self.map().clone();
-        disk::replace(&self.file, &copy)?;
-        self.flushed.store(mark, Relaxed);
-        Ok(())
+        disk::replace(&self.file, &copy)
     }
 
     fn map(&self) -> MutexGuard<'_, Map> {
@@ -93,5 +84,5 @@ impl Replica {
 }
 
 pub(crate) fn file(root: &Path, shard: ShardId) -> PathBuf {
-    root.join(format!("shard-{shard}.json"))
+    shards::folder(root, shard).join("data.json")
 }

@@ -45,14 +45,11 @@ const WAITS_UP_TO: Duration = Duration::from_millis(15);
 /// What the service sends to its parent.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) enum Event {
-    Applied {
-        shard: ShardId,
-        seqno: SeqNo,
-    },
-    /// A client has read its own write, or older data.
-    Read {
-        fresh: bool,
-    },
+    Applied(ShardId, SeqNo),
+    /// A client has read its own write.
+    ReadFresh,
+    /// A client has read older data than its own write.
+    ReadStale,
     /// A checkpoint was saved.
     Saved,
     /// A shard was removed and another one added.
@@ -155,7 +152,7 @@ impl Run {
             let is_time = match event {
                 Some(Event::Settled) => idle,
                 // After the last save, so that there is something left to save.
-                Some(Event::Applied { .. }) => !idle && self.report.saves >= self.saves,
+                Some(Event::Applied(..)) => !idle && self.report.saves >= self.saves,
                 _ => false,
             };
             if is_time {
@@ -177,16 +174,14 @@ impl Run {
     fn note(&mut self, event: Event) {
         let report = &mut self.report;
         match event {
-            Event::Applied { shard, seqno } => {
+            Event::Applied(shard, seqno) => {
                 let applied = self.applied.entry(shard).or_default();
                 report.segments += u64::from(seqno > *applied);
                 report.replayed += u64::from(seqno <= *applied);
                 *applied = seqno.max(*applied);
             }
-            Event::Read { fresh } => {
-                report.reads += 1;
-                report.stale_reads += u64::from(!fresh);
-            }
+            Event::ReadFresh => report.reads += 1,
+            Event::ReadStale => report.stale_reads += 1,
             Event::Saved => report.saves += 1,
             Event::Changed => report.shards_replaced += 1,
             Event::Settled => {}
@@ -206,7 +201,7 @@ impl example_support::Report for Report {
             row("applied again", format!("{} segments after kills", self.replayed)),
             row("after the shutdown", format!("{} segments", self.replayed_after_shutdown)),
             row("deleted", format!("{} segments of the last shards", self.deleted)),
-            row("reads of own writes", format!("{}, {} stale", self.reads, self.stale_reads)),
+            row("reads of own writes", format!("{}, and {} stale", self.reads, self.stale_reads)),
             row("data", verdict),
         ]
     }

@@ -133,13 +133,13 @@ impl Service {
     /// or a save that failed.
     async fn checkpoint(&mut self) -> io::Result<()> {
         let Some(attempt) = self.checkpointer.begin()? else { return Ok(()) }; // 1
-        let (live, marks) = (self.live.borrow().clone(), attempt.marks().clone());
+        let live = self.live.borrow().clone();
         if self.task.mutant == Some(Mutant::SaveBeforeFlush) {
             block_in_place(|| self.checkpointer.save(attempt))?;
             sleep(CHECKPOINT_EVERY).await; // a kill falls into this even on a fast disk
-            shards::flush(live, &marks).await?;
+            shards::flush(live).await?;
         } else {
-            shards::flush(live, &marks).await?; // 2
+            shards::flush(live).await?; // 2
             block_in_place(|| self.checkpointer.save(attempt))?; // 3
         }
         send(Event::Saved);

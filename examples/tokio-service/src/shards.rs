@@ -3,17 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use example_support::rng;
-use repl_core::{ShardId, Snapshot};
+use repl_core::ShardId;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
 use crate::disk::{self, failed};
 use crate::replica::Replica;
-use crate::{log, replica};
 
 /// The durable list of shards.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -50,6 +49,11 @@ impl ShardList {
     }
 }
 
+/// The folder with the data and the log of a shard.
+pub(crate) fn folder(root: &Path, shard: ShardId) -> PathBuf {
+    root.join(format!("shard-{shard}"))
+}
+
 /// The live shards.
 pub(crate) type Live = BTreeMap<ShardId, Arc<Replica>>;
 
@@ -58,15 +62,11 @@ pub(crate) fn pick(live: &Live, words: &[u64]) -> Option<Arc<Replica>> {
     rng(words).choice(live.values()).cloned()
 }
 
-/// Makes the data durable up to the marks. Shards that have not moved are not written again.
-pub(crate) async fn flush(live: Live, marks: &Snapshot) -> io::Result<()> {
+/// Makes the data of all shards durable.
+pub(crate) async fn flush(live: Live) -> io::Result<()> {
     let mut flushes = JoinSet::new();
-    for (shard, mark) in marks {
-        let replica = live.get(&shard).cloned();
-        let replica = replica.ok_or_else(|| io::Error::other(format!("no shard {shard}")))?;
-        if !replica.is_flushed(mark) {
-            flushes.spawn_blocking(move || replica.flush());
-        }
+    for replica in live.into_values() {
+        flushes.spawn_blocking(move || replica.flush());
     }
     while let Some(flushed) = flushes.join_next().await {
         flushed??;
@@ -77,13 +77,7 @@ pub(crate) async fn flush(live: Live, marks: &Snapshot) -> io::Result<()> {
 /// Deletes the data and the log of a removed shard. Returns false if a client was just appending:
 /// then it must be tried again. Blocks.
 pub(crate) fn delete(root: &Path, shard: ShardId) -> io::Result<bool> {
-    let (file, folder) = (replica::file(root, shard), log::folder(root, shard));
-    match fs::remove_file(&file) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            return Err(failed("delete", &file)(error));
-        }
-        _ => {}
-    }
+    let folder = folder(root, shard);
     match fs::remove_dir_all(&folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
         Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => Ok(false),

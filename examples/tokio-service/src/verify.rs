@@ -10,7 +10,7 @@ use repl_core::ShardId;
 use crate::disk;
 use crate::log::{self, Segment};
 use crate::replica::{self, Entry, Map};
-use crate::shards::ShardList;
+use crate::shards::{self, ShardList};
 
 /// Checks that the data on the disk holds all up to the saved marks, and the logs the rest. At the
 /// `end` the data must be equal to the logs, and nothing is left of removed shards.
@@ -35,9 +35,8 @@ pub(crate) fn check(root: &Path, seed: u64, end: bool) -> io::Result<(Vec<String
             let fault = format!("segment {lost} of shard {shard} is lost: a saved mark is {mark}");
             faults.push(fault);
         }
-        let folder = log::folder(root, shard);
         if list.live.contains(&shard) {
-            let (kept_from, kept_to) = log::kept(&folder)?;
+            let (kept_from, kept_to) = log::kept(&log::folder(root, shard))?;
             deleted += kept_from - 1;
             if kept_from > lowest + 1 || mark > kept_to {
                 faults.push(format!(
@@ -48,7 +47,7 @@ pub(crate) fn check(root: &Path, seed: u64, end: bool) -> io::Result<(Vec<String
             if end && (mark < kept_to || data != expected(seed, shard, kept_to)) {
                 faults.push(format!("the data of shard {shard} differ from its log"));
             }
-        } else if end && (!data.is_empty() || folder.exists()) {
+        } else if end && shards::folder(root, shard).exists() {
             faults.push(format!("shard {shard} is removed, but its data or its log is there"));
         }
     }
