@@ -67,7 +67,7 @@ impl Log {
         let _ = self.end.subscribe().wait_for(|end| *end >= seqno).await;
         let path = self.path(seqno);
         let bytes = fs::read(&path).await.map_err(failed("read", &path))?;
-        serde_json::from_slice(&bytes).map_err(|error| failed("read", &path)(error.into()))
+        Ok(serde_json::from_slice(&bytes)?)
     }
 
     /// Deletes the segments up to a floor, but not the last: it says where the log goes on. Blocks.

@@ -73,6 +73,7 @@ struct Report {
     shards_replaced: u64,
     /// Segments that were deleted from the logs of the shards that are live in the end.
     deleted: u64,
+    /// Reads of clients that found their own write.
     reads: u64,
     stale_reads: u64,
     faults: Vec<String>,
@@ -198,10 +199,10 @@ impl example_support::Report for Report {
             row("kills", self.kills),
             row("checkpoints", self.saves),
             row("shards replaced", self.shards_replaced),
-            row("applied again", format!("{} segments after kills", self.replayed)),
-            row("after the shutdown", format!("{} segments", self.replayed_after_shutdown)),
-            row("deleted", format!("{} segments of the last shards", self.deleted)),
-            row("reads of own writes", format!("{}, and {} stale", self.reads, self.stale_reads)),
+            row("replayed after kills", self.replayed - self.replayed_after_shutdown),
+            row("replayed after shutdown", self.replayed_after_shutdown),
+            row("deleted", format!("{} segments of the live shards", self.deleted)),
+            row("reads", format!("{} fresh, {} stale", self.reads, self.stale_reads)),
             row("data", verdict),
         ]
     }
