@@ -109,7 +109,7 @@ impl Table {
     }
 
     /// Moves the rows of the memtable into the file, durably.
-    pub(crate) fn flush(&self) -> io::Result<()> {
+    fn flush(&self) -> io::Result<()> {
         // `follow` waits for the lock. A larger engine gives it a second memtable meanwhile.
         let mut memtable = self.memtable.lock().unwrap_or_else(PoisonError::into_inner);
         if !memtable.is_empty() {

@@ -19,25 +19,19 @@ pub(crate) enum Mutant {
     DeleteToApplied,
 }
 
-/// Takes a checkpoint as the engine does, or as a mutant does.
+/// Takes a checkpoint as the engine does, and what a mutant does too early.
 pub(crate) fn checkpoint(mutant: Option<Mutant>, engine: &mut Engine) -> io::Result<Saved> {
-    let Some(mutant) = mutant else {
-        return engine.checkpoint();
-    };
-    let flush = || engine.tables.iter().try_for_each(|table| table.flush());
     let checkpointer = &mut engine.checkpointer;
-    let saved = if mutant == Mutant::SaveBeforeFlush {
-        let attempt = checkpointer.begin()?;
-        let saved = attempt.map_or(Ok(Saved::Unchanged), |attempt| checkpointer.save(attempt))?;
-        flush()?;
-        saved
-    } else {
-        checkpointer.checkpoint(|_attempt| Ok(flush()?))?
-    };
+    if mutant == Some(Mutant::SaveBeforeFlush)
+        && let Some(attempt) = checkpointer.begin()?
+    {
+        checkpointer.save(attempt)?;
+    }
+    let saved = engine.checkpoint()?;
     let floors = match mutant {
-        Mutant::SaveBeforeFlush => checkpointer.floors().retention_floors(),
-        Mutant::DeleteToCheckpointed => checkpointer.floors().checkpointed_marks(),
-        Mutant::DeleteToApplied => checkpointer.state().snapshot(),
+        Some(Mutant::DeleteToCheckpointed) => engine.checkpointer.floors().checkpointed_marks(),
+        Some(Mutant::DeleteToApplied) => engine.checkpointer.state().snapshot(),
+        Some(Mutant::SaveBeforeFlush) | None => return Ok(saved),
     };
     engine.delete_up_to(&floors)?;
     Ok(saved)
