@@ -22,6 +22,7 @@ const ENDS_WITHIN: Duration = Duration::from_secs(120);
 pub struct Child {
     name: &'static str,
     process: process::Child,
+    started: Instant,
     reader: Option<JoinHandle<()>>,
 }
 
@@ -47,7 +48,8 @@ impl Child {
             Ok(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?)
         };
         let process = start().context(|| format!("cannot start the {name}"))?;
-        let mut child = Child { name, process, reader: None }; // from here on, an error kills it
+        let mut child = Child { name, process, started: Instant::now(), reader: None };
+        // From here on, an error kills it.
         let stdout = child.process.stdout.take().ok_or("the output of a child is not piped")?;
         child.reader = Some(thread::spawn(move || {
             let lines = BufReader::new(stdout).split(b'\n').map_while(Result::ok);
@@ -70,6 +72,15 @@ impl Child {
     pub fn ended(&mut self) -> Result<Option<End>, Error> {
         let status = self.process.try_wait().context(|| format!("cannot watch the {}", self.name));
         status?.map(|status| self.end_of(status)).transpose()
+    }
+
+    /// Returns how the child ended, or `None` if it runs. To run for longer than `limit` is an error.
+    pub fn ended_within(&mut self, limit: Duration) -> Result<Option<End>, Error> {
+        let ended = self.ended()?;
+        if ended.is_none() && self.started.elapsed() > limit {
+            return Err(format!("the {} does not end", self.name).into());
+        }
+        Ok(ended)
     }
 
     /// Waits until the child has ended by itself and all its events are read.

@@ -68,6 +68,8 @@ const SEGMENTS: SeqNo = 100;
 const CHECKPOINTS_PER_KILL: u64 = 4;
 /// A kill that is due waits a random time up to this.
 const WAITS_UP_TO: Duration = Duration::from_millis(20);
+/// A process that is not killed reaches the ends of the logs within this time.
+const LIMIT: Duration = Duration::from_secs(60);
 /// After every third kill the newest checkpoint is damaged.
 const DAMAGED_EVERY: u64 = 3;
 
@@ -132,7 +134,7 @@ fn run_child(
         }
         if events.recv_timeout(Duration::from_millis(1)).is_ok() {
             *checkpoints += 1;
-        } else if let Some(end) = child.ended()? {
+        } else if let Some(end) = child.ended_within(LIMIT)? {
             break end == End::Finished;
         }
         if kills.is_due(fraction(*checkpoints, args.kills * CHECKPOINTS_PER_KILL)) {

@@ -41,6 +41,8 @@ const SAVES: u64 = 20;
 const SAVES_PER_KILL: u64 = 5;
 /// A kill that is due waits a random time up to this.
 const WAITS_UP_TO: Duration = Duration::from_millis(15);
+/// A service is killed or shut down within this time.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// What the service sends to its parent.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -143,7 +145,7 @@ impl Run {
             let event = events.recv_timeout(Duration::from_millis(1)).ok();
             if let Some(event) = event {
                 self.note(event);
-            } else if let Some(end) = child.ended()? {
+            } else if let Some(end) = child.ended_within(LIMIT)? {
                 break end == End::Killed;
             }
             if !idle && self.kills.is_due(fraction(self.report.saves, self.saves)) {
