@@ -3,7 +3,7 @@
 mod no_sync;
 mod os;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::path::Path;
@@ -78,12 +78,12 @@ pub trait Disk: Send {
     /// Creates the file if it is missing. The lock is on the file that is at `path` when the call
     /// returns.
     fn try_lock(&self, path: &Path) -> io::Result<Option<Self::Lock>>;
-    /// Returns whether the locked file is still the one at `path`; false if nothing is there.
-    fn lock_is_at(&self, lock: &Self::Lock, path: &Path) -> io::Result<bool>;
     /// Returns whether an open directory is still the one at `path`; false if nothing is there.
     fn dir_is_at(&self, dir: &Self::Dir, path: &Path) -> io::Result<bool>;
-    /// Returns whether an open file is still the one at `path`; false if nothing is there.
-    fn file_is_at(&self, file: &Self::File, path: &Path) -> io::Result<bool>;
+    /// Returns whether the locked file still has this name in the open directory `dir`.
+    fn lock_is_in(&self, lock: &Self::Lock, dir: &Self::Dir, name: &OsStr) -> io::Result<bool>;
+    /// Returns whether an open file still has this name in the open directory `dir`.
+    fn file_is_in(&self, file: &Self::File, dir: &Self::Dir, name: &OsStr) -> io::Result<bool>;
 }
 
 /// The kind of file at a path.

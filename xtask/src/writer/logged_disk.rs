@@ -1,6 +1,6 @@
 //! The real disk, with every call reported on a pipe.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -207,15 +207,15 @@ impl Disk for LoggedDisk {
         self.call(&[], || OsDisk.try_lock(path), |_| operation)
     }
 
-    fn lock_is_at(&self, lock: &OsLock, path: &Path) -> io::Result<bool> {
-        self.look("lock_is_at", || OsDisk.lock_is_at(lock, path))
-    }
-
     fn dir_is_at(&self, (dir, _): &Self::Dir, path: &Path) -> io::Result<bool> {
         self.look("dir_is_at", || OsDisk.dir_is_at(dir, path))
     }
 
-    fn file_is_at(&self, (file, _): &Self::File, path: &Path) -> io::Result<bool> {
-        self.look("file_is_at", || OsDisk.file_is_at(file, path))
+    fn lock_is_in(&self, lock: &OsLock, dir: &Self::Dir, name: &OsStr) -> io::Result<bool> {
+        self.look("lock_is_in", || OsDisk.lock_is_in(lock, &dir.0, name))
+    }
+
+    fn file_is_in(&self, file: &Self::File, dir: &Self::Dir, name: &OsStr) -> io::Result<bool> {
+        self.look("file_is_in", || OsDisk.file_is_in(&file.0, &dir.0, name))
     }
 }

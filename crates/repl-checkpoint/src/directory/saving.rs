@@ -124,13 +124,15 @@ impl<D: Disk> Directory<D> {
         }
     }
 
-    /// Checks that the lock and the directory are those at their paths, so that no other store can
+    /// Checks that the directory and the lock are those at their paths, so that no other store can
     /// have opened. `failed` makes the error of a failing call.
     fn check_place(&self, failed: Failed) -> Result<(), SaveError> {
-        let lock = self.disk.lock_is_at(&self.lock, &self.lock_path);
-        is_in_place(lock, "the lock file", &self.lock_path, failed)?;
         let dir = self.disk.dir_is_at(&self.open_dir, &self.path);
-        is_in_place(dir, "the directory", &self.path, failed)
+        is_in_place(dir, "the directory", &self.path, failed)?;
+        // So what is in the directory is at its path.
+        let name = self.lock_path.file_name().unwrap_or_default();
+        let lock = self.disk.lock_is_in(&self.lock, &self.open_dir, name);
+        is_in_place(lock, "the lock file", &self.lock_path, failed)
     }
 
     /// The last save step: checks that the lock, the directory and the file that was saved are
@@ -138,7 +140,8 @@ impl<D: Disk> Directory<D> {
     /// not durable.
     pub(crate) fn check_saved(&self, file: &D::File, path: &Path) -> Result<(), SaveError> {
         self.check_place(in_doubt)?;
-        let found = self.disk.file_is_at(file, path);
+        let name = path.file_name().unwrap_or_default();
+        let found = self.disk.file_is_in(file, &self.open_dir, name);
         is_in_place(found, "the checkpoint file", path, in_doubt)
     }
 

@@ -1,6 +1,6 @@
 //! A disk whose syncs do nothing.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -96,15 +96,15 @@ impl Disk for NoSync {
         OsDisk.try_lock(path)
     }
 
-    fn lock_is_at(&self, lock: &OsLock, path: &Path) -> io::Result<bool> {
-        OsDisk.lock_is_at(lock, path)
-    }
-
     fn dir_is_at(&self, dir: &OsDir, path: &Path) -> io::Result<bool> {
         OsDisk.dir_is_at(dir, path)
     }
 
-    fn file_is_at(&self, file: &File, path: &Path) -> io::Result<bool> {
-        OsDisk.file_is_at(file, path)
+    fn lock_is_in(&self, lock: &OsLock, dir: &OsDir, name: &OsStr) -> io::Result<bool> {
+        OsDisk.lock_is_in(lock, dir, name)
+    }
+
+    fn file_is_in(&self, file: &File, dir: &OsDir, name: &OsStr) -> io::Result<bool> {
+        OsDisk.file_is_in(file, dir, name)
     }
 }

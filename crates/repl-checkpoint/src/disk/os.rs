@@ -1,14 +1,14 @@
 //! The disk of the operating system.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{Disk, FileKind};
 
 #[cfg(unix)]
-use self::place::{Place, is_at, is_dir_place, is_place, place_of};
+use self::place::{Place, is_dir_place, is_place, is_place_in, place_of};
 
 #[cfg(unix)]
 mod place;
@@ -25,7 +25,13 @@ pub struct OsDisk;
 
 /// A directory of an [`OsDisk`], kept open.
 #[derive(Debug)]
-pub struct OsDir(#[cfg(unix)] File, #[cfg(unix)] Place);
+pub struct OsDir {
+    path: PathBuf,
+    #[cfg(unix)]
+    open: File,
+    #[cfg(unix)]
+    place: Place,
+}
 
 /// A lock of an [`OsDisk`].
 ///
@@ -65,14 +71,14 @@ impl Disk for OsDisk {
 
     #[cfg(unix)]
     fn open_dir(&self, path: &Path) -> io::Result<OsDir> {
-        let dir = File::open(path)?;
-        let place = place_of(&dir)?;
-        Ok(OsDir(dir, place))
+        let open = File::open(path)?;
+        let place = place_of(&open)?;
+        Ok(OsDir { path: path.to_owned(), open, place })
     }
 
     #[cfg(not(unix))]
-    fn open_dir(&self, _: &Path) -> io::Result<OsDir> {
-        Ok(OsDir())
+    fn open_dir(&self, path: &Path) -> io::Result<OsDir> {
+        Ok(OsDir { path: path.to_owned() })
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<OsString>> {
@@ -138,10 +144,10 @@ impl Disk for OsDisk {
 
     #[cfg(unix)]
     fn sync_dir(&self, dir: &OsDir) -> io::Result<()> {
-        dir.0.sync_all()?;
+        dir.open.sync_all()?;
         // After a shutdown XFS writes nothing and still returns success from a sync of a directory
         // (Linux 6.18). Its metadata calls fail then.
-        dir.0.metadata().map(|_| ())
+        dir.open.metadata().map(|_| ())
     }
 
     #[cfg(not(unix))]
@@ -179,22 +185,16 @@ impl Disk for OsDisk {
             process: std::process::id(),
         };
         // If the file was removed or replaced in between, the lock is on another file.
-        Ok(self.lock_is_at(&lock, path)?.then_some(lock))
-    }
-
-    #[cfg(unix)]
-    fn lock_is_at(&self, lock: &OsLock, path: &Path) -> io::Result<bool> {
-        is_place(lock.place, path)
-    }
-
-    #[cfg(not(unix))]
-    fn lock_is_at(&self, lock: &OsLock, path: &Path) -> io::Result<bool> {
-        is_at(&lock.file, path)
+        #[cfg(unix)]
+        let is_there = is_place(lock.place, path)?;
+        #[cfg(not(unix))]
+        let is_there = fs::exists(path)?;
+        Ok(is_there.then_some(lock))
     }
 
     #[cfg(unix)]
     fn dir_is_at(&self, dir: &OsDir, path: &Path) -> io::Result<bool> {
-        is_dir_place(dir.1, path)
+        is_dir_place(dir.place, path)
     }
 
     #[cfg(not(unix))]
@@ -202,8 +202,24 @@ impl Disk for OsDisk {
         fs::exists(path)
     }
 
-    fn file_is_at(&self, file: &File, path: &Path) -> io::Result<bool> {
-        is_at(file, path)
+    #[cfg(unix)]
+    fn lock_is_in(&self, lock: &OsLock, dir: &OsDir, name: &OsStr) -> io::Result<bool> {
+        is_place_in(lock.place, dir, name)
+    }
+
+    #[cfg(not(unix))]
+    fn lock_is_in(&self, _: &OsLock, dir: &OsDir, name: &OsStr) -> io::Result<bool> {
+        fs::exists(dir.path.join(name))
+    }
+
+    #[cfg(unix)]
+    fn file_is_in(&self, file: &File, dir: &OsDir, name: &OsStr) -> io::Result<bool> {
+        is_place_in(place_of(file)?, dir, name)
+    }
+
+    #[cfg(not(unix))]
+    fn file_is_in(&self, _: &File, dir: &OsDir, name: &OsStr) -> io::Result<bool> {
+        fs::exists(dir.path.join(name))
     }
 }
 
@@ -221,11 +237,6 @@ fn owned() -> OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
-}
-
-#[cfg(not(unix))]
-fn is_at(_: &File, path: &Path) -> io::Result<bool> {
-    fs::exists(path)
 }
 
 #[cfg(all(test, unix))]
@@ -271,11 +282,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (path, other) = (dir.path().join("repl-checkpoint.lock"), dir.path().join("other"));
         let file = File::create(&path).unwrap();
-        assert!(is_at(&file, &path).unwrap());
+        let open = OsDisk.open_dir(dir.path()).unwrap();
+        let is_in = || OsDisk.file_is_in(&file, &open, "repl-checkpoint.lock".as_ref()).unwrap();
+        assert!(is_in());
         fs::write(&other, "").unwrap();
         fs::rename(&other, &path).unwrap();
-        assert!(!is_at(&file, &path).unwrap());
+        assert!(!is_in());
         fs::remove_file(&path).unwrap();
-        assert!(!is_at(&file, &path).unwrap());
+        assert!(!is_in());
     }
 }

@@ -52,12 +52,12 @@ enum Outcome {
 
 fn of_a_save(call: &str, is_renamed: bool, with: i32) -> Outcome {
     match call.split(' ').next().unwrap() {
-        "lock_is_at" | "dir_is_at" if !is_renamed => Outcome::NotSaved("look at"),
+        "lock_is_in" | "dir_is_at" if !is_renamed => Outcome::NotSaved("look at"),
         "write" if with == EINTR => Outcome::Saved,
         "create_new" => Outcome::NotSaved("create"),
         "write" => Outcome::NotSaved("write"),
         "sync_file" => Outcome::NotSaved("sync"),
-        "rename" | "sync_dir" | "lock_is_at" | "dir_is_at" | "file_is_at" => Outcome::InDoubt,
+        "rename" | "sync_dir" | "lock_is_in" | "dir_is_at" | "file_is_in" => Outcome::InDoubt,
         "remove" => Outcome::Saved,
         other => panic!("unknown call {other}"),
     }

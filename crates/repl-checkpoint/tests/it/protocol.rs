@@ -122,13 +122,13 @@ const SAVE_3: [&str; 11] = [
     "create_new 00000000000000000003.checkpoint.temp",
     "write 00000000000000000003.checkpoint.temp",
     "sync_file 00000000000000000003.checkpoint.temp",
-    "lock_is_at repl-checkpoint.lock",
     "dir_is_at /disk/marks",
+    "lock_is_in repl-checkpoint.lock",
     "rename 00000000000000000003.checkpoint.temp -> 00000000000000000003.checkpoint",
     "sync_dir /disk/marks",
-    "lock_is_at repl-checkpoint.lock",
     "dir_is_at /disk/marks",
-    "file_is_at 00000000000000000003.checkpoint",
+    "lock_is_in repl-checkpoint.lock",
+    "file_is_in 00000000000000000003.checkpoint",
     "remove 00000000000000000001.checkpoint",
 ];
 

@@ -11,6 +11,7 @@ use crate::support::follower::Follower;
 use crate::support::process::Process;
 
 const LOCK: &str = "replaced: the lock file";
+const DIRECTORY: &str = "replaced: the directory";
 const LAST: (Option<u64>, Option<u64>) = (Some(20), Some(10));
 
 /// The second store, in this process or another one.
@@ -170,7 +171,7 @@ fn a_new_directory<S: AnyStore>() {
     fs::rename(&dir, &away).unwrap();
     let mut second = Follower::open::<S>(&dir).unwrap();
     assert_eq!((second.origin().as_str(), second.save(5).as_str()), ("fresh", "saved 1"));
-    is_frozen(&mut first, LOCK);
+    is_frozen(&mut first, DIRECTORY);
     let refused = first.reopen::<S>(&dir);
     assert!(refused.contains("is in use"), "{refused}");
     drop(second);
@@ -201,7 +202,7 @@ fn a_new_directory_with_the_lock<S: AnyStore>() {
     fs::create_dir(&dir).unwrap();
     let lock = "repl-checkpoint.lock";
     fs::rename(away.join(lock), dir.join(lock)).unwrap();
-    is_frozen(&mut first, "replaced: the directory");
+    is_frozen(&mut first, DIRECTORY);
     let refused = first.reopen::<S>(&dir);
     assert!(refused.contains("the store that was opened is empty"), "{refused}");
     assert!(refused.contains("put its directory back"), "{refused}");
@@ -222,7 +223,7 @@ fn a_new_directory_with_all_files<S: AnyStore>() {
     for entry in fs::read_dir(&away).unwrap().map(Result::unwrap) {
         fs::rename(entry.path(), dir.join(entry.file_name())).unwrap();
     }
-    is_frozen(&mut first, "replaced: the directory");
+    is_frozen(&mut first, DIRECTORY);
 }
 
 #[test]
@@ -244,7 +245,7 @@ fn moved_and_moved_back<S: AnyStore>() {
     let save = first.save(50);
     let expected = match S::NAME {
         FileStore::NAME => "not saved: create 00000000000000000005.checkpoint.temp: NotFound",
-        _ => LOCK,
+        _ => DIRECTORY,
     };
     assert_eq!(save, expected);
     assert_eq!(first.floors(), (Some(40), Some(30)));

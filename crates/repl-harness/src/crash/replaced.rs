@@ -63,9 +63,9 @@ impl Event {
     /// The last call by which the store notices it.
     fn noticed_by(self) -> &'static str {
         match self {
-            Event::LockRemoved => "lock_is_at",
-            Event::FilesMoved => "dir_is_at",
-            Event::DirReplaced | Event::FileReplaced => "file_is_at",
+            Event::LockRemoved => "lock_is_in",
+            Event::DirReplaced | Event::FilesMoved => "dir_is_at",
+            Event::FileReplaced => "file_is_in",
         }
     }
 }

@@ -1,9 +1,12 @@
 //! Whether an open file is still the one at its path.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+
+use super::OsDir;
 
 #[cfg(target_os = "linux")]
 use rustix::fs::{AtFlags, CWD, StatxFlags, makedev, statx};
@@ -49,9 +52,14 @@ fn of(found: &Metadata) -> Place {
     (found.dev(), found.ino())
 }
 
-/// Whether `file` is the file at `path`.
-pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
-    is_place(place_of(file)?, path)
+/// Whether the file of this place has this name in a directory.
+pub(super) fn is_place_in(place: Place, dir: &OsDir, name: &OsStr) -> io::Result<bool> {
+    // Without a walk over the whole path.
+    #[cfg(target_os = "linux")]
+    if let Some(found) = asked(&dir.open, Path::new(name), AtFlags::SYMLINK_NOFOLLOW) {
+        return Ok(found == place);
+    }
+    is_place(place, &dir.path.join(name))
 }
 
 fn is_missing(err: &io::Error) -> bool {

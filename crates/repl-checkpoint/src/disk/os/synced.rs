@@ -28,8 +28,8 @@ const SETTLED: Duration = Duration::from_secs(3);
 /// directory had changed in the same tick of the clock: one that changed a moment ago is synced
 /// again.
 pub(super) fn parent(dir: &OsDir) -> io::Result<()> {
-    let found = dir.0.metadata()?;
-    let (place, changed) = (dir.1, (found.ctime(), found.ctime_nsec()));
+    let found = dir.open.metadata()?;
+    let (place, changed) = (dir.place, (found.ctime(), found.ctime_nsec()));
     let parents = || PARENTS.lock().unwrap_or_else(PoisonError::into_inner);
     if parents().get(&place) == Some(&changed) {
         return Ok(());
@@ -52,7 +52,7 @@ fn is_settled(seconds: i64) -> bool {
 
 /// Syncs a directory, unless this process has synced another one of its filesystem.
 pub(super) fn filesystem(dir: &OsDir) -> io::Result<()> {
-    let (device, _) = dir.1;
+    let (device, _) = dir.place;
     let known = || FILESYSTEMS.lock().unwrap_or_else(PoisonError::into_inner);
     if !known().contains(&device) {
         OsDisk.sync_dir(dir)?;

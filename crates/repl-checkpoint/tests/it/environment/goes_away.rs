@@ -36,7 +36,7 @@ fn moved_away<S: AnyStore>() {
     let dir = outer.path().join("marks");
     let mut follower = Process::start::<S>(&dir);
     assert_eq!(follower.ask("open"), "fresh");
-    let save = "not acknowledged: the lock file DIR/repl-checkpoint.lock was removed, moved or \
+    let save = "not acknowledged: the directory DIR was removed, moved or \
                 replaced under the open store, so another store can save there; find out what did \
                 it, and open the store again";
     let reopen = "the store that was opened is empty, and not what this process saved (generation \

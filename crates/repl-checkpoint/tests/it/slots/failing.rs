@@ -81,8 +81,8 @@ fn of_a_save(call: &str, before: &[String], with: i32) -> Outcome {
         "create_new" if path.ends_with(".marker") => Outcome::InDoubt("create"),
         // Its name says all, and a marker that was found stays.
         "write" | "create_new" | "rename" if path.contains(".marker") => Outcome::Saved,
-        "lock_is_at" | "dir_is_at" | "file_is_at" if is_published => Outcome::InDoubt("look at"),
-        "kind" | "lock_is_at" | "dir_is_at" => Outcome::NotSaved("look at"),
+        "lock_is_in" | "dir_is_at" | "file_is_in" if is_published => Outcome::InDoubt("look at"),
+        "kind" | "lock_is_in" | "dir_is_at" => Outcome::NotSaved("look at"),
         "create_new" => Outcome::NotSaved("create"),
         "write" => Outcome::NotSaved("write"),
         "sync_file" => Outcome::NotSaved("sync"),

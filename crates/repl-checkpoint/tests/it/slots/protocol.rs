@@ -12,21 +12,21 @@ const CREATE: &str = "create_new marks.slots.temp";
 const WRITE: [&str; 4] = [
     "write marks.slots.temp",
     "sync_file marks.slots.temp",
-    "lock_is_at repl-checkpoint.lock",
     "dir_is_at /disk/marks",
+    "lock_is_in repl-checkpoint.lock",
 ];
 const PUBLISH: [&str; 2] = ["rename marks.slots.temp -> marks.slots", "sync_dir /disk/marks"];
 const MARK: [&str; 3] =
     ["create_new repl-checkpoint.marker", "write repl-checkpoint.marker", "sync_dir /disk/marks"];
 const RENEW: [&str; 5] = [
-    "lock_is_at repl-checkpoint.lock",
     "dir_is_at /disk/marks",
+    "lock_is_in repl-checkpoint.lock",
     "create_new repl-checkpoint.marker.temp",
     "write repl-checkpoint.marker.temp",
     "rename repl-checkpoint.marker.temp -> repl-checkpoint.marker",
 ];
 const CHECK: [&str; 3] =
-    ["lock_is_at repl-checkpoint.lock", "dir_is_at /disk/marks", "file_is_at marks.slots"];
+    ["dir_is_at /disk/marks", "lock_is_in repl-checkpoint.lock", "file_is_in marks.slots"];
 
 #[test]
 fn an_open_makes_the_calls_of_a_file_store_and_writes_nothing() {

@@ -1,6 +1,6 @@
 //! A disk with a hook at every call, which looks at the call or makes it fail.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -208,15 +208,17 @@ impl<D: Disk + Sync, H: Hook> Disk for Hooked<D, H> {
         self.call("try_lock", &[path], |disk| disk.try_lock(path))
     }
 
-    fn lock_is_at(&self, lock: &D::Lock, path: &Path) -> io::Result<bool> {
-        self.call("lock_is_at", &[path], |disk| disk.lock_is_at(lock, path))
-    }
-
     fn dir_is_at(&self, Opened(dir, _): &Self::Dir, path: &Path) -> io::Result<bool> {
         self.call("dir_is_at", &[path], |disk| disk.dir_is_at(dir, path))
     }
 
-    fn file_is_at(&self, Opened(file, _): &Self::File, path: &Path) -> io::Result<bool> {
-        self.call("file_is_at", &[path], |disk| disk.file_is_at(file, path))
+    fn lock_is_in(&self, lock: &D::Lock, dir: &Self::Dir, name: &OsStr) -> io::Result<bool> {
+        let Opened(dir, path) = dir;
+        self.call("lock_is_in", &[&path.join(name)], |disk| disk.lock_is_in(lock, dir, name))
+    }
+
+    fn file_is_in(&self, file: &Self::File, dir: &Self::Dir, name: &OsStr) -> io::Result<bool> {
+        let (Opened(file, _), Opened(dir, path)) = (file, dir);
+        self.call("file_is_in", &[&path.join(name)], |disk| disk.file_is_in(file, dir, name))
     }
 }

@@ -1,6 +1,6 @@
 //! The calls that a store makes.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
 
@@ -114,21 +114,21 @@ impl Disk for SimDisk {
         Ok(locked.map(|ino| SimLock(ino, self.clone())))
     }
 
-    fn lock_is_at(&self, lock: &SimLock, path: &Path) -> io::Result<bool> {
-        self.call("lock_is_at", path, |disk, _| {
-            Ok(disk.state.find(path).is_ok_and(|ino| ino == lock.0))
-        })
-    }
-
     fn dir_is_at(&self, dir: &SimDir, path: &Path) -> io::Result<bool> {
         self.call("dir_is_at", path, |disk, _| {
             Ok(disk.state.find(path).is_ok_and(|ino| ino == dir.0))
         })
     }
 
-    fn file_is_at(&self, file: &SimFile, path: &Path) -> io::Result<bool> {
-        self.call("file_is_at", path, |disk, _| {
-            Ok(disk.state.find(path).is_ok_and(|ino| ino == file.0))
+    fn lock_is_in(&self, lock: &SimLock, dir: &SimDir, name: &OsStr) -> io::Result<bool> {
+        self.call("lock_is_in", &dir.1.join(name), |disk, _| {
+            Ok(disk.state.dir(dir.0)?.get(name) == Some(lock.0))
+        })
+    }
+
+    fn file_is_in(&self, file: &SimFile, dir: &SimDir, name: &OsStr) -> io::Result<bool> {
+        self.call("file_is_in", &dir.1.join(name), |disk, _| {
+            Ok(disk.state.dir(dir.0)?.get(name) == Some(file.0))
         })
     }
 }

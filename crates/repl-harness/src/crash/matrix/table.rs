@@ -156,7 +156,7 @@ const TABLE: &[Row] = &[
     row(SAVE, "write", Any, &[FaultKind::Short(100)], AGAIN),
     row(SAVE, "write", Any, &[EINTR], AGAIN).for_good(None),
     row(SAVE, "sync_file", Any, SYNCING, NotSaved("sync")),
-    row(SAVE, "lock_is_at", Before, LOOKING, NotSaved("look at")),
+    row(SAVE, "lock_is_in", Before, LOOKING, NotSaved("look at")),
     row(SAVE, "dir_is_at", Before, LOOKING, NotSaved("look at")),
     row(SAVE, "rename", NoMarker, RENAMING, InDoubt("rename a new checkpoint to")),
     row(SAVE, "sync_dir", Own, SYNCING, InDoubt("sync the directory")),
@@ -173,9 +173,9 @@ const TABLE: &[Row] = &[
     row(SAVE, "write_at", Any, &[FaultKind::Short(100)], AGAIN).of(Slots),
     row(SAVE, "write_at", Any, &[EINTR], AGAIN).of(Slots).for_good(None),
     row(SAVE, "sync_data", Any, SYNCING, InDoubt("sync")).of(Slots),
-    row(SAVE, "lock_is_at", After, LOOKING, InDoubt("look at")),
+    row(SAVE, "lock_is_in", After, LOOKING, InDoubt("look at")),
     row(SAVE, "dir_is_at", After, LOOKING, InDoubt("look at")),
-    row(SAVE, "file_is_at", After, LOOKING, InDoubt("look at")),
+    row(SAVE, "file_is_in", After, LOOKING, InDoubt("look at")),
     row(SAVE, "remove", Any, REMOVING, Ignored).of(Files),
 ];
 

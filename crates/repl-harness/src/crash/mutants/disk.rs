@@ -2,7 +2,7 @@
 
 mod changes;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -260,18 +260,18 @@ impl Disk for MutantDisk {
         Ok(self.disk.try_lock(path)?.map(|lock| Arc::new(Some(lock))))
     }
 
-    fn lock_is_at(&self, lock: &Self::Lock, path: &Path) -> io::Result<bool> {
-        let Some(lock) = &**lock else { return Ok(true) };
-        Ok(self.disk.lock_is_at(lock, path)? || self.is(Mutant::LockUnchecked))
-    }
-
     fn dir_is_at(&self, dir: &SimDir, path: &Path) -> io::Result<bool> {
         Ok(self.disk.dir_is_at(dir, path)? || self.is(Mutant::DirUnchecked))
     }
 
-    fn file_is_at(&self, file: &SimFile, path: &Path) -> io::Result<bool> {
+    fn lock_is_in(&self, lock: &Self::Lock, dir: &SimDir, name: &OsStr) -> io::Result<bool> {
+        let Some(lock) = &**lock else { return Ok(true) };
+        Ok(self.disk.lock_is_in(lock, dir, name)? || self.is(Mutant::LockUnchecked))
+    }
+
+    fn file_is_in(&self, file: &SimFile, dir: &SimDir, name: &OsStr) -> io::Result<bool> {
         use Mutant::{FileUnchecked, FirstSaveInPlace, InPlace};
         let unchecked = matches!(self.mutant, FileUnchecked | FirstSaveInPlace | InPlace);
-        Ok(self.disk.file_is_at(file, path)? || unchecked)
+        Ok(self.disk.file_is_in(file, dir, name)? || unchecked)
     }
 }
