@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 
 pub use self::no_sync::NoSync;
-pub use self::os::{OsDir, OsDisk, OsLock};
+pub use self::os::{OsDir, OsDisk, OsFile, OsLock};
 
 /// A seam for tests: a simulated or faulty disk implements it in place of the real one.
 ///

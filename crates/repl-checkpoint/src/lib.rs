@@ -104,7 +104,7 @@ pub use codec::BincodeCodec;
 #[cfg(feature = "json")]
 pub use codec::JsonCodec;
 pub use codec::{Codec, CodecError};
-pub use disk::{Disk, FileKind, NoSync, OsDir, OsDisk, OsLock};
+pub use disk::{Disk, FileKind, NoSync, OsDir, OsDisk, OsFile, OsLock};
 pub use envelope::{Header, SealError, UnsealError};
 pub use file_store::FileStore;
 pub use floors::{Floors, UntilSaved};

@@ -1,12 +1,11 @@
 //! The real disk, with every call reported on a pipe.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use repl_checkpoint::{Disk, FileKind, OsDir, OsDisk, OsLock};
+use repl_checkpoint::{Disk, FileKind, OsDir, OsDisk, OsFile, OsLock};
 
 use super::event::{CallRecord, Event, Operation, Pipe, now};
 
@@ -110,7 +109,7 @@ impl LoggedDisk {
 }
 
 impl Disk for LoggedDisk {
-    type File = (File, u32);
+    type File = (OsFile, u32);
     type Dir = (OsDir, PathBuf);
     type Lock = OsLock;
 

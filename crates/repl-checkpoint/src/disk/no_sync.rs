@@ -1,11 +1,10 @@
 //! A disk whose syncs do nothing.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use super::{Disk, FileKind, OsDir, OsDisk, OsLock};
+use super::{Disk, FileKind, OsDir, OsDisk, OsFile, OsLock};
 
 /// The disk of the operating system, without syncs: **a power cut may lose acknowledged saves**.
 ///
@@ -28,7 +27,7 @@ use super::{Disk, FileKind, OsDir, OsDisk, OsLock};
 pub struct NoSync;
 
 impl Disk for NoSync {
-    type File = File;
+    type File = OsFile;
     type Dir = OsDir;
     type Lock = OsLock;
 
@@ -56,23 +55,23 @@ impl Disk for NoSync {
         OsDisk.read_at(path, offset, length)
     }
 
-    fn create_new(&self, path: &Path) -> io::Result<File> {
+    fn create_new(&self, path: &Path) -> io::Result<OsFile> {
         OsDisk.create_new(path)
     }
 
-    fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<usize> {
+    fn write(&self, file: &mut OsFile, bytes: &[u8]) -> io::Result<usize> {
         OsDisk.write(file, bytes)
     }
 
-    fn sync_file(&self, _: &File) -> io::Result<()> {
+    fn sync_file(&self, _: &OsFile) -> io::Result<()> {
         Ok(())
     }
 
-    fn write_at(&self, file: &File, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+    fn write_at(&self, file: &OsFile, offset: u64, bytes: &[u8]) -> io::Result<usize> {
         OsDisk.write_at(file, offset, bytes)
     }
 
-    fn sync_data(&self, _: &File) -> io::Result<()> {
+    fn sync_data(&self, _: &OsFile) -> io::Result<()> {
         Ok(())
     }
 
@@ -104,7 +103,7 @@ impl Disk for NoSync {
         OsDisk.lock_is_in(lock, dir, name)
     }
 
-    fn file_is_in(&self, file: &File, dir: &OsDir, name: &OsStr) -> io::Result<bool> {
+    fn file_is_in(&self, file: &OsFile, dir: &OsDir, name: &OsStr) -> io::Result<bool> {
         OsDisk.file_is_in(file, dir, name)
     }
 }

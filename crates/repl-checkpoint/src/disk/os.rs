@@ -23,6 +23,15 @@ mod synced;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OsDisk;
 
+/// A file of an [`OsDisk`], open for writing.
+#[derive(Debug)]
+pub struct OsFile {
+    file: File,
+    /// Remembered, as every save compares it.
+    #[cfg(unix)]
+    place: Place,
+}
+
 /// A directory of an [`OsDisk`], kept open.
 #[derive(Debug)]
 pub struct OsDir {
@@ -58,7 +67,7 @@ impl Drop for OsLock {
 }
 
 impl Disk for OsDisk {
-    type File = File;
+    type File = OsFile;
     type Dir = OsDir;
     type Lock = OsLock;
 
@@ -111,31 +120,37 @@ impl Disk for OsDisk {
         Ok(bytes)
     }
 
-    fn create_new(&self, path: &Path) -> io::Result<File> {
-        owned().create_new(true).open(path)
+    fn create_new(&self, path: &Path) -> io::Result<OsFile> {
+        let file = owned().create_new(true).open(path)?;
+        Ok(OsFile {
+            #[cfg(unix)]
+            place: place_of(&file)?,
+            file,
+        })
     }
 
-    fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<usize> {
-        file.write(bytes)
+    fn write(&self, file: &mut OsFile, bytes: &[u8]) -> io::Result<usize> {
+        file.file.write(bytes)
     }
 
-    fn sync_file(&self, file: &File) -> io::Result<()> {
-        file.sync_all()
+    fn sync_file(&self, file: &OsFile) -> io::Result<()> {
+        file.file.sync_all()
     }
 
     #[cfg(unix)]
-    fn write_at(&self, file: &File, offset: u64, bytes: &[u8]) -> io::Result<usize> {
-        std::os::unix::fs::FileExt::write_at(file, bytes, offset)
+    fn write_at(&self, file: &OsFile, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+        std::os::unix::fs::FileExt::write_at(&file.file, bytes, offset)
     }
 
     #[cfg(not(unix))]
-    fn write_at(&self, mut file: &File, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+    fn write_at(&self, file: &OsFile, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+        let mut file = &file.file;
         io::Seek::seek(&mut file, io::SeekFrom::Start(offset))?;
         file.write(bytes)
     }
 
-    fn sync_data(&self, file: &File) -> io::Result<()> {
-        file.sync_data()
+    fn sync_data(&self, file: &OsFile) -> io::Result<()> {
+        file.file.sync_data()
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -213,12 +228,12 @@ impl Disk for OsDisk {
     }
 
     #[cfg(unix)]
-    fn file_is_in(&self, file: &File, dir: &OsDir, name: &OsStr) -> io::Result<bool> {
-        is_place_in(place_of(file)?, dir, name)
+    fn file_is_in(&self, file: &OsFile, dir: &OsDir, name: &OsStr) -> io::Result<bool> {
+        is_place_in(file.place, dir, name)
     }
 
     #[cfg(not(unix))]
-    fn file_is_in(&self, _: &File, dir: &OsDir, name: &OsStr) -> io::Result<bool> {
+    fn file_is_in(&self, _: &OsFile, dir: &OsDir, name: &OsStr) -> io::Result<bool> {
         fs::exists(dir.path.join(name))
     }
 }
@@ -281,7 +296,7 @@ mod tests {
     fn a_file_that_was_moved_away_or_replaced_is_not_at_its_path() {
         let dir = tempfile::tempdir().unwrap();
         let (path, other) = (dir.path().join("repl-checkpoint.lock"), dir.path().join("other"));
-        let file = File::create(&path).unwrap();
+        let file = OsDisk.create_new(&path).unwrap();
         let open = OsDisk.open_dir(dir.path()).unwrap();
         let is_in = || OsDisk.file_is_in(&file, &open, "repl-checkpoint.lock".as_ref()).unwrap();
         assert!(is_in());
