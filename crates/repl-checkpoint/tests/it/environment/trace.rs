@@ -8,7 +8,7 @@ use crate::support::follower::Follower;
 use crate::support::process::{FROM_HERE, Process};
 use crate::support::{AnyStore, skipped};
 
-const CALLS: &str = "openat,write,pwrite64,fsync,fdatasync,close,/^rename,/^unlink";
+const CALLS: &str = "openat,write,pwrite64,fsync,fdatasync,close,/^rename,/^unlink,/stat";
 
 /// One call in a trace.
 pub(super) struct Call {
@@ -75,8 +75,17 @@ impl Traced {
         Ran { said, log: fs::read_to_string(&log).unwrap() }
     }
 
-    /// The calls of the traced save in a run without a fault.
+    /// The calls of the traced save in a run without a fault, without those that only look.
     pub(super) fn calls<S: AnyStore>(before: usize) -> Option<Vec<Call>> {
+        Some(Self::all_calls::<S>(before)?.into_iter().filter(|call| !call.looks()).collect())
+    }
+
+    /// The calls of the same save that only look at a file.
+    pub(super) fn looks<S: AnyStore>(before: usize) -> Option<Vec<Call>> {
+        Some(Self::all_calls::<S>(before)?.into_iter().filter(Call::looks).collect())
+    }
+
+    fn all_calls<S: AnyStore>(before: usize) -> Option<Vec<Call>> {
         let traced = Self::new::<S>(before)?;
         let ran = traced.run::<S>(1, None);
         assert_eq!(ran.said, [format!("saved {}", traced.generation())]);
@@ -112,6 +121,10 @@ fn calls_of(log: &str) -> Vec<Call> {
 }
 
 impl Call {
+    fn looks(&self) -> bool {
+        self.name.contains("stat")
+    }
+
     /// Its name and the kind of file, without what differs from run to run.
     pub(super) fn shown(&self) -> String {
         let verb = if self.name.starts_with("rename") { "rename" } else { &self.name };
