@@ -10,7 +10,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::medians::{medians, spread};
-use super::rows::{Goal, ROWS, Row};
+use super::rows::{Goal, Row, rows};
 
 /// The page before the plots.
 pub(super) fn report(criterion: &Path, figures: &[Value]) -> Fallible<String> {
@@ -25,7 +25,7 @@ pub(super) fn report(criterion: &Path, figures: &[Value]) -> Fallible<String> {
         output("date", &["-u", "+%Y-%m-%d"])?,
         machine(),
     );
-    for row in ROWS {
+    for row in rows() {
         writeln!(out, "{}", work_row(criterion, row)?)?;
     }
     out.push_str(

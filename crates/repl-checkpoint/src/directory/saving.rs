@@ -16,7 +16,7 @@ const TEMP_NAMES: u64 = 1000;
 /// Smaller parts of a new file are written together.
 const BUFFER: usize = 64 * 1024;
 
-/// What a marker says to those who find it.
+/// The text of a marker, for operators.
 const MARKER: &str = "A store beside this file has saved checkpoints of replication marks.\n\
     If they are gone, it does not open as if nothing was ever saved. Restore a copy of them. Or, \
     if the log\nstill begins at segment 1 or a base copy exists, remove this file to begin again.\n";

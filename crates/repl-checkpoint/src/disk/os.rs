@@ -14,6 +14,8 @@ use self::place::{Place, is_dir_place, is_place, is_place_in, place_of};
 mod place;
 #[cfg(unix)]
 mod synced;
+#[cfg(all(test, unix))]
+mod tests;
 
 /// The disk of the operating system.
 ///
@@ -252,58 +254,4 @@ fn owned() -> OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
-}
-
-#[cfg(all(test, unix))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_dropped_lock_is_free_though_a_child_has_the_file_open() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("lock");
-        let lock = OsDisk.try_lock(&path).unwrap().unwrap();
-        let _open_in_a_child = lock.file.try_clone().unwrap();
-        assert!(OsDisk.try_lock(&path).unwrap().is_none());
-        drop(lock);
-        assert!(OsDisk.try_lock(&path).unwrap().is_some());
-    }
-
-    #[test]
-    fn a_lock_that_was_inherited_by_a_fork_is_not_unlocked() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("lock");
-        let lock = OsDisk.try_lock(&path).unwrap().unwrap();
-        let of_child = OsLock {
-            file: lock.file.try_clone().unwrap(),
-            place: lock.place,
-            process: lock.process + 1,
-        };
-        drop(of_child);
-        assert!(OsDisk.try_lock(&path).unwrap().is_none());
-    }
-
-    #[test]
-    fn a_created_directory_is_open_to_its_owner_alone() {
-        use std::os::unix::fs::PermissionsExt;
-        let dir = tempfile::tempdir().unwrap();
-        let new = dir.path().join("new");
-        OsDisk.create_dir(&new).unwrap();
-        assert_eq!(fs::metadata(&new).unwrap().permissions().mode() & 0o777, 0o700);
-    }
-
-    #[test]
-    fn a_file_that_was_moved_away_or_replaced_is_not_at_its_path() {
-        let dir = tempfile::tempdir().unwrap();
-        let (path, other) = (dir.path().join("repl-checkpoint.lock"), dir.path().join("other"));
-        let file = OsDisk.create_new(&path).unwrap();
-        let open = OsDisk.open_dir(dir.path()).unwrap();
-        let is_in = || OsDisk.file_is_in(&file, &open, "repl-checkpoint.lock".as_ref()).unwrap();
-        assert!(is_in());
-        fs::write(&other, "").unwrap();
-        fs::rename(&other, &path).unwrap();
-        assert!(!is_in());
-        fs::remove_file(&path).unwrap();
-        assert!(!is_in());
-    }
 }

@@ -35,7 +35,9 @@ impl SlotStore {
     /// and remove all of them together while no store has them open.
     ///
     /// # Errors
-    /// [`OpenStoreError`] if another store holds it, or its name or directory is not usable.
+    /// [`OpenStoreError`] if another store holds it, or its name or directory is not usable. A name
+    /// is not if a store gives it to one of its other files, or if it is so long that the names
+    /// beside it would be too long: with names of 255 bytes, at most 201.
     ///
     /// ```
     /// use repl_checkpoint::{JsonCodec, OnCorrupt, SlotStore, StoreId, recover};

@@ -1,5 +1,7 @@
 //! All inodes of a disk as a value that is cheap to copy and to compare.
 
+mod replaced;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -144,36 +146,6 @@ impl State {
             && let Ok(dir) = self.dir_mut(dir)
         {
             dir.sync();
-        }
-    }
-
-    /// Replaces a directory by a new one with the file at `kept`, durable at once.
-    pub(crate) fn replace_dir(&mut self, path: &Path, kept: &Path) {
-        let Ok(file) = self.find(kept) else { return };
-        let names = kept.file_name().map(|name| (name.to_owned(), file)).into_iter().collect();
-        self.put_dir(path, DirNode::settled(names));
-    }
-
-    /// Replaces a directory durably by a new one with all of its files, whose names there are not
-    /// durable.
-    pub(crate) fn move_into_new_dir(&mut self, path: &Path) {
-        let mut new = DirNode::settled(Names::new());
-        let old = self.find(path).and_then(|ino| self.dir_mut(ino).cloned());
-        for (name, ino) in old.iter().flat_map(DirNode::cached) {
-            new.add(name, *ino);
-        }
-        self.put_dir(path, new);
-    }
-
-    fn put_dir(&mut self, path: &Path, dir: DirNode) {
-        let Ok((parent, name)) = self.place(path) else { return };
-        let (new, name) = (self.next, name.to_owned());
-        self.next += 1;
-        self.nodes.insert(new, Node::Dir(Arc::new(dir)));
-        if let Ok(parent) = self.dir_mut(parent) {
-            parent.remove(&name);
-            parent.add(&name, new);
-            parent.sync();
         }
     }
 
