@@ -1,12 +1,11 @@
 //! The applier process. Numbers in comments are those of the steps in `main.rs`.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::thread::{self, ScopedJoinHandle};
+use std::thread;
 use std::time::Duration;
 
-use example_support::{Error, rng, send};
+use example_support::{Error, Work, rng, run_all, send};
 use repl_checkpoint::{CheckpointBytes, Floors};
 use repl_core::{Advance, ReplicationState, SeqNo, Shard, ShardId};
 use rusqlite::{ErrorCode, Transaction};
@@ -33,8 +32,6 @@ pub(crate) enum Event {
 /// The longest time that the work on a segment takes.
 const WORK_UP_TO_MICROS: u64 = 400;
 
-const PANICKED: &str = "a thread of the applier panicked";
-
 struct Applier<'a> {
     args: &'a ApplyArgs,
     logs: &'a Logs,
@@ -51,28 +48,15 @@ pub(crate) fn run(args: &ApplyArgs, logs: &Logs) -> Result<(), Error> {
     let floors = Floors::of_durable(Arc::clone(&live));
     let failed = AtomicBool::new(false);
     let applier = &Applier { args, logs, live, floors, failed };
-    thread::scope(|scope| {
-        let deleters =
-            SHARDS.map(|shard| scope.spawn(move || applier.guard(|| applier.delete(shard))));
-        let appliers =
-            SHARDS.map(|shard| scope.spawn(move || applier.guard(|| applier.apply(shard))));
-        let join = |thread: ScopedJoinHandle<'_, _>| {
-            thread.join().unwrap_or_else(|_| Err(PANICKED.into()))
-        };
-        let ended = appliers.map(join);
-        applier.live.close(); // ends the deleters, once they have seen the last marks
-        ended.into_iter().chain(deleters.map(join)).collect()
+    let appliers = SHARDS.map(|shard| Box::new(move || applier.apply(shard)) as Work<'_>);
+    let deleters = SHARDS.map(|shard| Box::new(move || applier.delete(shard)) as Work<'_>);
+    run_all(appliers.into_iter().chain(deleters), || {
+        applier.failed.store(true, Relaxed);
+        applier.live.close();
     })
 }
 
 impl Applier<'_> {
-    /// Runs one thread. If it fails, the others end as well.
-    fn guard(&self, work: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
-        let worked = catch_unwind(AssertUnwindSafe(work));
-        let worked = worked.unwrap_or_else(|_| Err(PANICKED.into()));
-        worked.inspect_err(|_| self.failed.store(true, Relaxed))
-    }
-
     /// Applies the log of a shard.
     fn apply(&self, id: ShardId) -> Result<(), Error> {
         let mut database = Database::open(&self.logs.database())?;
@@ -138,13 +122,13 @@ impl Applier<'_> {
         Ok(Some(seqno))
     }
 
-    /// Deletes the segments of a log up to the floor, until waiting is closed.
+    /// Deletes the segments of a log up to the floor, until all are deleted or waiting is closed.
     fn delete(&self, id: ShardId) -> Result<(), Error> {
-        let mut next = self.logs.kept(id)?.into_iter().min().unwrap_or(SeqNo::MAX);
-        let mut changes = self.shard(id)?.changes();
-        while changes.next().wait().is_ok() {
+        let mut next = self.logs.kept(id)?.first().copied().unwrap_or(SeqNo::MAX);
+        let (mut changes, keep) = (self.shard(id)?.changes(), self.args.keep);
+        while next <= self.logs.segments.saturating_sub(keep) && changes.next().wait().is_ok() {
             let floor = self.floors.retention_floor(id).unwrap_or(0); // 8
-            while next <= floor.saturating_sub(self.args.keep) {
+            while next <= floor.saturating_sub(keep) {
                 self.logs.delete(id, next)?;
                 next += 1;
             }

@@ -1,5 +1,6 @@
 //! The logs: a folder per shard, with a file per segment, which holds an amount to add.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -58,15 +59,9 @@ impl Logs {
         fs::remove_file(&path).context(|| failed("delete", &path))
     }
 
-    /// The seqnos of the segments that are not deleted, in no order.
-    pub(crate) fn kept(&self, shard: ShardId) -> Result<Vec<SeqNo>, Error> {
-        let folder = self.folder(shard);
-        let mut kept = Vec::new();
-        for entry in fs::read_dir(&folder).context(|| failed("list", &folder))? {
-            let name = entry.context(|| failed("list", &folder))?.file_name();
-            kept.extend(name.to_str().and_then(|name| name.parse::<SeqNo>().ok()));
-        }
-        Ok(kept)
+    /// The seqnos of the segments that are not deleted.
+    pub(crate) fn kept(&self, shard: ShardId) -> Result<BTreeSet<SeqNo>, Error> {
+        files::numbers_in(&self.folder(shard))
     }
 
     /// The database to which the logs are applied.

@@ -1,18 +1,16 @@
 //! The command line, and one run: starts the applier, kills it, checks what it left, and starts it
 //! again until the logs are applied.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, ValueEnum};
-use example_support::{Bar, Error, Folder, Kills, fraction, listen, rng, row, run_child};
+use example_support::{Error, Report, Run, RunArgs, fraction, listen};
 use serde::{Deserialize, Serialize};
 
 use crate::applier::{self, Event};
 use crate::database::Database;
 use crate::log::{Logs, SHARDS};
-use crate::verify::{self, Fault};
+use crate::verify;
 
 /// Commits data and marks side by side in one database, each segment exactly once, while being
 /// killed.
@@ -21,23 +19,13 @@ use crate::verify::{self, Fault};
 /// killed 200 times. Exits with 1 unless each segment has taken effect exactly once.
 #[derive(Debug, Parser)]
 #[command(version, about)]
-struct RunArgs {
-    /// Keep everything in this folder, which must be new or empty.
-    #[arg(long, value_name = "DIR")]
-    dir: Option<PathBuf>,
+struct MainArgs {
+    #[command(flatten)]
+    run: RunArgs<200>,
     /// The number of segments in each of the four logs.
     #[arg(long, value_name = "N", default_value_t = 4000,
         value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     segments: u64,
-    /// The number of times to kill the applier.
-    #[arg(long, value_name = "N", default_value_t = 200)]
-    kills: u64,
-    /// The seed of all random choices [default: a new one each time, printed].
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
-    /// Print one JSON document instead of a table.
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
     apply: ApplyArgs,
 }
@@ -72,28 +60,15 @@ pub(crate) fn main() -> ExitCode {
         applier::run(&args, &logs)
     };
     example_support::main("exactly-once", apply, || {
-        let args = RunArgs::parse();
-        let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
-        let (folder, seed) = Folder::take("exactly-once", args.dir.as_deref(), seed)?;
-        if !folder.is_new() {
-            let root = folder.root().display();
-            return Err(format!("{root} is not empty: give another --dir").into());
-        }
-        example_support::run("exactly-once", args.json, folder, |folder| {
-            let logs = Logs { root: folder.root().to_owned(), seed, segments: args.segments };
-            run(&args, &logs)
-        })
+        let args = MainArgs::parse();
+        args.run.start("exactly-once")?.report(|run| apply_and_kill(&args, run))
     })
 }
 
-/// A kill that is due waits a random time up to this.
-const WAITS_UP_TO: Duration = Duration::from_millis(20);
-
-/// The report of a run.
+/// What a run counts.
 #[derive(Debug, Default, Serialize)]
-struct Report {
-    seed: u64,
-    /// The number of segments of all logs.
+struct Counts {
+    /// The segments of all logs.
     segments: u64,
     kills: u64,
     /// Commits that the applier saw take effect. A kill hides some.
@@ -103,57 +78,44 @@ struct Report {
     /// Commits in doubt that the stored marks then said had taken effect.
     in_doubt_took_effect: u64,
     deleted: u64,
-    applied_twice: usize,
-    missing: usize,
-    deleted_above_the_mark: usize,
-    seconds: f64,
-    exactly_once: bool,
-    faults: Vec<String>,
 }
 
+impl Report for Counts {}
+
 /// Runs until the logs are applied, or until a check after a kill finds a fault.
-fn run(args: &RunArgs, logs: &Logs) -> Result<Report, Error> {
-    let began = Instant::now();
+fn apply_and_kill(args: &MainArgs, run: &mut Run) -> Result<(Counts, Vec<String>), Error> {
+    let (root, seed) = (run.folder.root().to_owned(), run.seed);
+    let logs = Logs { root, seed, segments: args.segments };
     logs.write()?;
     Database::create(&logs.database())?;
     let segments = logs.segments * SHARDS.len() as u64;
-    let mut report = Report { seed: logs.seed, segments, ..Report::default() };
-    let mut kills = Kills::new(rng(&[logs.seed, 5]), args.kills, WAITS_UP_TO);
-    let bar = Bar::new(args.json);
+    let mut counts = Counts { segments, ..Counts::default() };
     // The number of segments that are applied, as far as the parent knows.
     let mut done = 0;
-    let found = loop {
-        let at_end = run_child("applier", &(logs, args.apply), &mut kills, &bar, |event| {
-            done += u64::from(matches!(event, Event::Committed | Event::FoundApplied));
-            report.count(event);
-            (fraction(done, segments), format!("{done} of {segments} segments"))
+    let mut faults = loop {
+        let at_end = run.child("applier", &(&logs, args.apply), |event, _| {
+            done += u64::from(matches!(event, Some(Event::Committed | Event::FoundApplied)));
+            event.into_iter().for_each(|event| counts.count(event));
+            Ok(fraction(done, segments))
         })?;
-        let found = verify::check(logs, &Database::open(&logs.database())?, at_end)?;
+        let found = verify::check(&logs, &Database::open(&logs.database())?, at_end)?;
+        (counts.kills, counts.deleted) = (run.kills.killed(), found.deleted);
         if at_end || !found.faults.is_empty() {
-            break found;
+            break found.faults;
         }
         done = found.applied;
     };
-    report.kills = kills.killed();
-    report.deleted = found.deleted;
-    let count = |is: fn(&Fault) -> bool| found.faults.iter().filter(|fault| is(fault)).count();
-    report.applied_twice = count(|f| matches!(f, Fault::Repeated { .. }));
-    report.missing = count(|f| matches!(f, Fault::Missing { .. } | Fault::DeletedUnapplied { .. }));
-    report.deleted_above_the_mark = count(|f| matches!(f, Fault::DeletedAbove { .. }));
-    report.exactly_once = found.faults.is_empty();
-    report.faults = found.faults.iter().map(Fault::to_string).collect();
-    if report.exactly_once && !report.shows_what_it_claims(args) {
-        report.faults.push(format!(
+    if faults.is_empty() && !counts.show_what_the_run_claims(args) {
+        faults.push(format!(
             "{} kills of {}, {} conflicts and {} commits in doubt that took effect, so the run \
              shows too little: give more --segments",
-            report.kills, args.kills, report.conflicts, report.in_doubt_took_effect
+            counts.kills, args.run.kills, counts.conflicts, counts.in_doubt_took_effect
         ));
     }
-    report.seconds = began.elapsed().as_secs_f64();
-    Ok(report)
+    Ok((counts, faults))
 }
 
-impl Report {
+impl Counts {
     fn count(&mut self, event: Event) {
         *match event {
             Event::Committed => &mut self.commits,
@@ -163,32 +125,8 @@ impl Report {
         } += 1;
     }
 
-    fn shows_what_it_claims(&self, args: &RunArgs) -> bool {
+    fn show_what_the_run_claims(&self, args: &MainArgs) -> bool {
         let has_doubts = args.apply.doubt_one_in == 0 || self.in_doubt_took_effect > 0;
-        self.kills == args.kills && self.conflicts > 0 && has_doubts && self.deleted > 0
-    }
-}
-
-impl example_support::Report for Report {
-    fn table(&self) -> Vec<String> {
-        let took_effect = self.in_doubt_took_effect;
-        let verdict = if self.exactly_once { "each segment" } else { "NOT each segment" };
-        vec![
-            row("seed", self.seed),
-            row("segments", format!("{} in {:.1} s", self.segments, self.seconds)),
-            row("kills", self.kills),
-            row("commits", self.commits),
-            row("conflicts", format!("{}, tried again", self.conflicts)),
-            row("in doubt", format!("{}, of which {took_effect} took effect", self.in_doubt)),
-            row("deleted", format!("{} segments", self.deleted)),
-            row("applied twice", self.applied_twice),
-            row("missing", self.missing),
-            row("deleted above the mark", self.deleted_above_the_mark),
-            row("exactly once", verdict),
-        ]
-    }
-
-    fn faults(&self) -> Vec<String> {
-        self.faults.clone()
+        self.kills == args.run.kills && self.conflicts > 0 && has_doubts && self.deleted > 0
     }
 }

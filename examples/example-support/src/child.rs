@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{self, Command, ExitCode, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::Sender;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -12,9 +12,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Context, Error, chain};
-use crate::{Bar, Kills};
 
-/// How long a child may take to end by itself.
+/// How long a child may run that should end by itself.
 const ENDS_WITHIN: Duration = Duration::from_secs(120);
 
 /// A child process. Dropping it kills the process.
@@ -74,37 +73,37 @@ impl Child {
         status?.map(|status| self.end_of(status)).transpose()
     }
 
-    /// Returns how the child ended, or `None` if it runs. To run for longer than `limit` is an error.
-    pub fn ended_within(&mut self, limit: Duration) -> Result<Option<End>, Error> {
-        let ended = self.ended()?;
-        if ended.is_none() && self.started.elapsed() > limit {
+    /// Fails if the child has run for two minutes. Call it for a child that should end sooner.
+    pub fn must_end_soon(&self) -> Result<(), Error> {
+        if self.started.elapsed() > ENDS_WITHIN {
             return Err(format!("the {} does not end", self.name).into());
         }
-        Ok(ended)
+        Ok(())
     }
 
     /// Waits until the child has ended by itself and all its events are read.
     pub fn wait(mut self) -> Result<End, Error> {
-        let deadline = Instant::now() + ENDS_WITHIN;
+        self.started = Instant::now();
         loop {
             if let Some(end) = self.ended()? {
                 return Ok(end);
             }
-            if Instant::now() > deadline {
-                return Err(format!("the {} does not end", self.name).into());
-            }
+            self.must_end_soon()?;
             thread::sleep(Duration::from_millis(2));
         }
     }
 
-    /// Asks the child with SIGTERM to end.
-    pub fn terminate(&self) -> Result<(), Error> {
+    /// Asks the child with SIGTERM to end. Does nothing if the child has ended.
+    pub fn terminate(&mut self) -> Result<(), Error> {
+        if self.ended()?.is_some() {
+            return Ok(());
+        }
         let asked = kill_process(Pid::from_child(&self.process), Signal::TERM);
         asked.context(|| format!("cannot ask the {} to end", self.name))
     }
 
     /// Kills the child with SIGKILL. Waits until it has ended and all its events are read.
-    pub fn kill(mut self) -> Result<(), Error> {
+    pub fn kill(&mut self) -> Result<(), Error> {
         let killed = self.process.kill().and_then(|()| self.process.wait());
         killed.context(|| format!("cannot kill the {}", self.name))?;
         self.read_all();
@@ -135,44 +134,6 @@ impl Drop for Child {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// Runs one child until it ends, or is killed. Returns whether it finished.
-///
-/// `note` handles an event, and returns the fraction of the work that is done and a message.
-pub fn run_child<E: DeserializeOwned + Send + 'static>(
-    name: &'static str,
-    task: &impl Serialize,
-    kills: &mut Kills,
-    bar: &Bar,
-    mut note: impl FnMut(E) -> (f64, String),
-) -> Result<bool, Error> {
-    let (sender, events) = mpsc::channel();
-    let mut child = Child::start(name, task, sender)?;
-    let mut done = 0.0;
-    let finished = loop {
-        if let Ok(event) = events.recv_timeout(Duration::from_millis(1)) {
-            let (fraction, message) = note(event);
-            done = fraction;
-            bar.show(fraction, message);
-        } else if let Some(end) = child.ended()? {
-            break end == End::Finished;
-        }
-        if done < 1.0 && kills.is_due(done) {
-            child.kill()?;
-            break false;
-        }
-    };
-    for event in events {
-        note(event);
-    }
-    Ok(finished)
-}
-
-/// Joins the threads that have ended. Returns the first error.
-pub fn join_ended(threads: &mut Vec<JoinHandle<Result<(), Error>>>) -> Result<(), Error> {
-    let mut ended = threads.extract_if(.., |thread| thread.is_finished());
-    ended.try_for_each(|thread| thread.join().map_err(|_| "a thread panicked")?)
 }
 
 /// Runs a program: as the child that a parent started with a task, or as the parent.
@@ -210,23 +171,4 @@ pub fn listen<O: DeserializeOwned>(on_order: impl FnMut(O) + Send + 'static) {
         // As abrupt as a kill, which the process must survive anyway.
         process::exit(1);
     });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_or_a_panic_of_a_thread_is_returned() {
-        let ended = |work: fn() -> Result<(), Error>| {
-            let mut threads = vec![thread::spawn(work)];
-            while !threads.is_empty() {
-                join_ended(&mut threads).map_err(|e| e.to_string())?;
-            }
-            Ok(())
-        };
-        assert_eq!(ended(|| Ok(())), Ok(()));
-        assert_eq!(ended(|| Err("broken".into())), Err("broken".to_owned()));
-        assert_eq!(ended(|| panic!("on purpose")), Err("a thread panicked".to_owned()));
-    }
 }

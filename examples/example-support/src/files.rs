@@ -1,5 +1,6 @@
 //! Small files that are replaced atomically: one JSON document behind a line with its CRC32C.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -100,6 +101,19 @@ pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let temp = beside(to, ".tmp");
     fs::copy(from, &temp)?;
     fs::rename(&temp, to)
+}
+
+/// Returns the names in a folder that are numbers: none if there is no folder.
+pub fn numbers_in(folder: &Path) -> Result<BTreeSet<u64>, Error> {
+    let mut numbers = BTreeSet::new();
+    let list = || format!("cannot list {}", folder.display());
+    if folder.exists() {
+        for entry in fs::read_dir(folder).context(list)? {
+            let name = entry.context(list)?.file_name();
+            numbers.extend(name.to_str().and_then(|name| name.parse::<u64>().ok()));
+        }
+    }
+    Ok(numbers)
 }
 
 /// Returns `path` with `suffix` after its last character.

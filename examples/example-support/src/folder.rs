@@ -54,12 +54,6 @@ impl Folder {
         Ok((Folder { root, is_new, temporary, _lock: lock }, settings))
     }
 
-    /// Returns what the folder `root` was made for.
-    pub fn settings_in<S: DeserializeOwned>(root: &Path) -> Result<S, Error> {
-        let path = root.join(SETTINGS);
-        files::load(&path)?.ok_or_else(|| format!("there is no {}", path.display()).into())
-    }
-
     /// Returns the absolute path.
     pub fn root(&self) -> &Path {
         &self.root

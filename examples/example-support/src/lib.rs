@@ -12,13 +12,17 @@ pub mod files;
 mod folder;
 mod kills;
 mod report;
+mod run;
 pub mod testing;
+mod threads;
 
-pub use child::{Child, End, join_ended, listen, main, run_child, send};
+pub use child::{Child, End, listen, main, send};
 pub use error::{Context, Error, chain};
 pub use folder::Folder;
 pub use kills::Kills;
-pub use report::{Bar, Report, row, run};
+pub use report::{Bar, Report, row};
+pub use run::{Run, RunArgs};
+pub use threads::{Work, join_ended, run_all};
 
 /// Returns how much of `all` is done, from 0 to 1.
 #[expect(clippy::cast_precision_loss, reason = "for kills and a progress bar")]

@@ -1,17 +1,11 @@
 //! The progress bar of a run, and its report.
 
 use std::fmt::Display;
-use std::io::{self, Write};
-use std::process::ExitCode;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::folder::Folder;
-
-/// A failed run may have thousands of faults. The first ones are enough.
-const FAULTS_SHOWN: usize = 10;
 
 /// A progress bar on standard error, hidden if that is not a terminal.
 #[derive(Debug)]
@@ -40,46 +34,18 @@ impl Drop for Bar {
     }
 }
 
-/// The report of a run.
+/// The report of a run: in JSON, and as a table.
 pub trait Report: Serialize {
-    /// Returns the lines of the table, each a [`row`].
-    fn table(&self) -> Vec<String>;
-
-    /// Returns what is wrong, if anything.
-    fn faults(&self) -> Vec<String>;
+    /// Returns the lines of the table, each a [`row`]: by default one for each number.
+    fn table(&self) -> Result<Vec<String>, Error> {
+        let document = serde_json::to_string_pretty(self)?;
+        let numbers = document.lines().filter_map(|line| line.trim().split_once(": "));
+        let named = numbers.map(|(name, number)| (name.replace('"', "").replace('_', " "), number));
+        Ok(named.map(|(name, number)| row(name, number.trim_end_matches(','))).collect())
+    }
 }
 
 /// Returns a line of the table.
 pub fn row(name: impl Display, value: impl Display) -> String {
     format!("{name:<24}{value}")
-}
-
-/// Runs, and prints the report as a table or as JSON. Keeps the folder of a run that fails.
-pub fn run<R: Report>(
-    program: &str,
-    json: bool,
-    folder: Folder,
-    run: impl FnOnce(&Folder) -> Result<R, Error>,
-) -> Result<ExitCode, Error> {
-    let result = run(&folder);
-    let faults = result.as_ref().map_or_else(|_| Vec::new(), R::faults);
-    let failed = result.is_err() || !faults.is_empty();
-    if let Ok(report) = &result {
-        let mut out = io::stdout().lock();
-        if json {
-            serde_json::to_writer_pretty(&mut out, report)?;
-            writeln!(out)?;
-        } else {
-            for row in report.table() {
-                writeln!(out, "{row}")?;
-            }
-        }
-    }
-    for fault in faults.iter().take(FAULTS_SHOWN) {
-        eprintln!("{program}: {fault}");
-    }
-    if failed {
-        eprintln!("{program}: everything is kept in {}", folder.keep().display());
-    }
-    result.map(|_| if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

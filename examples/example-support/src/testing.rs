@@ -34,11 +34,13 @@ impl Program {
         printed
     }
 
-    /// Runs the program, and asserts exit status 0. Returns the report.
+    /// Runs the program, and asserts exit status 0 and no fault. Returns the report.
     pub fn report(self, args: &str) -> Value {
         let output = self.run(&format!("{args} --json"));
         assert!(output.status.success(), "{args}\n{}", printed(&output));
-        serde_json::from_slice(&output.stdout).unwrap()
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["faults"], Value::Array(Vec::new()));
+        report
     }
 
     /// Runs the program, and asserts exit status 1 and these words. Returns all that it printed.

@@ -1,0 +1,67 @@
+//! Threads that end together.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::{self, JoinHandle};
+
+use crate::error::Error;
+
+/// What a thread of [`run_all`] does.
+pub type Work<'a> = Box<dyn FnOnce() -> Result<(), Error> + Send + 'a>;
+
+/// Does each work on a thread of its own. If one fails or panics, `stop` must end the others.
+/// Returns the first error.
+pub fn run_all<'a>(
+    works: impl IntoIterator<Item = Work<'a>>,
+    stop: impl Fn() + Sync,
+) -> Result<(), Error> {
+    let guard = |work: Work<'a>| {
+        let worked = catch_unwind(AssertUnwindSafe(work));
+        let worked = worked.unwrap_or_else(|_| Err("a thread panicked".into()));
+        worked.inspect_err(|_| stop())
+    };
+    thread::scope(|scope| {
+        let spawn = |work| scope.spawn(|| guard(work));
+        let threads: Vec<_> = works.into_iter().map(spawn).collect();
+        threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| "cannot stop")?)
+    })
+}
+
+/// Joins the threads that have ended. Returns the first error.
+pub fn join_ended(threads: &mut Vec<JoinHandle<Result<(), Error>>>) -> Result<(), Error> {
+    let mut ended = threads.extract_if(.., |thread| thread.is_finished());
+    ended.try_for_each(|thread| thread.join().map_err(|_| "a thread panicked")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    const FAILS: fn() -> Result<(), Error> = || Err("broken".into());
+    const PANICS: fn() -> Result<(), Error> = || panic!("on purpose");
+
+    #[test]
+    fn an_error_or_a_panic_of_a_thread_is_returned() {
+        let ended = |work: fn() -> Result<(), Error>| {
+            let mut threads = vec![thread::spawn(work)];
+            while !threads.is_empty() {
+                join_ended(&mut threads).map_err(|e| e.to_string())?;
+            }
+            Ok(())
+        };
+        assert_eq!(ended(|| Ok(())), Ok(()));
+        assert_eq!(ended(FAILS), Err("broken".to_owned()));
+        assert_eq!(ended(PANICS), Err("a thread panicked".to_owned()));
+    }
+
+    #[test]
+    fn an_error_or_a_panic_of_a_thread_stops_the_others_and_is_returned() {
+        for (work, error) in [(FAILS, "broken"), (PANICS, "a thread panicked")] {
+            let (stop, stopped) = mpsc::channel();
+            let waits: Work<'_> = Box::new(move || Ok(stopped.recv()?));
+            let ended = run_all([waits, Box::new(work)], || stop.send(()).unwrap());
+            assert_eq!(ended.unwrap_err().to_string(), error);
+        }
+    }
+}
