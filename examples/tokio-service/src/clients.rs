@@ -1,9 +1,8 @@
 //! Clients that read their own writes.
 
-use std::io;
 use std::time::Duration;
 
-use example_support::send;
+use example_support::{Error, send};
 use repl_core::WaitError;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -22,7 +21,7 @@ pub(crate) async fn run(
     live: watch::Receiver<Live>,
     client: u64,
     mutant: Option<Mutant>,
-) -> io::Result<()> {
+) -> Result<(), Error> {
     let reads_anyway = mutant == Some(Mutant::ReadWithoutWaiting);
     let patience = if reads_anyway { Duration::ZERO } else { PATIENCE };
     for turn in 0_u64.. {

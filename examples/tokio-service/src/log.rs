@@ -3,16 +3,14 @@
 //! In a real system the leader keeps the log, and the service receives its segments. Here the
 //! clients append to it, and a restart offers again what is there.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
-use example_support::rng;
+use example_support::{Context, Error, files, rng};
 use repl_core::{SeqNo, ShardId};
 use serde::{Deserialize, Serialize};
 use tokio::fs;
 use tokio::sync::{Mutex, watch};
 
-use crate::disk::failed;
 use crate::shards;
 
 /// A write of one key.
@@ -42,40 +40,40 @@ pub(crate) struct Log {
 
 impl Log {
     /// Opens the log, and creates it if there is none. Blocks.
-    pub(crate) fn open(root: &Path, seed: u64, shard: ShardId) -> io::Result<Log> {
+    pub(crate) fn open(root: &Path, seed: u64, shard: ShardId) -> Result<Log, Error> {
         let folder = folder(root, shard);
-        std::fs::create_dir_all(&folder).map_err(failed("create", &folder))?;
+        std::fs::create_dir_all(&folder).context(|| failed("create", &folder))?;
         let (_, end) = kept(&folder)?;
         Ok(Log { folder, seed, shard, end: watch::Sender::new(end), appending: Mutex::new(()) })
     }
 
     /// Appends a segment. Returns its seqno and its key.
-    pub(crate) async fn append(&self) -> io::Result<(SeqNo, u64)> {
+    pub(crate) async fn append(&self) -> Result<(SeqNo, u64), Error> {
         let _one_at_a_time = self.appending.lock().await;
         let seqno = self.end() + 1;
         let segment = Segment::of(self.seed, self.shard, seqno);
         let (path, temporary) = (self.path(seqno), self.folder.join("next"));
         fs::write(&temporary, serde_json::to_vec(&segment)?).await?;
-        fs::rename(&temporary, &path).await.map_err(failed("append", &path))?;
+        fs::rename(&temporary, &path).await.context(|| failed("append", &path))?;
         self.end.send_replace(seqno);
         Ok((seqno, segment.key))
     }
 
     /// Waits for a segment, and reads it.
-    pub(crate) async fn read(&self, seqno: SeqNo) -> io::Result<Segment> {
+    pub(crate) async fn read(&self, seqno: SeqNo) -> Result<Segment, Error> {
         // The sender is in `self`, so this ends only at the segment.
         let _ = self.end.subscribe().wait_for(|end| *end >= seqno).await;
         let path = self.path(seqno);
-        let bytes = fs::read(&path).await.map_err(failed("read", &path))?;
+        let bytes = fs::read(&path).await.context(|| failed("read", &path))?;
         Ok(serde_json::from_slice(&bytes)?)
     }
 
     /// Deletes the segments up to a floor, but not the last: it says where the log goes on. Blocks.
-    pub(crate) fn delete_up_to(&self, floor: SeqNo) -> io::Result<()> {
+    pub(crate) fn delete_up_to(&self, floor: SeqNo) -> Result<(), Error> {
         let (first, last) = kept(&self.folder)?;
         for seqno in first..=floor.min(last.saturating_sub(1)) {
             let path = self.path(seqno);
-            std::fs::remove_file(&path).map_err(failed("delete", &path))?;
+            std::fs::remove_file(&path).context(|| failed("delete", &path))?;
         }
         Ok(())
     }
@@ -95,11 +93,11 @@ pub(crate) fn folder(root: &Path, shard: ShardId) -> PathBuf {
 }
 
 /// The first and the last segment in a folder; 1 and 0 if there is none.
-pub(crate) fn kept(folder: &Path) -> io::Result<(SeqNo, SeqNo)> {
-    let mut kept = Vec::new();
-    for entry in std::fs::read_dir(folder).into_iter().flatten() {
-        kept.extend(entry?.file_name().to_str().and_then(|name| name.parse::<SeqNo>().ok()));
-    }
-    let first = kept.iter().min().copied().unwrap_or(1);
-    Ok((first, kept.into_iter().max().unwrap_or(0)))
+pub(crate) fn kept(folder: &Path) -> Result<(SeqNo, SeqNo), Error> {
+    let kept = files::numbers_in(folder)?;
+    Ok((kept.first().copied().unwrap_or(1), kept.last().copied().unwrap_or(0)))
+}
+
+fn failed(act: &str, path: &Path) -> String {
+    format!("cannot {act} {}", path.display())
 }

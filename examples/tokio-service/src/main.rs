@@ -34,7 +34,6 @@
 //! state, which ends the waits of clients. The next start then applies no segment again.
 
 mod clients;
-mod disk;
 mod log;
 mod replica;
 mod rig;

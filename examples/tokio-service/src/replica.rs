@@ -2,17 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use example_support::send;
+use example_support::{Error, files, send};
 use repl_core::{SeqNo, Shard, ShardId};
 use serde::{Deserialize, Serialize};
 
 use crate::log::{self, Log};
 use crate::rig::Event;
-use crate::{disk, shards};
+use crate::shards;
 
 /// The value of a key, and the segment that wrote it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,11 +36,11 @@ impl Replica {
     ///
     /// It may hold more than the mark says. Those segments are applied again, and until then a
     /// reader that does not wait may find older values.
-    pub(crate) fn open(root: &Path, seed: u64, mark: Shard) -> io::Result<Replica> {
+    pub(crate) fn open(root: &Path, seed: u64, mark: Shard) -> Result<Replica, Error> {
         let (id, at) = (mark.id(), mark.applied());
         let (file, log) = (file(root, id), Log::open(root, seed, id)?);
         File::open(root)?.sync_all()?; // makes the folder of a new shard durable
-        let map: Map = disk::read(&file)?;
+        let map: Map = files::load(&file)?.unwrap_or_default();
         let (first, end) = log::kept(&log::folder(root, id))?;
         if first > at + 1 || at > end || (at > 0 && map.is_empty()) {
             let error = format!(
@@ -49,13 +48,13 @@ impl Replica {
                  and its data {} keys",
                 map.len()
             );
-            return Err(io::Error::other(error));
+            return Err(error.into());
         }
         Ok(Replica { mark, log, file, map: Mutex::new(map) })
     }
 
     /// Applies the log. May be aborted at any await.
-    pub(crate) async fn apply(self: Arc<Self>) -> io::Result<()> {
+    pub(crate) async fn apply(self: Arc<Self>) -> Result<(), Error> {
         let shard = self.mark.id();
         for seqno in self.mark.applied() + 1.. {
             let segment = self.log.read(seqno).await?; // 1
@@ -73,9 +72,9 @@ impl Replica {
     }
 
     /// Writes the data to its file. Blocks.
-    pub(crate) fn flush(&self) -> io::Result<()> {
+    pub(crate) fn flush(&self) -> Result<(), Error> {
         let copy = self.map().clone();
-        disk::replace(&self.file, &copy)
+        files::save(&self.file, &copy)
     }
 
     fn map(&self) -> MutexGuard<'_, Map> {
@@ -84,5 +83,5 @@ impl Replica {
 }
 
 pub(crate) fn file(root: &Path, shard: ShardId) -> PathBuf {
-    shards::folder(root, shard).join("data.json")
+    shards::folder(root, shard).join("data")
 }

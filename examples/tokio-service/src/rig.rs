@@ -2,13 +2,10 @@
 //! shuts it down.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::process::ExitCode;
-use std::sync::mpsc;
-use std::time::Duration;
 
 use clap::Parser;
-use example_support::{Child, End, Error, Folder, Kills, fraction, listen, rng, row};
+use example_support::{Child, Error, Report, Run, RunArgs, fraction, listen};
 use repl_core::{SeqNo, ShardId};
 use serde::{Deserialize, Serialize};
 
@@ -21,16 +18,9 @@ use crate::{Mutant, Task, service, verify};
 /// after the shutdown has applied no segment again.
 #[derive(Debug, Parser)]
 #[command(version, about)]
-struct RunArgs {
-    /// The number of times to kill the service.
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    kills: u64,
-    /// The seed of all random choices [default: a new one each time, printed].
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
-    /// Print one JSON document instead of a table.
-    #[arg(long)]
-    json: bool,
+struct Args {
+    #[command(flatten)]
+    run: RunArgs<20>,
     /// Break one rule on purpose.
     #[arg(long, value_name = "NAME")]
     mutant: Option<Mutant>,
@@ -39,10 +29,6 @@ struct RunArgs {
 /// A run goes on for so many saves, and for so many more with each kill.
 const SAVES: u64 = 20;
 const SAVES_PER_KILL: u64 = 5;
-/// A kill that is due waits a random time up to this.
-const WAITS_UP_TO: Duration = Duration::from_millis(15);
-/// A service is killed or shut down within this time.
-const LIMIT: Duration = Duration::from_secs(60);
 
 /// What the service sends to its parent.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -60,10 +46,9 @@ pub(crate) enum Event {
     Settled,
 }
 
-/// The report of a run.
+/// What a run counts.
 #[derive(Debug, Default, Serialize)]
-struct Report {
-    seed: u64,
+struct Counts {
     kills: u64,
     /// Checkpoints that were saved.
     saves: u64,
@@ -78,138 +63,97 @@ struct Report {
     /// Reads of clients that found their own write.
     reads: u64,
     stale_reads: u64,
-    faults: Vec<String>,
+    /// The last segment of each shard that was applied, as far as the parent knows.
+    #[serde(skip)]
+    applied: BTreeMap<ShardId, SeqNo>,
 }
 
-struct Run {
-    task: Task,
-    saves: u64,
-    kills: Kills,
-    /// The last segment of each shard that was applied, as far as the parent knows.
-    applied: BTreeMap<ShardId, SeqNo>,
-    report: Report,
-}
+impl Report for Counts {}
 
 /// Runs the program.
 pub(crate) fn main() -> ExitCode {
     let serve = |task| {
         listen::<()>(drop);
-        Ok(service::main(task)?)
+        service::main(task)
     };
     example_support::main("tokio-service", serve, || {
-        let args = RunArgs::parse();
-        let (folder, ()) = Folder::take("tokio-service", None, ())?;
-        let run = |folder: &Folder| run(&args, folder.root());
-        example_support::run("tokio-service", args.json, folder, run)
+        let args = Args::parse();
+        args.run.start("tokio-service")?.report(|run| kill_and_shut_down(&args, run))
     })
 }
 
 /// Kills the service again and again, shuts it down, and starts it once more to apply the logs to
 /// their ends. A fault ends the run.
-fn run(args: &RunArgs, root: &Path) -> Result<Report, Error> {
-    let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
-    let mut run = Run {
-        task: Task { dir: root.to_owned(), seed, idle: false, mutant: args.mutant },
-        saves: SAVES + SAVES_PER_KILL * args.kills,
-        kills: Kills::new(rng(&[seed]), args.kills, WAITS_UP_TO),
-        applied: BTreeMap::new(),
-        report: Report { seed, ..Report::default() },
-    };
-    while run.live()? && run.report.faults.is_empty() {}
-    if run.report.faults.is_empty() {
-        run.task.idle = true;
-        let before = run.report.replayed;
-        run.live()?;
-        run.report.replayed_after_shutdown = run.report.replayed - before;
+fn kill_and_shut_down(args: &Args, run: &mut Run) -> Result<(Counts, Vec<String>), Error> {
+    let (dir, seed) = (run.folder.root().to_owned(), run.seed);
+    let mut task = Task { dir, seed, idle: false, mutant: args.mutant };
+    let saves = SAVES + SAVES_PER_KILL * args.run.kills;
+    let mut counts = Counts::default();
+    let mut faults = Vec::new();
+    while faults.is_empty() && !task.idle {
+        task.idle = live(&task, saves, run, &mut counts, &mut faults)?;
     }
-    let mut report = run.report;
-    let again = report.replayed_after_shutdown;
+    if faults.is_empty() {
+        let before = counts.replayed;
+        live(&task, saves, run, &mut counts, &mut faults)?;
+        counts.replayed_after_shutdown = counts.replayed - before;
+    }
+    let again = counts.replayed_after_shutdown;
     if again > 0 {
-        report.faults.push(format!("{again} segments were applied again after the shutdown"));
+        faults.push(format!("{again} segments were applied again after the shutdown"));
     }
-    report.kills = run.kills.killed();
-    if report.faults.is_empty() && report.kills < args.kills {
-        report.faults.push(format!("only {} kills of {}", report.kills, args.kills));
+    counts.kills = run.kills.killed();
+    if faults.is_empty() && counts.kills < args.run.kills {
+        faults.push(format!("only {} kills of {}", counts.kills, args.run.kills));
     }
-    Ok(report)
+    Ok((counts, faults))
 }
 
-impl Run {
-    /// Runs one process until it is killed or shut down, and checks what it left. An idle one is
-    /// shut down once all logs are applied. Returns whether it was killed.
-    fn live(&mut self) -> Result<bool, Error> {
-        let idle = self.task.idle;
-        let (sender, events) = mpsc::channel();
-        let mut child = Child::start("service", &self.task, sender)?;
-        let was_killed = loop {
-            let event = events.recv_timeout(Duration::from_millis(1)).ok();
-            if let Some(event) = event {
-                self.note(event);
-            } else if let Some(end) = child.ended_within(LIMIT)? {
-                break end == End::Killed;
-            }
-            if !idle && self.kills.is_due(fraction(self.report.saves, self.saves)) {
-                child.kill()?;
-                break true;
-            }
-            let is_time = match event {
-                Some(Event::Settled) => idle,
-                // After the last save, so that there is something left to save.
-                Some(Event::Applied(..)) => !idle && self.report.saves >= self.saves,
-                _ => false,
-            };
-            if is_time {
-                child.terminate()?; // perhaps again, which changes nothing
-            }
+/// Runs one process until it is killed or shut down, and checks what it left. It is shut down after
+/// so many saves; an idle one once all logs are applied. Returns whether it was shut down.
+fn live(
+    task: &Task,
+    saves: u64,
+    run: &mut Run,
+    counts: &mut Counts,
+    faults: &mut Vec<String>,
+) -> Result<bool, Error> {
+    let shut_down = run.child("service", task, |event, child: &mut Child| {
+        child.must_end_soon()?;
+        event.into_iter().for_each(|event| counts.note(event));
+        let is_time = match event {
+            Some(Event::Settled) => task.idle,
+            // After the last save, so that there is something left to save.
+            Some(Event::Applied(..)) => !task.idle && counts.saves >= saves,
+            _ => false,
         };
-        for event in events {
-            self.note(event);
+        if is_time {
+            child.terminate()?; // perhaps again, which changes nothing
         }
-        let found = verify::check(&self.task.dir, self.task.seed, idle)?;
-        (self.report.faults, self.report.deleted) = found;
-        if self.report.stale_reads > 0 {
-            let fault = format!("{} reads of clients were stale", self.report.stale_reads);
-            self.report.faults.push(fault);
-        }
-        Ok(was_killed)
+        // The last kill is due before nine tenths.
+        Ok(if task.idle { 1.0 } else { fraction(counts.saves, saves).min(0.9) })
+    })?;
+    (*faults, counts.deleted) = verify::check(&task.dir, task.seed, task.idle)?;
+    if counts.stale_reads > 0 {
+        faults.push(format!("{} reads of clients were stale", counts.stale_reads));
     }
+    Ok(shut_down)
+}
 
+impl Counts {
     fn note(&mut self, event: Event) {
-        let report = &mut self.report;
         match event {
             Event::Applied(shard, seqno) => {
                 let applied = self.applied.entry(shard).or_default();
-                report.segments += u64::from(seqno > *applied);
-                report.replayed += u64::from(seqno <= *applied);
+                self.segments += u64::from(seqno > *applied);
+                self.replayed += u64::from(seqno <= *applied);
                 *applied = seqno.max(*applied);
             }
-            Event::ReadFresh => report.reads += 1,
-            Event::ReadStale => report.stale_reads += 1,
-            Event::Saved => report.saves += 1,
-            Event::Changed => report.shards_replaced += 1,
+            Event::ReadFresh => self.reads += 1,
+            Event::ReadStale => self.stale_reads += 1,
+            Event::Saved => self.saves += 1,
+            Event::Changed => self.shards_replaced += 1,
             Event::Settled => {}
         }
-    }
-}
-
-impl example_support::Report for Report {
-    fn table(&self) -> Vec<String> {
-        let verdict = if self.faults.is_empty() { "equal to the logs" } else { "see the faults" };
-        vec![
-            row("seed", self.seed),
-            row("segments", self.segments),
-            row("kills", self.kills),
-            row("checkpoints", self.saves),
-            row("shards replaced", self.shards_replaced),
-            row("replayed after kills", self.replayed - self.replayed_after_shutdown),
-            row("replayed after shutdown", self.replayed_after_shutdown),
-            row("deleted", format!("{} segments of the live shards", self.deleted)),
-            row("reads", format!("{} fresh, {} stale", self.reads, self.stale_reads)),
-            row("data", verdict),
-        ]
-    }
-
-    fn faults(&self) -> Vec<String> {
-        self.faults.clone()
     }
 }

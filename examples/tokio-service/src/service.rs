@@ -1,11 +1,10 @@
 //! The tasks of the service. Numbers in comments are those of the steps in `main.rs`.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use example_support::send;
+use example_support::{Error, send};
 use repl_checkpoint::{
     Checkpointer, FileStore, JsonCodec, OnCorrupt, Recovered, StoreId, Track, recover,
 };
@@ -28,7 +27,7 @@ const CHECKPOINT_EVERY: Duration = Duration::from_millis(10);
 const CHANGE_EVERY: u64 = 2;
 
 /// Runs the service until SIGTERM, or until an error: the next start recovers from it.
-pub(crate) fn main(task: Task) -> io::Result<()> {
+pub(crate) fn main(task: Task) -> Result<(), Error> {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let stop = signal(SignalKind::terminate())?;
@@ -43,14 +42,14 @@ struct Service {
     checkpointer: Checkpointer,
     /// What clients see.
     live: watch::Sender<Live>,
-    appliers: JoinSet<io::Result<()>>,
+    appliers: JoinSet<Result<(), Error>>,
     applier_of: BTreeMap<ShardId, AbortHandle>,
-    clients: JoinSet<io::Result<()>>,
+    clients: JoinSet<Result<(), Error>>,
 }
 
 impl Service {
     /// Recovers, and starts the appliers and the clients. Blocks.
-    fn start(task: Task) -> io::Result<Service> {
+    fn start(task: Task) -> Result<Service, Error> {
         let mut list = ShardList::load(&task.dir)?; // 1
         if list.ever == 0 {
             (0..SHARDS).for_each(|_| _ = list.add());
@@ -63,7 +62,7 @@ impl Service {
         for orphan in report.orphaned {
             if !list.removed.contains(&orphan) {
                 let error = format!("shard {orphan} has a mark, but is not in the list of shards");
-                return Err(io::Error::other(error));
+                return Err(error.into());
             }
             checkpointer.drop_orphan(orphan); // 3
         }
@@ -87,7 +86,7 @@ impl Service {
     }
 
     /// Starts the applier of a shard. Blocks.
-    fn open(&mut self, shard: Shard) -> io::Result<()> {
+    fn open(&mut self, shard: Shard) -> Result<(), Error> {
         let id = shard.id();
         let replica = Arc::new(Replica::open(&self.task.dir, self.task.seed, shard)?);
         self.live.send_modify(|live| _ = live.insert(id, Arc::clone(&replica)));
@@ -96,7 +95,7 @@ impl Service {
     }
 
     /// Takes checkpoints and changes the shards, until a signal or an error.
-    async fn run(mut self, mut stop: Signal) -> io::Result<()> {
+    async fn run(mut self, mut stop: Signal) -> Result<(), Error> {
         let mut due = interval(CHECKPOINT_EVERY);
         due.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut round = 0;
@@ -116,7 +115,7 @@ impl Service {
     }
 
     /// One round: a checkpoint, then what it allows to delete, then perhaps a change of the shards.
-    async fn keep(&mut self, round: u64) -> io::Result<()> {
+    async fn keep(&mut self, round: u64) -> Result<(), Error> {
         self.checkpoint().await?;
         block_in_place(|| self.delete())?;
         if !self.task.idle && round.is_multiple_of(CHANGE_EVERY) {
@@ -131,7 +130,7 @@ impl Service {
 
     /// Flushes the data and saves the marks. An error ends the service: nothing relies on a flush
     /// or a save that failed.
-    async fn checkpoint(&mut self) -> io::Result<()> {
+    async fn checkpoint(&mut self) -> Result<(), Error> {
         let Some(attempt) = self.checkpointer.begin()? else { return Ok(()) }; // 1
         let live = self.live.borrow().clone();
         if self.task.mutant == Some(Mutant::SaveBeforeFlush) {
@@ -147,7 +146,7 @@ impl Service {
     }
 
     /// Deletes segments, and removed shards, that no recovery needs. Blocks.
-    fn delete(&mut self) -> io::Result<()> {
+    fn delete(&mut self) -> Result<(), Error> {
         let floors = self.checkpointer.floors();
         for (shard, floor) in &floors.retention_floors() {
             if let Some(replica) = self.live.borrow().get(&shard) {
@@ -169,7 +168,7 @@ impl Service {
     }
 
     /// Removes a shard, and adds a new one. Blocks.
-    fn change(&mut self) -> io::Result<()> {
+    fn change(&mut self) -> Result<(), Error> {
         let picked = pick(&self.live.borrow(), &[self.task.seed, self.list.ever]);
         let Some(replica) = picked else { return Ok(()) };
         let (removed, added) = (replica.mark.id(), self.list.add());
@@ -189,7 +188,7 @@ impl Service {
     }
 
     /// Ends in order, so that the next start applies nothing again.
-    async fn shut_down(mut self) -> io::Result<()> {
+    async fn shut_down(mut self) -> Result<(), Error> {
         self.appliers.shutdown().await; // 1
         if self.task.mutant != Some(Mutant::ShutdownWithoutSave) {
             self.checkpoint().await?; // 2
@@ -203,7 +202,7 @@ impl Service {
 }
 
 /// The result of a task. An applier that was aborted has not failed.
-fn ended(task: Result<io::Result<()>, JoinError>) -> io::Result<()> {
+fn ended(task: Result<Result<(), Error>, JoinError>) -> Result<(), Error> {
     match task {
         Err(error) if error.is_cancelled() => Ok(()),
         task => task?,

@@ -2,16 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use example_support::rng;
+use example_support::{Context, Error, files, rng};
 use repl_core::ShardId;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
-use crate::disk::{self, failed};
 use crate::replica::Replica;
 
 /// The durable list of shards.
@@ -26,13 +25,13 @@ pub(crate) struct ShardList {
 
 impl ShardList {
     /// Reads the list, which is empty at the first start. Blocks.
-    pub(crate) fn load(root: &Path) -> io::Result<ShardList> {
-        disk::read(&root.join("shards.json"))
+    pub(crate) fn load(root: &Path) -> Result<ShardList, Error> {
+        Ok(files::load(&root.join("shards"))?.unwrap_or_default())
     }
 
     /// Makes the list durable. Blocks.
-    pub(crate) fn store(&self, root: &Path) -> io::Result<()> {
-        disk::replace(&root.join("shards.json"), self)
+    pub(crate) fn store(&self, root: &Path) -> Result<(), Error> {
+        files::save(&root.join("shards"), self)
     }
 
     /// Adds a shard, with a number that no shard had before.
@@ -63,7 +62,7 @@ pub(crate) fn pick(live: &Live, words: &[u64]) -> Option<Arc<Replica>> {
 }
 
 /// Makes the data of all shards durable.
-pub(crate) async fn flush(live: Live) -> io::Result<()> {
+pub(crate) async fn flush(live: Live) -> Result<(), Error> {
     let mut flushes = JoinSet::new();
     for replica in live.into_values() {
         flushes.spawn_blocking(move || replica.flush());
@@ -76,11 +75,14 @@ pub(crate) async fn flush(live: Live) -> io::Result<()> {
 
 /// Deletes the data and the log of a removed shard. Returns false if a client was just appending:
 /// then it must be tried again. Blocks.
-pub(crate) fn delete(root: &Path, shard: ShardId) -> io::Result<bool> {
+pub(crate) fn delete(root: &Path, shard: ShardId) -> Result<bool, Error> {
     let folder = folder(root, shard);
     match fs::remove_dir_all(&folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
         Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => Ok(false),
-        deleted => deleted.map(|()| true).map_err(failed("delete", &folder)),
+        deleted => {
+            deleted.context(|| format!("cannot delete {}", folder.display()))?;
+            Ok(true)
+        }
     }
 }

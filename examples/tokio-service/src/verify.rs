@@ -1,13 +1,12 @@
 //! Checks what a process has left on the disk.
 
 use std::fs;
-use std::io;
 use std::path::Path;
 
+use example_support::{Error, files};
 use repl_checkpoint::{Checkpoint, peek};
 use repl_core::ShardId;
 
-use crate::disk;
 use crate::log::{self, Segment};
 use crate::replica::{self, Entry, Map};
 use crate::shards::{self, ShardList};
@@ -16,7 +15,7 @@ use crate::shards::{self, ShardList};
 /// `end` the data must be equal to the logs, and nothing is left of removed shards.
 ///
 /// Returns the faults, and the number of segments that are deleted from the logs of live shards.
-pub(crate) fn check(root: &Path, seed: u64, end: bool) -> io::Result<(Vec<String>, u64)> {
+pub(crate) fn check(root: &Path, seed: u64, end: bool) -> Result<(Vec<String>, u64), Error> {
     let list = ShardList::load(root)?;
     let saved = saved(root)?;
     let (mut deleted, mut faults) = (0, Vec::new());
@@ -28,7 +27,7 @@ pub(crate) fn check(root: &Path, seed: u64, end: bool) -> io::Result<(Vec<String
     for shard in (1..=list.ever).map(ShardId) {
         let marks = saved.iter().map(|saved| saved.shard(shard).map_or(0, |saved| saved.mark));
         let (lowest, mark) = (marks.clone().min().unwrap_or(0), marks.max().unwrap_or(0));
-        let data: Map = disk::read(&replica::file(root, shard))?;
+        let data: Map = files::load(&replica::file(root, shard))?.unwrap_or_default();
         let key = |seqno| Segment::of(seed, shard, seqno).key;
         let holds = |seqno| data.get(&key(seqno)).is_some_and(|entry| entry.seqno >= seqno);
         if let Some(lost) = (1..=mark).find(|seqno| !holds(*seqno)) {
@@ -55,12 +54,12 @@ pub(crate) fn check(root: &Path, seed: u64, end: bool) -> io::Result<(Vec<String
 }
 
 /// All checkpoints that a recovery could use: if the newest is damaged, it is an older one.
-fn saved(root: &Path) -> io::Result<Vec<Checkpoint>> {
+fn saved(root: &Path) -> Result<Vec<Checkpoint>, Error> {
     let mut saved = Vec::new();
     for entry in fs::read_dir(root.join("marks")).into_iter().flatten() {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "checkpoint") {
-            saved.push(peek(&path)?.checkpoint.ok_or(io::ErrorKind::InvalidData)?);
+            saved.push(peek(&path)?.checkpoint.ok_or("saved by another codec")?);
         }
     }
     Ok(saved)

