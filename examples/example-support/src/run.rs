@@ -38,22 +38,23 @@ pub struct RunArgs<const KILLS: u64> {
 impl<const KILLS: u64> RunArgs<KILLS> {
     /// Begins a run in a folder, which must be new or empty.
     pub fn start(&self, program: &'static str) -> Result<Run, Error> {
-        let (run, ()) = self.start_or_continue(program, ())?;
+        let (run, ()) = self.start_or_continue(program, |_| ())?;
         if run.folder.is_new() {
             return Ok(run);
         }
         Err(format!("{} is not empty: give another --dir", run.folder.root().display()).into())
     }
 
-    /// Begins a run in a folder, or continues the one that is there. Returns it with the settings
-    /// that the folder was made for: `new` if nothing is in it.
+    /// Begins a run in a folder, or continues the one that is there. Returns it with what the folder
+    /// was made for: `new` of the seed if nothing is in it.
     pub fn start_or_continue<S: Serialize + DeserializeOwned>(
         &self,
         program: &'static str,
-        new: S,
+        new: impl FnOnce(u64) -> S,
     ) -> Result<(Run, S), Error> {
         let began = Instant::now();
-        let new = (self.seed.unwrap_or_else(|| fastrand::u64(..1_000_000)), new);
+        let seed = self.seed.unwrap_or_else(|| fastrand::u64(..1_000_000));
+        let new = (seed, new(seed));
         let (folder, (seed, settings)) = Folder::take(program, self.dir.as_deref(), new)?;
         let seed = self.seed.unwrap_or(seed);
         let kills = Kills::new(rng(&[seed]), self.kills, WAITS_UP_TO);

@@ -1,13 +1,12 @@
 //! The applier process. Numbers in comments are those of the steps in `lib.rs`.
 
 use std::iter;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use example_support::{Context, Error, rng, send};
+use example_support::{Context, Error, Work, rng, run_all, send};
 use repl_core::{
     AppliedSet, ApplyWindow, Claim, ClaimError, ReplicationState, SeqNo, ShardId, Snapshot,
     SnapshotEntry, WaitError,
@@ -34,10 +33,23 @@ pub(crate) enum Event {
 /// Counts since the process started.
 #[derive(Debug, Default, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Counts {
-    pub(crate) out_of_order: u64,
-    pub(crate) passed_over: u64,
-    pub(crate) waits: u64,
-    pub(crate) failed: u64,
+    /// Records committed before an earlier one was.
+    out_of_order: u64,
+    /// Records that were completed already.
+    passed_over: u64,
+    waits_for_room: u64,
+    /// Batches that were dropped, and applied again.
+    failed_batches: u64,
+}
+
+impl Counts {
+    /// Adds the counts of another process.
+    pub(crate) fn add(&mut self, other: Counts) {
+        self.out_of_order += other.out_of_order;
+        self.passed_over += other.passed_over;
+        self.waits_for_room += other.waits_for_room;
+        self.failed_batches += other.failed_batches;
+    }
 }
 
 struct Applier<'a> {
@@ -83,23 +95,13 @@ pub(crate) fn run(args: &ApplyArgs, log: &Log, accounts: &Accounts) -> Result<()
         next: Mutex::new(Next { seqno: first, first_time: first }),
         counts: Mutex::default(),
     };
-    // A thread that fails ends the waits of the others: no thread may be left to move the mark.
-    let guard = |work: &mut dyn FnMut() -> Result<(), Error>| {
-        let worked = catch_unwind(AssertUnwindSafe(work));
-        let worked = worked.unwrap_or_else(|_| Err("a thread of the applier panicked".into()));
-        worked.inspect_err(|_| state.close())
-    };
     let (sender, finished) = mpsc::channel();
-    thread::scope(|scope| {
-        let mut threads = vec![scope.spawn(move || guard(&mut || applier.write_all(&finished)))];
-        for _ in 0..args.threads {
-            let sender = sender.clone();
-            threads.push(scope.spawn(move || guard(&mut || applier.work(&sender))));
-        }
-        drop(sender);
-        let ended: Vec<_> = threads.into_iter().map(thread::ScopedJoinHandle::join).collect();
-        ended.into_iter().try_for_each(|ended| ended.unwrap_or(Ok(())))
-    })?;
+    let mut threads: Vec<Work<'_>> = vec![Box::new(move || applier.write_all(&finished))];
+    for sender in iter::repeat_n(sender, args.threads.into()) {
+        threads.push(Box::new(move || applier.work(&sender)));
+    }
+    // A thread that fails ends the waits of the others: no thread may be left to move the mark.
+    run_all(threads, || state.close())?;
     let passed_over = lock(&applier.counts).passed_over;
     if passed_over != above {
         return Err(format!(
@@ -137,7 +139,7 @@ impl Applier<'_> {
                 let why = "is recorded as completed, but was offered again";
                 return Err(format!("record {seqno} {why}").into());
             }
-            let record = self.log.record(seqno).ok_or("a record beyond the end of the log")?;
+            let record = self.log.record(seqno);
             thread::sleep(self.work_on(record)); // 4.
             if finished.send(Finished { claim, record }).is_err() {
                 return Ok(()); // the writer failed
@@ -152,7 +154,7 @@ impl Applier<'_> {
         loop {
             let mut next = lock(&self.next);
             let seqno = next.seqno;
-            if seqno <= self.log.len() {
+            if seqno <= self.log.records {
                 next.seqno += 1;
                 let first_time = seqno >= next.first_time;
                 next.first_time = next.first_time.max(next.seqno);
@@ -160,7 +162,7 @@ impl Applier<'_> {
             }
             drop(next);
             // Until then a batch may fail, and the threads go back to its seqnos.
-            let all = self.window.shard().reached(self.log.len());
+            let all = self.window.shard().reached(self.log.records);
             if all.wait_timeout(Duration::from_millis(1)) != Err(WaitError::Timeout) {
                 return None;
             }
@@ -170,7 +172,7 @@ impl Applier<'_> {
     fn claim(&self, seqno: SeqNo) -> Result<Claim, ClaimError> {
         match self.window.try_claim(seqno) {
             Err(ClaimError::Full(_)) => {
-                lock(&self.counts).waits += 1;
+                lock(&self.counts).waits_for_room += 1;
                 self.window.claim(seqno).wait_timeout(ROOM_WITHIN)
             }
             result => result,
@@ -237,7 +239,7 @@ impl Applier<'_> {
         let lowest = batch.iter().map(|finished| finished.claim.seqno()).min();
         drop(batch); // 9.
         self.go_back_to(lowest.unwrap_or(SeqNo::MAX));
-        lock(&self.counts).failed += 1;
+        lock(&self.counts).failed_batches += 1;
     }
 
     fn go_back_to(&self, seqno: SeqNo) {

@@ -12,8 +12,8 @@ pub(crate) fn compare(log: &Log, accounts: &Accounts) -> Result<Vec<String>, Err
     let mut faults = Vec::new();
     let mut expected = vec![0; ACCOUNTS as usize];
     let mut times = times.into_iter().peekable();
-    for record in log.records() {
-        let seqno = record.seqno;
+    for seqno in 1..=log.records {
+        let record = log.record(seqno);
         expected[record.account as usize] += u64::from(record.amount);
         match times.next_if(|(found, _)| *found == seqno) {
             Some((_, 1)) => {}
@@ -33,8 +33,8 @@ pub(crate) fn compare(log: &Log, accounts: &Accounts) -> Result<Vec<String>, Err
             ));
         }
     }
-    if applied.mark() != log.len() {
-        let (mark, records) = (applied.mark(), log.len());
+    let (mark, records) = (applied.mark(), log.records);
+    if mark != records {
         faults.push(format!("the mark is {mark}, but the log has {records} records"));
     }
     if applied.range_count() > 0 {
