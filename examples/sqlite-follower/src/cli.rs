@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
+use clap::builder::ArgPredicate::IsPresent;
+use clap::{Arg, Parser, ValueEnum};
+use example_support::RunArgs;
 use serde::{Deserialize, Serialize};
 
 /// Follows live SQLite databases through their write-ahead logs, and survives being killed.
@@ -11,39 +13,46 @@ use serde::{Deserialize, Serialize};
 /// process keeps a replica of each, and both are killed again and again. Clients write on the
 /// leader, wait for their writes on the follower, and read them there. Exits with 1 unless every
 /// client read what it had written and every replica equals its database in the end.
-#[expect(clippy::struct_excessive_bools, reason = "one per flag of the command line")]
-#[derive(Debug, Parser)]
-#[command(version, about)]
-pub(crate) struct RunArgs {
-    /// Keep everything in this folder. A second run continues where the first stopped.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) dir: Option<PathBuf>,
+///
+/// In a --dir that holds an earlier run, a run continues where that one stopped.
+#[derive(Debug, Clone, Parser, Serialize, Deserialize)]
+#[command(version, about, mut_arg("kills", kills_of_the_follower))]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) run: RunArgs<16>,
     /// Run the SQL of this file on one database, each statement as a transaction of its own.
     #[arg(long, value_name = "FILE.sql", conflicts_with = "transactions")]
     pub(crate) load: Option<PathBuf>,
     /// Kill the follower 200 times and the leader 20 times, over 400000 transactions.
     #[arg(long)]
-    pub(crate) soak: bool,
-    /// The number of times to kill the follower [default: 16, or 200 with --soak].
-    #[arg(long, value_name = "N")]
-    kills: Option<u64>,
+    soak: bool,
     /// Stop writing after N seconds, or after the last read by a client if that is later.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) seconds: Option<u64>,
     /// The number of transactions of this run, over all databases [default: 80000, or 400000 with
     /// --soak, or as many as fit in --seconds].
-    #[arg(long, value_name = "N")]
-    transactions: Option<u64>,
-    /// The seed of all random choices [default: a new one each time, printed].
-    #[arg(long, value_name = "N")]
-    pub(crate) seed: Option<u64>,
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 80_000,
+        hide_default_value = true,
+        default_value_if("seconds", IsPresent, NO_LIMIT),
+        default_value_if("soak", "true", "400000")
+    )]
+    pub(crate) transactions: u64,
     /// The length at which the leader restarts a log.
     #[arg(long, value_name = "FRAMES", default_value_t = 4000,
         value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) log_frames: u32,
     /// The number of times to kill the leader [default: 4, or 20 with --soak].
-    #[arg(long, value_name = "N")]
-    leader_kills: Option<u64>,
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 4,
+        hide_default_value = true,
+        default_value_if("soak", "true", "20")
+    )]
+    pub(crate) leader_kills: u64,
     /// The store in which the follower keeps its marks.
     #[arg(long, value_name = "KIND", default_value = "files")]
     pub(crate) store: StoreKind,
@@ -54,9 +63,6 @@ pub(crate) struct RunArgs {
     /// The number of times clients write on the leader and read that write on the follower.
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub(crate) reads: u64,
-    /// Print one JSON document instead of a progress bar and a table.
-    #[arg(long)]
-    pub(crate) json: bool,
     /// Copy a database again if the follower cannot continue from its mark.
     #[arg(long)]
     pub(crate) rebase: bool,
@@ -68,19 +74,12 @@ pub(crate) struct RunArgs {
     pub(crate) mutant: Option<Mutant>,
 }
 
-impl RunArgs {
-    pub(crate) fn kills(&self) -> u64 {
-        self.kills.unwrap_or(if self.soak { 200 } else { 16 })
-    }
+/// The largest `u64`.
+const NO_LIMIT: &str = "18446744073709551615";
 
-    pub(crate) fn leader_kills(&self) -> u64 {
-        self.leader_kills.unwrap_or(if self.soak { 20 } else { 4 })
-    }
-
-    pub(crate) fn transactions(&self) -> u64 {
-        let default = if self.soak { 400_000 } else { 80_000 };
-        self.transactions.unwrap_or(if self.seconds.is_some() { u64::MAX } else { default })
-    }
+fn kills_of_the_follower(kills: Arg) -> Arg {
+    let help = "The number of times to kill the follower [default: 16, or 200 with --soak]";
+    kills.help(help).hide_default_value(true).default_value_if("soak", "true", "200")
 }
 
 /// A store of `repl-checkpoint`.
@@ -112,8 +111,8 @@ mod tests {
     use super::*;
 
     fn counts(words: &str) -> (u64, u64, u64) {
-        let run = RunArgs::try_parse_from(format!("program {words}").split_whitespace()).unwrap();
-        (run.kills(), run.leader_kills(), run.transactions())
+        let args = Args::try_parse_from(format!("program {words}").split_whitespace()).unwrap();
+        (args.run.kills, args.leader_kills, args.transactions)
     }
 
     #[test]
@@ -121,5 +120,6 @@ mod tests {
         assert_eq!(counts(""), (16, 4, 80_000));
         assert_eq!(counts("--soak"), (200, 20, 400_000));
         assert_eq!(counts("--soak --kills 1000"), (1000, 20, 400_000));
+        assert_eq!(counts("--soak --seconds 9"), (200, 20, u64::MAX));
     }
 }

@@ -1,6 +1,6 @@
 //! Events that a child sends to its parent, and orders that it receives.
 
-use repl_core::{SeqNo, ShardId};
+use repl_core::SeqNo;
 use serde::{Deserialize, Serialize};
 
 use crate::wal::LogPoint;
@@ -38,9 +38,4 @@ pub(crate) enum Event {
     /// Follower: the row of a client in the replica at `at`. `seqno` is that of the token; `waited`
     /// says whether the mark had yet to reach it.
     Answered { client: u64, seqno: SeqNo, at: SeqNo, found: Option<u64>, waited: bool },
-}
-
-/// The shards of a run with `databases` databases.
-pub(crate) fn shards(databases: u64) -> impl Iterator<Item = ShardId> {
-    (0..databases).map(ShardId)
 }

@@ -24,16 +24,14 @@ use repl_checkpoint::{
     Source, Status, StoreId, open_timeout, recover,
 };
 use repl_core::{ShardId, Snapshot};
-use serde::{Deserialize, Serialize};
 
 use crate::cli::{Mutant, StoreKind};
-use crate::events::{self, Event, Order};
+use crate::events::{Event, Order};
 use crate::handover::PublishedFloors;
-use crate::layout::Layout;
 use crate::positions::Positions;
-use crate::reads;
 use crate::shards::{self, Common};
 use crate::start::decide_all;
+use crate::{Setup, reads};
 
 /// How often marks are saved, if they have moved.
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(50);
@@ -42,26 +40,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(4);
 /// How long a predecessor may take to end.
 const LOCKED_FOR: Duration = Duration::from_secs(10);
 
-/// What a follower is started for.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Task {
-    pub(crate) layout: Layout,
-    pub(crate) store: StoreKind,
-    pub(crate) store_id: u128,
-    pub(crate) databases: u64,
-    /// The number of threads that apply the databases.
-    pub(crate) threads: u16,
-    /// Whether the databases hold the generated workload, whose invariant readers check.
-    pub(crate) is_generated: bool,
-    pub(crate) rebase: bool,
-    /// Keep a copy of each replica and log as of its last sync.
-    pub(crate) keep_images: bool,
-    pub(crate) mutant: Option<Mutant>,
-}
-
 /// Runs the follower until the order to finish.
-pub(crate) fn run(task: Task) -> Result<(), Error> {
-    let layout = task.layout.clone();
+pub(crate) fn run(setup: Setup) -> Result<(), Error> {
+    let layout = setup.layout.clone();
     let (reads, orders) = mpsc::channel();
     let finish = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&finish);
@@ -71,9 +52,9 @@ pub(crate) fn run(task: Task) -> Result<(), Error> {
             let _ = reads.send(order);
         }
     });
-    let store = open_timeout(LOCKED_FOR, || open_store(&task)).wait()?; // 1
+    let store = open_timeout(LOCKED_FOR, || open_store(&setup)).wait()?; // 1
     files::remove(&layout.floors())?; // 2
-    let ids: Vec<ShardId> = events::shards(task.databases).collect();
+    let ids: Vec<ShardId> = setup.shards().collect();
     let recovered = recover(store, JsonCodec, &ids, OnCorrupt::FallBack)?; // 3
     if let Source::FellBack { generation, damaged } = &recovered.report.source {
         for file in damaged {
@@ -82,11 +63,11 @@ pub(crate) fn run(task: Task) -> Result<(), Error> {
     }
     let mut checkpointer = recovered.checkpointer;
     let positions = Positions::load(&layout.positions())?;
-    let starts = decide_all(&layout, &positions, &mut checkpointer, task.rebase)?;
+    let starts = decide_all(&layout, &positions, &mut checkpointer, setup.args.rebase)?;
     let (failed, failures) = mpsc::channel();
     let replicas = Mutex::default();
     let common =
-        Arc::new(Common { task, state: recovered.state, positions, replicas, finish, failed });
+        Arc::new(Common { setup, state: recovered.state, positions, replicas, finish, failed });
     let threads = shards::start(&common, starts)?; // 4
     reads::start_answering(&common, orders);
     reads::start_checking(&common);
@@ -118,9 +99,9 @@ pub(crate) fn run(task: Task) -> Result<(), Error> {
     Ok(())
 }
 
-fn open_store(task: &Task) -> Result<Box<dyn CheckpointStore>, OpenStoreError> {
-    let (dir, id) = (task.layout.checkpoint(), StoreId(task.store_id));
-    Ok(match task.store {
+fn open_store(setup: &Setup) -> Result<Box<dyn CheckpointStore>, OpenStoreError> {
+    let (dir, id) = (setup.layout.checkpoint(), StoreId(setup.store));
+    Ok(match setup.args.store {
         StoreKind::Files => Box::new(FileStore::open(&dir, id)?),
         StoreKind::Slots => Box::new(SlotStore::open(&dir, id)?),
     })
@@ -129,7 +110,7 @@ fn open_store(task: &Task) -> Result<Box<dyn CheckpointStore>, OpenStoreError> {
 /// Makes the replicas durable, and then the positions.
 fn flush(common: &Common, marks: &Snapshot, floors: &Floors, count: u64) -> Result<(), Error> {
     // The mutant syncs in every eighth flush only, so that most marks are saved too early.
-    let mutant = common.task.mutant == Some(Mutant::MarkBeforeFlush);
+    let mutant = common.setup.args.mutant == Some(Mutant::MarkBeforeFlush);
     for shard in marks.shards() {
         let replica = common.replica(shard);
         let replica = replica.ok_or_else(|| format!("shard {shard} has no replica"))?;
@@ -148,7 +129,7 @@ fn watch(
     mut threads: Vec<JoinHandle<Result<(), Error>>>,
 ) -> Result<(), Error> {
     let mut published = PublishedFloors::new();
-    let path = common.task.layout.floors();
+    let path = common.setup.layout.floors();
     loop {
         join_ended(&mut threads)?;
         match failures.recv_timeout(LOOK_EVERY) {

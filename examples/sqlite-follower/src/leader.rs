@@ -9,7 +9,6 @@
 //! 4. When all work is done, keep the connection for clients. The parent ends the process.
 
 use std::fs::File;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
@@ -18,16 +17,15 @@ use std::time::Duration;
 use example_support::{Context, Error, files, join_ended, listen, send};
 use repl_core::ShardId;
 use rusqlite::Connection;
-use serde::{Deserialize, Serialize};
 
 use crate::base_copy::lock_copies;
+use crate::cli::Mutant;
 use crate::database::open_to_write;
-use crate::events::{self, Event, Order};
-use crate::layout::Layout;
+use crate::events::{Event, Order};
 use crate::leader_log::LeaderLog;
 use crate::load::Load;
 use crate::wal::LogPoint;
-use crate::{database, workload};
+use crate::{Setup, database, workload};
 
 /// How long a predecessor may take to end.
 const LOCKED_FOR: Duration = Duration::from_secs(10);
@@ -37,23 +35,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(3);
 /// The page sizes of the databases, in turn, so that every run covers several.
 const PAGE_SIZES: [u32; 4] = [4096, 1024, 8192, 512];
 
-/// What a leader is started for.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Task {
-    pub(crate) layout: Layout,
-    pub(crate) seed: u64,
-    /// The number of transactions that each database shall reach, unless a file is loaded.
-    pub(crate) until: Vec<u64>,
-    /// The length in frames at which a log is restarted.
-    pub(crate) log_frames: u32,
-    pub(crate) load: Option<PathBuf>,
-    pub(crate) ignore_floor: bool,
-}
-
 /// Runs the leader until it is killed.
-pub(crate) fn run(task: Task) -> Result<(), Error> {
-    let databases = task.until.len();
-    let (senders, receivers): (Vec<_>, Vec<_>) = (0..databases).map(|_| mpsc::channel()).unzip();
+pub(crate) fn run(setup: Setup, until: Vec<u64>) -> Result<(), Error> {
+    let (senders, receivers): (Vec<_>, Vec<_>) = until.iter().map(|_| mpsc::channel()).unzip();
     listen(move |order| {
         if let Order::Write { shard, client } = order
             && let Some(sender) = usize::try_from(shard).ok().and_then(|s| senders.get(s))
@@ -61,14 +45,13 @@ pub(crate) fn run(task: Task) -> Result<(), Error> {
             let _ = sender.send(client);
         }
     });
-    let _lock = files::lock(&task.layout.leader_lock(), LOCKED_FOR)?;
-    let task = Arc::new(task);
-    let write = |(shard, clients)| {
-        let task = Arc::clone(&task);
-        thread::spawn(move || Writer::open(&task, shard, clients)?.run())
+    let _lock = files::lock(&setup.layout.leader_lock(), LOCKED_FOR)?;
+    let setup = Arc::new(setup);
+    let write = |((shard, until), clients)| {
+        let setup = Arc::clone(&setup);
+        thread::spawn(move || Writer::open(setup, shard, until, clients)?.run())
     };
-    let shards = events::shards(databases as u64);
-    let mut threads: Vec<_> = shards.zip(receivers).map(write).collect();
+    let mut threads: Vec<_> = setup.shards().zip(until).zip(receivers).map(write).collect();
     while !threads.is_empty() {
         join_ended(&mut threads)?;
         thread::sleep(LOOK_EVERY);
@@ -78,7 +61,7 @@ pub(crate) fn run(task: Task) -> Result<(), Error> {
 
 /// The writer of one database.
 struct Writer {
-    task: Arc<Task>,
+    setup: Arc<Setup>,
     id: ShardId,
     db: Connection,
     log: LeaderLog,
@@ -89,26 +72,27 @@ struct Writer {
 }
 
 impl Writer {
-    fn open(task: &Arc<Task>, id: ShardId, clients: Receiver<u64>) -> Result<Writer, Error> {
-        let index = usize::try_from(id.0)?;
-        let page_size = PAGE_SIZES[index % PAGE_SIZES.len()];
-        let lock = lock_copies(&task.layout, id, File::lock)?; // 1
-        let mut db = open_to_write(&task.layout.database(id), page_size)?;
+    fn open(
+        setup: Arc<Setup>,
+        id: ShardId,
+        until: u64,
+        clients: Receiver<u64>,
+    ) -> Result<Writer, Error> {
+        let page_size = PAGE_SIZES[usize::try_from(id.0)? % PAGE_SIZES.len()];
+        let (args, layout) = (&setup.args, &setup.layout);
+        let lock = lock_copies(layout, id, File::lock)?; // 1
+        let mut db = open_to_write(&layout.database(id), page_size)?;
         drop(lock);
-        let log = LeaderLog::open(&task.layout, id, task.ignore_floor)?;
-        let load = task.load.as_deref().map(Load::read).transpose()?;
+        let log = LeaderLog::open(layout, id, args.mutant == Some(Mutant::IgnoreFloor))?;
+        let load = args.load.as_deref().map(Load::read).transpose()?;
         let is_generated = load.is_none();
         let prepare =
             |db: &Connection| if is_generated { workload::make_tables(db) } else { Ok(()) };
         let progress = database::begin_work(&mut db, prepare); // 2
         let progress = progress.context(|| format!("shard {id}: cannot prepare the database"))?;
-        let mut until = task.until[index];
-        if let Some(load) = &load {
-            load.check(progress)?;
-            until = load.len();
-        }
-        let (task, done) = (Arc::clone(task), progress.done);
-        let mut writer = Writer { task, id, db, log, load, done, until, clients };
+        load.as_ref().map_or(Ok(()), |load| load.check(progress))?;
+        let until = load.as_ref().map_or(until, Load::len);
+        let mut writer = Writer { setup, id, db, log, load, done: progress.done, until, clients };
         writer.committed()?;
         Ok(writer)
     }
@@ -126,7 +110,7 @@ impl Writer {
                     Err(RecvTimeoutError::Disconnected) => return Ok(()), // the parent is gone
                 }
             };
-            if end.frame >= self.task.log_frames {
+            if end.frame >= self.setup.args.log_frames {
                 while !self.log.try_end(&self.db)? {
                     thread::sleep(LOOK_EVERY);
                 }
@@ -141,7 +125,7 @@ impl Writer {
         if let Some(load) = &self.load {
             load.commit(&mut self.db, number)?;
         } else {
-            let committed = workload::commit(&mut self.db, self.task.seed, shard, number);
+            let committed = workload::commit(&mut self.db, self.setup.seed, shard, number);
             committed.context(|| format!("shard {shard}: transaction {number} failed"))?;
         }
         self.done = number;

@@ -26,7 +26,7 @@ pub(crate) struct Load {
 const LOG_PRAGMAS: [&str; 5] =
     ["WAL_AUTOCHECKPOINT", "WAL_CHECKPOINT", "JOURNAL_MODE", "LOCKING_MODE", "JOURNAL_SIZE_LIMIT"];
 
-/// How a statement is run, according to its first words.
+/// How a statement is run.
 #[derive(Debug, PartialEq, Eq)]
 enum Treatment {
     InTransaction,
@@ -42,9 +42,9 @@ impl Load {
     pub(crate) fn read(path: &Path) -> Result<Load, Error> {
         let text = fs::read(path).context(|| format!("cannot read {}", path.display()))?;
         let statements = statements(&String::from_utf8_lossy(&text));
-        for statement in &statements {
-            if let Treatment::Refuse(reason) = treatment(statement) {
-                let (path, line) = (path.display(), statement.line);
+        for Statement { line, treatment, .. } in &statements {
+            if let Treatment::Refuse(reason) = treatment {
+                let path = path.display();
                 return Err(format!("{path} line {line} is refused: {reason}").into());
             }
         }
@@ -77,12 +77,12 @@ impl Load {
         let statement = index.and_then(|index| self.statements.get(index));
         let statement = statement.ok_or("the file has no more statements")?;
         let run = |db: &mut Connection| {
-            if treatment(statement) == Treatment::Alone {
+            if statement.treatment == Treatment::Alone {
                 // It runs twice if the leader is killed before counting it, which is harmless.
                 db.execute_batch(&statement.sql)?;
             }
             let transaction = database::begin(db)?;
-            if treatment(statement) == Treatment::InTransaction {
+            if statement.treatment == Treatment::InTransaction {
                 transaction.execute_batch(&statement.sql)?;
             }
             let before = database::progress(&transaction)?.digest;
@@ -99,119 +99,99 @@ fn digest(before: u32, statement: &Statement) -> u32 {
     crc32c::crc32c_append(before, statement.sql.as_bytes())
 }
 
-fn treatment(statement: &Statement) -> Treatment {
-    let word = |i: usize| statement.words.get(i).map_or("", String::as_str);
-    let has = |word: &str| statement.words.iter().any(|w| w == word);
-    match word(0) {
-        "BEGIN" | "COMMIT" | "END" => Treatment::LeaveOut,
-        "ROLLBACK" => Treatment::Refuse("ROLLBACK, but each statement is committed"),
-        "SAVEPOINT" | "RELEASE" => {
-            Treatment::Refuse("SAVEPOINT or RELEASE, but each statement is a transaction")
-        }
-        "VACUUM" if has("INTO") => {
-            Treatment::Refuse("VACUUM INTO writes a file that is not followed")
-        }
-        "VACUUM" => Treatment::Alone,
-        "ATTACH" | "DETACH" => {
-            Treatment::Refuse("ATTACH or DETACH, but only one database is followed")
-        }
-        "PRAGMA" if (1..4).any(|i| LOG_PRAGMAS.contains(&word(i))) => {
-            Treatment::Refuse("this pragma would take the log out of the leader's control")
-        }
-        _ => Treatment::InTransaction,
-    }
-}
-
 /// One statement.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Statement {
+#[derive(Debug)]
+struct Statement {
     /// The number of its first line, from 1.
-    pub(crate) line: usize,
-    pub(crate) sql: String,
-    /// The first [`WORDS`] words, in upper case.
-    pub(crate) words: Vec<String>,
-}
-
-/// Enough to recognize a statement.
-const WORDS: usize = 8;
-
-enum Token<'a> {
-    Space,
-    Semicolon,
-    /// A word or a quoted text.
-    Word(&'a str),
-    Symbol,
+    line: usize,
+    sql: String,
+    treatment: Treatment,
 }
 
 /// Splits a text into statements. The last one may be incomplete.
-pub(crate) fn statements(text: &str) -> Vec<Statement> {
-    let mut all = Vec::new();
-    let mut open: Option<Statement> = None;
-    // The words since the last semicolon inside a trigger: their number, and the last one.
-    let (mut line, mut inner, mut last) = (1, 0, "");
-    let mut rest = text;
+fn statements(text: &str) -> Vec<Statement> {
+    let (mut all, mut line, mut rest) = (Vec::new(), 1, text);
     while !rest.is_empty() {
-        let (token, length) = token(rest);
-        let (piece, after) = rest.split_at(length);
-        if let (Some(statement), Token::Space) = (&mut open, &token) {
-            statement.sql.push_str(piece);
-        } else if !matches!(token, Token::Space | Token::Semicolon) || open.is_some() {
-            let new = || Statement { line, sql: String::new(), words: Vec::new() };
-            let statement = open.get_or_insert_with(new);
-            statement.sql.push_str(piece);
-            match token {
-                Token::Word(word) => {
-                    (inner, last) = (inner + 1, word);
-                    if statement.words.len() < WORDS {
-                        let start: String = word.chars().take(32).collect();
-                        statement.words.push(start.to_ascii_uppercase());
-                    }
-                }
-                Token::Semicolon => {
-                    let ends_trigger = inner == 1 && last.eq_ignore_ascii_case("END");
-                    if !is_trigger(&statement.words) || ends_trigger {
-                        all.extend(open.take());
-                    }
-                    inner = 0;
-                }
-                _ => {}
-            }
+        let (tokens, length) = first_statement(rest);
+        let (sql, after) = rest.split_at(length);
+        if !tokens.is_empty() {
+            all.push(Statement { line, sql: sql.to_owned(), treatment: treatment(&tokens) });
         }
-        line += piece.matches('\n').count();
+        line += sql.matches('\n').count();
         rest = after;
     }
-    all.extend(open);
     all
 }
 
-fn is_trigger(words: &[String]) -> bool {
-    let word = |i: usize| words.get(i).map_or("", String::as_str);
-    let kind = if matches!(word(1), "TEMP" | "TEMPORARY") { word(2) } else { word(1) };
-    word(0) == "CREATE" && kind == "TRIGGER"
+/// The tokens and the length of the statement at the start of a text. No tokens if there is white
+/// space, a comment or a lone semicolon.
+fn first_statement(text: &str) -> (Vec<&str>, usize) {
+    let (mut tokens, mut length) = (Vec::new(), 0);
+    while length < text.len() {
+        let token = &text[length..][..token_length(&text[length..])];
+        length += token.len();
+        let is_comment = token.starts_with("--") || token.starts_with("/*");
+        if !is_comment && !token.starts_with(char::is_whitespace) {
+            tokens.push(token);
+        }
+        match tokens[..] {
+            [] | [";"] => return (Vec::new(), length),
+            [.., ";", end, ";"] if end.eq_ignore_ascii_case("END") => break,
+            [.., ";"] if !is_trigger(&tokens) => break,
+            _ => {}
+        }
+    }
+    (tokens, length)
 }
 
-/// The first token of a text that is not empty, and its length.
-fn token(text: &str) -> (Token<'_>, usize) {
+/// The length of the first token of a text: white space, a comment, a quoted text, a word, or one
+/// other character.
+fn token_length(text: &str) -> usize {
     let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
     let through = |end: &str, from: usize| {
         text[from..].find(end).map_or(text.len(), |at| from + at + end.len())
     };
     let first = text.chars().next().unwrap_or(' ');
     match first {
-        _ if text.starts_with("--") => (Token::Space, through("\n", 2)),
-        _ if text.starts_with("/*") => (Token::Space, through("*/", 2)),
-        '\'' | '"' | '`' | '[' => {
-            let end = if first == '[' { "]" } else { &text[..1] };
-            let length = through(end, 1);
-            (Token::Word(text[1..length].trim_end_matches(end)), length)
+        _ if text.starts_with("--") => through("\n", 2),
+        _ if text.starts_with("/*") => through("*/", 2),
+        '[' => through("]", 1),
+        '\'' | '"' | '`' => through(&text[..1], 1),
+        c if is_word(c) => text.find(|c| !is_word(c)).unwrap_or(text.len()),
+        c => c.len_utf8(),
+    }
+}
+
+/// The word at `index`, in upper case and without quotes.
+fn word(tokens: &[&str], index: usize) -> String {
+    let token = tokens.get(index).copied().unwrap_or("");
+    token.trim_matches(['\'', '"', '`', '[', ']']).to_ascii_uppercase()
+}
+
+fn is_trigger(tokens: &[&str]) -> bool {
+    let [create, second, third] = [0, 1, 2].map(|index| word(tokens, index));
+    let kind = if matches!(&second[..], "TEMP" | "TEMPORARY") { third } else { second };
+    create == "CREATE" && kind == "TRIGGER"
+}
+
+fn treatment(tokens: &[&str]) -> Treatment {
+    match &word(tokens, 0)[..] {
+        "BEGIN" | "COMMIT" | "END" => Treatment::LeaveOut,
+        "ROLLBACK" => Treatment::Refuse("ROLLBACK, but each statement is committed"),
+        "SAVEPOINT" | "RELEASE" => {
+            Treatment::Refuse("SAVEPOINT or RELEASE, but each statement is a transaction")
         }
-        ';' => (Token::Semicolon, 1),
-        c if c.is_whitespace() => (Token::Space, c.len_utf8()),
-        c if is_word(c) => {
-            let length = text.find(|c| !is_word(c)).unwrap_or(text.len());
-            (Token::Word(&text[..length]), length)
+        "VACUUM" if (1..tokens.len()).any(|index| word(tokens, index) == "INTO") => {
+            Treatment::Refuse("VACUUM INTO writes a file that is not followed")
         }
-        c => (Token::Symbol, c.len_utf8()),
+        "VACUUM" => Treatment::Alone,
+        "ATTACH" | "DETACH" => {
+            Treatment::Refuse("ATTACH or DETACH, but only one database is followed")
+        }
+        "PRAGMA" if (1..5).any(|index| LOG_PRAGMAS.contains(&&word(tokens, index)[..])) => {
+            Treatment::Refuse("this pragma would take the log out of the leader's control")
+        }
+        _ => Treatment::InTransaction,
     }
 }
 
@@ -263,7 +243,7 @@ mod tests {
     }
 
     fn treatments(sql: &str) -> Vec<Treatment> {
-        statements(sql).iter().map(treatment).collect()
+        statements(sql).into_iter().map(|statement| statement.treatment).collect()
     }
 
     #[test]

@@ -62,7 +62,7 @@ fn answer(common: &Common, order: Order) -> Result<(), Error> {
     let seqno = seqno_of(shard.log(), &token); // 1
     let waited = shard.applied() < seqno;
     let replica = common.replica(id).ok_or_else(|| format!("shard {id} has no replica"))?;
-    let is_mutant = common.task.mutant == Some(Mutant::SkipWait);
+    let is_mutant = common.setup.args.mutant == Some(Mutant::SkipWait);
     let wait_for = replica.consistent_from().max(if is_mutant { 0 } else { seqno });
     let left = deadline.saturating_duration_since(Instant::now());
     match shard.reached(wait_for).wait_timeout(left) {
@@ -103,7 +103,7 @@ pub(crate) fn start_checking(common: &Arc<Common>) {
 
 fn read_one(common: &Common, shard: ShardId) -> Result<(), Error> {
     let Some(replica) = common.replica(shard) else { return Ok(()) };
-    match replica.read(|db| check(db, common.task.is_generated))? {
+    match replica.read(|db| check(db, common.setup.args.load.is_none()))? {
         Some((Some(found), at)) => {
             let at = Mark(at);
             return Err(format!("shard {shard}: reader at {at}: broken replica: {found}").into());

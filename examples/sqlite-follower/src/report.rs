@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use example_support::{fraction, row};
+use example_support::{Error, fraction, row};
 use serde::Serialize;
 
 use crate::cli::StoreKind;
@@ -18,12 +18,10 @@ const ROWS_OF_STARTS: usize = 40;
 /// The report of one run.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Report {
-    pub(crate) seed: u64,
     pub(crate) databases: u64,
     pub(crate) threads: u16,
     pub(crate) store: StoreKind,
     pub(crate) transactions: u64,
-    pub(crate) seconds: f64,
     pub(crate) kills: u64,
     pub(crate) leader_kills: u64,
     /// Where each follower process started.
@@ -122,22 +120,25 @@ impl Report {
         started.is_some_and(|n| n as u64 == self.databases)
     }
 
-    pub(crate) fn close(&mut self, seconds: f64, seen: Seen, replicas: Vec<Verdict>) {
+    /// Returns the report with what the clients saw and the comparisons found, and the faults.
+    pub(crate) fn close(mut self, seen: Seen, replicas: Vec<Verdict>) -> (Report, Vec<String>) {
         let micros = &mut self.checkpoint_micros;
         micros.sort_unstable();
         self.checkpoints = micros.len();
         self.checkpoint_median_micros = micros.get(micros.len() / 2).copied().unwrap_or(0);
         self.transactions = self.transactions_done();
-        (self.seconds, self.seen, self.replicas) = (seconds, seen, replicas);
+        (self.seen, self.replicas) = (seen, replicas);
+        let differing = self.replicas.iter().filter(|verdict| !verdict.equal);
+        let faults = differing.map(|v| format!("replica db{} {}", v.shard, v.text())).collect();
+        (self, faults)
     }
 }
 
 impl example_support::Report for Report {
-    fn table(&self) -> Vec<String> {
+    fn table(&self) -> Result<Vec<String>, Error> {
         let (seen, micros) = (&self.seen, self.checkpoint_median_micros);
         let mut rows = vec![
-            row("seed", self.seed),
-            row("transactions", format!("{} in {:.1} s", self.transactions, self.seconds)),
+            row("transactions", self.transactions),
             row("follower kills", self.kills),
             row("leader kills", self.leader_kills),
         ];
@@ -164,12 +165,7 @@ impl example_support::Report for Report {
         let equal = self.replicas.iter().filter(|verdict| verdict.equal).count();
         let (all, kills) = (self.replicas.len(), self.kills + self.leader_kills);
         rows.push(row("replicas equal", format!("{equal} of {all}, after {kills} kills")));
-        rows
-    }
-
-    fn faults(&self) -> Vec<String> {
-        let differing = self.replicas.iter().filter(|verdict| !verdict.equal);
-        differing.map(|v| format!("replica db{} {}", v.shard, v.text())).collect()
+        Ok(rows)
     }
 }
 

@@ -22,10 +22,10 @@ use std::time::{Duration, Instant};
 use example_support::{Error, send};
 use repl_core::{NewShard, ReplicationState, SeqNo, Shard, ShardId};
 
+use crate::Setup;
 use crate::base_copy::copy_base;
 use crate::cli::Mutant;
 use crate::events::Event;
-use crate::follower;
 use crate::positions::{Mark, Positions, new_base, seqno_of};
 use crate::replica::Replica;
 use crate::start::{Start, next_log, reset};
@@ -35,7 +35,7 @@ use crate::wal::LogPoint;
 /// The state that all threads of a follower share.
 #[derive(Debug)]
 pub(crate) struct Common {
-    pub(crate) task: follower::Task,
+    pub(crate) setup: Setup,
     pub(crate) state: Arc<ReplicationState>,
     pub(crate) positions: Positions,
     /// The replicas of all shards that are tracked, or about to be.
@@ -50,7 +50,7 @@ pub(crate) fn start(
     common: &Arc<Common>,
     starts: Vec<Start>,
 ) -> Result<Vec<JoinHandle<Result<(), Error>>>, Error> {
-    let threads = usize::from(common.task.threads).clamp(1, starts.len().max(1));
+    let threads = usize::from(common.setup.args.threads).clamp(1, starts.len().max(1));
     let mut shares: Vec<(Vec<ShardId>, Vec<Applier>)> = Vec::new();
     shares.resize_with(threads, Default::default);
     for (start, share) in starts.into_iter().zip((0..threads).cycle()) {
@@ -102,7 +102,7 @@ fn serve<T>(
 
 fn begin_with_copy(common: &Common, id: ShardId) -> Result<Applier, Error> {
     let mut tail = common.tail(id);
-    let at = copy_base(&common.task.layout, id, &mut tail)?;
+    let at = copy_base(&common.setup.layout, id, &mut tail)?;
     let base = new_base(&at);
     let mark = seqno_of(base, &at);
     // A save of the mark needs the replica and the place, so they come before the shard.
@@ -120,7 +120,7 @@ impl Common {
     }
 
     fn open_replica(&self, id: ShardId, mark: SeqNo, end: SeqNo) -> Result<Arc<Replica>, Error> {
-        let layout = &self.task.layout;
+        let layout = &self.setup.layout;
         let image = self.image(layout.replica_image(id));
         let replica = Arc::new(Replica::open(&layout.replica(id), image, mark, end)?);
         let mut replicas = self.replicas.lock().unwrap_or_else(PoisonError::into_inner);
@@ -129,14 +129,14 @@ impl Common {
     }
 
     fn tail(&self, id: ShardId) -> Tail {
-        let layout = &self.task.layout;
+        let layout = &self.setup.layout;
         let mut tail = Tail::new(&layout.log(id));
         tail.image = self.image(layout.log_image(id));
         tail
     }
 
     fn image(&self, path: PathBuf) -> Option<PathBuf> {
-        self.task.keep_images.then_some(path)
+        self.setup.args.drop_page_cache.then_some(path)
     }
 }
 
@@ -164,8 +164,8 @@ impl Applier {
     /// Follows the log for one turn. Returns the time until the next turn is due, or `None` at the
     /// end of the log if `finishing`, which must be read before the call.
     fn turn(&mut self, common: &Common, finishing: bool) -> Result<Option<Duration>, Error> {
-        let (began, id, layout) = (Instant::now(), self.shard.id(), &common.task.layout);
-        let log_first = common.task.mutant != Some(Mutant::ApplyBeforeLog);
+        let (began, id, layout) = (Instant::now(), self.shard.id(), &common.setup.layout);
+        let log_first = common.setup.args.mutant != Some(Mutant::ApplyBeforeLog);
         while began.elapsed() < TURN {
             let looked = Instant::now();
             match self.tail.step(&self.at)? {
