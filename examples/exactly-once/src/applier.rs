@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::database::{Database, add, store_marks, stored_marks};
 use crate::log::{Logs, SHARDS, Segment};
-use crate::run::{ApplyArgs, Mutant};
+use crate::run::{Args, Mutant};
 
 /// What the applier sends to its parent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ pub(crate) enum Event {
 const WORK_UP_TO_MICROS: u64 = 400;
 
 struct Applier<'a> {
-    args: &'a ApplyArgs,
+    args: &'a Args,
     logs: &'a Logs,
     live: Arc<ReplicationState>,
     floors: Floors,
@@ -41,7 +41,7 @@ struct Applier<'a> {
 }
 
 /// Applies all logs to their ends.
-pub(crate) fn run(args: &ApplyArgs, logs: &Logs) -> Result<(), Error> {
+pub(crate) fn run(args: &Args, logs: &Logs) -> Result<(), Error> {
     let database = Database::open(&logs.database())?;
     let stored = database.marks()?; // 1
     let live = Arc::new(ReplicationState::from_checkpoint_bytes(&stored, &SHARDS)?);

@@ -51,7 +51,7 @@ impl Database {
             transaction.execute("INSERT INTO marks VALUES (?1)", [marks])?;
             transaction.commit()
         };
-        create().context(|| failed("create", path))
+        create().at("create the database", path)
     }
 
     /// Opens the database. A commit is then durable when it returns.
@@ -67,19 +67,19 @@ impl Database {
             connection.busy_timeout(Duration::ZERO)?; // a conflict is reported at once
             Ok(connection)
         };
-        let connection = open().context(|| failed("open", path))?;
+        let connection = open().at("open the database", path)?;
         Ok(Database { connection, path: path.to_owned() })
     }
 
     /// Reads the bytes outside a transaction.
     pub(crate) fn marks(&self) -> Result<Vec<u8>, Error> {
-        stored_marks(&self.connection).context(|| failed("read", &self.path))
+        stored_marks(&self.connection).at("read the database", &self.path)
     }
 
     /// Begins a transaction as a reader, so that others run beside it.
     pub(crate) fn begin(&mut self) -> Result<Transaction<'_>, Error> {
         let begun = self.connection.transaction_with_behavior(TransactionBehavior::Deferred);
-        begun.context(|| failed("read", &self.path))
+        begun.at("read the database", &self.path)
     }
 
     /// Reads how often each segment was applied, and the total of each shard.
@@ -94,7 +94,7 @@ impl Database {
             let totals = totals.query_map([], |row| number(row, 0))?;
             Ok((rows.collect::<Result<_, _>>()?, totals.collect::<Result<_, _>>()?))
         };
-        read().context(|| failed("read", &self.path))
+        read().at("read the database", &self.path)
     }
 }
 
@@ -116,8 +116,4 @@ pub(crate) fn add(transaction: &Connection, segment: Segment) -> rusqlite::Resul
     transaction.prepare_cached(sql)?.execute((shard.0.cast_signed(), amount.cast_signed()))?;
     let sql = "INSERT INTO applied VALUES (?1, ?2, 1) ON CONFLICT DO UPDATE SET times = times + 1";
     transaction.prepare_cached(sql)?.execute((shard.0.cast_signed(), seqno.cast_signed())).map(drop)
-}
-
-fn failed(act: &str, path: &Path) -> String {
-    format!("cannot {act} the database {}", path.display())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use example_support::{Context, Error, files, rng};
 use repl_core::{SeqNo, ShardId};
@@ -33,7 +33,7 @@ impl Logs {
     pub(crate) fn write(&self) -> Result<(), Error> {
         for shard in SHARDS {
             let folder = self.folder(shard);
-            fs::create_dir(&folder).context(|| failed("create", &folder))?;
+            fs::create_dir(&folder).at("create", &folder)?;
             for seqno in 1..=self.segments {
                 let path = self.path(shard, seqno);
                 files::save_in_cache(&path, &self.amount(shard, seqno))?;
@@ -56,7 +56,7 @@ impl Logs {
 
     pub(crate) fn delete(&self, shard: ShardId, seqno: SeqNo) -> Result<(), Error> {
         let path = self.path(shard, seqno);
-        fs::remove_file(&path).context(|| failed("delete", &path))
+        fs::remove_file(&path).at("delete", &path)
     }
 
     /// The seqnos of the segments that are not deleted.
@@ -76,8 +76,4 @@ impl Logs {
     fn path(&self, shard: ShardId, seqno: SeqNo) -> PathBuf {
         self.folder(shard).join(seqno.to_string())
     }
-}
-
-fn failed(act: &str, path: &Path) -> String {
-    format!("cannot {act} {}", path.display())
 }

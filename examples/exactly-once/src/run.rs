@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Args, Parser, ValueEnum};
+use clap::{Parser, ValueEnum};
 use example_support::{Error, Report, Run, RunArgs, fraction, listen};
 use serde::{Deserialize, Serialize};
 
@@ -17,22 +17,15 @@ use crate::verify;
 ///
 /// Without arguments: a process of four threads applies four logs in a temporary folder, and is
 /// killed 200 times. Exits with 1 unless each segment has taken effect exactly once.
-#[derive(Debug, Parser)]
+#[derive(Debug, Parser, Serialize, Deserialize)]
 #[command(version, about)]
-struct MainArgs {
+pub(crate) struct Args {
     #[command(flatten)]
     run: RunArgs<200>,
     /// The number of segments in each of the four logs.
     #[arg(long, value_name = "N", default_value_t = 4000,
         value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     segments: u64,
-    #[command(flatten)]
-    apply: ApplyArgs,
-}
-
-/// The options of the applier.
-#[derive(Debug, Clone, Copy, Args, Serialize, Deserialize)]
-pub(crate) struct ApplyArgs {
     /// For tests: leave one commit in N in doubt, or none for 0. Half of them take effect.
     #[arg(long, value_name = "N", default_value_t = 40, hide = true)]
     pub(crate) doubt_one_in: u64,
@@ -55,12 +48,12 @@ pub(crate) enum Mutant {
 
 /// Runs the program.
 pub(crate) fn main() -> ExitCode {
-    let apply = |(logs, args): (Logs, ApplyArgs)| {
+    let apply = |(logs, args): (Logs, Args)| {
         listen::<()>(drop);
         applier::run(&args, &logs)
     };
     example_support::main("exactly-once", apply, || {
-        let args = MainArgs::parse();
+        let args = Args::parse();
         args.run.start("exactly-once")?.report(|run| apply_and_kill(&args, run))
     })
 }
@@ -83,7 +76,7 @@ struct Counts {
 impl Report for Counts {}
 
 /// Runs until the logs are applied, or until a check after a kill finds a fault.
-fn apply_and_kill(args: &MainArgs, run: &mut Run) -> Result<(Counts, Vec<String>), Error> {
+fn apply_and_kill(args: &Args, run: &mut Run) -> Result<(Counts, Vec<String>), Error> {
     let (root, seed) = (run.folder.root().to_owned(), run.seed);
     let logs = Logs { root, seed, segments: args.segments };
     logs.write()?;
@@ -93,9 +86,11 @@ fn apply_and_kill(args: &MainArgs, run: &mut Run) -> Result<(Counts, Vec<String>
     // The number of segments that are applied, as far as the parent knows.
     let mut done = 0;
     let mut faults = loop {
-        let at_end = run.child("applier", &(&logs, args.apply), |event, _| {
+        let at_end = run.child("applier", &(&logs, args), |event, _| {
             done += u64::from(matches!(event, Some(Event::Committed | Event::FoundApplied)));
-            event.into_iter().for_each(|event| counts.count(event));
+            if let Some(event) = event {
+                counts.count(event);
+            }
             Ok(fraction(done, segments))
         })?;
         let found = verify::check(&logs, &Database::open(&logs.database())?, at_end)?;
@@ -125,8 +120,8 @@ impl Counts {
         } += 1;
     }
 
-    fn show_what_the_run_claims(&self, args: &MainArgs) -> bool {
-        let has_doubts = args.apply.doubt_one_in == 0 || self.in_doubt_took_effect > 0;
+    fn show_what_the_run_claims(&self, args: &Args) -> bool {
+        let has_doubts = args.doubt_one_in == 0 || self.in_doubt_took_effect > 0;
         self.kills == args.run.kills && self.conflicts > 0 && has_doubts && self.deleted > 0
     }
 }

@@ -1,6 +1,7 @@
 //! Errors that end a program, each with the act that failed and its cause.
 
 use std::error::Error as StdError;
+use std::path::Path;
 
 /// An error that ends a program.
 pub type Error = Box<dyn StdError + Send + Sync>;
@@ -16,11 +17,19 @@ struct Failed {
 pub trait Context<T> {
     /// Returns the error `what`, with the present one as its source.
     fn context(self, what: impl FnOnce() -> String) -> Result<T, Error>;
+
+    /// Returns the error that the program cannot `act` on a file, with the present one as its
+    /// source.
+    fn at(self, act: &str, path: impl AsRef<Path>) -> Result<T, Error>;
 }
 
 impl<T, E: Into<Error>> Context<T> for Result<T, E> {
     fn context(self, what: impl FnOnce() -> String) -> Result<T, Error> {
         self.map_err(|source| Failed { what: what(), source: source.into() }.into())
+    }
+
+    fn at(self, act: &str, path: impl AsRef<Path>) -> Result<T, Error> {
+        self.context(|| format!("cannot {act} {}", path.as_ref().display()))
     }
 }
 

@@ -40,14 +40,14 @@ fn write(path: &Path, value: &impl Serialize, durable: bool) -> Result<(), Error
         }
         Ok(())
     };
-    write().context(|| format!("cannot write {}", path.display()))
+    write().at("write", path)
 }
 
 /// Returns the value that was saved to `path`, or `None` if there is no file.
 pub fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
     let bytes = match fs::read(path) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-        read => read.context(|| format!("cannot read {}", path.display()))?,
+        read => read.at("read", path)?,
     };
     let line_end = bytes.iter().position(|b| *b == b'\n').map_or(0, |end| end + 1);
     let (line, body) = bytes.split_at(line_end);
@@ -66,8 +66,7 @@ fn first_line(body: &[u8]) -> Vec<u8> {
 
 /// Locks the file at `path`, waiting for another process to let go of it.
 pub fn lock(path: &Path, patience: Duration) -> Result<File, Error> {
-    let (file, deadline) = (File::create(path), Instant::now() + patience);
-    let file = file.context(|| format!("cannot create {}", path.display()))?;
+    let (file, deadline) = (File::create(path).at("create", path)?, Instant::now() + patience);
     loop {
         match file.try_lock() {
             Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
@@ -87,7 +86,7 @@ pub fn remove(path: &Path) -> Result<(), Error> {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
         removed => removed.and_then(|()| sync_folder_of(path)),
     };
-    removed.context(|| format!("cannot remove {}", path.display()))
+    removed.at("remove", path)
 }
 
 /// Makes the names in the folder of `path` durable.
@@ -105,15 +104,26 @@ pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Returns the names in a folder that are numbers: none if there is no folder.
 pub fn numbers_in(folder: &Path) -> Result<BTreeSet<u64>, Error> {
-    let mut numbers = BTreeSet::new();
-    let list = || format!("cannot list {}", folder.display());
-    if folder.exists() {
-        for entry in fs::read_dir(folder).context(list)? {
-            let name = entry.context(list)?.file_name();
-            numbers.extend(name.to_str().and_then(|name| name.parse::<u64>().ok()));
-        }
+    let paths = paths_in(folder)?.into_iter();
+    Ok(paths.filter_map(|path| path.file_name()?.to_str()?.parse().ok()).collect())
+}
+
+/// Returns the checkpoints that a store has saved in a folder, the newest last: none if there is no
+/// folder.
+pub fn checkpoints_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut paths = paths_in(folder)?;
+    paths.retain(|path| path.extension().is_some_and(|end| end == "checkpoint"));
+    paths.sort();
+    Ok(paths)
+}
+
+/// Returns the paths of what is in a folder: none if there is no folder.
+pub(crate) fn paths_in(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let list = || fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect();
+    match list() {
+        Err(e) if io::Error::kind(&e) == ErrorKind::NotFound => Ok(Vec::new()),
+        listed => listed.at("list", folder),
     }
-    Ok(numbers)
 }
 
 /// Returns `path` with `suffix` after its last character.

@@ -34,7 +34,7 @@ impl Folder {
     ) -> Result<(Folder, S), Error> {
         let (root, temporary) = if let Some(dir) = dir {
             let made = fs::create_dir_all(dir).and_then(|()| fs::canonicalize(dir));
-            (made.context(|| format!("cannot create {}", dir.display()))?, None)
+            (made.at("create", dir)?, None)
         } else {
             let prefix = format!("{program}-");
             let folder = tempfile::Builder::new().prefix(&prefix).tempdir();
@@ -71,21 +71,15 @@ impl Folder {
 }
 
 fn refuse_foreign(root: &Path) -> Result<(), Error> {
-    if root.join(SETTINGS).exists() {
-        return Ok(());
+    let settings = root.join(SETTINGS);
+    // A run that was killed at its start leaves only these.
+    let own = [root.join(LOCK), files::beside(&settings, ".tmp")];
+    match files::paths_in(root)?.iter().find(|path| !own.contains(path)) {
+        Some(other) if !settings.exists() => Err(format!(
+            "there is {}, which was not made by this program: give an empty --dir",
+            other.display()
+        )
+        .into()),
+        _ => Ok(()),
     }
-    let list = || format!("cannot list {}", root.display());
-    for entry in fs::read_dir(root).context(list)? {
-        let name = entry.context(list)?.file_name();
-        // These may remain from a run that was killed at its start.
-        if name != LOCK && files::beside(SETTINGS.as_ref(), ".tmp") != Path::new(&name) {
-            return Err(format!(
-                "{} holds other files ({}) and was not made by this program: give an empty --dir",
-                root.display(),
-                name.display()
-            )
-            .into());
-        }
-    }
-    Ok(())
 }

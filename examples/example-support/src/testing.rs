@@ -1,7 +1,9 @@
 //! For the tests of the examples: runs a program as a user starts it.
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "helpers of tests")]
 
-use std::process::{Command, Output};
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -54,6 +56,36 @@ impl Program {
         assert!(!printed.contains("panicked"), "{printed}");
         printed
     }
+
+    /// Starts the program and kills it, once after each of these times in milliseconds.
+    pub fn is_killed_after(self, args: &str, waits: &[u64]) {
+        for wait in waits {
+            let mut process = self.command(args).stdout(Stdio::null()).spawn().unwrap();
+            thread::sleep(Duration::from_millis(*wait));
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+
+    /// Asserts that a folder in use is refused, and that its children end when the program is
+    /// killed: they hold locks on these files of the folder.
+    pub fn ends_with_its_children(self, args: &str, folder: &Path, locked: &[&str]) {
+        let dir = format!("--dir {}", folder.display());
+        let mut process = self.command(&format!("{args} {dir}")).spawn().unwrap();
+        let is_held =
+            |file: &&str| File::open(folder.join(file)).is_ok_and(|file| file.try_lock().is_err());
+        // The parent may lock them too, but not for this long.
+        wait_until(|| {
+            (0..50).all(|_| {
+                thread::sleep(Duration::from_millis(10));
+                locked.iter().all(is_held)
+            })
+        });
+        self.fails(&dir, &["is in use by another run"]);
+        process.kill().unwrap();
+        process.wait().unwrap();
+        wait_until(|| !locked.iter().any(is_held));
+    }
 }
 
 fn printed(output: &Output) -> String {
@@ -67,7 +99,7 @@ pub fn number(report: &Value, name: &str) -> u64 {
 }
 
 /// Waits until the condition holds, and panics after 20 s.
-pub fn wait_until(condition: impl Fn() -> bool) {
+fn wait_until(condition: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !condition() {
         assert!(Instant::now() < deadline, "not within 20 s");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use example_support::{Error, Report, Run, RunArgs, fraction, listen, send};
+use example_support::{Error, Report, Run, RunArgs, files, fraction, listen, send};
 use repl_checkpoint::{Saved, peek};
 use repl_core::SeqNo;
 use serde::Serialize;
@@ -116,13 +116,7 @@ fn follow_and_kill(args: &Args, run: &mut Run) -> Result<(Counts, Vec<String>), 
 /// already, nor while it is the only one.
 fn damage_newest(dir: &Path) -> Result<bool, Error> {
     let marks = dir.join("marks");
-    let mut files = Vec::new();
-    for entry in fs::read_dir(&marks).into_iter().flatten() {
-        files.push(entry?.path());
-    }
-    files.retain(|file| file.extension().is_some_and(|end| end == "checkpoint"));
-    files.sort();
-    let [.., _before, newest] = &files[..] else { return Ok(false) };
+    let [.., _before, newest] = &files::checkpoints_in(&marks)?[..] else { return Ok(false) };
     if peek(&marks)?.path != *newest {
         return Ok(false);
     }

@@ -18,21 +18,21 @@ use crate::log::Record;
 const SUMS: TableDefinition<'_, u32, u64> = TableDefinition::new("sums");
 /// How often each record was applied. The final comparison needs it independently of the mark.
 const TIMES: TableDefinition<'_, SeqNo, u64> = TableDefinition::new("times");
-/// The completed ranges above the mark: first seqno to last seqno.
-const COMPLETED: TableDefinition<'_, SeqNo, SeqNo> = TableDefinition::new("completed");
-/// Single numbers by name.
-const NUMBERS: TableDefinition<'_, &str, u128> = TableDefinition::new("numbers");
-const LOG: &str = "log";
-const MARK: &str = "mark";
+/// One row: the id of the log, the mark, and the first and last seqnos of the completed ranges.
+const STATE: TableDefinition<'_, (), State> = TableDefinition::new("state");
+type State = (u128, SeqNo, Vec<(SeqNo, SeqNo)>);
 
 /// How long to wait for another process to close the database.
 const CLOSED_WITHIN: Duration = Duration::from_secs(10);
+
+const ADVICE: &str = "move it away, or give another --dir";
 
 /// An open database of accounts.
 #[derive(Debug)]
 pub struct Accounts {
     db: Database,
     path: PathBuf,
+    log: LogId,
 }
 
 /// The whole contents of a database, for the final comparison.
@@ -50,15 +50,12 @@ impl Accounts {
         let create = || -> Result<(), redb::Error> {
             let db = Database::create(path)?; // must outlive the transaction
             let transaction = db.begin_write()?;
-            for (name, number) in [(LOG, log.0), (MARK, 0)] {
-                transaction.open_table(NUMBERS)?.insert(name, number)?;
-            }
             transaction.open_table(SUMS)?;
             transaction.open_table(TIMES)?;
-            transaction.open_table(COMPLETED)?;
+            transaction.open_table(STATE)?.insert((), (log.0, 0, Vec::new()))?;
             Ok(transaction.commit()?)
         };
-        create().context(|| format!("cannot create the database {}", path.display()))
+        create().at("create the database", path)
     }
 
     /// Opens the database of `log`, waiting up to 10 s for another process to close it.
@@ -68,10 +65,7 @@ impl Accounts {
     pub fn open(path: &Path, log: LogId) -> Result<Accounts, Error> {
         let deadline = Instant::now() + CLOSED_WITHIN;
         let name = path.display();
-        let foreign = || {
-            let advice = "move it away, or give another --dir";
-            Err(format!("{name} was not made by this program: {advice}").into())
-        };
+        let foreign = || Err(format!("{name} was not made by this program: {ADVICE}").into());
         let db = loop {
             match Database::open(path) {
                 Err(DatabaseError::DatabaseAlreadyOpen) if Instant::now() < deadline => {
@@ -82,23 +76,20 @@ impl Accounts {
                 {
                     return foreign();
                 }
-                opened => break opened.context(|| format!("cannot open the database {name}"))?,
+                opened => break opened.at("open the database", path)?,
             }
         };
-        let accounts = Accounts { db, path: path.to_owned() };
-        match accounts.number(LOG).context(|| format!("cannot read the database {name}"))? {
-            Some(found) if found == log.0 => Ok(accounts),
-            Some(_) => Err(format!(
-                "{name} holds records of another log: move it away, or give another --dir"
-            )
-            .into()),
+        let accounts = Accounts { db, path: path.to_owned(), log };
+        match accounts.state().at("read the database", path)? {
+            Some((found, ..)) if found == log.0 => Ok(accounts),
+            Some(_) => Err(format!("{name} holds records of another log: {ADVICE}").into()),
             None => foreign(),
         }
     }
 
-    fn number(&self, name: &str) -> Result<Option<u128>, redb::Error> {
-        match self.db.begin_read()?.open_table(NUMBERS) {
-            Ok(numbers) => Ok(numbers.get(name)?.map(|number| number.value())),
+    fn state(&self) -> Result<Option<State>, redb::Error> {
+        match self.db.begin_read()?.open_table(STATE) {
+            Ok(state) => Ok(state.get(())?.map(|row| row.value())),
             Err(TableError::Storage(error)) => Err(error.into()),
             Err(_) => Ok(None), // no such table, or one of another type
         }
@@ -106,17 +97,10 @@ impl Accounts {
 
     /// Reads which records are applied.
     pub fn applied(&self) -> Result<AppliedSet, Error> {
-        let read = || -> Result<AppliedSet, redb::Error> {
-            let transaction = self.db.begin_read()?; // 1. mark and ranges must match
-            let mark = transaction.open_table(NUMBERS)?.get(MARK)?.map(|mark| mark.value());
-            let mut above = Vec::new();
-            for range in transaction.open_table(COMPLETED)?.iter()? {
-                let (first, last) = range?;
-                above.push(SeqRange::new(first.value(), last.value()));
-            }
-            Ok(AppliedSet::new(u64::try_from(mark.unwrap_or(0)).unwrap_or(u64::MAX), above))
-        };
-        self.named(read(), "read")
+        let (_, mark, above) =
+            self.state().at("read the database", &self.path)?.unwrap_or_default(); // 1.
+        let above = above.into_iter().map(|(first, last)| SeqRange::new(first, last));
+        Ok(AppliedSet::new(mark, above))
     }
 
     /// Writes the effects of `records` and the applied set `after` into one transaction, to commit
@@ -137,17 +121,12 @@ impl Accounts {
                 let applied = times.get(record.seqno)?.map_or(0, |times| times.value());
                 times.insert(record.seqno, applied.saturating_add(1))?;
             }
-            let mut completed = transaction.open_table(COMPLETED)?;
-            completed.retain(|_, _| false)?; // 6.
-            for range in after.above() {
-                completed.insert(range.first(), range.last())?;
-            }
-            let mut numbers = transaction.open_table(NUMBERS)?;
-            numbers.insert(MARK, u128::from(after.mark()))?;
-            drop((sums, times, completed, numbers));
+            let above = after.above().map(|range| (range.first(), range.last())).collect();
+            transaction.open_table(STATE)?.insert((), (self.log.0, after.mark(), above))?; // 6.
+            drop((sums, times));
             Ok(transaction)
         };
-        self.named(write(), "write to")
+        write().at("write to the database", &self.path)
     }
 
     pub(crate) fn contents(&self) -> Result<Contents, Error> {
@@ -159,11 +138,7 @@ impl Accounts {
             let times = times.iter()?.map(|row| row.map(|(k, v)| (k.value(), v.value())));
             Ok((sums.collect::<Result<_, _>>()?, times.collect::<Result<_, _>>()?))
         };
-        let (sums, times) = self.named(read(), "read")?;
+        let (sums, times) = read().at("read the database", &self.path)?;
         Ok(Contents { applied: self.applied()?, sums, times })
-    }
-
-    fn named<T>(&self, result: Result<T, redb::Error>, act: &str) -> Result<T, Error> {
-        result.context(|| format!("cannot {act} the database {}", self.path.display()))
     }
 }

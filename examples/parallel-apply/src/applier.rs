@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::accounts::Accounts;
 use crate::log::{Log, Record};
-use crate::run::{ApplyArgs, Mutant};
+use crate::run::{Args, Mutant};
 
 /// How far above the mark a record may be applied.
 const CAPACITY: u64 = 256;
@@ -53,7 +53,7 @@ impl Counts {
 }
 
 struct Applier<'a> {
-    args: &'a ApplyArgs,
+    args: &'a Args,
     log: &'a Log,
     accounts: &'a Accounts,
     window: ApplyWindow,
@@ -77,7 +77,7 @@ struct Finished {
 }
 
 /// Applies the log to its end.
-pub(crate) fn run(args: &ApplyArgs, log: &Log, accounts: &Accounts) -> Result<(), Error> {
+pub(crate) fn run(args: &Args, log: &Log, accounts: &Accounts) -> Result<(), Error> {
     let found = accounts.applied()?; // 1.
     let (mark, above) = (found.mark(), above_mark(&found));
     send(Event::Started { mark, above });

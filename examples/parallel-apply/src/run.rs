@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, ValueEnum};
+use clap::{Parser, ValueEnum};
 use example_support::{Context, Error, Report, Run, RunArgs, files, fraction, listen};
 use serde::{Deserialize, Serialize};
 
@@ -19,21 +19,14 @@ const RECORDS: u64 = 40_000;
 ///
 /// Without arguments: applies a log in a temporary folder with a process of four threads, which is
 /// killed 20 times. Exits with 1 unless each record has taken effect exactly once.
-#[derive(Debug, Parser)]
+#[derive(Debug, Parser, Serialize, Deserialize)]
 #[command(version, about)]
-struct MainArgs {
+pub(crate) struct Args {
     #[command(flatten)]
     run: RunArgs<20>,
     /// The number of records in the log [default: 40000, or that of the log in --dir].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     records: Option<u64>,
-    #[command(flatten)]
-    apply: ApplyArgs,
-}
-
-/// The options of the applier.
-#[derive(Debug, Clone, Copy, Args, Serialize, Deserialize)]
-pub(crate) struct ApplyArgs {
     /// The number of threads that apply records.
     #[arg(long, value_name = "N", default_value_t = 4,
         value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -57,12 +50,12 @@ pub(crate) enum Mutant {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let apply = |(path, log, args): (PathBuf, Log, ApplyArgs)| {
+    let apply = |(path, log, args): (PathBuf, Log, Args)| {
         listen::<()>(drop);
         applier::run(&args, &log, &Accounts::open(&path, log.id())?)
     };
     example_support::main("parallel-apply", apply, || {
-        let args = MainArgs::parse();
+        let args = Args::parse();
         let records = args.records.unwrap_or(RECORDS);
         let (run, log) =
             args.run.start_or_continue("parallel-apply", |seed| Log { seed, records })?;
@@ -86,7 +79,7 @@ fn make_accounts(path: &Path, log: &Log) -> Result<(), Error> {
     files::remove(&temporary)?;
     Accounts::create(&temporary, log.id())?;
     let renamed = std::fs::rename(&temporary, path).and_then(|()| files::sync_folder_of(path));
-    renamed.context(|| format!("cannot rename {}", temporary.display()))
+    renamed.at("rename", &temporary)
 }
 
 /// What a run counts.
@@ -107,7 +100,7 @@ impl Report for RunCounts {}
 
 /// Runs until the log is applied, and compares.
 fn apply_and_kill(
-    args: &MainArgs,
+    args: &Args,
     run: &mut Run,
     log: &Log,
 ) -> Result<(RunCounts, Vec<String>), Error> {
@@ -115,13 +108,13 @@ fn apply_and_kill(
     make_accounts(&path, log)?;
     let found = Accounts::open(&path, log.id())?.applied()?;
     let from = found.mark().saturating_add(above_mark(&found));
-    let (records, threads) = (log.records, args.apply.threads);
+    let (records, threads) = (log.records, args.threads);
     let mut counts = RunCounts { records, threads, ..RunCounts::default() };
     let mut done = from;
     let mut finished = false;
     while !finished {
         let mut applier = Counts::default();
-        finished = run.child("applier", &(&path, log, args.apply), |event, _| {
+        finished = run.child("applier", &(&path, log, args), |event, _| {
             match event {
                 Some(Event::Started { mark, above }) => {
                     counts.resumes += u64::from(mark > 0 || above > 0);

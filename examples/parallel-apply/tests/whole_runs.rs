@@ -2,23 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
-use std::process::{Child, Stdio};
-use std::thread;
-use std::time::Duration;
 
-use example_support::testing::{Program, number, wait_until};
+use example_support::testing::{Program, number};
 use redb::TableDefinition;
 
 const PROGRAM: Program = Program(env!("CARGO_BIN_EXE_parallel-apply"));
 
 /// Kills, but no failing batches: a mutant that is detected is detected because of the kills.
 const KILLED: &str = "--records 4000 --kills 12 --seed 4 --fail-one-in 0";
-
-fn start(args: &str) -> Child {
-    PROGRAM.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
-}
 
 #[test]
 fn killed_at_random_instants_the_applier_applies_each_record_exactly_once() {
@@ -54,12 +47,8 @@ fn a_parent_killed_at_any_instant_succeeds_when_run_again() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("kept");
     let dir = dir.to_str().unwrap();
-    for wait in [3, 20, 80, 300, 600] {
-        let mut parent = start(&format!("--records 5000 --seed 3 --kills 3 --dir {dir}"));
-        thread::sleep(Duration::from_millis(wait));
-        parent.kill().unwrap();
-        parent.wait().unwrap();
-    }
+    let killed = format!("--records 5000 --seed 3 --kills 3 --dir {dir}");
+    PROGRAM.is_killed_after(&killed, &[3, 20, 80, 300, 600]);
     let report = PROGRAM.report(&format!("--kills 0 --records 5000 --dir {dir}"));
     assert_eq!((number(&report, "seed"), number(&report, "records")), (3, 5000));
     let table = PROGRAM.succeeds(&format!("--dir {dir}"));
@@ -71,21 +60,8 @@ fn a_parent_killed_at_any_instant_succeeds_when_run_again() {
 #[test]
 fn the_applier_does_not_outlive_its_parent() {
     let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path().to_str().unwrap();
-    let mut parent = start(&format!("--records 200000 --kills 0 --dir {dir}"));
-    let database = folder.path().join("accounts.redb");
-    let is_held = || File::open(&database).is_ok_and(|file| file.try_lock().is_err());
-    // The parent opens the database too, but not for this long.
-    wait_until(|| {
-        (0..50).all(|_| {
-            thread::sleep(Duration::from_millis(10));
-            is_held()
-        })
-    });
-    PROGRAM.fails(&format!("--dir {dir}"), &["is in use by another run"]);
-    parent.kill().unwrap();
-    parent.wait().unwrap();
-    wait_until(|| !is_held());
+    let args = "--records 200000 --kills 0";
+    PROGRAM.ends_with_its_children(args, folder.path(), &["accounts.redb"]);
 }
 
 #[test]
@@ -141,8 +117,8 @@ fn a_foreign_database_is_refused_and_left_unchanged() {
     let other = redb::Database::create(&path).unwrap();
     let transaction = other.begin_write().unwrap();
     // The right table name with the wrong type.
-    let numbers = TableDefinition::<u64, u64>::new("numbers");
-    transaction.open_table(numbers).unwrap().insert(1, 1).unwrap();
+    let state = TableDefinition::<u64, u64>::new("state");
+    transaction.open_table(state).unwrap().insert(1, 1).unwrap();
     transaction.commit().unwrap();
     drop(other);
     PROGRAM.fails(&dir, &words);

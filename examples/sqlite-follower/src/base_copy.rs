@@ -102,7 +102,7 @@ pub(crate) fn lock_copies(
     let path = layout.copies_lock(shard);
     let open = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
     let locked = open.and_then(|file| lock(&file).map(|()| file));
-    locked.context(|| format!("cannot lock {}", path.display()))
+    locked.at("lock", &path)
 }
 
 fn copy(reader: &Connection, to: &Path) -> rusqlite::Result<()> {

@@ -28,7 +28,7 @@ pub(crate) fn open_to_write(path: &Path, page_size: u32) -> Result<Connection, E
         // Makes SQLite read the log, and rebuild its index if necessary.
         db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(mode))
     };
-    let mode = prepare().context(|| cannot_open(path))?;
+    let mode = prepare().at("open the leader's database", path)?;
     if mode != "wal" {
         let path = path.display();
         return Err(format!("{path} is in journal mode {mode:?}, so there is no log").into());
@@ -50,11 +50,7 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
         db.pragma_update(None, "wal_autocheckpoint", 0)?;
         Ok(db)
     };
-    open().context(|| cannot_open(path))
-}
-
-fn cannot_open(path: &Path) -> String {
-    format!("cannot open the leader's database {}", path.display())
+    open().at("open the leader's database", path)
 }
 
 /// How much of the leader's work is done.

@@ -52,6 +52,6 @@ impl Layout {
         let folders = [self.0.join("leader"), self.0.join("follower")];
         let create = || folders.iter().try_for_each(fs::create_dir_all);
         let created = create().and_then(|()| files::sync_folder_of(&folders[0]));
-        created.context(|| format!("cannot create folders in {}", self.0.display()))
+        created.at("create folders in", &self.0)
     }
 }

@@ -40,7 +40,7 @@ enum Treatment {
 impl Load {
     /// Reads the file, and refuses what must not run.
     pub(crate) fn read(path: &Path) -> Result<Load, Error> {
-        let text = fs::read(path).context(|| format!("cannot read {}", path.display()))?;
+        let text = fs::read(path).at("read", path)?;
         let statements = statements(&String::from_utf8_lossy(&text));
         for Statement { line, treatment, .. } in &statements {
             if let Treatment::Refuse(reason) = treatment {

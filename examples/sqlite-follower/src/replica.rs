@@ -7,7 +7,7 @@
 //! the mark and the end of the log. Once all those frames are applied again, each page and the size
 //! are as the last frame set them. Until then [`Replica::read`] refuses.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
@@ -45,8 +45,8 @@ impl Replica {
         mark: SeqNo,
         log_end: SeqNo,
     ) -> Result<Replica, Error> {
-        let file = OpenOptions::new().read(true).write(true).open(path);
-        let file = file.context(|| format!("cannot open the replica {}", path.display()))?;
+        let file =
+            File::options().read(true).write(true).open(path).at("open the replica", path)?;
         let content = RwLock::new(Content { at: mark, consistent_from: log_end.max(mark) });
         Ok(Replica { path: path.to_owned(), file, content, image })
     }
@@ -65,7 +65,7 @@ impl Replica {
             let size = u64::from(commit_size) * page_size;
             if self.file.metadata()?.len() == size { Ok(()) } else { self.file.set_len(size) }
         };
-        write().context(|| self.failed("write"))?;
+        write().at("write the replica", &self.path)?;
         content.at = seqno;
         Ok(())
     }
@@ -77,9 +77,9 @@ impl Replica {
     pub(crate) fn sync(&self) -> Result<(), Error> {
         // Locked only if a copy is kept, which must match what was synced.
         let content = self.image.as_ref().map(|_| self.content.write());
-        self.file.sync_all().context(|| self.failed("sync"))?;
+        self.file.sync_all().at("sync the replica", &self.path)?;
         if let Some(image) = &self.image {
-            files::copy(&self.path, image).context(|| self.failed("copy"))?;
+            files::copy(&self.path, image).at("copy the replica", &self.path)?;
         }
         drop(content);
         Ok(())
@@ -101,11 +101,7 @@ impl Replica {
             return Ok(None);
         }
         let result = open_immutable(&self.path).and_then(|db| query(&db));
-        Ok(Some((result.context(|| self.failed("read"))?, content.at)))
-    }
-
-    fn failed(&self, act: &str) -> String {
-        format!("cannot {act} the replica {}", self.path.display())
+        Ok(Some((result.at("read the replica", &self.path)?, content.at)))
     }
 }
 

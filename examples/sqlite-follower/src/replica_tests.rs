@@ -137,7 +137,7 @@ fn no_base_copy_is_made_while_sqlite_does_not_count_the_last_commit() {
     killed.execute_batch("INSERT INTO t VALUES ('late')").unwrap();
     let more = fs::read(other.path().join("db-wal")).unwrap();
     let before = fs::metadata(&log).unwrap().len();
-    let file = OpenOptions::new().write(true).open(&log).unwrap();
+    let file = File::options().write(true).open(&log).unwrap();
     file.write_all_at(&more[usize::try_from(before).unwrap()..], before).unwrap();
     assert!(more.len() as u64 > before);
 

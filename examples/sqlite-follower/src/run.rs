@@ -143,8 +143,7 @@ impl<'a> Parent<'a> {
             let log = (layout.log_image(shard), layout.log(shard));
             for (image, file) in iter::once(replica).chain(leader_too.then_some(log)) {
                 if image.exists() {
-                    let restored = fs::copy(&image, &file);
-                    restored.context(|| format!("cannot restore {}", file.display()))?;
+                    fs::copy(&image, &file).at("restore", &file)?;
                 }
             }
         }
@@ -191,8 +190,7 @@ fn targets(setup: &Setup) -> Result<Vec<u64>, Error> {
         let path = setup.layout.database(shard);
         let mut done = 0;
         if path.exists() {
-            let read = database::progress(&open_existing(&path)?);
-            done = read.context(|| format!("cannot read {}", path.display()))?.done;
+            done = database::progress(&open_existing(&path)?).at("read", &path)?.done;
         }
         let share = all / databases + u64::from(shard.0 < all % databases);
         Ok(done.saturating_add(share))

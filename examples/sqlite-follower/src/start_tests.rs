@@ -1,5 +1,6 @@
 use std::fs;
 
+use example_support::files;
 use repl_checkpoint::{FileStore, JsonCodec, OnCorrupt, Recovered, StoreId, recover};
 use repl_core::NewShard;
 
@@ -107,10 +108,8 @@ fn no_generation_holds_a_discarded_mark() {
     fs::remove_file(saved.leader.layout.positions()).unwrap();
     assert!(matches!(saved.decide(true).unwrap(), Start::Copy(SHARD)));
     // Killed right there, and the newest generation is corrupt too.
-    let files = fs::read_dir(saved.leader.layout.checkpoint()).unwrap();
-    let files = files.map(|f| f.unwrap().path());
-    let newest = files.filter(|f| f.extension().is_some_and(|e| e == "checkpoint")).max();
-    fs::write(newest.unwrap(), b"").unwrap();
+    let checkpoints = files::checkpoints_in(&saved.leader.layout.checkpoint()).unwrap();
+    fs::write(checkpoints.last().unwrap(), b"").unwrap();
     assert!(matches!(saved.decide(false).unwrap(), Start::Copy(SHARD)));
 }
 

@@ -134,7 +134,7 @@ impl Tail {
         {
             end = known;
         }
-        let length = file.metadata().context(|| self.failed("stat"))?.len();
+        let length = file.metadata().at("stat the log", &self.path)?.len();
         while header.offset_after(end.frame) < length {
             let Some((next, _)) = self.read_transaction(&file, &header, &end)? else { break };
             end = next;
@@ -151,9 +151,9 @@ impl Tail {
         let (Some(file), Some(end)) = (file, end) else {
             return Ok(from); // the next step from there finds out why
         };
-        file.sync_data().context(|| self.failed("sync"))?;
+        file.sync_data().at("sync the log", &self.path)?;
         if let Some(image) = &self.image {
-            files::copy(&self.path, image).context(|| self.failed("copy"))?;
+            files::copy(&self.path, image).at("copy the log", &self.path)?;
         }
         Ok(end)
     }
@@ -216,7 +216,7 @@ impl Tail {
     fn open(&self) -> Result<Option<File>, Error> {
         match File::open(&self.path) {
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-            opened => opened.map(Some).context(|| self.failed("open")),
+            opened => opened.map(Some).at("open the log", &self.path),
         }
     }
 
@@ -226,15 +226,11 @@ impl Tail {
         let mut filled = 0;
         loop {
             let read = file.read_at(&mut bytes[filled..], offset + filled as u64);
-            match read.context(|| self.failed("read"))? {
+            match read.at("read the log", &self.path)? {
                 0 => return Ok(filled),
                 read => filled += read,
             }
         }
-    }
-
-    fn failed(&self, act: &str) -> String {
-        format!("cannot {act} the log {}", self.path.display())
     }
 }
 

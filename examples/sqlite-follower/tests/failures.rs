@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
+use example_support::files;
 use example_support::testing::Program;
 use rusqlite::Connection;
 
@@ -121,10 +122,8 @@ fn a_replica_without_a_mark_is_copied_again() {
 #[test]
 fn a_corrupt_checkpoint_is_reported_and_recovery_falls_back() {
     let kept = Kept::after_a_run();
-    let files = fs::read_dir(kept.path("follower/checkpoint")).unwrap();
-    let files = files.map(|f| f.unwrap().path());
-    let newest = files.filter(|f| f.extension().is_some_and(|e| e == "checkpoint")).max();
-    fs::write(newest.unwrap(), b"").unwrap();
+    let checkpoints = files::checkpoints_in(&kept.path("follower/checkpoint")).unwrap();
+    fs::write(checkpoints.last().unwrap(), b"").unwrap();
     let printed = kept.succeeds("");
     assert!(printed.contains("fell back to generation"), "{printed}");
 }

@@ -2,13 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use std::fs::File;
-use std::path::Path;
-use std::process::Stdio;
-use std::thread;
-use std::time::Duration;
-
-use example_support::testing::{Program, number, wait_until};
+use example_support::testing::{Program, number};
 use serde_json::Value;
 
 const PROGRAM: Program = Program(env!("CARGO_BIN_EXE_sqlite-follower"));
@@ -97,28 +91,15 @@ fn after_kills_of_the_parent_a_run_ends_with_equal_replicas() {
     let folder = tempfile::tempdir().unwrap();
     let args = "--transactions 1600 --log-frames 200 --kills 3 --reads 200";
     let args = format!("{args} --dir {}", folder.path().display());
-    for wait in [20, 60, 250, 700] {
-        let mut parent = PROGRAM.command(&args).stdout(Stdio::null()).spawn().unwrap();
-        thread::sleep(Duration::from_millis(wait));
-        parent.kill().unwrap();
-        parent.wait().unwrap();
-    }
+    PROGRAM.is_killed_after(&args, &[20, 60, 250, 700]);
     run_well(&args);
 }
 
 #[test]
 fn no_child_outlives_its_parent() {
     let folder = tempfile::tempdir().unwrap();
-    let dir = format!("--dir {}", folder.path().display());
-    let mut parent = PROGRAM.command(&format!("--seconds 60 --kills 0 {dir}")).spawn().unwrap();
-    let locks = ["leader/LOCK", "follower/checkpoint/repl-checkpoint.lock"]
-        .map(|lock| folder.path().join(lock));
-    let is_held = |path: &Path| File::open(path).is_ok_and(|file| file.try_lock().is_err());
-    wait_until(|| locks.iter().all(|lock| is_held(lock)));
-    PROGRAM.fails(&dir, &["is in use by another run"]);
-    parent.kill().unwrap();
-    parent.wait().unwrap();
-    wait_until(|| !locks.iter().any(|lock| is_held(lock)));
+    let locked = ["leader/LOCK", "follower/checkpoint/repl-checkpoint.lock"];
+    PROGRAM.ends_with_its_children("--seconds 60 --kills 0", folder.path(), &locked);
 }
 
 #[test]

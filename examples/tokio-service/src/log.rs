@@ -42,7 +42,7 @@ impl Log {
     /// Opens the log, and creates it if there is none. Blocks.
     pub(crate) fn open(root: &Path, seed: u64, shard: ShardId) -> Result<Log, Error> {
         let folder = folder(root, shard);
-        std::fs::create_dir_all(&folder).context(|| failed("create", &folder))?;
+        std::fs::create_dir_all(&folder).at("create", &folder)?;
         let (_, end) = kept(&folder)?;
         Ok(Log { folder, seed, shard, end: watch::Sender::new(end), appending: Mutex::new(()) })
     }
@@ -54,7 +54,7 @@ impl Log {
         let segment = Segment::of(self.seed, self.shard, seqno);
         let (path, temporary) = (self.path(seqno), self.folder.join("next"));
         fs::write(&temporary, serde_json::to_vec(&segment)?).await?;
-        fs::rename(&temporary, &path).await.context(|| failed("append", &path))?;
+        fs::rename(&temporary, &path).await.at("append", &path)?;
         self.end.send_replace(seqno);
         Ok((seqno, segment.key))
     }
@@ -64,7 +64,7 @@ impl Log {
         // The sender is in `self`, so this ends only at the segment.
         let _ = self.end.subscribe().wait_for(|end| *end >= seqno).await;
         let path = self.path(seqno);
-        let bytes = fs::read(&path).await.context(|| failed("read", &path))?;
+        let bytes = fs::read(&path).await.at("read", &path)?;
         Ok(serde_json::from_slice(&bytes)?)
     }
 
@@ -73,7 +73,7 @@ impl Log {
         let (first, last) = kept(&self.folder)?;
         for seqno in first..=floor.min(last.saturating_sub(1)) {
             let path = self.path(seqno);
-            std::fs::remove_file(&path).context(|| failed("delete", &path))?;
+            std::fs::remove_file(&path).at("delete", &path)?;
         }
         Ok(())
     }
@@ -96,8 +96,4 @@ pub(crate) fn folder(root: &Path, shard: ShardId) -> PathBuf {
 pub(crate) fn kept(folder: &Path) -> Result<(SeqNo, SeqNo), Error> {
     let kept = files::numbers_in(folder)?;
     Ok((kept.first().copied().unwrap_or(1), kept.last().copied().unwrap_or(0)))
-}
-
-fn failed(act: &str, path: &Path) -> String {
-    format!("cannot {act} {}", path.display())
 }

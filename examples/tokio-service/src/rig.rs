@@ -120,7 +120,9 @@ fn live(
 ) -> Result<bool, Error> {
     let shut_down = run.child("service", task, |event, child: &mut Child| {
         child.must_end_soon()?;
-        event.into_iter().for_each(|event| counts.note(event));
+        if let Some(event) = event {
+            counts.note(event);
+        }
         let is_time = match event {
             Some(Event::Settled) => task.idle,
             // After the last save, so that there is something left to save.

@@ -81,7 +81,7 @@ pub(crate) fn delete(root: &Path, shard: ShardId) -> Result<bool, Error> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
         Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => Ok(false),
         deleted => {
-            deleted.context(|| format!("cannot delete {}", folder.display()))?;
+            deleted.at("delete", &folder)?;
             Ok(true)
         }
     }

@@ -1,6 +1,5 @@
 //! Checks what a process has left on the disk.
 
-use std::fs;
 use std::path::Path;
 
 use example_support::{Error, files};
@@ -55,14 +54,8 @@ pub(crate) fn check(root: &Path, seed: u64, end: bool) -> Result<(Vec<String>, u
 
 /// All checkpoints that a recovery could use: if the newest is damaged, it is an older one.
 fn saved(root: &Path) -> Result<Vec<Checkpoint>, Error> {
-    let mut saved = Vec::new();
-    for entry in fs::read_dir(root.join("marks")).into_iter().flatten() {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "checkpoint") {
-            saved.push(peek(&path)?.checkpoint.ok_or("saved by another codec")?);
-        }
-    }
-    Ok(saved)
+    let paths = files::checkpoints_in(&root.join("marks"))?.into_iter();
+    paths.map(|path| Ok(peek(path)?.checkpoint.ok_or("saved by another codec")?)).collect()
 }
 
 /// The data after the first segments of a log.
