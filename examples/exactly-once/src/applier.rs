@@ -1,4 +1,4 @@
-//! The applier process. Numbers in comments are those of the steps in `main.rs`.
+//! The applier process. Numbers in comments are those of the steps in README.md.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::database::{Database, add, store_marks, stored_marks};
 use crate::log::{Logs, SHARDS, Segment};
-use crate::run::{Args, Mutant};
+use crate::{Args, Mutant};
 
 /// What the applier sends to its parent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Event {
     /// A commit took effect.
@@ -25,7 +25,7 @@ pub(crate) enum Event {
     Conflict,
     /// A commit was in doubt.
     InDoubt,
-    /// The stored marks say that an earlier commit took effect.
+    /// The stored marks say that a commit in doubt took effect.
     FoundApplied,
 }
 

@@ -27,7 +27,7 @@ fn run_well(args: &str) -> Value {
 fn killed_at_random_instants_four_threads_apply_each_segment_exactly_once() {
     let report = run_well("--segments 500 --kills 25 --seed 1");
     assert_eq!((number(&report, "segments"), number(&report, "kills")), (2000, 25));
-    for count in ["conflicts", "in_doubt", "in_doubt_took_effect"] {
+    for count in ["conflict", "in_doubt", "found_applied"] {
         assert!(number(&report, count) > 0, "{count}: {report}");
     }
 }
@@ -35,11 +35,10 @@ fn killed_at_random_instants_four_threads_apply_each_segment_exactly_once() {
 #[test]
 fn a_commit_in_doubt_is_settled_by_the_stored_marks() {
     let report = run_well(IN_DOUBT);
-    let (in_doubt, took_effect) =
-        (number(&report, "in_doubt"), number(&report, "in_doubt_took_effect"));
+    let (in_doubt, took_effect) = (number(&report, "in_doubt"), number(&report, "found_applied"));
     assert!(took_effect > 20 && in_doubt > took_effect + 20, "{report}");
     // Without a kill, no commit is hidden.
-    assert_eq!(number(&report, "commits") + took_effect, number(&report, "segments"));
+    assert_eq!(number(&report, "committed") + took_effect, number(&report, "segments"));
 }
 
 #[test]

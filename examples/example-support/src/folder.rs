@@ -18,9 +18,11 @@ const LOCK: &str = "LOCK";
 /// A locked folder. A temporary one is removed when it is dropped.
 #[derive(Debug)]
 pub struct Folder {
-    root: PathBuf,
-    is_new: bool,
-    temporary: Option<TempDir>,
+    /// The absolute path.
+    pub root: PathBuf,
+    /// Whether the folder was made by this process.
+    pub(crate) is_new: bool,
+    pub(crate) temporary: Option<TempDir>,
     _lock: File,
 }
 
@@ -52,21 +54,6 @@ impl Folder {
             files::save(&path, &settings)?;
         }
         Ok((Folder { root, is_new, temporary, _lock: lock }, settings))
-    }
-
-    /// Returns the absolute path.
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-
-    /// Returns whether the folder was made by this process.
-    pub fn is_new(&self) -> bool {
-        self.is_new
-    }
-
-    /// Keeps a temporary folder. Returns the path.
-    pub fn keep(self) -> PathBuf {
-        self.temporary.map_or(self.root, TempDir::keep)
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
 
 use crate::{Bar, Child, End, Error, Folder, Kills, Report, rng, row};
 
@@ -39,10 +40,10 @@ impl<const KILLS: u64> RunArgs<KILLS> {
     /// Begins a run in a folder, which must be new or empty.
     pub fn start(&self, program: &'static str) -> Result<Run, Error> {
         let (run, ()) = self.start_or_continue(program, |_| ())?;
-        if run.folder.is_new() {
+        if run.folder.is_new {
             return Ok(run);
         }
-        Err(format!("{} is not empty: give another --dir", run.folder.root().display()).into())
+        Err(format!("{} is not empty: give another --dir", run.folder.root.display()).into())
     }
 
     /// Begins a run in a folder, or continues the one that is there. Returns it with what the folder
@@ -151,7 +152,8 @@ impl Run {
             eprintln!("{program}: {fault}");
         }
         if failed {
-            eprintln!("{program}: everything is kept in {}", self.folder.keep().display());
+            let kept = self.folder.temporary.map_or(self.folder.root, TempDir::keep);
+            eprintln!("{program}: everything is kept in {}", kept.display());
         }
         result.map(|_| if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }

@@ -1,4 +1,4 @@
-//! The applier process. Numbers in comments are those of the steps in `lib.rs`.
+//! The applier process. Numbers in comments are those of the steps in README.md.
 
 use std::iter;
 use std::sync::mpsc::{self, Receiver, Sender};

@@ -61,7 +61,7 @@ pub fn main() -> ExitCode {
             args.run.start_or_continue("parallel-apply", |seed| Log { seed, records })?;
         let Log { seed, records } = log;
         if run.seed != seed || args.records.is_some_and(|r| r != records) {
-            let root = run.folder.root().display();
+            let root = run.folder.root.display();
             let made = format!("{root} was made with --seed {seed} --records {records}");
             return Err(format!("{made}: give the same, or another --dir").into());
         }
@@ -104,7 +104,7 @@ fn apply_and_kill(
     run: &mut Run,
     log: &Log,
 ) -> Result<(RunCounts, Vec<String>), Error> {
-    let path = run.folder.root().join("accounts.redb");
+    let path = run.folder.root.join("accounts.redb");
     make_accounts(&path, log)?;
     let found = Accounts::open(&path, log.id())?.applied()?;
     let from = found.mark().saturating_add(above_mark(&found));

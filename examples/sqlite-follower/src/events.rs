@@ -25,10 +25,8 @@ pub(crate) enum Event {
     Written { client: u64, written: u64, end: LogPoint },
     /// Leader: the log has ended, with a restart record.
     LogEnded,
-    /// Follower: a shard continues from its saved mark.
-    Resumed { shard: u64, mark: SeqNo, at: LogPoint },
-    /// Follower: a shard begins with a base copy.
-    Copied { shard: u64, mark: SeqNo, at: LogPoint },
+    /// Follower: a shard continues from its saved mark, or begins with a base copy.
+    Started { shard: u64, mark: SeqNo, at: LogPoint, copied: bool },
     /// Follower: a transaction is applied.
     Applied { shard: u64, seqno: SeqNo, frames: u64, at: LogPoint },
     /// Follower: a checkpoint is saved.

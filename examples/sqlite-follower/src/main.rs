@@ -79,12 +79,12 @@ fn main() -> ExitCode {
         let kind = if args.load.is_some() { "--load" } else { "a workload" };
         let new = |_| (kind.to_owned(), fastrand::u128(..));
         let (run, (made_for, store)) = args.run.start_or_continue("sqlite-follower", new)?;
-        let root = run.folder.root();
+        let root = &run.folder.root;
         if made_for != kind {
             let root = root.display();
             return Err(format!("{root} was made for {made_for}: give another --dir").into());
         }
-        let setup = Setup { layout: Layout(root.to_owned()), seed: run.seed, store, args };
+        let setup = Setup { layout: Layout(root.clone()), seed: run.seed, store, args };
         run.report(|run| Parent::new(setup, run)?.run())
     })
 }

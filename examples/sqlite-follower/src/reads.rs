@@ -32,16 +32,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Starts answering requests, each on a thread of its own since it may have to wait.
 pub(crate) fn start_answering(common: &Arc<Common>, orders: Receiver<Order>) {
-    let common = Arc::clone(common);
-    thread::spawn(move || {
+    common.spawn(move |common| {
         for order in orders {
-            let common = Arc::clone(&common);
-            thread::spawn(move || {
-                if let Err(e) = answer(&common, order) {
-                    let _ = common.failed.send(e);
-                }
-            });
+            common.spawn(move |common| answer(common, order));
         }
+        Ok(())
     });
 }
 
@@ -85,19 +80,16 @@ const SHORTEST: Duration = Duration::from_millis(20);
 
 /// Starts the thread, which ends with the first error.
 pub(crate) fn start_checking(common: &Arc<Common>) {
-    let common = Arc::clone(common);
-    thread::spawn(move || {
+    common.spawn(|common| {
         while !common.finish.load(Ordering::Acquire) {
             thread::sleep(SHORTEST);
             for shard in common.state.shards() {
                 let began = Instant::now();
-                if let Err(e) = read_one(&common, shard) {
-                    let _ = common.failed.send(e);
-                    return;
-                }
+                read_one(common, shard)?;
                 thread::sleep((began.elapsed() * REST).max(SHORTEST));
             }
         }
+        Ok(())
     });
 }
 

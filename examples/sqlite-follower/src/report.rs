@@ -76,15 +76,15 @@ impl Report {
                 self.largest_lag = self.largest_lag.max(shard.lag());
             }
             Event::LogEnded => self.log_restarts += 1,
-            Event::Resumed { shard, mark, at } => {
-                shards.entry(shard).or_default().follower = Some(at);
-                self.starts.last_mut().map(|s| s.resumed.insert(shard, Mark(mark).to_string()));
-            }
-            Event::Copied { shard, mark, at } => {
+            Event::Started { shard, mark, at, copied } => {
                 let entry = shards.entry(shard).or_default();
-                // A base copy starts new seqnos.
-                (entry.follower, entry.highest) = (Some(at), mark);
-                self.starts.last_mut().map(|s| s.copied.insert(shard, Mark(mark).to_string()));
+                entry.follower = Some(at);
+                if copied {
+                    entry.highest = mark; // a base copy starts new seqnos
+                }
+                let start = self.starts.last_mut();
+                let marks = start.map(|s| if copied { &mut s.copied } else { &mut s.resumed });
+                marks.map(|marks| marks.insert(shard, Mark(mark).to_string()));
             }
             Event::Applied { shard, seqno, frames, at } => {
                 let shard = shards.entry(shard).or_default();

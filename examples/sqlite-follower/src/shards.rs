@@ -59,7 +59,7 @@ pub(crate) fn start(
             Start::Resume { shard, at, log_end } => {
                 let (id, mark) = (shard.id(), shard.applied());
                 let replica = common.open_replica(id, mark, log_end)?;
-                send(Event::Resumed { shard: id.0, mark, at });
+                send(Event::Started { shard: id.0, mark, at, copied: false });
                 let tail = common.tail(id);
                 appliers.push(Applier { replica, shard, tail, at, mark, durable: at });
             }
@@ -110,11 +110,20 @@ fn begin_with_copy(common: &Common, id: ShardId) -> Result<Applier, Error> {
     replica.sync()?; // makes the first image, if images are kept
     common.positions.begin(id, base, at);
     let shard = common.state.add_shard(NewShard::new(id).with_mark(mark).with_log(base))?;
-    send(Event::Copied { shard: id.0, mark, at });
+    send(Event::Started { shard: id.0, mark, at, copied: true });
     Ok(Applier { replica, shard, tail, at, mark, durable: at })
 }
 
 impl Common {
+    /// Starts a thread. If it fails, its error ends the follower.
+    pub(crate) fn spawn(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Arc<Common>) -> Result<(), Error> + Send + 'static,
+    ) {
+        let common = Arc::clone(self);
+        thread::spawn(move || work(&common).or_else(|error| common.failed.send(error)));
+    }
+
     pub(crate) fn replica(&self, id: ShardId) -> Option<Arc<Replica>> {
         self.replicas.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }

@@ -11,8 +11,7 @@
 //! locks it. (Closing a database file would drop every POSIX lock of the process on it.)
 
 use std::fs::File;
-use std::io::ErrorKind;
-use std::os::unix::fs::FileExt;
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -91,9 +90,7 @@ impl Tail {
     /// Reads the header of the current log; `None` if there is no valid one.
     pub(crate) fn header(&self) -> Result<Option<WalHeader>, Error> {
         let Some(file) = self.open()? else { return Ok(None) };
-        let mut bytes = [0; HEADER_SIZE];
-        let read = self.read_at(&file, &mut bytes, 0)?;
-        Ok(WalHeader::parse(&bytes[..read]))
+        Ok(WalHeader::parse(&self.read_at(&file, 0, HEADER_SIZE)?))
     }
 
     /// Reads what follows `at`.
@@ -162,10 +159,8 @@ impl Tail {
     fn holds(&self, header: &WalHeader, at: &LogPoint) -> Result<bool, Error> {
         let Some(before) = at.frame.checked_sub(1) else { return Ok(*at == header.start()) };
         let Some(file) = self.open()? else { return Ok(false) };
-        let mut bytes = [0; FRAME_HEADER_SIZE];
-        let read = self.read_at(&file, &mut bytes, header.offset_after(before))?;
-        let frame = FrameHeader::parse(&bytes[..read]);
-        Ok(frame.is_some_and(|f| {
+        let bytes = self.read_at(&file, header.offset_after(before), FRAME_HEADER_SIZE)?;
+        Ok(FrameHeader::parse(&bytes).is_some_and(|f| {
             header.salts == at.salts && f.salts == at.salts && f.checksum == at.checksum
         }))
     }
@@ -181,12 +176,10 @@ impl Tail {
         let size = header.frame_size();
         let (mut end, mut verified, mut chunk) = (*from, 0, *CHUNK.start());
         loop {
-            let mut frames = std::mem::take(&mut self.frames);
-            frames.resize(verified + chunk * size, 0);
-            let read =
-                self.read_at(file, &mut frames[verified..], header.offset_after(end.frame))?;
-            self.frames = frames;
-            for _ in 0..read / size {
+            let read = self.read_at(file, header.offset_after(end.frame), chunk * size)?;
+            self.frames.truncate(verified);
+            self.frames.extend_from_slice(&read);
+            for _ in 0..read.len() / size {
                 let next = header.next_frame(end.checksum, &self.frames[verified..]);
                 let (Some(frame), Some(number)) = (next, end.frame.checked_add(1)) else {
                     return Ok(None);
@@ -198,7 +191,7 @@ impl Tail {
                     return Ok(Some((end, frame.commit_size)));
                 }
             }
-            if read < chunk * size {
+            if read.len() < chunk * size {
                 return Ok(None);
             }
             chunk = (chunk * 2).min(*CHUNK.end());
@@ -220,17 +213,13 @@ impl Tail {
         }
     }
 
-    /// Reads into `bytes` from `offset` on. Returns the number of bytes read: fewer than requested
-    /// at the end of the file.
-    fn read_at(&self, file: &File, bytes: &mut [u8], offset: u64) -> Result<usize, Error> {
-        let mut filled = 0;
-        loop {
-            let read = file.read_at(&mut bytes[filled..], offset + filled as u64);
-            match read.at("read the log", &self.path)? {
-                0 => return Ok(filled),
-                read => filled += read,
-            }
-        }
+    /// Reads `length` bytes from `offset` on: fewer at the end of the file.
+    fn read_at(&self, mut file: &File, offset: u64, length: usize) -> Result<Vec<u8>, Error> {
+        let mut bytes = Vec::new();
+        let found = file.seek(SeekFrom::Start(offset));
+        let read = found.and_then(|_| file.take(length as u64).read_to_end(&mut bytes));
+        read.at("read the log", &self.path)?;
+        Ok(bytes)
     }
 }
 

@@ -45,22 +45,15 @@ pub(crate) struct WalHeader {
 impl WalHeader {
     /// Parses the header at the start of `bytes`; `None` if it is not valid.
     pub(crate) fn parse(bytes: &[u8]) -> Option<WalHeader> {
-        let bytes = bytes.get(..HEADER_SIZE)?;
-        let (magic, page_size) = (word(bytes, 0), word(bytes, 8));
-        let big_endian = magic & 1 == 1;
-        let checksum = [word(bytes, 24), word(bytes, 28)];
+        let [magic, version, page_size, checkpoint_seq, first, second, sum0, sum1] = words(bytes)?;
+        let (big_endian, checksum) = (magic & 1 == 1, [sum0, sum1]);
         let is_valid = magic & !1 == MAGIC
-            && word(bytes, 4) == VERSION
+            && version == VERSION
             && page_size.is_power_of_two()
             && (512..=65536).contains(&page_size)
             && add_to_checksum(big_endian, [0, 0], &bytes[..24]) == checksum;
-        is_valid.then(|| WalHeader {
-            page_size,
-            checkpoint_seq: word(bytes, 12),
-            salts: [word(bytes, 16), word(bytes, 20)],
-            checksum,
-            big_endian,
-        })
+        let salts = [first, second];
+        is_valid.then_some(WalHeader { page_size, checkpoint_seq, salts, checksum, big_endian })
     }
 
     /// The place before the first frame.
@@ -105,31 +98,25 @@ pub(crate) struct FrameHeader {
 impl FrameHeader {
     /// Parses the frame header at the start of `bytes` without verifying it; `None` if too short.
     pub(crate) fn parse(bytes: &[u8]) -> Option<FrameHeader> {
-        let bytes = bytes.get(..FRAME_HEADER_SIZE)?;
-        Some(FrameHeader {
-            page: word(bytes, 0),
-            commit_size: word(bytes, 4),
-            salts: [word(bytes, 8), word(bytes, 12)],
-            checksum: [word(bytes, 16), word(bytes, 20)],
-        })
+        let [page, commit_size, first, second, sum0, sum1] = words(bytes)?;
+        let (salts, checksum) = ([first, second], [sum0, sum1]);
+        Some(FrameHeader { page, commit_size, salts, checksum })
     }
 }
 
-/// The big-endian word at `at`. All integers of the format are big-endian.
-fn word(bytes: &[u8], at: usize) -> u32 {
-    u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+/// The words at the start of `bytes`; `None` if too short. All integers of the format are
+/// big-endian.
+fn words<const N: usize>(bytes: &[u8]) -> Option<[u32; N]> {
+    bytes.as_chunks::<4>().0.first_chunk::<N>().map(|words| words.map(u32::from_be_bytes))
 }
 
 /// Continues a checksum: a Fibonacci-weighted sum over pairs of words. `bytes` is a multiple of 8
 /// long.
 fn add_to_checksum(big_endian: bool, [mut s0, mut s1]: Checksum, bytes: &[u8]) -> Checksum {
-    let read = |b: &[u8]| {
-        let b = [b[0], b[1], b[2], b[3]];
-        if big_endian { u32::from_be_bytes(b) } else { u32::from_le_bytes(b) }
-    };
-    for pair in bytes.chunks_exact(8) {
-        s0 = s0.wrapping_add(read(&pair[..4])).wrapping_add(s1);
-        s1 = s1.wrapping_add(read(&pair[4..])).wrapping_add(s0);
+    let word = if big_endian { u32::from_be_bytes } else { u32::from_le_bytes };
+    for [first, second] in bytes.as_chunks::<4>().0.as_chunks::<2>().0 {
+        s0 = s0.wrapping_add(word(*first)).wrapping_add(s1);
+        s1 = s1.wrapping_add(word(*second)).wrapping_add(s0);
     }
     [s0, s1]
 }

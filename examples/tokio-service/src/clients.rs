@@ -7,9 +7,8 @@ use repl_core::WaitError;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use crate::Mutant;
-use crate::rig::Event;
 use crate::shards::{Live, pick};
+use crate::{Event, Mutant};
 
 /// The time between two writes of a client.
 const PAUSE: Duration = Duration::from_millis(3);

@@ -10,8 +10,7 @@ use repl_core::{SeqNo, Shard, ShardId};
 use serde::{Deserialize, Serialize};
 
 use crate::log::{self, Log};
-use crate::rig::Event;
-use crate::shards;
+use crate::{Event, shards};
 
 /// The value of a key, and the segment that wrote it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,9 +16,8 @@ use tokio::task::{AbortHandle, JoinError, JoinSet, block_in_place};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::replica::Replica;
-use crate::rig::Event;
 use crate::shards::{self, Live, ShardList, pick};
-use crate::{Mutant, Task, clients};
+use crate::{Event, Mutant, Task, clients};
 
 const SHARDS: u64 = 8;
 const CLIENTS: u64 = 8;
