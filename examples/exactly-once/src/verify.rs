@@ -40,14 +40,15 @@ pub(crate) fn check(logs: &Logs, database: &Database, end: bool) -> Result<Found
             };
             faults.push(format!("segment {seqno} of shard {shard} {fault}"));
         }
-        let (last, text) = (logs.segments, format!("the stored mark of shard {shard} is {mark}"));
+        let last = logs.segments;
         if end && mark != last {
-            faults.push(format!("{text}, but its log ends at {last}"));
+            let stored = format!("the stored mark of shard {shard} is {mark}");
+            faults.push(format!("{stored}, but its log ends at {last}"));
         }
         let expected: u64 = (1..=last).map(|seqno| logs.amount(shard, seqno)).sum();
         if end && total != expected {
-            let text = format!("the total of shard {shard} is {total}");
-            faults.push(format!("{text}, but its segments add up to {expected}"));
+            let stored = format!("the total of shard {shard} is {total}");
+            faults.push(format!("{stored}, but its segments add up to {expected}"));
         }
     }
     faults.extend(rows.into_keys().map(|(shard, seqno)| {

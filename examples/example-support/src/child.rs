@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Context, Error, chain};
+use crate::threads::try_for;
 
 /// How long a child may run that should end by itself.
 const ENDS_WITHIN: Duration = Duration::from_secs(120);
@@ -76,21 +77,19 @@ impl Child {
     /// Fails if the child has run for two minutes. Call it for a child that should end sooner.
     pub fn must_end_soon(&self) -> Result<(), Error> {
         if self.started.elapsed() > ENDS_WITHIN {
-            return Err(format!("the {} does not end", self.name).into());
+            return Err(self.does_not_end());
         }
         Ok(())
     }
 
+    fn does_not_end(&self) -> Error {
+        format!("the {} does not end", self.name).into()
+    }
+
     /// Waits until the child has ended by itself and all its events are read.
     pub fn wait(mut self) -> Result<End, Error> {
-        self.started = Instant::now();
-        loop {
-            if let Some(end) = self.ended()? {
-                return Ok(end);
-            }
-            self.must_end_soon()?;
-            thread::sleep(Duration::from_millis(2));
-        }
+        let ended = try_for(ENDS_WITHIN, || self.ended())?;
+        ended.ok_or_else(|| self.does_not_end())
     }
 
     /// Asks the child with SIGTERM to end. Does nothing if the child has ended.

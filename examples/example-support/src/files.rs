@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Context, Error};
+use crate::threads::try_for;
 
 /// Replaces the file at `path` by `value` durably: writes a temporary file, syncs it, renames it,
 /// and syncs the folder.
@@ -66,18 +66,13 @@ fn first_line(body: &[u8]) -> Vec<u8> {
 
 /// Locks the file at `path`, waiting for another process to let go of it.
 pub fn lock(path: &Path, patience: Duration) -> Result<File, Error> {
-    let (file, deadline) = (File::create(path).at("create", path)?, Instant::now() + patience);
-    loop {
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
-                thread::sleep(Duration::from_millis(10));
-            }
-            locked => {
-                locked.context(|| format!("{} is in use by another run", path.display()))?;
-                return Ok(file);
-            }
-        }
-    }
+    let file = File::create(path).at("create", path)?;
+    let locked = try_for(patience, || match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Ok(None),
+        locked => locked.at("lock", path).map(Some),
+    })?;
+    let in_use = || format!("{} is in use by another run", path.display()).into();
+    locked.map(|()| file).ok_or_else(in_use)
 }
 
 /// Removes the file at `path` durably, if it exists.

@@ -22,7 +22,7 @@ pub use folder::Folder;
 pub use kills::Kills;
 pub use report::{Bar, Report, row};
 pub use run::{Run, RunArgs};
-pub use threads::{Work, join_ended, run_all};
+pub use threads::{Work, join_ended, lock, run_all, try_for};
 
 /// Returns how much of `all` is done, from 0 to 1.
 #[expect(clippy::cast_precision_loss, reason = "for kills and a progress bar")]

@@ -5,9 +5,11 @@ use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
+
+use crate::try_for;
 
 /// The path of a program.
 #[derive(Debug, Clone, Copy)]
@@ -100,9 +102,6 @@ pub fn number(report: &Value, name: &str) -> u64 {
 
 /// Waits until the condition holds, and panics after 20 s.
 fn wait_until(condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !condition() {
-        assert!(Instant::now() < deadline, "not within 20 s");
-        thread::sleep(Duration::from_millis(5));
-    }
+    let held = try_for(Duration::from_secs(20), || Ok(condition().then_some(())));
+    assert_eq!(held.unwrap(), Some(()), "not within 20 s");
 }

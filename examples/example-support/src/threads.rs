@@ -1,7 +1,9 @@
-//! Threads that end together.
+//! Threads that end together, or wait.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use crate::error::Error;
 
@@ -32,6 +34,25 @@ pub fn join_ended(threads: &mut Vec<JoinHandle<Result<(), Error>>>) -> Result<()
     ended.try_for_each(|thread| thread.join().map_err(|_| "a thread panicked")?)
 }
 
+/// Tries for so long, every few milliseconds, until there is a value.
+pub fn try_for<T>(
+    patience: Duration,
+    mut attempt: impl FnMut() -> Result<Option<T>, Error>,
+) -> Result<Option<T>, Error> {
+    let deadline = Instant::now() + patience;
+    loop {
+        match attempt()? {
+            None if Instant::now() < deadline => thread::sleep(Duration::from_millis(4)),
+            tried => return Ok(tried),
+        }
+    }
+}
+
+/// Locks a mutex, also after a panic: a thread that panics ends the program.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
@@ -59,7 +80,7 @@ mod tests {
     fn an_error_or_a_panic_of_a_thread_stops_the_others_and_is_returned() {
         for (work, error) in [(FAILS, "broken"), (PANICS, "a thread panicked")] {
             let (stop, stopped) = mpsc::channel();
-            let waits: Work<'_> = Box::new(move || Ok(stopped.recv()?));
+            X
             let ended = run_all([waits, Box::new(work)], || stop.send(()).unwrap());
             assert_eq!(ended.unwrap_err().to_string(), error);
         }

@@ -1,14 +1,14 @@
 //! The engine: accounts in redb, and the applied set in the same database.
 
+use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use example_support::{Context, Error};
+use example_support::{Context, Error, files, try_for};
 use redb::{
-    Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, TableError,
-    WriteTransaction,
+    Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableDefinition,
+    TableError, WriteTransaction,
 };
 use repl_core::{AppliedSet, LogId, SeqNo, SeqRange};
 
@@ -43,17 +43,21 @@ pub(crate) struct Contents {
 }
 
 impl Accounts {
-    /// Creates a database for a log, with nothing applied.
-    ///
-    /// A failed or interrupted call may leave an unusable file, so create under a temporary name.
+    /// Creates a database for a log, with nothing applied: under a temporary name, as a kill leaves
+    /// a file that redb refuses for good.
     pub fn create(path: &Path, log: LogId) -> Result<(), Error> {
+        let temporary = files::beside(path, ".tmp");
+        files::remove(&temporary)?;
         let create = || -> Result<(), redb::Error> {
-            let db = Database::create(path)?; // must outlive the transaction
+            let db = Database::create(&temporary)?; // must outlive the transaction
             let transaction = db.begin_write()?;
             transaction.open_table(SUMS)?;
             transaction.open_table(TIMES)?;
             transaction.open_table(STATE)?.insert((), (log.0, 0, Vec::new()))?;
-            Ok(transaction.commit()?)
+            transaction.commit()?;
+            drop(db);
+            fs::rename(&temporary, path)?;
+            Ok(files::sync_folder_of(path)?)
         };
         create().at("create the database", path)
     }
@@ -63,27 +67,23 @@ impl Accounts {
     /// # Errors
     /// That the file is in use, foreign or of another log, or that redb failed.
     pub fn open(path: &Path, log: LogId) -> Result<Accounts, Error> {
-        let deadline = Instant::now() + CLOSED_WITHIN;
         let name = path.display();
-        let foreign = || Err(format!("{name} was not made by this program: {ADVICE}").into());
-        let db = loop {
-            match Database::open(path) {
-                Err(DatabaseError::DatabaseAlreadyOpen) if Instant::now() < deadline => {
-                    thread::sleep(Duration::from_millis(5));
-                }
-                Err(DatabaseError::Storage(redb::StorageError::Io(error)))
-                    if error.kind() == ErrorKind::InvalidData =>
-                {
-                    return foreign();
-                }
-                opened => break opened.at("open the database", path)?,
+        let foreign = || format!("{name} was not made by this program: {ADVICE}").into();
+        let db = try_for(CLOSED_WITHIN, || match Database::open(path) {
+            Err(DatabaseError::DatabaseAlreadyOpen) => Ok(None),
+            Err(DatabaseError::Storage(StorageError::Io(error)))
+                if error.kind() == ErrorKind::InvalidData =>
+            {
+                Err(foreign())
             }
-        };
+            opened => opened.at("open the database", path).map(Some),
+        })?;
+        let db = db.ok_or_else(|| format!("another process has {name} open"))?;
         let accounts = Accounts { db, path: path.to_owned(), log };
         match accounts.state().at("read the database", path)? {
             Some((found, ..)) if found == log.0 => Ok(accounts),
             Some(_) => Err(format!("{name} holds records of another log: {ADVICE}").into()),
-            None => foreign(),
+            None => Err(foreign()),
         }
     }
 

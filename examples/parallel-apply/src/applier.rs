@@ -1,12 +1,12 @@
 //! The applier process. Numbers in comments are those of the steps in README.md.
 
 use std::iter;
+use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use example_support::{Context, Error, Work, rng, run_all, send};
+use example_support::{Context, Error, Work, lock, rng, run_all, send};
 use repl_core::{
     AppliedSet, ApplyWindow, Claim, ClaimError, ReplicationState, SeqNo, ShardId, Snapshot,
     SnapshotEntry, WaitError,
@@ -252,11 +252,6 @@ impl Applier<'_> {
         let done = held.mark().saturating_add(above_mark(&held));
         send(Event::Committed { done, counts: *lock(&self.counts) });
     }
-}
-
-/// Ignores poisoning: a thread that panics ends the run.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The number of records completed above the mark.

@@ -1,11 +1,11 @@
 //! The command line, and one run: starts the applier, kills it and starts it again until the log is
 //! applied, then compares the database with the log.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use example_support::{Context, Error, Report, Run, RunArgs, files, fraction, listen};
+use example_support::{Error, Report, Run, RunArgs, fraction, listen};
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::Accounts;
@@ -69,19 +69,6 @@ pub fn main() -> ExitCode {
     })
 }
 
-/// Creates the database under a temporary name and renames it. A kill during the creation would
-/// otherwise leave a file that redb refuses for good.
-fn make_accounts(path: &Path, log: &Log) -> Result<(), Error> {
-    if path.exists() {
-        return Ok(());
-    }
-    let temporary = path.with_extension("tmp");
-    files::remove(&temporary)?;
-    Accounts::create(&temporary, log.id())?;
-    let renamed = std::fs::rename(&temporary, path).and_then(|()| files::sync_folder_of(path));
-    renamed.at("rename", &temporary)
-}
-
 /// What a run counts.
 #[derive(Debug, Default, Serialize)]
 struct RunCounts {
@@ -105,7 +92,9 @@ fn apply_and_kill(
     log: &Log,
 ) -> Result<(RunCounts, Vec<String>), Error> {
     let path = run.folder.root.join("accounts.redb");
-    make_accounts(&path, log)?;
+    if !path.exists() {
+        Accounts::create(&path, log.id())?;
+    }
     let found = Accounts::open(&path, log.id())?.applied()?;
     let from = found.mark().saturating_add(above_mark(&found));
     let (records, threads) = (log.records, args.threads);

@@ -12,18 +12,13 @@
 //! 8. Sync the copy, rename it into place, and sync the folder.
 //!
 //! The caller then adds the shard at that place. After a crash before that the copy is made again.
-//!
-//! A leader that starts while the shared index exists would overwrite the commit frame of its
-//! predecessor, which a follower may have read. So copies share a lock, and a leader opens its
-//! database under the same lock exclusively: SQLite then rebuilds the index from the log.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use example_support::{Context, Error, files};
+use example_support::{Context, Error, files, try_for};
 use repl_core::ShardId;
 use rusqlite::Connection;
 use rusqlite::backup::Backup;
@@ -43,18 +38,11 @@ pub(crate) fn copy_base(
     shard: ShardId,
     tail: &mut Tail,
 ) -> Result<LogPoint, Error> {
-    let (database, deadline) = (layout.database(shard), Instant::now() + LEADER_STARTS_WITHIN);
-    loop {
-        let copied = try_copy(layout, shard, &database, tail);
-        if let Some(end) = copied.context(|| format!("shard {shard}: cannot make a base copy"))? {
-            return Ok(end);
-        }
-        if Instant::now() > deadline {
-            let path = database.display();
-            return Err(format!("shard {shard}: {path} has no log: does the leader run?").into());
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
+    let database = layout.database(shard);
+    let copied = try_for(LEADER_STARTS_WITHIN, || try_copy(layout, shard, &database, tail));
+    let copied = copied.context(|| format!("shard {shard}: cannot make a base copy"))?;
+    let path = database.display();
+    copied.ok_or_else(|| format!("shard {shard}: {path} has no log: does the leader run?").into())
 }
 
 fn try_copy(

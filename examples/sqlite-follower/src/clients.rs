@@ -1,11 +1,7 @@
 //! Clients that write on the leader and read their own writes on the follower.
 //!
-//! Each client has one request at a time. It writes a row on the leader. The answer is the number
-//! written and a token: the shard, and the place in its log where that transaction ends. It sends
-//! the token to the follower, and must read that number. Anything else ends the run.
-//!
-//! If the leader is killed before it answers, the client writes again. If the follower is killed,
-//! the client sends its token to the next follower.
+//! Each client has one request at a time. The leader answers a write with the number written and a
+//! token, with which the client must read that number on the follower. README.md says how.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,5 @@
 //! The leader's databases: how they are opened, and the tables that the leader adds.
 //!
-//! Only the leader may restart a log, after it has written a record. So no connection of this
-//! program checkpoints automatically, neither after a commit nor as the last one to close.
-//!
 //! `follower_progress` holds one row, updated by each transaction, so that a leader which restarts
 //! neither skips nor repeats one. `follower_clients` holds a row per client: the number of writes.
 

@@ -48,9 +48,7 @@ pub(crate) fn run(setup: Setup) -> Result<(), Error> {
     let flag = Arc::clone(&finish);
     listen(move |order| match order {
         Order::Finish => flag.store(true, Ordering::Release),
-        order => {
-            let _ = reads.send(order);
-        }
+        order => drop(reads.send(order)),
     });
     let store = open_timeout(LOCKED_FOR, || open_store(&setup)).wait()?; // 1
     files::remove(&layout.floors())?; // 2
@@ -89,9 +87,7 @@ pub(crate) fn run(setup: Setup) -> Result<(), Error> {
             has_failed = flushed.is_err();
             flushed
         },
-        move |error| {
-            let _ = failing.send(format!("cannot save the marks: {}", chain(error)).into());
-        },
+        move |error| drop(failing.send(format!("cannot save the marks: {}", chain(error)).into())),
     )?;
     watch(&common, &floors, &failures, threads)?;
     common.state.close();

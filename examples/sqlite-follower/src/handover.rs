@@ -6,9 +6,8 @@
 //!
 //! A record is valid only until its log grows again. `leader_log.rs` says when it is removed.
 //!
-//! A floor is up to where the leader may drop its log: the mark in the *previous* acknowledged
-//! generation of the checkpoint, so that it holds even if recovery falls back from a corrupt newest
-//! one. Its file need not be durable: an older one promises less, and a corrupt one nothing.
+//! A floor is up to where the leader may drop its log. Its file need not be durable: an older one
+//! promises less, and a corrupt one nothing.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! The leader process, which writes the databases.
 //!
 //! Each database has a thread, and a connection that stays open from start to end:
-//! 1. Open the database while no other connection exists (`base_copy.rs` says why), and write a
+//! 1. Open the database while no other connection exists (README.md says why), and write a
 //!    restart record for the log that is there (`leader_log.rs`).
 //! 2. Commit once. This creates missing tables and a missing log, and decides whether that record
 //!    stays.
@@ -99,16 +99,13 @@ impl Writer {
 
     fn run(mut self) -> Result<(), Error> {
         loop {
-            let end = if let Ok(client) = self.clients.try_recv() {
-                self.write_for(client)?
-            } else if self.done < self.until {
-                self.commit_next()? // 3
-            } else {
-                match self.clients.recv_timeout(LOOK_EVERY) {
-                    Ok(client) => self.write_for(client)?, // 4
-                    Err(RecvTimeoutError::Timeout) => continue,
-                    Err(RecvTimeoutError::Disconnected) => return Ok(()), // the parent is gone
-                }
+            let has_work = self.done < self.until;
+            let patience = if has_work { Duration::ZERO } else { LOOK_EVERY };
+            let end = match self.clients.recv_timeout(patience) {
+                Ok(client) => self.write_for(client)?,
+                Err(RecvTimeoutError::Timeout) if has_work => self.commit_next()?, // 3
+                Err(RecvTimeoutError::Timeout) => continue,                        // 4
+                Err(RecvTimeoutError::Disconnected) => return Ok(()), // the parent is gone
             };
             if end.frame >= self.setup.args.log_frames {
                 while !self.log.try_end(&self.db)? {

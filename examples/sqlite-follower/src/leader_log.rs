@@ -6,10 +6,9 @@
 //! 3. Run `PRAGMA wal_checkpoint(RESTART)`. If it is busy, remove the record and begin again.
 //! 4. The next transaction overwrites the log from its start, under new salts.
 //!
-//! A leader that is killed between 3 and 4 cannot know whether its next transaction restarts or
-//! continues the log. So the rule is wider: *whenever the next transaction may restart the log, a
-//! record states where that log ends.* A leader that starts writes a record first. If its first
-//! transaction shows that the log continues, it removes the record.
+//! *Whenever the next transaction may restart the log, a record states where that log ends.* So a
+//! leader that starts writes a record first, and removes it if its first transaction shows that the
+//! log continues.
 //!
 //! Records of the last few logs are kept, since a follower may still have to continue from one.
 

@@ -36,6 +36,13 @@ impl Leader {
         Leader { at, log }
     }
 
+    /// Another connection that has run these statements.
+    fn other(&self, sql: &str) -> Connection {
+        let other = open_existing(&self.at.layout.database(SHARD)).unwrap();
+        other.execute_batch(sql).unwrap();
+        other
+    }
+
     fn commit(&mut self) -> LogPoint {
         self.at.run("INSERT INTO t VALUES (1)");
         self.log.after_commit().unwrap()
@@ -100,20 +107,13 @@ fn after_a_kill_between_checkpoint_and_restart_the_record_stays_only_if_the_log_
     for kept_open in [false, true] {
         let (leader, end) = Leader::with_ended_log();
         // While another connection is open, SQLite's index remembers the checkpoint.
-        let other = open_existing(&leader.at.layout.database(SHARD)).unwrap();
-        other.query_row("SELECT count(*) FROM t", [], |_| Ok(())).unwrap();
-        if !kept_open {
-            drop(other);
-            let mut leader = leader.killed();
-            let next = leader.commit();
-            assert_eq!(next.salts, end.salts);
-            assert!(!leader.has_record_of(end));
-            continue;
-        }
+        let other = leader.other("SELECT count(*) FROM t");
+        let other = kept_open.then_some(other);
         let mut leader = leader.killed();
-        let next = leader.commit();
-        assert_ne!(next.salts, end.salts);
-        leader.follow(end).unwrap();
+        assert_eq!(leader.commit().salts != end.salts, kept_open);
+        let expected = if kept_open { Ok(()) } else { Err(NO_RECORD) };
+        assert_eq!(leader.follow(end).map(drop), expected);
+        drop(other);
     }
 }
 
@@ -133,8 +133,7 @@ fn a_start_keeps_the_record_of_the_previous_log() {
 fn a_restart_prevented_by_a_reader_leaves_no_record() {
     let mut leader = Leader::new();
     leader.commit();
-    let reader = open_existing(&leader.at.layout.database(SHARD)).unwrap();
-    reader.execute_batch("BEGIN; SELECT count(*) FROM t").unwrap();
+    let reader = leader.other("BEGIN; SELECT count(*) FROM t");
     let end = leader.commit();
     leader.release(end);
     assert!(!leader.end_log(), "busy");
@@ -150,8 +149,7 @@ fn a_leader_killed_while_a_reader_prevents_the_restart_records_the_end_at_its_st
     let mut leader = Leader::new();
     let end = leader.commit();
     // The reader is at the end of the log, so all frames can be copied, and only the restart waits.
-    let reader = open_existing(&leader.at.layout.database(SHARD)).unwrap();
-    reader.execute_batch("BEGIN; SELECT count(*) FROM t").unwrap();
+    let reader = leader.other("BEGIN; SELECT count(*) FROM t");
     leader.release(end);
     assert!(!leader.end_log(), "busy");
     let mut leader = leader.killed();
@@ -173,8 +171,7 @@ fn a_log_may_begin_with_a_rolled_back_transaction_that_spilled() {
 fn a_checkpoint_by_another_process_is_an_error() {
     let mut leader = Leader::new();
     let end = leader.commit();
-    let other = open_existing(&leader.at.layout.database(SHARD)).unwrap();
-    other.query_row("PRAGMA wal_checkpoint", [], |_| Ok(())).unwrap();
+    leader.other("PRAGMA wal_checkpoint");
     leader.at.run("INSERT INTO t VALUES (1)");
     let error = leader.log.after_commit().unwrap_err().to_string();
     assert!(error.contains("another process has restarted the log"), "{error}");
@@ -185,9 +182,7 @@ fn a_checkpoint_by_another_process_is_an_error() {
 fn a_follower_does_not_skip_a_log() {
     let (leader, end) = Leader::with_ended_log();
     // Another process writes, checkpoints and writes again, so the log of its first write is gone.
-    let other = open_existing(&leader.at.layout.database(SHARD)).unwrap();
-    other.execute_batch("INSERT INTO t VALUES ('lost')").unwrap();
-    other.query_row("PRAGMA wal_checkpoint", [], |_| Ok(())).unwrap();
-    other.execute_batch("INSERT INTO t VALUES (2)").unwrap();
+    let lost = "INSERT INTO t VALUES ('lost')";
+    leader.other(&format!("{lost}; PRAGMA wal_checkpoint; INSERT INTO t VALUES (2)"));
     assert!(leader.follow(end).is_err_and(|why| why.contains("log is missing")));
 }

@@ -175,24 +175,21 @@ fn is_trigger(tokens: &[&str]) -> bool {
 }
 
 fn treatment(tokens: &[&str]) -> Treatment {
-    match &word(tokens, 0)[..] {
-        "BEGIN" | "COMMIT" | "END" => Treatment::LeaveOut,
-        "ROLLBACK" => Treatment::Refuse("ROLLBACK, but each statement is committed"),
-        "SAVEPOINT" | "RELEASE" => {
-            Treatment::Refuse("SAVEPOINT or RELEASE, but each statement is a transaction")
-        }
+    let is_log_pragma = |index| LOG_PRAGMAS.contains(&&word(tokens, index)[..]);
+    Treatment::Refuse(match &word(tokens, 0)[..] {
+        "BEGIN" | "COMMIT" | "END" => return Treatment::LeaveOut,
+        "ROLLBACK" => "ROLLBACK, but each statement is committed",
+        "SAVEPOINT" | "RELEASE" => "SAVEPOINT or RELEASE, but each statement is a transaction",
         "VACUUM" if (1..tokens.len()).any(|index| word(tokens, index) == "INTO") => {
-            Treatment::Refuse("VACUUM INTO writes a file that is not followed")
+            "VACUUM INTO writes a file that is not followed"
         }
-        "VACUUM" => Treatment::Alone,
-        "ATTACH" | "DETACH" => {
-            Treatment::Refuse("ATTACH or DETACH, but only one database is followed")
+        "VACUUM" => return Treatment::Alone,
+        "ATTACH" | "DETACH" => "ATTACH or DETACH, but only one database is followed",
+        "PRAGMA" if (1..5).any(is_log_pragma) => {
+            "this pragma would take the log out of the leader's control"
         }
-        "PRAGMA" if (1..5).any(|index| LOG_PRAGMAS.contains(&&word(tokens, index)[..])) => {
-            Treatment::Refuse("this pragma would take the log out of the leader's control")
-        }
-        _ => Treatment::InTransaction,
-    }
+        _ => return Treatment::InTransaction,
+    })
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! The places in the logs that seqnos stand for, and those of saved marks.
 //!
-//! A seqno holds two numbers: in its high 32 bits the number of the log, counted from 1 since the
-//! base copy, and in its low 32 bits the frame in that log. It is never 0, which means "nothing
-//! applied". Salts are no part of it, as they do not rise.
+//! A seqno holds the number of the log in its high 32 bits, and the frame in its low 32 bits.
 //!
 //! The places of saved marks are in a file, which must match the checkpoint after a crash at any
 //! instant. So it holds the places of several marks, and recovery looks up the mark that it
@@ -15,9 +13,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
-use example_support::{Error, files};
+use example_support::{Error, files, lock};
 use repl_checkpoint::Floors;
 use repl_core::{LogId, SeqNo, ShardId, Snapshot};
 use serde::{Deserialize, Serialize};
@@ -74,18 +72,18 @@ impl Positions {
     /// Replaces all places of a shard by that of a new base copy.
     pub(crate) fn begin(&self, shard: ShardId, base: LogId, at: LogPoint) {
         let known = BTreeMap::from([(seqno_of(base, &at), at)]);
-        self.lock().insert(shard.0, ShardPositions { saved: 0, known });
+        lock(&self.shards).insert(shard.0, ShardPositions { saved: 0, known });
     }
 
     /// The place of a mark since a base copy, if it is known.
     pub(crate) fn of(&self, shard: ShardId, base: LogId, mark: SeqNo) -> Option<LogPoint> {
-        let at = *self.lock().get(&shard.0)?.known.get(&mark)?;
+        let at = *lock(&self.shards).get(&shard.0)?.known.get(&mark)?;
         (seqno_of(base, &at) == mark).then_some(at)
     }
 
     /// Records the place of a mark. Call it before the mark moves there.
     pub(crate) fn reached(&self, shard: ShardId, mark: SeqNo, at: LogPoint) {
-        if let Some(positions) = self.lock().get_mut(&shard.0) {
+        if let Some(positions) = lock(&self.shards).get_mut(&shard.0) {
             positions.known.insert(mark, at);
         }
     }
@@ -94,7 +92,7 @@ impl Positions {
     pub(crate) fn save(&self, snapshot: &Snapshot, floors: &Floors) -> Result<(), Error> {
         let mut document = BTreeMap::new();
         for (shard, mark) in snapshot {
-            let mut shards = self.lock();
+            let mut shards = lock(&self.shards);
             let positions = shards.get_mut(&shard.0).filter(|p| p.known.contains_key(&mark));
             let positions = positions.ok_or_else(|| {
                 format!("shard {shard}: the position of mark {} is not known", Mark(mark))
@@ -106,10 +104,6 @@ impl Positions {
             document.insert(shard.0, ShardPositions { known, ..*positions });
         }
         files::save(&self.path, &document)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, ShardPositions>> {
-        self.shards.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -144,7 +138,7 @@ mod tests {
             let positions = Positions::load(&folder.path().join("positions")).unwrap();
             let store =
                 FileStore::open(folder.path().join("checkpoint"), StoreId::UNNAMED).unwrap();
-            let shards = positions.lock().keys().map(|id| ShardId(*id)).collect::<Vec<_>>();
+            let shards = lock(&positions.shards).keys().map(|id| ShardId(*id)).collect::<Vec<_>>();
             let checkpointer =
                 recover(store, JsonCodec, &shards[..], OnCorrupt::Fail).unwrap().checkpointer;
             let shard = checkpointer.state().shard(SHARD).unwrap_or_else(|| {

@@ -17,7 +17,7 @@ use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use example_support::{Context, Error, send};
+use example_support::{Context, Error, send, try_for};
 use repl_core::{ShardId, WaitError};
 use rusqlite::Connection;
 
@@ -27,7 +27,7 @@ use crate::positions::{Mark, seqno_of};
 use crate::shards::Common;
 use crate::{database, workload};
 
-/// How long the mark may take to reach a token.
+/// How long a shard may take to begin, and then its mark to reach a token.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Starts answering requests, each on a thread of its own since it may have to wait.
@@ -43,24 +43,14 @@ pub(crate) fn start_answering(common: &Arc<Common>, orders: Receiver<Order>) {
 fn answer(common: &Common, order: Order) -> Result<(), Error> {
     let Order::Read { shard: id, client, token } = order else { return Ok(()) };
     let id = ShardId(id);
-    let deadline = Instant::now() + PATIENCE;
-    let shard = loop {
-        match common.state.shard(id) {
-            Some(shard) => break shard,
-            // It is being copied.
-            None if Instant::now() < deadline => thread::sleep(Duration::from_millis(2)),
-            None => {
-                return Err(format!("shard {id}: a client waits, but it is not followed").into());
-            }
-        }
-    };
+    let shard = try_for(PATIENCE, || Ok(common.state.shard(id)))?; // it may be being copied
+    let shard = shard.ok_or_else(|| format!("shard {id}: a client waits for a shard to begin"))?;
     let seqno = seqno_of(shard.log(), &token); // 1
     let waited = shard.applied() < seqno;
     let replica = common.replica(id).ok_or_else(|| format!("shard {id} has no replica"))?;
     let is_mutant = common.setup.args.mutant == Some(Mutant::SkipWait);
     let wait_for = replica.consistent_from().max(if is_mutant { 0 } else { seqno });
-    let left = deadline.saturating_duration_since(Instant::now());
-    match shard.reached(wait_for).wait_timeout(left) {
+    match shard.reached(wait_for).wait_timeout(PATIENCE) {
         // The follower ends, and the client asks the next one.
         Err(WaitError::Closed) => return Ok(()),
         reached => reached.context(|| {

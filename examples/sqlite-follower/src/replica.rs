@@ -1,11 +1,8 @@
 //! A replica: a database file to which pages are applied, and which readers open.
 //!
-//! Pages are written in place, under a lock that readers share. So a reader sees whole transactions
-//! only, in a file that is immutable while the lock is held.
-//!
-//! After a start the file may hold *more* than the mark: any mixture of pages from frames between
-//! the mark and the end of the log. Once all those frames are applied again, each page and the size
-//! are as the last frame set them. Until then [`Replica::read`] refuses.
+//! Pages are written in place, under a lock that readers share. After a start the file may hold
+//! *more* than the mark: any mixture of pages from frames between the mark and the end of the log.
+//! Until all those frames are applied again, [`Replica::read`] refuses.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;

@@ -102,16 +102,15 @@ impl Report {
     /// The fraction of the work done, from 0 to 1.
     pub(crate) fn fraction(&self) -> f64 {
         let all: u64 = self.shards.values().map(|s| s.until - s.first().min(s.until)).sum();
-        if self.leader_is_done() { 1.0 } else { fraction(self.transactions_done(), all.max(1)) }
+        let are_known = self.shards.len() as u64 == self.databases;
+        let is_done = are_known
+            && self.shards.values().all(|shard| shard.first.is_some() && shard.done >= shard.until);
+        if is_done { 1.0 } else { fraction(self.transactions_done(), all.max(1)) }
     }
 
     /// The number of transactions done in this run.
     pub(crate) fn transactions_done(&self) -> u64 {
         self.shards.values().map(|s| s.done - s.first().min(s.done)).sum()
-    }
-
-    pub(crate) fn leader_is_done(&self) -> bool {
-        self.shards.len() as u64 == self.databases && self.shards.values().all(Shard::is_done)
     }
 
     /// Whether the current follower process has started every shard.
@@ -178,10 +177,6 @@ fn summary_of(starts: &[FollowerStart]) -> String {
 }
 
 impl Shard {
-    fn is_done(&self) -> bool {
-        self.first.is_some() && self.done >= self.until
-    }
-
     fn first(&self) -> u64 {
         self.first.unwrap_or(0)
     }

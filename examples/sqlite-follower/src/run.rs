@@ -46,16 +46,12 @@ impl<'a> Parent<'a> {
         setup.layout.create()?;
         let until = targets(&setup)?; // 1
         let (args, databases) = (&setup.args, setup.shards().count() as u64);
+        let (threads, store) = (args.threads, args.store);
         let kills = |count, child| Kills::new(rng(&[setup.seed, child]), count, KILLS_WAIT_UP_TO);
         Ok(Parent {
             until,
             run,
-            report: Report {
-                databases,
-                threads: args.threads,
-                store: args.store,
-                ..Report::default()
-            },
+            report: Report { databases, threads, store, ..Report::default() },
             clients: Clients::new(databases, args.reads),
             follower_kills: kills(args.run.kills, 1),
             leader_kills: kills(args.leader_kills, 2),

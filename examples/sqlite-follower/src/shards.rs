@@ -1,9 +1,8 @@
 //! The threads of the follower, and the work on each shard: make a base copy if needed, then apply
 //! the log to the replica.
 //!
-//! There are fewer threads than shards. Each thread owns some shards, so that no other works on
-//! them, and gives them turns of a few milliseconds, so that a busy shard starves no other. If none
-//! has work, the thread sleeps. For each transaction, in the order of the log, it
+//! Each thread owns some shards, and gives them turns. For each transaction, in the order of the
+//! log, it
 //! 1. makes the log durable up to it, and further if more transactions are there: otherwise a power
 //!    cut could remove the end of the log while its pages stay in the replica;
 //! 2. checks the mark: a transaction at or below it is applied already;
@@ -15,11 +14,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use example_support::{Error, send};
+use example_support::{Error, lock, send};
 use repl_core::{NewShard, ReplicationState, SeqNo, Shard, ShardId};
 
 use crate::Setup;
@@ -125,15 +124,14 @@ impl Common {
     }
 
     pub(crate) fn replica(&self, id: ShardId) -> Option<Arc<Replica>> {
-        self.replicas.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+        lock(&self.replicas).get(&id).cloned()
     }
 
     fn open_replica(&self, id: ShardId, mark: SeqNo, end: SeqNo) -> Result<Arc<Replica>, Error> {
         let layout = &self.setup.layout;
         let image = self.image(layout.replica_image(id));
         let replica = Arc::new(Replica::open(&layout.replica(id), image, mark, end)?);
-        let mut replicas = self.replicas.lock().unwrap_or_else(PoisonError::into_inner);
-        replicas.insert(id, Arc::clone(&replica));
+        lock(&self.replicas).insert(id, Arc::clone(&replica));
         Ok(replica)
     }
 

@@ -33,22 +33,19 @@ pub(crate) enum Start {
 
 /// A shard cannot continue from its mark. A base copy solves that, unlike a read error.
 #[derive(Debug, Error)]
-#[error("shard {shard}: {reason}")]
-pub(crate) struct CannotContinue {
-    shard: ShardId,
-    reason: String,
-}
+#[error("{0}")]
+pub(crate) struct CannotContinue(String);
 
 /// The error that the log at the mark is gone or different, so transactions may be missing.
 pub(crate) fn reset(layout: &Layout, shard: &Shard, at: &LogPoint, why: &str) -> Error {
-    let (log, mark) = (layout.log(shard.id()), Mark(seqno_of(shard.log(), at)));
-    let reason = format!(
-        "the log {} was reset, but the follower had applied only up to {mark}: {why}. The replica \
-         may lack transactions. Find out which process checkpointed the database, then run again \
-         with --rebase to copy it again",
-        log.display()
-    );
-    CannotContinue { shard: shard.id(), reason }.into()
+    let (id, mark) = (shard.id(), Mark(seqno_of(shard.log(), at)));
+    CannotContinue(format!(
+        "shard {id}: the log {} was reset, but the follower had applied only up to {mark}: {why}. \
+         The replica may lack transactions. Find out which process checkpointed the database, then \
+         run again with --rebase to copy it again",
+        layout.log(id).display()
+    ))
+    .into()
 }
 
 /// The start of the log of `header`, if it continues the one that was followed up to `at`.
@@ -74,16 +71,16 @@ pub(crate) fn decide(
     }
     let advice = "restore it, or run again with --rebase to copy the database again";
     let cannot = |what| {
-        let reason = format!("{what} the mark {}: {advice}", Mark(mark));
-        Error::from(CannotContinue { shard: id, reason })
+        let what = format!("shard {id}: {what} the mark {}: {advice}", Mark(mark));
+        Err(CannotContinue(what).into())
     };
     let path = layout.replica(id);
     if !path.exists() {
-        return Err(cannot(format!("there is no replica {} for", path.display())));
+        return cannot(format!("there is no replica {} for", path.display()));
     }
     let Some(mut at) = positions.of(id, shard.log(), mark) else {
         let path = layout.positions();
-        return Err(cannot(format!("{} does not hold the position of", path.display())));
+        return cannot(format!("{} does not hold the position of", path.display()));
     };
     let mut tail = Tail::new(&layout.log(id));
     match tail.step(&at)? {

@@ -7,8 +7,7 @@
 //! - Before anything is read after a place, the frame at that place must still have the same
 //!   checksum. Otherwise the log was rewritten, and no frame may ever continue it.
 //!
-//! The file is opened anew for each call, since it may be removed and created again. SQLite never
-//! locks it. (Closing a database file would drop every POSIX lock of the process on it.)
+//! The file is opened anew for each call, since it may be removed and created again.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
@@ -89,22 +88,18 @@ impl Tail {
 
     /// Reads the header of the current log; `None` if there is no valid one.
     pub(crate) fn header(&self) -> Result<Option<WalHeader>, Error> {
-        let Some(file) = self.open()? else { return Ok(None) };
-        Ok(WalHeader::parse(&self.read_at(&file, 0, HEADER_SIZE)?))
+        Ok(self.open()?.and_then(|(_, header)| header))
     }
 
     /// Reads what follows `at`.
     pub(crate) fn step(&mut self, at: &LogPoint) -> Result<Step<'_>, Error> {
-        let file = self.open()?;
-        let Some(file) = file.filter(|file| file.metadata().map_or(true, |m| m.len() > 0)) else {
-            return Ok(Step::Reset(NO_LOG));
-        };
-        let Some(header) = self.header()? else { return self.torn() };
+        let Some((file, header)) = self.open()? else { return Ok(Step::Reset(NO_LOG)) };
+        let Some(header) = header else { return self.torn() };
         self.torn_since = None;
         if header.salts != at.salts {
             return Ok(Step::NewLog(header));
         }
-        if !self.holds(&header, at)? {
+        if !self.holds(&file, &header, at)? {
             // If a restart happened meanwhile the header shows it.
             return match self.header()? {
                 Some(now) if now.salts != at.salts => Ok(Step::NewLog(now)),
@@ -124,10 +119,10 @@ impl Tail {
     ///
     /// May leave out what is written after the call begins, so it ends even if the log grows.
     pub(crate) fn end(&mut self, known: Option<LogPoint>) -> Result<Option<LogPoint>, Error> {
-        let (Some(file), Some(header)) = (self.open()?, self.header()?) else { return Ok(None) };
+        let Some((file, Some(header))) = self.open()? else { return Ok(None) };
         let mut end = header.start();
         if let Some(known) = known
-            && self.holds(&header, &known)?
+            && self.holds(&file, &header, &known)?
         {
             end = known;
         }
@@ -145,7 +140,7 @@ impl Tail {
         let file = self.open()?;
         // Read before the sync, which may miss what is written meanwhile.
         let end = self.end(Some(from))?.filter(|end| end.salts == from.salts);
-        let (Some(file), Some(end)) = (file, end) else {
+        let (Some((file, _)), Some(end)) = (file, end) else {
             return Ok(from); // the next step from there finds out why
         };
         file.sync_data().at("sync the log", &self.path)?;
@@ -156,10 +151,9 @@ impl Tail {
     }
 
     /// Whether the log of `header` holds the place `at`, with the same checksum.
-    fn holds(&self, header: &WalHeader, at: &LogPoint) -> Result<bool, Error> {
+    fn holds(&self, file: &File, header: &WalHeader, at: &LogPoint) -> Result<bool, Error> {
         let Some(before) = at.frame.checked_sub(1) else { return Ok(*at == header.start()) };
-        let Some(file) = self.open()? else { return Ok(false) };
-        let bytes = self.read_at(&file, header.offset_after(before), FRAME_HEADER_SIZE)?;
+        let bytes = self.read_at(file, header.offset_after(before), FRAME_HEADER_SIZE)?;
         Ok(FrameHeader::parse(&bytes).is_some_and(|f| {
             header.salts == at.salts && f.salts == at.salts && f.checksum == at.checksum
         }))
@@ -206,11 +200,14 @@ impl Tail {
         Err(format!("{} does not begin with a valid header", self.path.display()).into())
     }
 
-    fn open(&self) -> Result<Option<File>, Error> {
-        match File::open(&self.path) {
-            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-            opened => opened.map(Some).at("open the log", &self.path),
-        }
+    /// Opens the file, and parses its header if that is valid. `None` if there is no log.
+    fn open(&self) -> Result<Option<(File, Option<WalHeader>)>, Error> {
+        let file = match File::open(&self.path) {
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+            opened => opened.at("open the log", &self.path)?,
+        };
+        let bytes = self.read_at(&file, 0, HEADER_SIZE)?;
+        Ok((!bytes.is_empty()).then(|| (file, WalHeader::parse(&bytes))))
     }
 
     /// Reads `length` bytes from `offset` on: fewer at the end of the file.

@@ -123,21 +123,8 @@ fn add_to_checksum(big_endian: bool, [mut s0, mut s1]: Checksum, bytes: &[u8]) -
 
 #[cfg(test)]
 mod tests {
-    use rusqlite::Connection;
-
     use super::*;
-
-    /// A log written by SQLite, with three transactions.
-    fn written_by_sqlite(page_size: u32) -> Vec<u8> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("db");
-        let db = Connection::open(&path).unwrap();
-        db.pragma_update(None, "page_size", page_size).unwrap();
-        db.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(())).unwrap();
-        db.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (1); INSERT INTO t VALUES (2);")
-            .unwrap();
-        std::fs::read(folder.path().join("db-wal")).unwrap()
-    }
+    use crate::fixture::{Fixture, SHARD};
 
     /// The checksum of the format, word by word as in the specification.
     fn specified_checksum(words: &[u32]) -> Checksum {
@@ -164,7 +151,9 @@ mod tests {
 
     #[test]
     fn every_flipped_bit_ends_the_log_at_its_frame() {
-        let log = written_by_sqlite(512);
+        let database = Fixture::new(512);
+        database.run("INSERT INTO t VALUES (1); INSERT INTO t VALUES (2)");
+        let log = std::fs::read(database.layout.log(SHARD)).unwrap();
         let header = WalHeader::parse(&log).unwrap();
         for bit in 0..log.len() * 8 {
             let mut log = log.clone();
@@ -172,15 +161,11 @@ mod tests {
             if bit / 8 < HEADER_SIZE {
                 assert_eq!(WalHeader::parse(&log), None, "bit {bit}");
             } else {
-                let mut checksum = header.checksum;
-                let frames = log[HEADER_SIZE..].chunks(header.frame_size());
-                let whole = frames
-                    .map_while(|bytes| {
-                        let frame = header.next_frame(checksum, bytes)?;
-                        checksum = frame.checksum;
-                        Some(())
-                    })
-                    .count();
+                let (mut checksum, mut whole) = (header.checksum, 0);
+                let mut frames = log[HEADER_SIZE..].chunks(header.frame_size());
+                while let Some(frame) = frames.next().and_then(|f| header.next_frame(checksum, f)) {
+                    (checksum, whole) = (frame.checksum, whole + 1);
+                }
                 assert_eq!(whole, (bit / 8 - HEADER_SIZE) / header.frame_size(), "bit {bit}");
             }
         }

@@ -4,34 +4,8 @@
 //! to files. SIGKILL ends the process at random instants, SIGTERM ends it in order, and each time it
 //! is started again. In the end the data of each shard is equal to its log.
 //!
-//! ```sh
-//! cargo run --locked --release -p tokio-service
-//! ```
-//!
-//! # Steps
-//! *Start* (`Service::start`): 1. read the list of shards. 2. Recover the marks of the shards in the
-//! list. 3. Drop the orphans: the list says that they are removed. 4. Read the data of each shard,
-//! and start its applier after the mark.
-//!
-//! *Apply* (`Replica::apply`): 1. wait for the next segment. 2. Change the map. 3. Advance the mark.
-//! There is no await from 2 to 3, so an aborted applier leaves no segment half applied.
-//!
-//! *Read* (`clients.rs`): 1. write, and get the seqno of the write. 2. Wait for it, with a timeout.
-//! 3. Read.
-//!
-//! *Checkpoint* (`Service::checkpoint`): 1. begin, which takes the marks. 2. Await the flush of all
-//! shards. 3. Save the marks. 4. Delete the segments up to the retention floors.
-//!
-//! *Change the shards* (`Service::change`): 1. the list is made durable with the new shard, and
-//! without the removed one. 2. Only then the state changes. After a crash between the two, a new
-//! shard begins at mark 0, and a removed one is an orphan. In the other order a checkpoint without a
-//! shard of the list could follow, and its log no longer begins at segment 1
-//! (`--mutant state-before-list`). 3. Once no checkpoint names the removed shard, its data and log
-//! are deleted; not earlier, as a crash could bring its mark back (`--mutant drop-data-early`).
-//! 4. Then the list forgets it. A number is never used for a second shard.
-//!
-//! *Shut down* (`Service::shut_down`): 1. stop the appliers. 2. Take a last checkpoint. 3. Close the
-//! state, which ends the waits of clients. The next start then applies no segment again.
+//! README.md lists the steps. This file has the command line and the parent: it starts the service,
+//! kills it, checks what it left, and shuts it down.
 
 mod clients;
 mod log;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use example_support::{Error, files, send};
+use example_support::{Error, files, lock, send};
 use repl_core::{SeqNo, Shard, ShardId};
 use serde::{Deserialize, Serialize};
 
@@ -58,7 +58,7 @@ impl Replica {
         for seqno in self.mark.applied() + 1.. {
             let segment = self.log.read(seqno).await?; // 1
             let entry = Entry { seqno, value: segment.value };
-            self.map().insert(segment.key, entry); // 2
+            lock(&self.map).insert(segment.key, entry); // 2
             self.mark.advance(seqno); // 3
             send(Event::Applied(shard, seqno));
         }
@@ -67,17 +67,13 @@ impl Replica {
 
     /// The value of a key.
     pub(crate) fn get(&self, key: u64) -> Option<Entry> {
-        self.map().get(&key).copied()
+        lock(&self.map).get(&key).copied()
     }
 
     /// Writes the data to its file. Blocks.
     pub(crate) fn flush(&self) -> Result<(), Error> {
-        let copy = self.map().clone();
+        let copy = lock(&self.map).clone();
         files::save(&self.file, &copy)
-    }
-
-    fn map(&self) -> MutexGuard<'_, Map> {
-        self.map.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The tasks of the service. Numbers in comments are those of the steps in `main.rs`.
+//! The tasks of the service. Numbers in comments are those of the steps in README.md.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
