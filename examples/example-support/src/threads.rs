@@ -61,6 +61,7 @@ mod tests {
 
     const FAILS: fn() -> Result<(), Error> = || Err("broken".into());
     const PANICS: fn() -> Result<(), Error> = || panic!("on purpose");
+    const WITHIN: Duration = Duration::from_secs(20);
 
     #[test]
     fn an_error_or_a_panic_of_a_thread_is_returned() {
@@ -80,7 +81,7 @@ mod tests {
     fn an_error_or_a_panic_of_a_thread_stops_the_others_and_is_returned() {
         for (work, error) in [(FAILS, "broken"), (PANICS, "a thread panicked")] {
             let (stop, stopped) = mpsc::channel();
-            X
+            let waits: Work<'_> = Box::new(move || Ok(stopped.recv_timeout(WITHIN)?));
             let ended = run_all([waits, Box::new(work)], || stop.send(()).unwrap());
             assert_eq!(ended.unwrap_err().to_string(), error);
         }
