@@ -62,11 +62,10 @@ fn refuse_foreign(root: &Path) -> Result<(), Error> {
     // A run that was killed at its start leaves only these.
     let own = [root.join(LOCK), files::beside(&settings, ".tmp")];
     match files::paths_in(root)?.iter().find(|path| !own.contains(path)) {
-        Some(other) if !settings.exists() => Err(format!(
-            "there is {}, which was not made by this program: give an empty --dir",
-            other.display()
-        )
-        .into()),
+        Some(other) if !settings.exists() => {
+            let other = other.display();
+            Err(format!("{other} was not made by this program: give an empty --dir").into())
+        }
         _ => Ok(()),
     }
 }

@@ -142,7 +142,8 @@ impl Run {
                 serde_json::to_writer_pretty(&mut out, &document)?;
                 writeln!(out)?;
             } else {
-                let first = [row("seed", seed), row("seconds", format!("{seconds:.1}"))];
+                let (seconds, faults) = (format!("{seconds:.1}"), faults.len());
+                let first = [row("seed", seed), row("seconds", seconds), row("faults", faults)];
                 for row in first.into_iter().chain(report.table()?) {
                     writeln!(out, "{row}")?;
                 }

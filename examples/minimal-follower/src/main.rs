@@ -81,7 +81,8 @@ struct Counts {
     fallbacks: u64,
     /// Segments above the marks at each restart, added up.
     needed: u64,
-    deleted_before_last_kill: u64,
+    /// Segments that were deleted before the last kill.
+    deleted_early: u64,
     deleted: u64,
 }
 
@@ -117,7 +118,7 @@ fn follow_and_kill(args: &Args, run: &mut Run) -> Result<(Counts, Vec<String>), 
             return Ok((counts, found.faults));
         }
         counts.needed += found.needed;
-        counts.deleted_before_last_kill = found.deleted;
+        counts.deleted_early = found.deleted;
     }
 }
 

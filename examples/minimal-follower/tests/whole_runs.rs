@@ -21,7 +21,7 @@ fn assert_caught(mutant: &str, words: &str) {
 fn killed_20_times_the_tables_end_equal_to_the_logs() {
     let report = run_well("--kills 20 --seed 1");
     assert_eq!(number(&report, "kills"), 20);
-    for count in ["checkpoints", "fallbacks", "needed", "deleted_before_last_kill"] {
+    for count in ["checkpoints", "fallbacks", "needed", "deleted_early"] {
         assert!(number(&report, count) > 0, "{count}: {report}");
     }
 }
@@ -31,7 +31,7 @@ fn without_a_kill_the_tables_end_equal_to_the_logs() {
     let report = run_well("--kills 0");
     assert_eq!((number(&report, "kills"), number(&report, "segments")), (0, 300));
     let table = PROGRAM.succeeds("--kills 0");
-    assert!(table.contains("deleted                 300"), "{table}");
+    assert!(table.contains("faults                  0"), "{table}");
 }
 
 #[test]

@@ -104,10 +104,8 @@ pub(crate) fn run(args: &Args, log: &Log, accounts: &Accounts) -> Result<(), Err
     run_all(threads, || state.close())?;
     let passed_over = lock(&applier.counts).passed_over;
     if passed_over != above {
-        return Err(format!(
-            "{above} records were recorded as completed, but {passed_over} were passed over"
-        )
-        .into());
+        let why = format!("{above} were recorded as completed, but {passed_over} passed over");
+        return Err(why.into());
     }
     applier.send_progress();
     Ok(())

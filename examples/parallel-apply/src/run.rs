@@ -19,6 +19,8 @@ const RECORDS: u64 = 40_000;
 ///
 /// Without arguments: applies a log in a temporary folder with a process of four threads, which is
 /// killed 20 times. Exits with 1 unless each record has taken effect exactly once.
+///
+/// In a --dir that holds an earlier run, a run continues where that one stopped.
 #[derive(Debug, Parser, Serialize, Deserialize)]
 #[command(version, about)]
 pub(crate) struct Args {
