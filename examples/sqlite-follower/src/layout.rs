@@ -50,8 +50,7 @@ impl Layout {
     /// Creates the folders of the leader and the follower.
     pub(crate) fn create(&self) -> Result<(), Error> {
         let folders = [self.0.join("leader"), self.0.join("follower")];
-        let create = || folders.iter().try_for_each(fs::create_dir_all);
-        let created = create().and_then(|()| files::sync_folder_of(&folders[0]));
-        created.at("create folders in", &self.0)
+        let created = folders.iter().try_for_each(fs::create_dir_all);
+        created.and_then(|()| files::sync_folder_of(&folders[0])).at("create folders in", &self.0)
     }
 }
