@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use loom_models::{Incarnation, NewShard, Shard, ShardId};
+use loom_models::{Incarnation, NewShard, ReplicationState, Shard, ShardId};
 
 use crate::{Advance, OTHER, Ordering, SHARD, check, data, one_shard, step, thread};
 
@@ -211,5 +211,42 @@ fn a_snapshot_never_pairs_an_old_incarnation_with_a_new_mark() {
             assert!(matches!(hit_by_id, Advance::Advanced { from: 10 | 11 }), "{hit_by_id:?}");
         }
         changer.join().unwrap();
+    });
+}
+
+#[test]
+fn a_shard_that_stays_is_found_while_others_come_and_go() {
+    check(|| {
+        let state = Arc::new(ReplicationState::new(&[OTHER, SHARD]));
+        let changer = thread::spawn({
+            let state = Arc::clone(&state);
+            move || {
+                step(|| state.remove_shard(OTHER)).unwrap();
+                step(|| state.add_shard(NewShard::new(ShardId(9)).with_mark(3))).unwrap();
+            }
+        });
+        assert_eq!(step(|| state.advance(SHARD, 1)), Advance::Advanced { from: 0 });
+        let added = step(|| state.applied_seqno(ShardId(9)));
+        assert!([None, Some(3)].contains(&added), "{added:?}");
+        assert_eq!(step(|| state.applied_seqno(SHARD)), Some(1));
+        changer.join().unwrap();
+        assert_eq!(state.applied_seqno(OTHER), None);
+        assert_eq!(state.applied_seqno(ShardId(9)), Some(3));
+    });
+}
+
+/// A state of three shards is a large one here: threads lease its root, and a removal takes it away.
+#[test]
+fn a_look_up_whose_root_is_taken_away_finds_the_shard_in_the_new_one() {
+    check(|| {
+        let state = Arc::new(ReplicationState::new(&[OTHER, SHARD, ShardId(9)]));
+        assert_eq!(state.applied_seqno(SHARD), Some(0)); // leased
+        let remover = thread::spawn({
+            let state = Arc::clone(&state);
+            move || step(|| state.remove_shard(OTHER)).unwrap()
+        });
+        assert_eq!(step(|| state.advance(SHARD, 1)), Advance::Advanced { from: 0 });
+        assert_eq!(step(|| state.applied_seqno(SHARD)), Some(1));
+        remover.join().unwrap();
     });
 }

@@ -8,6 +8,7 @@ use crate::{AtomicU64, Ordering, check, data, step, thread};
 
 mod ranges;
 mod removal;
+mod table;
 mod waiting;
 mod window;
 

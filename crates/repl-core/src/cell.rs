@@ -3,9 +3,11 @@
 mod prefix;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64 as StdAtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Poll, Waker};
 
-use crate::ids::{Key, SeqNo};
+use crate::ids::{Incarnation, Key, LogId, SeqNo, ShardId};
 use crate::mark::Mark;
 use crate::outcome::{Advance, WaitError};
 use crate::seq_range::SeqRange;
@@ -17,7 +19,7 @@ use crate::window_state::WindowState;
 /// not slow its neighbour.
 #[repr(align(64))]
 pub(crate) struct Cell {
-    key: Key,
+    key: StoredKey,
     mark: Mark,
     waiters: Waiters,
 }
@@ -25,13 +27,43 @@ pub(crate) struct Cell {
 #[cfg(all(target_os = "linux", not(loom_models)))]
 const _: () = assert!(size_of::<Cell>() == 64);
 
+/// A key that is set once, before other threads can reach the cell. What makes the cell reachable
+/// orders it, so `Relaxed` does, and loom has nothing to try here.
+#[derive(Default)]
+struct StoredKey {
+    shard: StdAtomicU64,
+    incarnation: StdAtomicU64,
+    log: [StdAtomicU64; 2],
+}
+
 impl Cell {
-    pub(crate) fn new(key: Key, mark: SeqNo) -> Self {
-        Cell { key, mark: Mark::new(mark), waiters: Waiters::new() }
+    /// A cell that no place leads to yet.
+    pub(crate) fn vacant() -> Self {
+        Cell { key: StoredKey::default(), mark: Mark::new(0), waiters: Waiters::new() }
     }
 
-    pub(crate) fn key(&self) -> &Key {
-        &self.key
+    /// Sets what a vacant cell is for.
+    #[expect(clippy::cast_possible_truncation, reason = "two halves")]
+    pub(crate) fn begin(&self, key: Key, mark: SeqNo) {
+        self.key.shard.store(key.shard.0, Relaxed);
+        self.key.incarnation.store(key.incarnation.0, Relaxed);
+        self.key.log[0].store((key.log.0 >> 64) as u64, Relaxed);
+        self.key.log[1].store(key.log.0 as u64, Relaxed);
+        self.mark.raise(mark);
+    }
+
+    #[inline]
+    pub(crate) fn shard(&self) -> ShardId {
+        ShardId(self.key.shard.load(Relaxed))
+    }
+
+    pub(crate) fn key(&self) -> Key {
+        let log = [0, 1].map(|half: usize| u128::from(self.key.log[half].load(Relaxed)));
+        Key {
+            shard: self.shard(),
+            incarnation: Incarnation(self.key.incarnation.load(Relaxed)),
+            log: LogId(log[0] << 64 | log[1]),
+        }
     }
 
     #[inline]

@@ -52,7 +52,7 @@
 //!   it reaches a seqno that something waits for, or if the shard has an [`ApplyWindow`] or
 //!   something completed above its mark. A snapshot takes the locks of shards with a window or
 //!   something completed above the mark, and no others. Adding and removing shards take a lock that
-//!   neither reading nor advancing takes.
+//!   neither reading nor advancing takes; a snapshot waits for it.
 //! - **Wakers** must not block: a blocked one holds up the thread that runs it, and what that thread
 //!   would do next. They run outside every lock, on the thread that moves the mark. Usually that is
 //!   in `advance` or `complete`. A snapshot and [`Shard::applied_set`] may move a mark on too, and
@@ -95,9 +95,17 @@ mod awaited;
 mod changes;
 mod window;
 
-mod table;
+mod index;
+mod slabs;
+
+mod keys;
+mod order;
+mod root;
 
 mod published;
+
+mod table;
+
 mod snapshot;
 
 mod state;

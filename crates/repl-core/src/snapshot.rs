@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use crate::applied_set::AppliedSet;
 use crate::ids::{Incarnation, Key, LogId, SeqNo, ShardId};
+use crate::keys::Keys;
 use crate::range_set::RangeSet;
 use crate::table::Above;
 
@@ -44,7 +45,7 @@ pub use self::iter::SnapshotIter;
 /// [`dominates`]: Snapshot::dominates
 #[derive(Clone)]
 pub struct Snapshot {
-    keys: Arc<[Key]>,
+    keys: Arc<Keys>,
     /// Parallel to `keys`.
     marks: Vec<SeqNo>,
     above: Above,
@@ -94,7 +95,7 @@ impl SnapshotEntry {
 
 impl Snapshot {
     pub(crate) fn of(
-        keys: Arc<[Key]>,
+        keys: Arc<Keys>,
         marks: Vec<SeqNo>,
         above: Above,
         next_incarnation: Incarnation,
@@ -104,7 +105,7 @@ impl Snapshot {
     }
 
     fn index(&self, shard: ShardId) -> Option<usize> {
-        self.keys.binary_search_by_key(&shard, |key| key.shard).ok()
+        self.keys.find(shard).map(|(i, _)| i)
     }
 
     /// Returns the mark of one shard; `None` for a shard that the snapshot does not hold.
@@ -118,21 +119,21 @@ impl Snapshot {
     ///
     /// O(log shards).
     pub fn incarnation(&self, shard: ShardId) -> Option<Incarnation> {
-        self.index(shard).map(|i| self.keys[i].incarnation)
+        self.keys.find(shard).map(|(_, key)| key.incarnation)
     }
 
     /// Returns the applied seqnos of one shard; `None` for a shard that the snapshot does not hold.
     ///
     /// O(log shards), and copies the ranges above the mark.
     pub fn applied_set(&self, shard: ShardId) -> Option<AppliedSet> {
-        self.index(shard).map(|i| self.set_at(i))
+        self.index(shard).map(|i| self.set_at(shard, i))
     }
 
     /// Returns one shard, whole; `None` for a shard that the snapshot does not hold.
     ///
     /// O(log shards), and copies the ranges above the mark.
     pub fn entry(&self, shard: ShardId) -> Option<SnapshotEntry> {
-        self.index(shard).map(|i| self.entry_at(i))
+        self.keys.find(shard).map(|(i, key)| entry(key, self.set_at(shard, i)))
     }
 
     /// Returns the number of shards.
@@ -184,7 +185,7 @@ impl Snapshot {
     /// to be.
     #[must_use]
     pub fn with_next_incarnation(self, next: Incarnation) -> Self {
-        let next_incarnation = next.max(after_all(&self.keys));
+        let next_incarnation = next.max(after_all(self.keys.iter()));
         Snapshot { next_incarnation, ..self }
     }
 
@@ -204,9 +205,9 @@ impl Snapshot {
         self.marks.retain(|_| flags.next() == Some(&true));
         let mut keys = Vec::with_capacity(self.marks.len());
         keys.extend(self.keys.iter().zip(&kept).filter(|(_, kept)| **kept).map(|(key, _)| *key));
-        self.keys = keys.into();
+        self.keys = Arc::new(keys.into());
         let keys = &self.keys;
-        let is_kept = |shard| keys.binary_search_by_key(&shard, |key| key.shard).is_ok();
+        let is_kept = |shard| keys.find(shard).is_some();
         self.above.retain(|shard, _| is_kept(*shard));
     }
 
@@ -243,15 +244,11 @@ impl Snapshot {
         self.above.get(&shard)
     }
 
-    fn set_at(&self, i: usize) -> AppliedSet {
-        match self.ranges_above(self.keys[i].shard) {
+    fn set_at(&self, shard: ShardId, i: usize) -> AppliedSet {
+        match self.ranges_above(shard) {
             Some(ranges) => AppliedSet::from_parts(self.marks[i], ranges.clone()),
             None => AppliedSet::up_to(self.marks[i]),
         }
-    }
-
-    fn entry_at(&self, i: usize) -> SnapshotEntry {
-        entry(&self.keys[i], self.set_at(i))
     }
 
     /// The ranges above the marks.
@@ -271,8 +268,8 @@ fn entry(key: &Key, applied_set: AppliedSet) -> SnapshotEntry {
 }
 
 /// The incarnation after the highest one; the first one where there is none.
-fn after_all(keys: &[Key]) -> Incarnation {
-    keys.iter().map(|key| key.incarnation.next()).max().unwrap_or_default()
+fn after_all<'a>(keys: impl Iterator<Item = &'a Key>) -> Incarnation {
+    keys.map(|key| key.incarnation.next()).max().unwrap_or_default()
 }
 
 impl PartialEq for Snapshot {

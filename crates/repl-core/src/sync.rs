@@ -10,12 +10,21 @@ pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
 #[cfg(not(loom_models))]
 pub(crate) use std::sync::{Condvar, Mutex};
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, TryLockError};
 
 /// Runs `f` under the lock. A panic of an earlier holder is ignored: no caller's code runs under the
 /// locks of this crate, so what they guard is never half changed.
 pub(crate) fn locked<T, R>(mutex: &Mutex<T>, f: impl FnOnce(&mut T) -> R) -> R {
     f(&mut mutex.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Runs `f` under the lock, unless another thread holds it.
+pub(crate) fn try_locked<T, R>(mutex: &Mutex<T>, f: impl FnOnce(&mut T) -> R) -> Option<R> {
+    match mutex.try_lock() {
+        Ok(mut guard) => Some(f(&mut guard)),
+        Err(TryLockError::Poisoned(poisoned)) => Some(f(&mut poisoned.into_inner())),
+        Err(TryLockError::WouldBlock) => None,
+    }
 }
 
 /// A place at which another thread may come first: between reading a word and acting on it, or

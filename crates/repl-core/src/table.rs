@@ -1,211 +1,194 @@
-//! The cell of each shard: an immutable table, replaced whole when shards are added or removed.
+//! The cells of one state: by id, in ascending order, and how they come and go.
+//!
+//! A change is made under one lock and does not wait for look-ups. What it does, in this order:
+//! 1. takes the order back, so that a snapshot which begins from then on waits for the change, and
+//!    changes it in place: nothing but a snapshot that is being made shares it;
+//! 2. begins the new cells, in slabs that readers can find;
+//! 3. changes the index, which look-ups read;
+//! 4. retires the cells that have ended.
+//!
+//! So a thread that learns from an ended cell that its shard was reset finds the new one.
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasherDefault, Hasher};
+mod members;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::cell::Cell;
 use crate::ids::{Incarnation, Key, NewShard, SeqNo, ShardId};
+use crate::order::{Change, Order};
+use crate::published::Published;
 use crate::range_set::RangeSet;
 use crate::shard::Shard;
+use crate::slabs::Place;
+use crate::sync::{Mutex, Swap, locked};
+use crate::wakers::Woken;
+
+use self::members::Members;
 
 /// What is completed above the marks of many shards: only shards with any.
 pub(crate) type Above = BTreeMap<ShardId, RangeSet>;
 
-/// Shards added in one call share one slab: one allocation, in order of their ids, so that a
-/// snapshot walks memory forward.
-pub(crate) type Slab = Arc<[Cell]>;
-
-/// The place of a cell. Small and without a reference count, so that copying the table copies bytes.
-#[derive(Debug, Clone, Copy)]
-struct Slot {
-    slab: u32,
-    index: u32,
-}
-
-#[derive(Default)]
 pub(crate) struct Table {
-    slabs: Vec<Slab>,
-    /// Ascending by shard; shared with every snapshot of this table.
-    keys: Arc<[Key]>,
-    /// Parallel to `keys`.
-    slots: Vec<Slot>,
-    by_id: HashMap<ShardId, Slot, BuildHasherDefault<IdHasher>>,
-    next_incarnation: Incarnation,
+    published: Published,
+    /// `None` from a change to the next snapshot.
+    order: Swap<Option<Arc<Order>>>,
+    members: Mutex<Members>,
 }
 
 impl Table {
-    /// A table of restored cells. `cells` ascending by shard, without duplicates.
-    pub(crate) fn restore(cells: Vec<(Key, SeqNo)>, next_incarnation: Incarnation) -> Self {
-        let empty = Table { next_incarnation, ..Table::default() };
-        empty.with_slab(cells.into_iter().map(|(key, mark)| Cell::new(key, mark)).collect()).0
+    /// A table of restored cells, ascending by shard, without duplicates.
+    pub(crate) fn restore(cells: &[(Key, SeqNo)], next_incarnation: Incarnation) -> Self {
+        let mut members = Members::with_room(cells.len(), next_incarnation);
+        let changes = members.begin(cells);
+        members.change_order(&changes, next_incarnation);
+        members.index(&changes);
+        Table {
+            published: Published::new(members.root()),
+            order: Swap::new(Arc::new(None)),
+            members: Mutex::new(members),
+        }
     }
 
+    /// Runs `f` on the cell of a shard.
     #[inline]
-    pub(crate) fn cell(&self, shard: ShardId) -> Option<&Cell> {
-        self.by_id.get(&shard).map(|slot| self.at(*slot))
+    pub(crate) fn with<R>(&self, shard: ShardId, f: impl Fn(&Cell) -> R + Copy) -> Option<R> {
+        self.published.find(move |root| root.find(shard, f))
     }
 
     pub(crate) fn handle(&self, shard: ShardId) -> Option<Shard> {
-        let slot = self.by_id.get(&shard)?;
-        Some(Shard::new(Arc::clone(&self.slabs[slot.slab as usize]), slot.index as usize))
+        self.published.find(move |root| root.handle(shard))
     }
 
-    /// Every cell, ascending by shard.
-    pub(crate) fn cells(&self) -> impl ExactSizeIterator<Item = &Cell> + '_ {
-        self.slots.iter().map(|slot| self.at(*slot))
-    }
-
-    pub(crate) fn keys(&self) -> &Arc<[Key]> {
-        &self.keys
-    }
-
-    pub(crate) fn next_incarnation(&self) -> Incarnation {
-        self.next_incarnation
-    }
-
-    /// Every mark, in the order of `keys`.
-    pub(crate) fn marks_alone(&self) -> Vec<SeqNo> {
-        self.cells().map(Cell::applied).collect()
-    }
-
-    /// Every mark, in the order of `keys`, and what is completed above marks, ascending by shard.
-    pub(crate) fn marks(&self) -> (Vec<SeqNo>, Above) {
-        let (mut marks, any_above) = match self.slabs.as_slice() {
-            // All shards were added at once and none left: their cells are in order already.
-            [slab] if slab.len() == self.slots.len() => read(slab.iter()),
-            _ => read(self.cells()),
-        };
-        let mut completed = Vec::new();
-        if any_above {
-            // Each is read once more: a mark that was read before it passed its ranges must not be
-            // paired with ranges that are gone by now.
-            for (mark, cell) in marks.iter_mut().zip(self.cells()) {
-                let now = cell.applied_set();
-                *mark = now.mark();
-                let above = now.into_ranges_above();
-                if !above.is_empty() {
-                    completed.push((cell.key().shard, above));
-                }
-            }
+    /// All shards, as they are now. Waits for a change that is being made.
+    pub(crate) fn order(&self) -> Arc<Order> {
+        if let Some(order) = &*self.order.get() {
+            return Arc::clone(order);
         }
-        (marks, completed.into_iter().collect())
+        locked(&self.members, |members| {
+            let order = members.order();
+            self.order.replace(Arc::new(Some(Arc::clone(&order))));
+            order
+        })
     }
 
-    /// This table and `new`, and their slab, in ascending order; or the id that is tracked already or
-    /// is in `new` twice. They share the next incarnation number, as no two have one id.
-    pub(crate) fn with(&self, new: &[NewShard]) -> Result<(Self, Slab), ShardId> {
+    /// The number of shards.
+    pub(crate) fn len(&self) -> usize {
+        locked(&self.members, |members| members.len())
+    }
+
+    /// Adds shards; or returns the id that is tracked already or is given twice. They share the next
+    /// incarnation number, as no two have one id.
+    pub(crate) fn add(&self, new: &[NewShard]) -> Result<(), ShardId> {
         let mut new = new.to_vec();
         new.sort_by_key(|n| n.shard);
         let doubled = new.windows(2).find(|w| w[0].shard == w[1].shard).map(|w| w[0].shard);
-        let tracked = || new.iter().map(|n| n.shard).find(|shard| self.cell(*shard).is_some());
-        if let Some(shard) = doubled.or_else(tracked) {
-            return Err(shard);
-        }
-        let incarnation = self.next_incarnation;
-        let cells = new.iter().map(|n| {
-            let key = Key { shard: n.shard, incarnation, log: n.log };
-            Cell::new(key, n.mark)
-        });
-        let (mut table, slab) = self.with_slab(cells.collect());
-        // 2^64 additions do not happen; a number that is never used twice must not wrap either.
-        table.next_incarnation = incarnation.next();
-        Ok((table, slab))
-    }
-
-    /// This table without `shard`. Slabs in which nothing is left are dropped.
-    pub(crate) fn without(&self, shard: ShardId) -> Self {
-        let kept =
-            || self.slots.iter().zip(self.keys.iter()).filter(move |(_, k)| k.shard != shard);
-        let mut used = vec![false; self.slabs.len()];
-        for (slot, _) in kept() {
-            used[slot.slab as usize] = true;
-        }
-        let mut slabs = Vec::with_capacity(self.slabs.len());
-        let mut moved_to = Vec::with_capacity(self.slabs.len());
-        for (slab, used) in self.slabs.iter().zip(used) {
-            moved_to.push(index(slabs.len()));
-            if used {
-                slabs.push(Arc::clone(slab));
+        locked(&self.members, |members| {
+            let tracked = || new.iter().map(|n| n.shard).find(|shard| members.has(*shard));
+            if let Some(shard) = doubled.or_else(tracked) {
+                return Err(shard);
             }
-        }
-        let slots: Vec<Slot> = kept()
-            .map(|(slot, _)| Slot { slab: moved_to[slot.slab as usize], index: slot.index })
-            .collect();
-        Table::of(slabs, slots, self.next_incarnation)
-    }
-
-    fn at(&self, slot: Slot) -> &Cell {
-        &self.slabs[slot.slab as usize][slot.index as usize]
-    }
-
-    /// This table and one more slab of cells, ascending by shard.
-    fn with_slab(&self, cells: Vec<Cell>) -> (Self, Slab) {
-        let mut slabs = self.slabs.clone();
-        let slab = index(slabs.len());
-        let added = (0..cells.len()).map(|i| Slot { slab, index: index(i) });
-        let mut slots: Vec<Slot> = self.slots.iter().copied().chain(added).collect();
-        let cells: Slab = cells.into();
-        if !cells.is_empty() {
-            slabs.push(Arc::clone(&cells));
-        }
-        // Two ascending runs: the standard sort merges them in one pass.
-        slots.sort_by_key(|slot| slabs[slot.slab as usize][slot.index as usize].key().shard);
-        (Table::of(slabs, slots, self.next_incarnation), cells)
-    }
-
-    /// The table of `slots`, which are in ascending order of their shards.
-    fn of(slabs: Vec<Slab>, slots: Vec<Slot>, next_incarnation: Incarnation) -> Self {
-        let key = |slot: &Slot| *slabs[slot.slab as usize][slot.index as usize].key();
-        let keys: Arc<[Key]> = slots.iter().map(key).collect();
-        let by_id = keys.iter().map(|k| k.shard).zip(slots.iter().copied()).collect();
-        debug_assert!(keys.is_sorted_by(|a, b| a.shard < b.shard));
-        Table { slabs, keys, slots, by_id, next_incarnation }
-    }
-}
-
-/// The marks of `cells`, and whether something may be completed above one of them.
-fn read<'a>(cells: impl ExactSizeIterator<Item = &'a Cell>) -> (Vec<SeqNo>, bool) {
-    let mut above = false;
-    let marks = cells
-        .map(|cell| {
-            above |= cell.has_above(); // first: see `Cell::applied_set`
-            cell.applied()
+            self.put(members, &new);
+            Ok(())
         })
-        .collect();
-    (marks, above)
-}
-
-/// A slab or cell number as it is stored.
-///
-/// # Panics
-/// Above 2^32: that many cells take 256 GiB.
-#[expect(clippy::expect_used, reason = "reached only with 2^32 cells in memory")]
-fn index(i: usize) -> u32 {
-    u32::try_from(i).expect("fewer than 2^32 shards in one state")
-}
-
-/// Mixes a shard id with one folded multiplication. Ids come from the engine, not from an attacker:
-/// strides and high bits must spread, and it must be cheap.
-#[derive(Default)]
-struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn write_u64(&mut self, id: u64) {
-        // The fractional part of the golden ratio: odd, with no pattern in its bits.
-        let product = u128::from(id) * 0x9e37_79b9_7f4a_7c15;
-        #[expect(clippy::cast_possible_truncation, reason = "folding both halves is the point")]
-        let folded = (product >> 64) as u64 ^ product as u64;
-        self.0 = folded;
     }
 
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(self.0 ^ u64::from(*byte));
+    /// Adds one shard.
+    pub(crate) fn add_one(&self, new: NewShard) -> Result<Shard, ShardId> {
+        locked(&self.members, |members| {
+            if members.has(new.shard) {
+                return Err(new.shard);
+            }
+            self.put(members, &[new]);
+            members.handle(new.shard).ok_or(new.shard)
+        })
+    }
+
+    /// Ends the cell of a shard, which has another from then on.
+    pub(crate) fn reset(
+        &self,
+        shard: ShardId,
+        new: impl FnOnce(&Shard) -> NewShard,
+    ) -> Option<(Shard, Woken)> {
+        locked(&self.members, |members| {
+            let place = members.place(shard)?;
+            let ended = members.handle_at(place)?;
+            self.put(members, &[new(&ended)]);
+            self.free(members, &[place]);
+            Some((members.handle(shard)?, ended.cell().retire())) // 4
+        })
+    }
+
+    /// Removes shards. Returns those that were tracked, ascending, and what to wake.
+    pub(crate) fn remove(&self, shards: &[ShardId]) -> (Vec<Shard>, Vec<Woken>) {
+        let mut shards = shards.to_vec();
+        shards.sort_unstable();
+        shards.dedup();
+        locked(&self.members, |members| {
+            let found = |shard: &ShardId| {
+                let place = members.place(*shard)?;
+                Some((members.handle_at(place)?, place))
+            };
+            let (ended, places): (Vec<_>, Vec<_>) = shards.iter().filter_map(found).unzip();
+            if ended.is_empty() {
+                return Default::default();
+            }
+            let changes: Vec<Change> = ended.iter().map(|shard| (shard.id(), None)).collect();
+            self.take_order(); // 1
+            members.change_order(&changes, members.next_incarnation());
+            if members.index(&changes) {
+                self.publish(members); // 3
+            }
+            self.free(members, &places);
+            if members.has_shrunk(ended.len()) {
+                self.published.end_leases();
+            }
+            let woken = ended.iter().map(|shard| shard.cell().retire()).collect(); // 4
+            (ended, woken)
+        })
+    }
+
+    /// Closes all cells, and those that are added later.
+    pub(crate) fn close(&self) -> Vec<Woken> {
+        locked(&self.members, |members| {
+            members.close();
+            members.order().cells().map(Cell::close).collect()
+        })
+    }
+
+    /// Begins the cells of new shards, or new cells of shards that have one. `new` ascends.
+    fn put(&self, members: &mut Members, new: &[NewShard]) {
+        let incarnation = members.next_incarnation();
+        let key = |n: &NewShard| (Key { shard: n.shard, incarnation, log: n.log }, n.mark);
+        let cells: Vec<(Key, SeqNo)> = new.iter().map(key).collect();
+        self.take_order(); // 1
+        let slabs = members.slab_count();
+        let changes = members.begin(&cells);
+        if members.slab_count() > slabs {
+            self.publish(members); // 2
+        }
+        // 2^64 additions do not happen; a number that is never used twice must not wrap either.
+        members.change_order(&changes, incarnation.next());
+        if members.index(&changes) {
+            self.publish(members); // 3
         }
     }
 
-    fn finish(&self) -> u64 {
-        self.0
+    /// Lets no snapshot begin with the present order.
+    fn take_order(&self) {
+        if self.order.get().is_some() {
+            self.order.replace(Arc::new(None));
+        }
+    }
+
+    /// Gives up places that nothing leads to any more.
+    fn free(&self, members: &mut Members, places: &[Place]) {
+        if members.free(places) {
+            self.publish(members);
+        }
+    }
+
+    fn publish(&self, members: &Members) {
+        self.published.replace(members.root());
     }
 }

@@ -42,9 +42,9 @@ impl Snapshot {
     /// as numbers, whatever their logs and incarnations.
     pub fn lag(&self, ahead: &Snapshot) -> impl Iterator<Item = (ShardId, u64)> {
         pairs(self, ahead).filter_map(|(behind, in_front)| {
-            let i = in_front?;
-            let at = behind.map_or(0, |b| self.marks[b]);
-            Some((ahead.keys[i].shard, ahead.marks[i].saturating_sub(at)))
+            let (i, key) = in_front?;
+            let at = behind.map_or(0, |(b, _)| self.marks[b]);
+            Some((key.shard, ahead.marks[i].saturating_sub(at)))
         })
     }
 
@@ -56,9 +56,9 @@ impl Snapshot {
             return self.marks.iter().copied().zip(earlier.marks.iter().copied()).fold(0, sum);
         }
         let both = pairs(self, earlier).filter_map(|(now, before)| {
-            let now = now?;
-            let is_same = |b: &usize| earlier.keys[*b].incarnation == self.keys[now].incarnation;
-            Some((self.marks[now], before.filter(is_same).map_or(0, |b| earlier.marks[b])))
+            let (now, key) = now?;
+            let is_same = |(_, before): &(usize, &Key)| before.incarnation == key.incarnation;
+            Some((self.marks[now], before.filter(is_same).map_or(0, |(b, _)| earlier.marks[b])))
         });
         both.fold(0, sum)
     }
@@ -70,9 +70,11 @@ impl Snapshot {
         pairs(self, other).all(|pair| match pair {
             (_, None) => true,
             (None, Some(_)) => false,
-            (Some(a), Some(b)) if !self.keys[a].log.may_be(other.keys[b].log) => false,
-            (Some(a), Some(b)) if with_ranges => self.set_at(a).is_superset(&other.set_at(b)),
-            (Some(a), Some(b)) => self.marks[a] >= other.marks[b],
+            (Some((_, a)), Some((_, b))) if !a.log.may_be(b.log) => false,
+            (Some((i, key)), Some((j, _))) if with_ranges => {
+                self.set_at(key.shard, i).is_superset(&other.set_at(key.shard, j))
+            }
+            (Some((i, _)), Some((j, _))) => self.marks[i] >= other.marks[j],
         })
     }
 
@@ -85,20 +87,19 @@ impl Snapshot {
         let with_ranges = self.has_ranges_with(other);
         let (mut keys, mut marks, mut above) = (Vec::new(), Vec::new(), Above::new());
         for pair in pairs(self, other) {
-            let ours = pair.0.map(|a| (self.keys[a], self.marks[a]));
-            let theirs = pair.1.map(|b| (other.keys[b], other.marks[b]));
+            let ours = pair.0.map(|(i, key)| (*key, self.marks[i]));
+            let theirs = pair.1.map(|(i, key)| (*key, other.marks[i]));
             let Some((key, mut mark)) = choose(ours, theirs) else { continue };
             if with_ranges {
-                let set = match pair {
-                    (Some(a), Some(b)) if self.keys[a].log.may_be(other.keys[b].log) => {
-                        both(&self.set_at(a), &other.set_at(b))
+                let (shard, at) = (key.shard, |found: Option<(usize, &Key)>| found.map(|(i, _)| i));
+                let set = match (at(pair.0), at(pair.1)) {
+                    (Some(a), Some(b)) if has_one_log(pair) => {
+                        both(&self.set_at(shard, a), &other.set_at(shard, b))
                     }
-                    (Some(a), Some(_)) if self.keys[a] == key && self.marks[a] == mark => {
-                        self.set_at(a)
-                    }
-                    (Some(_), Some(b)) => other.set_at(b),
-                    (Some(a), None) => self.set_at(a),
-                    (None, b) => b.map(|b| other.set_at(b)).unwrap_or_default(),
+                    (Some(a), Some(_)) if ours == Some((key, mark)) => self.set_at(shard, a),
+                    (Some(_), Some(b)) => other.set_at(shard, b),
+                    (Some(a), None) => self.set_at(shard, a),
+                    (None, b) => b.map(|b| other.set_at(shard, b)).unwrap_or_default(),
                 };
                 mark = set.mark();
                 if set.range_count() > 0 {
@@ -109,7 +110,7 @@ impl Snapshot {
             marks.push(mark);
         }
         let next = self.next_incarnation.max(other.next_incarnation);
-        Snapshot::of(keys.into(), marks, above, next)
+        Snapshot::of(Arc::new(keys.into()), marks, above, next)
     }
 
     fn has_ranges_with(&self, other: &Snapshot) -> bool {
@@ -122,22 +123,24 @@ fn order((key, mark): &(Key, SeqNo)) -> (SeqNo, Incarnation, LogId) {
     (*mark, key.incarnation, key.log)
 }
 
-/// Where a shard is in each of two snapshots.
-type Pair = (Option<usize>, Option<usize>);
+/// Where a shard is in each of two snapshots, and its key there.
+type Pair<'a, 'b> = (Option<(usize, &'a Key)>, Option<(usize, &'b Key)>);
+
+fn has_one_log(pair: Pair<'_, '_>) -> bool {
+    matches!(pair, (Some((_, a)), Some((_, b))) if a.log.may_be(b.log))
+}
 
 /// Every shard that either holds, ascending.
-fn pairs(a: &Snapshot, b: &Snapshot) -> impl Iterator<Item = Pair> {
-    let (mut i, mut j) = (0, 0);
+fn pairs<'a, 'b>(a: &'a Snapshot, b: &'b Snapshot) -> impl Iterator<Item = Pair<'a, 'b>> {
+    let (mut a, mut b) =
+        (a.keys.iter().enumerate().peekable(), b.keys.iter().enumerate().peekable());
     std::iter::from_fn(move || {
-        let order = match (a.keys.get(i), b.keys.get(j)) {
+        let order = match (a.peek(), b.peek()) {
             (None, None) => return None,
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
-            (Some(left), Some(right)) => left.shard.cmp(&right.shard),
+            (Some((_, left)), Some((_, right))) => left.shard.cmp(&right.shard),
         };
-        let pair = (order.is_le().then_some(i), order.is_ge().then_some(j));
-        i += usize::from(order.is_le());
-        j += usize::from(order.is_ge());
-        Some(pair)
+        Some((a.next_if(|_| order.is_le()), b.next_if(|_| order.is_ge())))
     })
 }

@@ -75,14 +75,14 @@ impl Ascending {
     }
 
     fn snapshot(self) -> Snapshot {
-        let next = after_all(&self.keys);
-        Snapshot::of(self.keys.into(), self.marks, self.above, next)
+        let next = after_all(self.keys.iter());
+        Snapshot::of(Arc::new(self.keys.into()), self.marks, self.above, next)
     }
 }
 
 /// Holds no shard.
 impl Default for Snapshot {
     fn default() -> Self {
-        Snapshot::of(Arc::default(), Vec::new(), Above::new(), Incarnation::default())
+        Snapshot::of(Arc::new(Vec::new().into()), Vec::new(), Above::new(), Incarnation::default())
     }
 }

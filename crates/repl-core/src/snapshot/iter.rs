@@ -1,12 +1,13 @@
 //! Iterating over the shards of a snapshot.
 
 use super::Snapshot;
-use crate::ids::{Key, SeqNo, ShardId};
+use crate::ids::{SeqNo, ShardId};
+use crate::keys::KeysIter;
 
 /// An iterator over the shards of a [`Snapshot`] with their marks, ascending by shard.
 #[derive(Debug, Clone)]
 pub struct SnapshotIter<'a> {
-    pub(super) keys: std::slice::Iter<'a, Key>,
+    pub(super) keys: KeysIter<'a>,
     pub(super) marks: std::slice::Iter<'a, SeqNo>,
 }
 

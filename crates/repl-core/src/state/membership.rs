@@ -1,11 +1,10 @@
 //! Adding, resetting and removing shards.
 
-use super::{Membership, ReplicationState};
+use super::ReplicationState;
 use crate::ids::{NewShard, SeqNo, ShardId};
 use crate::outcome::AlreadyTracked;
 use crate::shard::Shard;
-use crate::sync::locked;
-use crate::table::{Slab, Table};
+use crate::wakers::Woken;
 
 impl ReplicationState {
     /// Starts to track a shard, in a new cell at the given mark.
@@ -13,31 +12,15 @@ impl ReplicationState {
     /// # Errors
     /// [`AlreadyTracked`]; the mark of the tracked shard does not change.
     pub fn add_shard(&self, new: NewShard) -> Result<Shard, AlreadyTracked> {
-        self.add(&[new]).map(|slab| Shard::new(slab, 0))
+        self.table.add_one(new).map_err(|shard| AlreadyTracked { shard })
     }
 
-    /// Starts to track many shards for the cost of one copy of the table; all of them or none.
+    /// Starts to track many shards, for less than it costs to add each; all of them or none.
     ///
     /// # Errors
     /// [`AlreadyTracked`] names the first shard that is tracked, or given twice; nothing changed.
     pub fn add_shards(&self, new: &[NewShard]) -> Result<(), AlreadyTracked> {
-        self.add(new).map(drop)
-    }
-
-    fn add(&self, new: &[NewShard]) -> Result<Slab, AlreadyTracked> {
-        locked(&self.membership, |membership| {
-            let added = self.table.read(|table| table.with(new));
-            let (table, slab) = added.map_err(|shard| AlreadyTracked { shard })?;
-            self.publish(table, &slab, membership);
-            Ok(slab)
-        })
-    }
-
-    fn publish(&self, table: Table, added: &Slab, membership: &Membership) {
-        if membership.closed {
-            added.iter().for_each(|cell| cell.close().wake()); // nothing waits yet
-        }
-        self.table.replace(table);
+        self.table.add(new).map_err(|shard| AlreadyTracked { shard })
     }
 
     /// Ends the present incarnation of a shard and begins another at the given mark and log, in one
@@ -67,14 +50,7 @@ impl ReplicationState {
     }
 
     fn reset(&self, shard: ShardId, new: impl FnOnce(&Shard) -> NewShard) -> Option<Shard> {
-        let (began, woken) = locked(&self.membership, |membership| {
-            let ended = self.shard(shard)?;
-            let new = new(&ended);
-            let reset = self.table.read(|table| table.without(shard).with(&[new]));
-            let (table, slab) = reset.ok()?;
-            self.publish(table, &slab, membership);
-            Some((Shard::new(slab, 0), ended.cell().retire()))
-        })?;
+        let (began, woken) = self.table.reset(shard, new)?;
         woken.wake();
         Some(began)
     }
@@ -84,13 +60,16 @@ impl ReplicationState {
     ///
     /// Waits on it fail with [`WaitError::Removed`](crate::WaitError::Removed).
     pub fn remove_shard(&self, shard: ShardId) -> Option<Shard> {
-        let (ended, woken) = locked(&self.membership, |_| {
-            let ended = self.shard(shard)?;
-            self.table.replace(self.table.read(|table| table.without(shard)));
-            let woken = ended.cell().retire();
-            Some((ended, woken))
-        })?;
-        woken.wake();
-        Some(ended)
+        self.remove_shards(&[shard]).pop()
+    }
+
+    /// Stops tracking many shards, for less than it costs to remove each. Returns handles on the
+    /// incarnations that have ended, ascending by shard; shards that are not tracked are left out.
+    ///
+    /// Waits on them fail with [`WaitError::Removed`](crate::WaitError::Removed).
+    pub fn remove_shards(&self, shards: &[ShardId]) -> Vec<Shard> {
+        let (ended, woken) = self.table.remove(shards);
+        woken.into_iter().for_each(Woken::wake);
+        ended
     }
 }

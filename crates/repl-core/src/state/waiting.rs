@@ -6,13 +6,11 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use super::ReplicationState;
-use crate::cell::Cell;
 use crate::ids::{SeqNo, ShardId};
 use crate::outcome::{WaitAllError, WaitError};
 use crate::park;
 use crate::reached::Reached;
 use crate::snapshot::Snapshot;
-use crate::sync::locked;
 use crate::wakers::Woken;
 
 impl ReplicationState {
@@ -24,14 +22,13 @@ impl ReplicationState {
     /// # Errors
     /// Those of [`Shard::reached`](crate::Shard::reached), and [`WaitError::UnknownShard`].
     pub fn reached(&self, shard: ShardId, seqno: SeqNo) -> Reached {
-        self.table.read(|table| match table.cell(shard).map(|cell| cell.outcome(seqno)) {
-            Some(Some(result)) => Reached::ready(result),
-            Some(None) => match table.handle(shard) {
-                Some(shard) => Reached::waiting(shard, seqno),
-                None => Reached::ready(Err(WaitError::UnknownShard)),
-            },
+        if let Some(Some(result)) = self.table.with(shard, |cell| cell.outcome(seqno)) {
+            return Reached::ready(result);
+        }
+        match self.table.handle(shard) {
+            Some(shard) => Reached::waiting(shard, seqno),
             None => Reached::ready(Err(WaitError::UnknownShard)),
-        })
+        }
     }
 
     /// Waits until every shard of `snapshot` is at its mark there or above.
@@ -73,11 +70,7 @@ impl ReplicationState {
     /// Marks can still be read and moved, so appliers can finish and a last checkpoint can be
     /// taken. A clone of a closed state is open. O(shards), with a small allocation for each.
     pub fn close(&self) {
-        let woken = locked(&self.membership, |membership| {
-            membership.closed = true;
-            self.table.read(|table| table.cells().map(Cell::close).collect::<Vec<_>>())
-        });
-        woken.into_iter().for_each(Woken::wake);
+        self.table.close().into_iter().for_each(Woken::wake);
     }
 }
 

@@ -14,7 +14,9 @@ use crate::shard::Shard;
 
 fn shard() -> Shard {
     let key = Key { shard: ShardId(1), incarnation: Incarnation(0), log: LogId::UNNAMED };
-    Shard::new([Cell::new(key, 0)].into(), 0)
+    let cell = Cell::vacant();
+    cell.begin(key, 0);
+    Shard::new([cell].into(), 0)
 }
 
 fn window() -> ApplyWindow {
