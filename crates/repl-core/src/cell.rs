@@ -11,7 +11,7 @@ use crate::ids::{Incarnation, Key, LogId, SeqNo, ShardId};
 use crate::mark::Mark;
 use crate::outcome::{Advance, WaitError};
 use crate::seq_range::SeqRange;
-use crate::waiters::{Seen, Waiters};
+use crate::waiters::{Seen, Ticket, Waiters};
 use crate::wakers::Woken;
 use crate::window_state::WindowState;
 
@@ -111,7 +111,9 @@ impl Cell {
         if self.is_removed() {
             return Advance::Removed;
         }
-        self.advance_over_windows(self.waiters.settle(&self.mark));
+        if let Some(window) = self.waiters.settle(&self.mark) {
+            self.advance_over_windows(Some(window));
+        }
         Advance::Advanced { from }
     }
 
@@ -121,16 +123,18 @@ impl Cell {
         self.waiters.outcome(&self.mark, seqno)
     }
 
+    #[inline]
     pub(crate) fn poll_reached(
         &self,
         seqno: SeqNo,
-        ticket: &mut Option<u64>,
+        ticket: &mut Option<Ticket>,
         waker: &Waker,
     ) -> Poll<Result<SeqNo, WaitError>> {
         self.waiters.poll(&self.mark, seqno, ticket, waker)
     }
 
-    pub(crate) fn leave(&self, seqno: SeqNo, ticket: &mut Option<u64>) {
+    #[inline]
+    pub(crate) fn leave(&self, seqno: SeqNo, ticket: &mut Option<Ticket>) {
         self.waiters.leave(&self.mark, seqno, ticket);
     }
 

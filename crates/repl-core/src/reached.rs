@@ -10,6 +10,7 @@ use crate::ids::SeqNo;
 use crate::outcome::WaitError;
 use crate::park;
 use crate::shard::Shard;
+use crate::waiters::Ticket;
 
 /// A future that is ready once a mark reaches a seqno: see [`Shard::reached`].
 ///
@@ -18,20 +19,15 @@ use crate::shard::Shard;
 /// queue when it is first polled. Dropping it leaves nothing behind. Once it is ready it keeps its
 /// result.
 #[must_use = "a future does nothing until it is polled or waited on"]
-pub struct Reached(Stage);
-
-// The result is kept in parts: as a `Result` it would be copied through memory.
-enum Stage {
-    Reached(SeqNo),
-    Failed(WaitError),
-    Waiting(Waiting),
-}
-
-/// A wait that is not over, and its place in the queue.
-struct Waiting {
-    shard: Shard,
+pub struct Reached {
+    // An enum would be moved through memory, which takes longer than all the rest of a poll.
+    /// `None` once the wait is over.
+    shard: Option<Shard>,
+    /// The awaited seqno; once the wait is over, the mark.
     seqno: SeqNo,
-    ticket: Option<u64>,
+    /// The place in the queue.
+    ticket: Option<Ticket>,
+    failed: Option<WaitError>,
 }
 
 impl Shard {
@@ -70,43 +66,40 @@ impl Shard {
     pub fn reached(&self, seqno: SeqNo) -> Reached {
         match self.cell().outcome(seqno) {
             Some(result) => Reached::ready(result),
-            None => Reached(Stage::Waiting(self.waiting(seqno))),
+            None => Reached::waiting(self.clone(), seqno),
         }
-    }
-}
-
-impl Shard {
-    #[cold]
-    fn waiting(&self, seqno: SeqNo) -> Waiting {
-        Waiting { shard: self.clone(), seqno, ticket: None }
     }
 }
 
 impl Reached {
     #[inline]
     pub(crate) fn ready(result: Result<SeqNo, WaitError>) -> Self {
-        Reached(match result {
-            Ok(mark) => Stage::Reached(mark),
-            Err(reason) => Stage::Failed(reason),
-        })
+        let seqno = result.unwrap_or(0);
+        Reached { shard: None, seqno, ticket: None, failed: result.err() }
     }
 
+    #[inline]
     pub(crate) fn waiting(shard: Shard, seqno: SeqNo) -> Self {
-        Reached(Stage::Waiting(Waiting { shard, seqno, ticket: None }))
+        Reached { shard: Some(shard), seqno, ticket: None, failed: None }
+    }
+
+    /// The result, once the wait is over.
+    #[inline]
+    fn result(&self) -> Result<SeqNo, WaitError> {
+        self.failed.map_or(Ok(self.seqno), Err)
     }
 
     /// The result of now, without queueing for it.
     pub(crate) fn peek(&self) -> Option<Result<SeqNo, WaitError>> {
-        match &self.0 {
-            Stage::Reached(mark) => Some(Ok(*mark)),
-            Stage::Failed(reason) => Some(Err(*reason)),
-            Stage::Waiting(Waiting { shard, seqno, .. }) => shard.cell().outcome(*seqno),
+        match &self.shard {
+            Some(shard) => shard.cell().outcome(self.seqno),
+            None => Some(self.result()),
         }
     }
 
     /// Whether the seqno was reached when the wait began, or at the last poll.
     pub(crate) fn is_ok(&self) -> bool {
-        matches!(self.0, Stage::Reached(_))
+        self.shard.is_none() && self.failed.is_none()
     }
 
     /// Blocks the thread until the seqno is reached; returns the mark.
@@ -115,11 +108,7 @@ impl Reached {
     /// [`WaitError`], but not [`WaitError::Timeout`].
     #[inline]
     pub fn wait(self) -> Result<SeqNo, WaitError> {
-        match self.0 {
-            Stage::Reached(mark) => Ok(mark),
-            Stage::Failed(reason) => Err(reason),
-            Stage::Waiting(waiting) => waiting.block(),
-        }
+        if self.shard.is_some() { self.block() } else { self.result() }
     }
 
     /// Blocks the thread for at most `timeout`; returns the mark.
@@ -128,11 +117,7 @@ impl Reached {
     /// [`WaitError`].
     #[inline]
     pub fn wait_timeout(self, timeout: Duration) -> Result<SeqNo, WaitError> {
-        match self.0 {
-            Stage::Reached(mark) => Ok(mark),
-            Stage::Failed(reason) => Err(reason),
-            Stage::Waiting(waiting) => waiting.block_for(timeout),
-        }
+        if self.shard.is_some() { self.block_for(timeout) } else { self.result() }
     }
 
     /// Blocks the thread until `deadline` at the latest; returns the mark.
@@ -141,68 +126,69 @@ impl Reached {
     /// [`WaitError`].
     #[inline]
     pub fn wait_deadline(self, deadline: Instant) -> Result<SeqNo, WaitError> {
-        match self.0 {
-            Stage::Reached(mark) => Ok(mark),
-            Stage::Failed(reason) => Err(reason),
-            Stage::Waiting(waiting) => waiting.block_until(deadline),
-        }
+        if self.shard.is_some() { self.block_until(deadline) } else { self.result() }
     }
 }
 
 impl Future for Reached {
     type Output = Result<SeqNo, WaitError>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        let result = match &mut this.0 {
-            Stage::Reached(mark) => Ok(*mark),
-            Stage::Failed(reason) => Err(*reason),
-            Stage::Waiting(Waiting { shard, seqno, ticket }) => {
-                ready!(shard.cell().poll_reached(*seqno, ticket, context.waker()))
+        let Reached { shard, seqno, ticket, failed } = self.get_mut();
+        let result = match shard {
+            None => failed.map_or(Ok(*seqno), Err),
+            Some(waiting) => {
+                let result = ready!(waiting.cell().poll_reached(*seqno, ticket, context.waker()));
+                *shard = None;
+                match result {
+                    Ok(mark) => *seqno = mark,
+                    Err(reason) => *failed = Some(reason),
+                }
+                result
             }
         };
-        *this = Reached::ready(result);
         Poll::Ready(result)
     }
 }
 
 /// Out of line, so that a wait that is over already stays two loads and a comparison.
-impl Waiting {
+impl Reached {
     #[cold]
     fn block(self) -> Result<SeqNo, WaitError> {
-        park::block_on(Reached(Stage::Waiting(self)))
+        park::block_on(self)
     }
 
     #[cold]
     fn block_for(self, timeout: Duration) -> Result<SeqNo, WaitError> {
-        let waiting = Reached(Stage::Waiting(self));
-        park::block_for(waiting, timeout).unwrap_or(Err(WaitError::Timeout))
+        park::block_for(self, timeout).unwrap_or(Err(WaitError::Timeout))
     }
 
     #[cold]
     fn block_until(self, deadline: Instant) -> Result<SeqNo, WaitError> {
-        let waiting = Reached(Stage::Waiting(self));
-        park::block_until(waiting, deadline).unwrap_or(Err(WaitError::Timeout))
+        park::block_until(self, deadline).unwrap_or(Err(WaitError::Timeout))
     }
 }
 
-impl Drop for Waiting {
+impl Drop for Reached {
+    #[inline]
     fn drop(&mut self) {
-        self.shard.cell().leave(self.seqno, &mut self.ticket);
+        if let Some(shard) = &self.shard {
+            shard.cell().leave(self.seqno, &mut self.ticket);
+        }
     }
 }
 
+#[expect(clippy::missing_fields_in_debug, reason = "a wait that is not over has not failed")]
 impl fmt::Debug for Reached {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Stage::Reached(mark) => write!(f, "Reached(Ok({mark}))"),
-            Stage::Failed(reason) => write!(f, "Reached(Err({reason:?}))"),
-            Stage::Waiting(Waiting { shard, seqno, ticket }) => f
-                .debug_struct("Reached")
-                .field("shard", shard)
-                .field("seqno", seqno)
-                .field("queued", &ticket.is_some())
-                .finish(),
-        }
+        let Some(shard) = &self.shard else {
+            return write!(f, "Reached({:?})", self.result());
+        };
+        f.debug_struct("Reached")
+            .field("shard", shard)
+            .field("seqno", &self.seqno)
+            .field("queued", &self.ticket.is_some())
+            .finish()
     }
 }

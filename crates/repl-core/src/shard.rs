@@ -42,6 +42,7 @@ pub struct Shard {
 impl Shard {
     /// # Panics
     /// If the slab has no such index.
+    #[inline]
     pub(crate) fn new(slab: Arc<[Cell]>, index: usize) -> Self {
         Shard { cell: Yoke::attach_to_cart(slab, |cells| &cells[index]) }
     }

@@ -14,6 +14,7 @@ use std::sync::{Arc, PoisonError, TryLockError};
 
 /// Runs `f` under the lock. A panic of an earlier holder is ignored: no caller's code runs under the
 /// locks of this crate, so what they guard is never half changed.
+#[inline]
 pub(crate) fn locked<T, R>(mutex: &Mutex<T>, f: impl FnOnce(&mut T) -> R) -> R {
     f(&mut mutex.lock().unwrap_or_else(PoisonError::into_inner))
 }

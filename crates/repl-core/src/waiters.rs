@@ -5,6 +5,7 @@
 //! to settle.
 //! - `REMOVED`: the cell has left its table, for good.
 //! - `NOBODY`: nothing is waiting. (An advance above it takes the lock and finds nothing.)
+//! - `CLOSED`: nothing is waiting, and waiting is closed.
 //! - With `ABOVE` set as well: seqnos may be completed above the mark, so every advance from
 //!   outside the shard's window has to look whether the mark goes further.
 //!
@@ -52,36 +53,58 @@
 //! A `SeqCst` fence on both sides would do as well, and every advance would pay for it; the
 //! read-modify-write of the raise is there anyway.
 //!
+//! # Leaving without the lock
+//! Once its seqno is reached, a waiter mostly has no entry in the queue any more. It knows so without
+//! the lock: a target above its seqno means that its entry is gone.
+//!
+//! When it entered, it stored or found a target at or below its seqno. What it reads later is that
+//! target or a later one, as it reads the same atomic again. A target above its seqno was stored later,
+//! under the lock, and by a thread that found no entry for that seqno. No such entry comes back. At
+//! the target itself the entry may still be there: not taking it out then leaves it for good
+//! (`leaving_without_the_lock_at_the_target_leaves_the_waiter_behind`).
+//!
+//! # The queue
+//! A shard has a queue only while there is something to hold. So what is known without one is in the
+//! target: whether waiting is closed. A queue that was made anew gives out tickets that an earlier one
+//! has given out. That confuses no waiters: an entry with the ticket of an earlier waiter has another
+//! seqno, as the earlier one left the queue when its seqno was reached, when it was dropped, or when
+//! waiting ended. Watchers have no seqno, so their tickets are unique among all queues.
+//!
 //! # Ranges completed above the mark
 //! A range is like a waiter for the seqno before it, except that reaching it moves the mark on: the
 //! same target and the same argument hold. A range is taken out only after the mark has passed it,
 //! under the lock. So what is completed is always in the mark or in the ranges
 //! (`ranges_taken_out_before_the_mark_is_raised_are_found_nowhere`).
 
+mod access;
+mod ending;
+mod list;
 mod queue;
+mod reaching;
+mod spare;
 mod target;
+#[cfg(test)]
+mod tests;
 mod watching;
 
 use std::sync::Arc;
-use std::task::{Poll, Waker};
 
 use crate::ids::SeqNo;
 use crate::mark::Mark;
-use crate::outcome::WaitError;
 use crate::range_set::RangeSet;
 use crate::seq_range::SeqRange;
-use crate::sync::{AtomicU64, Mutex, Ordering, locked};
-use crate::wakers::{Batch, Woken};
+use crate::sync::{AtomicU64, Mutex, Ordering};
 use crate::window_state::WindowState;
 
+pub(crate) use self::list::Ticket;
 use self::queue::WaitQueue;
 use self::target::{NOBODY, REMOVED};
 pub(crate) use self::target::{Seen, Target};
 
 pub(crate) struct Waiters {
     target: AtomicU64,
-    /// `None` until there is something to hold: most shards are never waited on, and a cell has
-    /// only 64 bytes.
+    /// `None` while there is nothing to hold: most shards are seldom waited on, and a cell has only
+    /// 64 bytes.
     queue: Mutex<Option<Box<WaitQueue>>>,
 }
 
@@ -93,62 +116,6 @@ impl Waiters {
     #[inline]
     pub(crate) fn target(&self) -> Target {
         Target(self.target.load(Ordering::Acquire))
-    }
-
-    /// The result of a wait for `seqno`, as far as it is known without the lock.
-    #[inline]
-    pub(crate) fn outcome(&self, mark: &Mark, seqno: SeqNo) -> Option<Result<SeqNo, WaitError>> {
-        if self.target().is_removed() {
-            return Some(Err(WaitError::Removed));
-        }
-        let at = mark.get();
-        (at >= seqno).then_some(Ok(at))
-    }
-
-    /// The result of a wait for `seqno`. While it is pending, `waker` is in the queue, and `ticket`
-    /// is its place there until [`leave`](Waiters::leave).
-    pub(crate) fn poll(
-        &self,
-        mark: &Mark,
-        seqno: SeqNo,
-        ticket: &mut Option<u64>,
-        waker: &Waker,
-    ) -> Poll<Result<SeqNo, WaitError>> {
-        let result = self.outcome(mark, seqno).or_else(|| {
-            let mut waker = Some(waker.clone()); // what is left in it is dropped after the lock
-            self.with(mark, |queue, target| queue.enter(mark, seqno, ticket, &mut waker, target))
-        });
-        match result {
-            Some(result) => {
-                self.leave(mark, seqno, ticket);
-                Poll::Ready(result)
-            }
-            None => Poll::Pending,
-        }
-    }
-
-    /// Gives up a place in the queue.
-    pub(crate) fn leave(&self, mark: &Mark, seqno: SeqNo, ticket: &mut Option<u64>) {
-        if let Some(ticket) = ticket.take() {
-            drop(self.with_existing(mark, |queue, _| queue.waiters.remove(&(seqno, ticket))));
-        }
-    }
-
-    /// After the mark was raised to or above the target: moves it over the ranges that it has
-    /// reached, and wakes the waiters whose seqno is reached.
-    #[cold]
-    pub(crate) fn settle(&self, mark: &Mark) -> Option<Arc<WindowState>> {
-        loop {
-            let mut batch = Batch::default();
-            let (more, window) = self.with(mark, |queue, _| {
-                queue.merge_ranges(mark);
-                (queue.pop_reached(mark.get(), &mut batch), queue.window.clone())
-            });
-            batch.wake();
-            if !more {
-                return window;
-            }
-        }
     }
 
     /// Records a range as completed, and moves the mark over it if the mark is next to it.
@@ -211,68 +178,5 @@ impl Waiters {
     /// Detaches the window.
     pub(crate) fn detach(&self, mark: &Mark) {
         drop(self.with_existing(mark, |queue, _| queue.window.take()));
-    }
-
-    /// Fails current and future waits. Wake the returned wakers after releasing all locks.
-    pub(crate) fn close(&self) -> Woken {
-        locked(&self.queue, |queue| {
-            let queue = queue.get_or_insert_default();
-            queue.closed = true;
-            let woken = queue.take_wakers();
-            queue.update_target(&self.target);
-            woken
-        })
-    }
-
-    /// As [`close`](Waiters::close), for a cell that has left its table. Nothing stays in memory but
-    /// the cell.
-    pub(crate) fn remove(&self) -> Woken {
-        let queue = locked(&self.queue, |queue| {
-            self.target.store(REMOVED, Ordering::Release);
-            queue.take()
-        });
-        queue.map(|mut queue| queue.take_wakers()).unwrap_or_default()
-    }
-
-    /// Runs `f` under the lock on the queue, where there is one.
-    fn look<R>(&self, f: impl FnOnce(&WaitQueue) -> R) -> Option<R> {
-        locked(&self.queue, |queue| queue.as_deref().map(f))
-    }
-
-    /// Runs `f` under the lock, brings the target up to date, and wakes the watchers of what is
-    /// awaited where that changed.
-    fn with<R>(&self, mark: &Mark, f: impl FnOnce(&mut WaitQueue, &AtomicU64) -> R) -> R {
-        let (result, watchers) =
-            locked(&self.queue, |queue| self.changed(mark, queue.get_or_insert_default(), f));
-        if let Some(watchers) = watchers {
-            watchers.wake();
-        }
-        result
-    }
-
-    /// The same, where there is a queue.
-    fn with_existing<R>(
-        &self,
-        mark: &Mark,
-        f: impl FnOnce(&mut WaitQueue, &AtomicU64) -> R,
-    ) -> Option<R> {
-        let (result, watchers) = locked(&self.queue, |queue| {
-            queue.as_deref_mut().map(|queue| self.changed(mark, queue, f))
-        })?;
-        if let Some(watchers) = watchers {
-            watchers.wake();
-        }
-        Some(result)
-    }
-
-    fn changed<R>(
-        &self,
-        mark: &Mark,
-        queue: &mut WaitQueue,
-        f: impl FnOnce(&mut WaitQueue, &AtomicU64) -> R,
-    ) -> (R, Option<Woken>) {
-        let result = f(queue, &self.target);
-        queue.update_target(&self.target);
-        (result, queue.take_watchers_if_changed(mark))
     }
 }

@@ -4,6 +4,7 @@
 //! is caught, so that it stops neither the other wakers nor the thread that advances.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
@@ -13,14 +14,33 @@ use crate::ids::SeqNo;
 #[must_use = "the waiters must be woken"]
 #[derive(Default)]
 pub(crate) struct Woken {
-    pub(crate) waiters: BTreeMap<(SeqNo, u64), Waker>,
-    pub(crate) watchers: BTreeMap<u64, Waker>,
+    pub(crate) low: Option<Waker>,
+    pub(crate) waiters: BTreeMap<(SeqNo, NonZeroU64), Waker>,
+    pub(crate) watchers: Option<Box<Watchers>>,
+}
+
+/// The watchers of the lowest awaited seqno of one shard.
+#[derive(Default)]
+pub(crate) struct Watchers {
+    /// By ticket.
+    pub(crate) wakers: BTreeMap<u64, Waker>,
+    /// What they have seen of it.
+    pub(crate) seen: Option<SeqNo>,
+}
+
+impl Watchers {
+    #[cold]
+    pub(crate) fn wake(self) {
+        self.wakers.into_values().for_each(wake);
+    }
 }
 
 impl Woken {
     /// Wakes them. The caller holds no lock.
     pub(crate) fn wake(self) {
-        self.waiters.into_values().chain(self.watchers.into_values()).for_each(wake);
+        let waiters = self.low.into_iter().chain(self.waiters.into_values());
+        waiters.for_each(wake);
+        self.watchers.into_iter().for_each(|watchers| watchers.wake());
     }
 }
 
@@ -44,8 +64,10 @@ impl Batch {
         self.len += 1;
     }
 
-    pub(crate) fn wake(self) {
-        self.wakers.into_iter().take(self.len).flatten().for_each(wake);
+    /// Wakes them, and leaves the batch empty.
+    pub(crate) fn wake(&mut self) {
+        let len = std::mem::take(&mut self.len);
+        self.wakers[..len].iter_mut().filter_map(Option::take).for_each(wake);
     }
 }
 

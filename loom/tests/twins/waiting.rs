@@ -43,11 +43,7 @@ const REAL: Steps = Steps {
     stores_before_loading: true,
     looks_again: true,
     must_settle: |target, to| target <= to,
-    leave: |twin, seqno| {
-        let mut queue = twin.lock();
-        queue.awaited.retain(|awaited| *awaited != seqno);
-        twin.update_target(&queue);
-    },
+    leave: |twin, seqno| leave_unless(twin, seqno, |target| target > seqno),
     close: |twin| {
         let mut queue = twin.lock();
         queue.closed = true;
@@ -60,6 +56,16 @@ const REAL: Steps = Steps {
     },
     next: |_, seen| seen + 1,
 };
+
+/// Leaves the queue, unless the target says that this is done.
+fn leave_unless(twin: &Twin, seqno: u64, is_gone: impl FnOnce(u64) -> bool) {
+    if is_gone(twin.target.load(Ordering::Relaxed)) {
+        return;
+    }
+    let mut queue = twin.lock();
+    queue.awaited.retain(|awaited| *awaited != seqno);
+    twin.update_target(&queue);
+}
 
 /// The target is `Relaxed` throughout: the lock and the mark order it.
 struct Twin {
@@ -259,6 +265,12 @@ fn leaving_as_the_only_waiter_loses_the_wake_up_of_others() {
 #[test]
 fn a_waiter_dropped_without_leaving_is_found_by_later_advances() {
     assert!(loom_rejects(|| leaving_of(Steps { leave: |_, _| {}, ..REAL })));
+}
+
+#[test]
+fn leaving_without_the_lock_at_the_target_leaves_the_waiter_behind() {
+    let leave = |twin: &Twin, seqno| leave_unless(twin, seqno, |target| target >= seqno);
+    assert!(loom_rejects(|| leaving_of(Steps { leave, ..REAL })));
 }
 
 #[test]

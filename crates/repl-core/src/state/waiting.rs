@@ -68,7 +68,7 @@ impl ReplicationState {
     /// with [`WaitError::Closed`], on shards that are added later too.
     ///
     /// Marks can still be read and moved, so appliers can finish and a last checkpoint can be
-    /// taken. A clone of a closed state is open. O(shards), with a small allocation for each.
+    /// taken. A clone of a closed state is open. O(shards).
     pub fn close(&self) {
         self.table.close().into_iter().for_each(Woken::wake);
     }

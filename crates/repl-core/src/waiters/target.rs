@@ -5,6 +5,8 @@ use crate::ids::SeqNo;
 pub(super) const REMOVED: u64 = 0;
 pub(super) const ABOVE: u64 = 1 << 63;
 pub(super) const NOBODY: u64 = ABOVE - 1;
+/// As `NOBODY`, and waiting is closed. A waiter for this very seqno has the same target, and a queue.
+pub(super) const CLOSED: u64 = NOBODY - 1;
 
 /// What was read from the word beside the mark.
 #[derive(Clone, Copy)]
@@ -14,6 +16,12 @@ impl Target {
     #[inline]
     pub(crate) fn is_removed(self) -> bool {
         self.0 == REMOVED
+    }
+
+    /// Whether no waiter for `seqno` is queued.
+    #[inline]
+    pub(super) fn is_above(self, seqno: SeqNo) -> bool {
+        self.0 & !ABOVE > seqno || self.is_removed()
     }
 
     /// Whether seqnos may be completed above the mark.

@@ -31,7 +31,7 @@ impl Waiters {
         // What is left in them is dropped after the lock.
         let (mut new, mut old) = (Some(waker.clone()), None);
         self.with(mark, |queue, target| {
-            old = ticket.take().and_then(|ticket| queue.watchers.remove(&ticket));
+            old = ticket.take().and_then(|ticket| queue.unwatch(ticket));
             if target.load(Ordering::Relaxed) == REMOVED {
                 return Poll::Ready(Err(WaitError::Removed));
             }
@@ -42,7 +42,7 @@ impl Waiters {
     /// Gives up watching what is awaited.
     pub(crate) fn unwatch(&self, mark: &Mark, ticket: &mut Option<u64>) {
         if let Some(ticket) = ticket.take() {
-            drop(self.with_existing(mark, |queue, _| queue.watchers.remove(&ticket)));
+            drop(self.with_existing(mark, |queue, _| queue.unwatch(ticket)));
         }
     }
 }

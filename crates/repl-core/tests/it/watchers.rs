@@ -177,3 +177,19 @@ fn a_reached_seqno_is_never_awaited() {
     assert_eq!(*seen.lock().unwrap(), [(90, Some(91))]);
     drop(waiting);
 }
+
+#[test]
+fn a_watcher_that_was_woken_takes_no_other_with_it_when_it_is_dropped() {
+    let (_state, shard) = single();
+    let (mut first, mut second) = (shard.awaited_changes(), shard.awaited_changes());
+    assert_eq!((first.next().wait(), second.next().wait()), (Ok(None), Ok(None)));
+    let mut woken = first.next();
+    assert!(poll(&mut woken, Waker::noop()).is_pending());
+    drop(Queued::new(&shard, 5));
+    let (counter, waker) = counting();
+    let mut next = second.next();
+    assert!(poll(&mut next, &waker).is_pending());
+    drop(woken);
+    let _waiting = Queued::new(&shard, 6);
+    assert_eq!((counter.count(), poll(&mut next, &waker)), (1, Poll::Ready(Ok(Some(6)))));
+}
