@@ -10,7 +10,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use benches::peers::{CondvarMark, EventMark};
+use benches::peers::{CondvarMark, EventMark, HeapMark};
 use benches::rounds::{
     Contender, contender, criterion, criterion_over_sizes, rounds, rounds_at, rounds_of,
 };
@@ -60,6 +60,50 @@ fn wake_one_of(name: &str, waiters: u64) -> Contender<'_> {
     let shard = single();
     let tasks = (1..=waiters).map(|next| ours(shard.clone(), next, waiters));
     waking(name, 1, Tasks::new(tasks), move |at| _ = shard.advance(at))
+}
+
+/// Advances that each reach the task which awaits the next seqno, beside `others` that await later
+/// ones. `make` makes the task that awaits a seqno, then that plus a step, and so on.
+fn queue_and_wake<'a, F: Future<Output = Infallible> + 'static>(
+    name: &'a str,
+    others: u64,
+    make: impl Fn(u64, u64) -> F,
+    advance: impl Fn(u64) + 'a,
+) -> Contender<'a> {
+    let others = Tasks::new((FAR..FAR + others).map(|first| make(first, 1)));
+    waking(name, 1, Tasks::new([make(1, 1)]), move |at| {
+        let _wait = &others;
+        advance(at);
+    })
+}
+
+fn queue_and_wake_ours(others: u64) -> Contender<'static> {
+    let shard = single();
+    let waits = shard.clone();
+    queue_and_wake(
+        "ours",
+        others,
+        move |first, step| ours(waits.clone(), first, step),
+        move |at| _ = shard.advance(at),
+    )
+}
+
+/// The same with a heap of wakers under a lock.
+fn queue_and_wake_heap(others: u64) -> Contender<'static> {
+    async fn task(mark: Arc<HeapMark>, mut next: u64, step: u64) -> Infallible {
+        loop {
+            mark.reached(next).await;
+            next += step;
+        }
+    }
+    let mark = Arc::new(HeapMark::default());
+    let waits = Arc::clone(&mark);
+    queue_and_wake(
+        "heap",
+        others,
+        move |first, step| task(Arc::clone(&waits), first, step),
+        move |at| mark.advance(at),
+    )
 }
 
 /// Sends to a tokio watch, which wakes every waiter. The waiters await `first`, `first + 1`, ...
@@ -119,6 +163,13 @@ fn wake_one(c: &mut Criterion) {
     let contenders =
         vec![wake_one_of("ours", WAITERS), watch_tasks(1, WAITERS), event_tasks(1, WAITERS)];
     rounds(c, "wake_one_of_10000", contenders);
+}
+
+fn queue_one(c: &mut Criterion) {
+    for others in [0, WAITERS] {
+        let contenders = vec![queue_and_wake_ours(others), queue_and_wake_heap(others)];
+        rounds(c, &format!("queue_and_wake_beside_{others}"), contenders);
+    }
 }
 
 fn over_waiters(c: &mut Criterion) {
@@ -207,7 +258,7 @@ fn short() -> Criterion {
 criterion_group! {
     name = waiting;
     config = criterion();
-    targets = below_the_target, wake_one
+    targets = below_the_target, wake_one, queue_one
 }
 criterion_group! { name = blocking; config = short(); targets = round_trip }
 criterion_group! { name = sizes; config = criterion_over_sizes(); targets = over_waiters }

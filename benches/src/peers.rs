@@ -1,8 +1,11 @@
 //! Peers built from other crates: marks to wait on, and sets of completed seqnos.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use event_listener::{Event, listener};
 use rangemap::RangeInclusiveSet;
@@ -52,6 +55,93 @@ impl EventMark {
                 listener.await;
             }
         }
+    }
+}
+
+/// An atomic mark beside a heap of wakers. A waiter that is dropped stays in the heap.
+#[derive(Debug, Default)]
+pub struct HeapMark {
+    mark: AtomicU64,
+    waiters: Mutex<BinaryHeap<HeapWaiter>>,
+}
+
+#[derive(Debug)]
+struct HeapWaiter {
+    seqno: Reverse<u64>,
+    waker: Waker,
+}
+
+impl Ord for HeapWaiter {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.seqno.cmp(&other.seqno)
+    }
+}
+
+impl PartialOrd for HeapWaiter {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for HeapWaiter {
+    fn eq(&self, other: &Self) -> bool {
+        self.seqno == other.seqno
+    }
+}
+
+impl Eq for HeapWaiter {}
+
+impl HeapMark {
+    /// Moves the mark, and wakes the waiters that it reaches.
+    pub fn advance(&self, to: u64) {
+        self.mark.fetch_max(to, Ordering::AcqRel);
+        let mut waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pop = || {
+            let is_reached = waiters.peek()?.seqno.0 <= to;
+            is_reached.then(|| waiters.pop()).flatten()
+        };
+        let first = pop();
+        let others: Vec<_> = std::iter::from_fn(pop).collect(); // allocates nothing if there is none
+        drop(waiters);
+        first.into_iter().chain(others).for_each(|waiter| waiter.waker.wake());
+    }
+
+    /// Waits until the mark reaches `seqno`.
+    pub fn reached(self: &Arc<Self>, seqno: u64) -> HeapReached {
+        HeapReached { mark: Arc::clone(self), seqno, is_queued: false }
+    }
+}
+
+/// A future that is ready once a [`HeapMark`] reaches a seqno.
+#[derive(Debug)]
+pub struct HeapReached {
+    mark: Arc<HeapMark>,
+    seqno: u64,
+    is_queued: bool,
+}
+
+impl Future for HeapReached {
+    type Output = u64;
+
+    /// Keeps the waker of the first poll. Every advance takes the lock after it has moved the mark,
+    /// so a look at the mark under the lock is enough.
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<u64> {
+        let HeapReached { mark, seqno, is_queued } = self.get_mut();
+        let at = mark.mark.load(Ordering::Acquire);
+        if at >= *seqno {
+            return Poll::Ready(at);
+        }
+        if !*is_queued {
+            let waker = context.waker().clone();
+            let mut waiters = mark.waiters.lock().unwrap_or_else(PoisonError::into_inner);
+            let at = mark.mark.load(Ordering::Acquire);
+            if at >= *seqno {
+                return Poll::Ready(at);
+            }
+            waiters.push(HeapWaiter { seqno: Reverse(*seqno), waker });
+            *is_queued = true;
+        }
+        Poll::Pending
     }
 }
 
@@ -144,6 +234,31 @@ impl SeqnoWindow {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_heap_wakes_the_waiters_that_an_advance_reaches() {
+        let mark = Arc::new(HeapMark::default());
+        let woken = Arc::new(Alarms::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let poll =
+            |waiter: &mut HeapReached| Pin::new(waiter).poll(&mut Context::from_waker(&waker));
+        let mut waiters = [3, 1, 2].map(|seqno| mark.reached(seqno));
+        assert!(waiters.iter_mut().all(|waiter| poll(waiter).is_pending()));
+        mark.advance(2);
+        assert_eq!(woken.0.load(Ordering::Relaxed), 2);
+        assert_eq!(waiters.each_mut().map(poll), [Poll::Pending, Poll::Ready(2), Poll::Ready(2)]);
+        mark.advance(3);
+        assert_eq!(woken.0.load(Ordering::Relaxed), 3);
+    }
+
+    #[derive(Default)]
+    struct Alarms(AtomicU64);
+
+    impl std::task::Wake for Alarms {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 
     #[test]
     fn the_peers_advance_their_marks_over_the_contiguous_prefix() {

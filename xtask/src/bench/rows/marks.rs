@@ -94,6 +94,21 @@ pub(super) const ROWS: &[Row] = &[
         goal: Goal::None,
     },
     Row {
+        work: "queue a waiter and wake it, vs a `Mutex` with a `BinaryHeap` of wakers, in which a \
+               dropped waiter would stay",
+        group: "queue_and_wake_beside_0",
+        peer: "heap",
+        operations: 1,
+        goal: Goal::AtMost(1.1),
+    },
+    Row {
+        work: "the same beside 10,000 waiters for later seqnos",
+        group: "queue_and_wake_beside_10000",
+        peer: "heap",
+        operations: 1,
+        goal: Goal::AtMost(1.1),
+    },
+    Row {
         work: "blocking round trip between two threads on one core, vs `Mutex` and `Condvar`",
         group: "round_trip_one_core",
         peer: "mutex_condvar",
