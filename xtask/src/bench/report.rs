@@ -102,6 +102,9 @@ fn figure_row(figure: &Value) -> Option<String> {
              shard | {bytes} bytes per shard | {met} |"
         ));
     }
+    if let Some(bytes) = figure["bytes_a_waited_shard"].as_u64() {
+        return waited_shards_row(figure, shards, bytes);
+    }
     let (codec, percent) = (figure["codec"].as_str()?, figure["percent_of_a_core"].as_f64()?);
     let saves = figure["saves_a_second"].as_f64()?;
     let goal = if shards <= 1024 { 1.0 } else { 10.0 };
@@ -119,6 +122,17 @@ fn waiters_row(figure: &Value, waiters: u64) -> Option<String> {
         "| memory of {waiters} waiters on one shard, each a future and its queue entry (dhat) | \
          under 200 bytes per waiter; after dropping them, at most 4096 bytes more than before | \
          {bytes} bytes per waiter; {left} bytes | {met} |"
+    ))
+}
+
+fn waited_shards_row(figure: &Value, shards: u64, bytes: u64) -> Option<String> {
+    let left = |name: &str| figure[name].as_u64();
+    let (waiters, close) = (left("left_after_waiters")?, left("left_after_close")?);
+    let met = if waiters.max(close) < 4 * shards { "yes" } else { "no" };
+    Some(format!(
+        "| memory of one waiter on each of {shards} shards, a future and its queue (dhat) | after \
+         they are gone, and after `close`, under 4 bytes per shard more than before | {bytes} bytes \
+         per waiter; {waiters} bytes and {close} bytes in all | {met} |"
     ))
 }
 
@@ -198,5 +212,17 @@ mod tests {
         };
         assert!(is_met(199, 4096) && !is_met(200, 0) && !is_met(1, 4097));
         assert_eq!(figure_row(&serde_json::json!({ "waiters": 9 })), None);
+    }
+
+    #[test]
+    fn shards_that_were_waited_on_must_leave_little_memory_behind() {
+        let is_met = |waiters, close| {
+            let figure = serde_json::json!({
+                "shards": 10, "bytes_a_waited_shard": 9,
+                "left_after_waiters": waiters, "left_after_close": close
+            });
+            figure_row(&figure).unwrap().ends_with("| yes |")
+        };
+        assert!(is_met(39, 39) && !is_met(40, 0) && !is_met(0, 40));
     }
 }
