@@ -124,17 +124,22 @@ fn waiting_for_the_highest_seqnos_closes_nothing() {
 
 #[test]
 fn a_list_of_waiters_is_in_the_order_of_seqnos() {
-    let mut random = fastrand::Rng::with_seed(1);
+    // The models of loom compile this file too, and have no crate for random numbers.
+    let mut state = 1_u64;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+        (state >> 33) as usize % below
+    };
     let (mut list, mut model) = (WaitList::default(), BTreeSet::new());
     for _ in 0..100_000 {
-        let seqno = random.choice([0, 1, 2, 3, 4, 5, SeqNo::MAX]).unwrap();
-        match random.u32(0..4) {
+        let seqno = [0, 1, 2, 3, 4, 5, SeqNo::MAX][random(7)];
+        match random(4) {
             0 | 1 if model.len() < 12 => {
                 let place = (seqno, list.insert(seqno, Waker::noop().clone()));
                 assert!(model.insert(place) && list.get_mut(place).is_some());
             }
             2 if !model.is_empty() => {
-                let place = *random.choice(&model).unwrap();
+                let place = *model.iter().nth(random(model.len())).unwrap();
                 model.remove(&place);
                 assert!(list.remove(place).is_some() && list.remove(place).is_none());
             }
