@@ -77,7 +77,7 @@ impl Waiters {
         })
     }
 
-    /// After a change: updates the target, and takes out whom the change wakes, and an empty queue.
+    /// After a change: updates the target, and takes out the watchers to wake, and an empty queue.
     #[inline]
     pub(super) fn bring_up_to_date(&self, mark: &Mark, slot: &mut Option<Box<WaitQueue>>) -> Rest {
         let Some(queue) = slot.as_deref_mut() else { return Rest::default() };

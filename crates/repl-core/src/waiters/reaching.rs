@@ -70,7 +70,7 @@ impl Waiters {
     #[inline]
     pub(crate) fn leave(&self, mark: &Mark, seqno: SeqNo, ticket: &mut Option<Ticket>) {
         if let Some(ticket) = ticket.take() {
-            // Above: whoever raised the target has taken the waiter out.
+            // Above: the thread that raised the target has taken the waiter out.
             if !self.target().is_above(seqno) {
                 self.take_out(mark, seqno, ticket);
             }
