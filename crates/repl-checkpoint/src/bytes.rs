@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use repl_core::{ReplicationState, ShardId};
 
-use crate::checkpoint::{Checkpoint, Track};
+use crate::checkpoint::{Rows, Track, restored};
 use crate::codec::JsonCodec;
-use crate::content::Content;
+use crate::content::{Content, Unsealed};
 use crate::envelope::{Header, UnsealError};
 use crate::ids::StoreId;
 
@@ -16,6 +16,10 @@ use crate::ids::StoreId;
 /// marks become durable together. The bytes are JSON, of an unnamed store with generation 0. For
 /// another codec or a store id use [`Checkpoint::seal`], [`Checkpoint::unseal`] and
 /// [`Checkpoint::state_of`].
+///
+/// [`Checkpoint::seal`]: crate::Checkpoint::seal
+/// [`Checkpoint::unseal`]: crate::Checkpoint::unseal
+/// [`Checkpoint::state_of`]: crate::Checkpoint::state_of
 ///
 /// # In a transaction
 /// Each transaction reads the bytes that are stored, adds its own moves to *them* with
@@ -103,29 +107,31 @@ pub trait CheckpointBytes: Sized {
 
 impl CheckpointBytes for ReplicationState {
     fn to_checkpoint_bytes(&self) -> Vec<u8> {
-        sealed(&Checkpoint::of(&self.snapshot()), Header::default())
+        sealed(Rows::of(&self.snapshot()), Header::default(), 0)
     }
 
     fn from_checkpoint_bytes(bytes: &[u8], shards: &[ShardId]) -> Result<Self, UnsealError> {
-        let (_, checkpoint) = Checkpoint::unseal(&JsonCodec, StoreId::UNNAMED, bytes)?;
-        Ok(checkpoint.state_of(shards))
+        let track = Track::only(shards);
+        let read = Unsealed::read(&JsonCodec, StoreId::UNNAMED, bytes, &Track::all())?;
+        Ok(restored(&read.content.marks, track).0)
     }
 
     fn next_checkpoint_bytes<R>(
         stored: &[u8],
         moves: impl FnOnce(&Self) -> R,
     ) -> Result<(Vec<u8>, R), UnsealError> {
-        let (header, checkpoint) = Checkpoint::unseal(&JsonCodec, StoreId::UNNAMED, stored)?;
-        let state = checkpoint.state_of(Track::all());
+        let read = Unsealed::read(&JsonCodec, StoreId::UNNAMED, stored, &Track::all())?;
+        let Content { marks, carried } = read.content;
+        let state = ReplicationState::restore(&marks);
         let result = moves(&state);
         // Epochs are not in the state.
-        let Content { carried, .. } = Content::of(&checkpoint);
         let next = Content { marks: Arc::new(state.snapshot()), carried };
-        Ok((sealed(&next.checkpoint(), header), result))
+        Ok((sealed(next.rows(), read.header, read.length), result))
     }
 }
 
 #[expect(clippy::expect_used, reason = "a state's snapshot is valid; a Vec takes any JSON")]
-fn sealed(checkpoint: &Checkpoint, header: Header) -> Vec<u8> {
-    checkpoint.seal(&JsonCodec, header).expect("a snapshot of a state can be sealed as JSON")
+fn sealed(rows: Rows<'_>, header: Header, room: usize) -> Vec<u8> {
+    let sealed = rows.seal_with_room(&JsonCodec, header, room);
+    sealed.expect("a snapshot of a state can be sealed as JSON")
 }

@@ -1,6 +1,8 @@
 //! The marks of all shards as plain data, and its validation.
 
 mod restore;
+mod rows;
+mod rules;
 mod track;
 
 use std::error::Error;
@@ -13,6 +15,8 @@ use repl_core::{
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::restore::restored;
+pub use self::rows::Rows;
+pub(crate) use self::rules::{NO_LIMIT, Rules};
 pub use self::track::Track;
 
 /// The saved progress of all shards, as plain data.
@@ -134,9 +138,9 @@ impl Checkpoint {
         Some(&self.shards[i])
     }
 
-    pub(crate) fn shard_mut(&mut self, shard: ShardId) -> Option<&mut ShardCheckpoint> {
-        let i = self.shards.binary_search_by_key(&shard, |s| s.shard).ok()?;
-        Some(&mut self.shards[i])
+    /// Returns its shards, one after another: what a [`Codec`](crate::Codec) encodes.
+    pub fn rows(&self) -> Rows<'_> {
+        Rows::of_checkpoint(self)
     }
 
     /// Returns a state at the marks of this checkpoint, with what is completed above them.
@@ -145,7 +149,7 @@ impl Checkpoint {
     /// the checkpoint lacks begins at mark 0, unless `track` gives another start. Shards that are
     /// not tracked are dropped.
     pub fn state_of(&self, track: impl Into<Track>) -> ReplicationState {
-        restored(&self.marks(), &track.into()).0
+        restored(&self.marks(), track.into()).0
     }
 
     /// Checks that the checkpoint is valid.
@@ -153,47 +157,7 @@ impl Checkpoint {
     /// # Errors
     /// [`InvalidCheckpoint`] names the first rule that it breaks.
     pub fn validate(&self) -> Result<(), InvalidCheckpoint> {
-        // One pass: large checkpoints do not fit the cache.
-        let mut before = None;
-        for shard in &self.shards {
-            if before.is_some_and(|before| before >= shard.shard) {
-                return Err(InvalidCheckpoint::ShardOrder { shard: shard.shard });
-            }
-            before = Some(shard.shard);
-            shard.validate(self.next_incarnation)?;
-        }
-        Ok(())
-    }
-}
-
-impl ShardCheckpoint {
-    #[inline]
-    fn validate(&self, next: Incarnation) -> Result<(), InvalidCheckpoint> {
-        let (shard, incarnation) = (self.shard, self.incarnation);
-        // Numbers that have run out stay at the last one.
-        if incarnation >= next && next != Incarnation(u64::MAX) {
-            return Err(InvalidCheckpoint::Incarnation { shard, incarnation, next });
-        }
-        if self.completed.is_empty() && self.epochs.is_empty() {
-            return Ok(());
-        }
-        self.validate_details()
-    }
-
-    fn validate_details(&self) -> Result<(), InvalidCheckpoint> {
-        let shard = self.shard;
-        let mut below = self.mark;
-        for &range in &self.completed {
-            if range.is_empty() || range.first() <= below {
-                return Err(InvalidCheckpoint::Range { shard, range });
-            }
-            below = range.last();
-        }
-        let ascends = |w: &[EpochStart]| w[0].epoch < w[1].epoch && w[0].first < w[1].first;
-        match self.epochs.windows(2).find(|w| !ascends(w)) {
-            Some(pair) => Err(InvalidCheckpoint::Epoch { shard, start: pair[1] }),
-            None => Ok(()),
-        }
+        self.rows().validate()
     }
 }
 

@@ -15,9 +15,8 @@ use repl_core::{ReplicationState, Snapshot};
 
 use crate::attempt::Attempt;
 use crate::causes::with_causes;
-use crate::checkpoint::ShardCheckpoint;
 use crate::codec::Codec;
-use crate::content::{Carried, Content};
+use crate::content::{Carried, Content, Unsealed};
 use crate::envelope::Header;
 use crate::floors::Floors;
 use crate::ids::{Generation, StoreId};
@@ -67,6 +66,8 @@ pub struct Checkpointer {
     confirmed: Generation,
     /// The highest generation ever attempted.
     attempted: Generation,
+    /// The number of bytes of the last save, or of the recovered one.
+    length: usize,
     on_save: Option<Unshared<OnSave>>,
 }
 
@@ -84,16 +85,15 @@ pub(crate) struct Start {
     pub(crate) state: Arc<ReplicationState>,
     pub(crate) store: Box<dyn CheckpointStore>,
     pub(crate) codec: Box<dyn Codec>,
-    pub(crate) header: Header,
-    /// What the newest checkpoint holds.
-    pub(crate) content: Content,
-    pub(crate) orphaned: Vec<ShardCheckpoint>,
+    /// The newest checkpoint.
+    pub(crate) newest: Unsealed,
     pub(crate) attempted: Generation,
 }
 
 impl Checkpointer {
     pub(crate) fn new(start: Start) -> Self {
-        let Start { state, store, codec, header, content, orphaned, attempted } = start;
+        let Start { state, store, codec, newest, attempted } = start;
+        let Unsealed { header, content, orphaned, length } = newest;
         let recovered = Written { header, content };
         let with_epochs = recovered.content.carried.with_epochs.clone();
         Checkpointer {
@@ -108,6 +108,7 @@ impl Checkpointer {
             held: [None, None],
             confirmed: header.confirmed,
             attempted: attempted.max(header.generation),
+            length,
             on_save: None,
         }
     }

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use repl_core::{ShardId, Snapshot};
+use repl_core::{Incarnation, ShardId, Snapshot, SnapshotBuilder, SnapshotEntry};
 
-use crate::checkpoint::{Checkpoint, ShardCheckpoint};
+use crate::checkpoint::{InvalidCheckpoint, NO_LIMIT, Rows, Rules, ShardCheckpoint, Track};
+use crate::codec::Codec;
+use crate::envelope::{Header, UnsealError, payload_of};
+use crate::ids::StoreId;
 
 /// The content of one save. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -18,7 +21,7 @@ pub(crate) struct Content {
 pub(crate) struct Carried {
     /// Shards that the state does not track, ascending.
     pub(crate) orphaned: Vec<ShardCheckpoint>,
-    /// Shards that have epochs, tracked or not.
+    /// Shards that have epochs, tracked or not, ascending.
     pub(crate) with_epochs: Vec<ShardCheckpoint>,
 }
 
@@ -30,14 +33,6 @@ impl Carried {
 }
 
 impl Content {
-    /// The content of a checkpoint that was read: all of its shards are in the marks.
-    pub(crate) fn of(checkpoint: &Checkpoint) -> Self {
-        let with_epochs =
-            checkpoint.shards.iter().filter(|s| !s.epochs.is_empty()).cloned().collect();
-        let carried = Carried { orphaned: Vec::new(), with_epochs };
-        Content { marks: Arc::new(checkpoint.marks()), carried: Arc::new(carried) }
-    }
-
     /// Whether it is exactly this. Compares `carried` by address, as a change replaces it.
     pub(crate) fn is(&self, marks: &Snapshot, carried: &Arc<Carried>) -> bool {
         Arc::ptr_eq(&self.carried, carried) && *self.marks == *marks
@@ -48,20 +43,113 @@ impl Content {
         self.marks.mark(shard).is_some() || self.carried.orphan(shard).is_some()
     }
 
-    pub(crate) fn checkpoint(&self) -> Checkpoint {
-        let mut checkpoint = Checkpoint::of(&self.marks);
-        for old in &self.carried.with_epochs {
-            match checkpoint.shard_mut(old.shard) {
-                Some(shard) if shard.incarnation == old.incarnation => {
-                    shard.epochs.clone_from(&old.epochs);
-                }
-                _ => {}
+    pub(crate) fn rows(&self) -> Rows<'_> {
+        Rows::between(&self.marks, &self.carried.orphaned, &self.carried.with_epochs)
+    }
+
+    /// Whether a checkpoint of this says the same as one of `other`. Ranges that touch each other or
+    /// the mark say the same as joined ones.
+    pub(crate) fn says_the_same(&self, other: &Content) -> bool {
+        let (mut ours, mut theirs) = (self.rows(), other.rows());
+        let numbers = |rows: &Rows<'_>| (rows.next_incarnation(), rows.len());
+        numbers(&ours) == numbers(&theirs)
+            && std::iter::from_fn(|| match (ours.next(), theirs.next()) {
+                (None, None) => None,
+                (Some(a), Some(b)) => Some(is_same_row(a, b)),
+                _ => Some(false),
+            })
+            .all(|same| same)
+    }
+}
+
+fn is_same_row(a: &ShardCheckpoint, b: &ShardCheckpoint) -> bool {
+    a == b || (a.epochs == b.epochs && SnapshotEntry::from(a) == SnapshotEntry::from(b))
+}
+
+/// A checkpoint that was read.
+#[derive(Debug, Default)]
+pub(crate) struct Unsealed {
+    pub(crate) header: Header,
+    /// All of its shards are in the marks.
+    pub(crate) content: Content,
+    /// Its shards that are not tracked, as they were read.
+    pub(crate) orphaned: Vec<ShardCheckpoint>,
+    /// The number of its bytes.
+    pub(crate) length: usize,
+}
+
+impl Unsealed {
+    /// Checks and decodes sealed bytes, row by row.
+    pub(crate) fn read(
+        codec: &dyn Codec,
+        store: StoreId,
+        bytes: &[u8],
+        track: &Track,
+    ) -> Result<Self, UnsealError> {
+        let (header, payload) = payload_of(codec, store, bytes)?;
+        let mut decoded = Decoded::new(track);
+        let next =
+            codec.decode(payload, &mut |row| decoded.push(row)).map_err(UnsealError::Payload)?;
+        let (content, orphaned) = decoded.content(next).map_err(UnsealError::Invalid)?;
+        Ok(Unsealed { header, content, orphaned, length: bytes.len() })
+    }
+}
+
+/// The rows that were decoded so far, up to the first that is not valid.
+struct Decoded<'a> {
+    track: &'a Track,
+    rules: Rules,
+    marks: SnapshotBuilder,
+    with_epochs: Vec<ShardCheckpoint>,
+    orphaned: Vec<ShardCheckpoint>,
+}
+
+impl<'a> Decoded<'a> {
+    fn new(track: &'a Track) -> Self {
+        Decoded {
+            track,
+            rules: Rules::default(),
+            marks: SnapshotBuilder::new(),
+            with_epochs: Vec::new(),
+            orphaned: Vec::new(),
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, row: ShardCheckpoint) {
+        if self.rules.broken().is_err() {
+            return;
+        }
+        self.rules.check(&row, NO_LIMIT);
+        if let Err(InvalidCheckpoint::ShardOrder { .. }) = self.rules.broken() {
+            return;
+        }
+        self.marks.push(SnapshotEntry::from(&row));
+        if !row.epochs.is_empty() {
+            self.with_epochs.push(row.clone());
+        }
+        if !self.track.includes(row.shard) {
+            self.orphaned.push(row);
+        }
+    }
+
+    fn content(
+        mut self,
+        next: Incarnation,
+    ) -> Result<(Content, Vec<ShardCheckpoint>), InvalidCheckpoint> {
+        let marks = self.marks.build();
+        // Known only now, and in a row checked before its ranges and epochs.
+        if marks.next_incarnation() > next {
+            let mut entries = marks.entries();
+            if let Some(entry) = entries.find(|entry| entry.incarnation >= next) {
+                let (shard, incarnation) = (entry.shard, entry.incarnation);
+                return Err(InvalidCheckpoint::Incarnation { shard, incarnation, next });
             }
         }
-        if !self.carried.orphaned.is_empty() {
-            checkpoint.shards.extend_from_slice(&self.carried.orphaned);
-            checkpoint.shards.sort_by_key(|s| s.shard);
-        }
-        checkpoint
+        self.rules.broken()?;
+        self.orphaned.shrink_to_fit();
+        let carried = Carried { orphaned: Vec::new(), with_epochs: self.with_epochs };
+        let marks = Arc::new(marks.with_next_incarnation(next));
+        Ok((Content { marks, carried: Arc::new(carried) }, self.orphaned))
     }
 }

@@ -10,12 +10,14 @@
 //! must be byte for byte what rendering its fields gives. docs/format.md has every offset.
 
 mod error;
+mod pieces;
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, Rows};
 use crate::codec::{Codec, CodecError};
 use crate::ids::{Generation, StoreId};
 
 pub use self::error::{SealError, UnsealError};
+pub(crate) use self::pieces::Pieces;
 
 /// The identity of a saved checkpoint: its store and generations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -54,32 +56,7 @@ impl Checkpoint {
     /// # Errors
     /// [`SealError`]: nothing is sealed that [`unseal`](Checkpoint::unseal) would refuse.
     pub fn seal(&self, codec: &dyn Codec, header: Header) -> Result<Vec<u8>, SealError> {
-        let codec_name = codec.name();
-        let of_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        if !(1..=8).contains(&codec_name.len()) || !codec_name.bytes().all(of_name) {
-            return Err(SealError::CodecName { codec: codec_name });
-        }
-        if !header.is_in_order() {
-            let Header { generation, confirmed, .. } = header;
-            return Err(SealError::Confirmed { generation, confirmed });
-        }
-        self.validate()?;
-        // A bincode shard has about this size: a guess that spares growing, not a limit.
-        let mut bytes = Vec::with_capacity(HEADER_LENGTH + 64 * self.shards.len() + 64);
-        bytes.resize(HEADER_LENGTH, b' ');
-        codec
-            .encode(self, &mut bytes)
-            .map_err(|source| SealError::Codec { codec: codec_name, source })?;
-        let Some(payload) = bytes.get(HEADER_LENGTH..) else {
-            let source = CodecError::new("it removed bytes that it had not written");
-            return Err(SealError::Codec { codec: codec_name, source });
-        };
-        let length = payload.len() as u64;
-        let checked = render(codec_name, &header, length);
-        let crc = checksum(checked.as_bytes(), payload);
-        bytes[..CHECKED_HEADER].copy_from_slice(checked.as_bytes());
-        bytes[CHECKED_HEADER..HEADER_LENGTH].copy_from_slice(format!("{crc:08x}\n").as_bytes());
-        Ok(bytes)
+        self.rows().seal(codec, header)
     }
 
     /// Checks and decodes the bytes that [`seal`](Checkpoint::seal) returned.
@@ -93,18 +70,72 @@ impl Checkpoint {
         store: StoreId,
         bytes: &[u8],
     ) -> Result<(Header, Checkpoint), UnsealError> {
-        let (header, found_codec, payload) = verify(bytes)?;
-        if found_codec != codec.name() {
-            let found = found_codec.to_owned();
-            return Err(UnsealError::OtherCodec { expected: codec.name(), found });
-        }
-        if header.store != store {
-            return Err(UnsealError::OtherStore { expected: store, found: header.store });
-        }
-        let checkpoint = codec.decode(payload).map_err(UnsealError::Payload)?;
+        let (header, payload) = payload_of(codec, store, bytes)?;
+        let checkpoint = Checkpoint::decode(codec, payload).map_err(UnsealError::Payload)?;
         checkpoint.validate().map_err(UnsealError::Invalid)?;
         Ok((header, checkpoint))
     }
+}
+
+impl Rows<'_> {
+    /// Encodes the rows that are left with `codec` and seals them in an envelope, as
+    /// [`Checkpoint::seal`] does.
+    ///
+    /// # Errors
+    /// [`SealError`]: nothing is sealed that [`unseal`](Checkpoint::unseal) would refuse.
+    pub fn seal(self, codec: &dyn Codec, header: Header) -> Result<Vec<u8>, SealError> {
+        self.seal_with_room(codec, header, 0)
+    }
+
+    /// The same with room for `room` bytes, which spares growing.
+    pub(crate) fn seal_with_room(
+        mut self,
+        codec: &dyn Codec,
+        header: Header,
+        room: usize,
+    ) -> Result<Vec<u8>, SealError> {
+        let codec_name = codec.name();
+        let of_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if !(1..=8).contains(&codec_name.len()) || !codec_name.bytes().all(of_name) {
+            return Err(SealError::CodecName { codec: codec_name });
+        }
+        if !header.is_in_order() {
+            let Header { generation, confirmed, .. } = header;
+            return Err(SealError::Confirmed { generation, confirmed });
+        }
+        let mut bytes = Vec::with_capacity(HEADER_LENGTH.max(room));
+        bytes.resize(HEADER_LENGTH, b' ');
+        let encoded = codec.encode(&mut self, &mut bytes);
+        self.validate()?;
+        encoded.map_err(|source| SealError::Codec { codec: codec_name, source })?;
+        let Some(payload) = bytes.get(HEADER_LENGTH..) else {
+            let source = CodecError::new("it removed bytes that it had not written");
+            return Err(SealError::Codec { codec: codec_name, source });
+        };
+        let length = payload.len() as u64;
+        let checked = render(codec_name, &header, length);
+        let crc = checksum(checked.as_bytes(), payload);
+        bytes[..CHECKED_HEADER].copy_from_slice(checked.as_bytes());
+        bytes[CHECKED_HEADER..HEADER_LENGTH].copy_from_slice(format!("{crc:08x}\n").as_bytes());
+        Ok(bytes)
+    }
+}
+
+/// Checks the envelope, and that it is of this codec and store; returns its header and the payload.
+pub(crate) fn payload_of<'a>(
+    codec: &dyn Codec,
+    store: StoreId,
+    bytes: &'a [u8],
+) -> Result<(Header, &'a [u8]), UnsealError> {
+    let (header, found_codec, payload) = verify(bytes)?;
+    if found_codec != codec.name() {
+        let found = found_codec.to_owned();
+        return Err(UnsealError::OtherCodec { expected: codec.name(), found });
+    }
+    if header.store != store {
+        return Err(UnsealError::OtherStore { expected: store, found: header.store });
+    }
+    Ok((header, payload))
 }
 
 /// Checks the envelope alone; returns its header, the name of the codec and the payload.

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use repl_core::{ReplicationState, ShardId};
 
-use crate::checkpoint::{Checkpoint, Track, restored};
+use crate::checkpoint::{Track, restored};
 use crate::checkpointer::{Checkpointer, Start};
 use crate::codec::Codec;
-use crate::content::Content;
-use crate::envelope::{Header, UnsealError};
+use crate::content::Unsealed;
+use crate::envelope::UnsealError;
 use crate::ids::{Generation, StoreId};
 use crate::store::{Candidate, CheckpointStore};
 
@@ -128,25 +128,21 @@ pub fn recover(
     track: impl Into<Track>,
     on_corrupt: OnCorrupt,
 ) -> Result<Recovered, RecoverError> {
-    let found = match find(&mut store, &codec, on_corrupt) {
+    let track = track.into();
+    let found = match find(&mut store, &codec, &track, on_corrupt) {
         Ok(found) => found,
         Err(kind) => return Err(RecoverError::new(kind, Box::new(store))),
     };
-    let Found { source, header, checkpoint, attempted } = found;
-    let (track, content) = (track.into(), Content::of(&checkpoint));
-    let orphaned = checkpoint.into_orphaned(&track);
-    // The decoded checkpoint is gone before the state takes its memory.
-    let (state, missing) = restored(&content.marks, &track);
+    let Found { source, newest, attempted } = found;
+    let (state, missing) = restored(&newest.content.marks, track);
     let state = Arc::new(state);
-    let report =
-        RecoveryReport { source, orphaned: orphaned.iter().map(|s| s.shard).collect(), missing };
+    let orphaned = newest.orphaned.iter().map(|s| s.shard).collect();
+    let report = RecoveryReport { source, orphaned, missing };
     let checkpointer = Checkpointer::new(Start {
         state: Arc::clone(&state),
         store: Box::new(store),
         codec: Box::new(codec),
-        header,
-        content,
-        orphaned,
+        newest,
         attempted,
     });
     Ok(Recovered { state, checkpointer, report })
@@ -155,8 +151,7 @@ pub fn recover(
 /// The checkpoint to go on from.
 struct Found {
     source: Source,
-    header: Header,
-    checkpoint: Checkpoint,
+    newest: Unsealed,
     /// The highest generation that the store names, whole or not.
     attempted: Generation,
 }
@@ -164,6 +159,7 @@ struct Found {
 fn find(
     store: &mut dyn CheckpointStore,
     codec: &dyn Codec,
+    track: &Track,
     on_corrupt: OnCorrupt,
 ) -> Result<Found, RecoverErrorKind> {
     let max_torn = store.max_torn();
@@ -180,22 +176,22 @@ fn find(
     let mut attempted = 0;
     let candidates = candidates
         .inspect(|candidate| attempted = attempted.max(candidate.generation.unwrap_or(0)));
-    let (source, header, checkpoint) = choose(candidates, codec, id, may_pass_over)?;
-    Ok(Found { source, header, checkpoint, attempted })
+    let open = |candidate| open_candidate(candidate, codec, id, track);
+    let (source, newest) = choose(candidates, open, may_pass_over)?;
+    Ok(Found { source, newest, attempted })
 }
 
 /// The newest whole candidate, if the damaged ones above it may be passed over.
 fn choose(
     candidates: impl Iterator<Item = Candidate>,
-    codec: &dyn Codec,
-    store: StoreId,
+    open: impl Fn(Candidate) -> Result<Unsealed, CorruptReason>,
     may_pass_over: impl Fn(&[CorruptCheckpoint]) -> bool,
-) -> Result<(Source, Header, Checkpoint), RecoverErrorKind> {
+) -> Result<(Source, Unsealed), RecoverErrorKind> {
     let mut damaged = Vec::new();
     for candidate in candidates {
         let path = candidate.path.clone();
-        let (header, checkpoint) = match open_candidate(candidate, codec, store) {
-            Ok(opened) => opened,
+        let found = match open(candidate) {
+            Ok(found) => found,
             Err(reason) if !reason.is_damage() => {
                 let refused = CorruptCheckpoint { path, reason };
                 return Err(RecoverErrorKind::Refused { refused, newer: damaged });
@@ -205,33 +201,34 @@ fn choose(
                 continue;
             }
         };
-        let generation = header.generation;
+        let generation = found.header.generation;
         if damaged.is_empty() {
-            return Ok((Source::Resumed { generation }, header, checkpoint));
+            return Ok((Source::Resumed { generation }, found));
         }
         if !may_pass_over(&damaged) {
             let newest = damaged.swap_remove(0);
             return Err(RecoverErrorKind::Corrupt { newest, older: Some((generation, path)) });
         }
-        return Ok((Source::FellBack { generation, damaged }, header, checkpoint));
+        return Ok((Source::FellBack { generation, damaged }, found));
     }
     match damaged.into_iter().next() {
         Some(newest) => Err(RecoverErrorKind::Corrupt { newest, older: None }),
-        None => Ok((Source::Fresh, Header::default(), Checkpoint::default())),
+        None => Ok((Source::Fresh, Unsealed::default())),
     }
 }
 
+/// Its bytes are dropped before the state takes its memory.
 fn open_candidate(
     candidate: Candidate,
     codec: &dyn Codec,
     store: StoreId,
-) -> Result<(Header, Checkpoint), CorruptReason> {
+    track: &Track,
+) -> Result<Unsealed, CorruptReason> {
     let bytes = candidate.bytes?;
-    let (header, checkpoint) = Checkpoint::unseal(codec, store, &bytes)?;
-    match candidate.generation.filter(|expected| *expected != header.generation) {
-        None => Ok((header, checkpoint)),
-        Some(expected) => {
-            Err(UnsealError::OtherGeneration { expected, found: header.generation }.into())
-        }
+    let found = Unsealed::read(codec, store, &bytes, track)?;
+    let generation = found.header.generation;
+    match candidate.generation.filter(|expected| *expected != generation) {
+        None => Ok(found),
+        Some(expected) => Err(UnsealError::OtherGeneration { expected, found: generation }.into()),
     }
 }

@@ -8,14 +8,16 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::fs;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use repl_checkpoint::{
-    Checkpoint, CheckpointStore, Codec, FileStore, Header, JsonCodec, LoadError, OnCorrupt,
-    SaveAndWaitError, Schedule, ShardCheckpoint, SlotStore, StoreId, UnsealError, recover,
+    Checkpoint, CheckpointStore, Codec, FileStore, Header, JsonCodec, LoadError, NoSync, OnCorrupt,
+    Recovered, SaveAndWaitError, Saved, Schedule, ShardCheckpoint, SlotStore, StoreId, UnsealError,
+    recover,
 };
-use repl_core::{Incarnation, LogId, SeqRange, ShardId};
+use repl_core::{Incarnation, LogId, ReplicationState, SeqRange, ShardId};
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
@@ -75,6 +77,47 @@ fn what_is_read_takes_memory_by_its_own_length() {
     slot_files();
 }
 
+#[test]
+fn a_recovery_and_a_save_take_at_most_two_checkpoints_above_the_state() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    lives(|dir| FileStore::open_on(NoSync, dir, StoreId::UNNAMED).unwrap());
+    lives(|dir| SlotStore::open_on(NoSync, dir, StoreId::UNNAMED).unwrap());
+}
+
+/// Recovers, moves all marks and saves, again and again.
+fn lives<S: CheckpointStore + 'static>(open: impl Fn(&Path) -> S) {
+    const SHARDS: u64 = 20_000;
+    let dir = tempfile::tempdir().unwrap();
+    let ids: Vec<ShardId> = (0..SHARDS).map(ShardId).collect();
+    let measured = |run: &dyn Fn() -> Option<u64>| {
+        let profiler = dhat::Profiler::builder().testing().build();
+        let length = run();
+        let peak = dhat::HeapStats::get().max_bytes as u64;
+        drop(profiler);
+        (peak, length)
+    };
+    let (state, _) = measured(&|| {
+        let state = ReplicationState::new(&ids);
+        assert_eq!(state.len(), ids.len());
+        None
+    });
+    for life in 1..=4 {
+        let (peak, length) = measured(&|| {
+            let follower = recover(open(dir.path()), JsonCodec, &ids, OnCorrupt::Fail).unwrap();
+            let Recovered { state, mut checkpointer, .. } = follower;
+            for id in &ids {
+                state.advance(*id, 1_000_000 + life);
+            }
+            match checkpointer.checkpoint(|_| Ok(())).unwrap() {
+                Saved::Written(saved) => Some(saved.bytes),
+                Saved::Unchanged => None,
+            }
+        });
+        let (above, length) = (peak - state, length.unwrap());
+        assert!(above <= 2 * length, "life {life}: {above} bytes above {state}, one is {length}");
+    }
+}
+
 fn many(shards: u64) -> Checkpoint {
     let shard = |i| ShardCheckpoint {
         shard: ShardId(i),
@@ -92,14 +135,14 @@ fn many(shards: u64) -> Checkpoint {
 }
 
 fn decodes(codec: &dyn Codec, bytes: &[u8], more: usize) -> Option<Checkpoint> {
-    takes_little(codec.name(), bytes.len(), more, || codec.decode(bytes).ok())
+    takes_little(codec.name(), bytes.len(), more, || Checkpoint::decode(codec, bytes).ok())
 }
 
 /// The bytes themselves may take a few times their length.
 fn decodes_many(codec: &dyn Codec) {
     for shards in [0, 1, 100, 10_000] {
         let mut bytes = Vec::new();
-        codec.encode(&many(shards), &mut bytes).unwrap();
+        codec.encode(&mut many(shards).rows(), &mut bytes).unwrap();
         assert_eq!(decodes(codec, &bytes, SMALL), Some(many(shards)));
     }
 }

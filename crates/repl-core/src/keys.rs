@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use crate::ids::{Key, ShardId};
 
+/// The largest number of keys in a run.
+pub(crate) const RUN: usize = 256;
+
 pub(crate) struct Keys {
     /// None is empty.
     runs: Box<[Run]>,
@@ -42,6 +45,20 @@ impl Keys {
         Some((run.before + i, &run.keys[i]))
     }
 
+    /// The runs, none of which is empty or longer than [`RUN`].
+    pub(crate) fn runs(&self) -> impl Iterator<Item = &Arc<[Key]>> {
+        self.runs.iter().map(|run| &run.keys)
+    }
+
+    /// The same keys in runs that are full, but for the last one.
+    pub(crate) fn in_full_runs(self: &Arc<Self>) -> Arc<Self> {
+        let before_last = self.runs.split_last().map_or(&[][..], |(_, rest)| rest);
+        if before_last.iter().all(|run| run.keys.len() == RUN) {
+            return Arc::clone(self);
+        }
+        Arc::new(self.iter().copied().collect::<Vec<_>>().into())
+    }
+
     pub(crate) fn iter(&self) -> KeysIter<'_> {
         KeysIter { runs: self.runs.iter(), run: [].iter(), left: self.len }
     }
@@ -49,7 +66,7 @@ impl Keys {
 
 impl From<Vec<Key>> for Keys {
     fn from(keys: Vec<Key>) -> Self {
-        Keys::of_runs([keys.into()])
+        Keys::of_runs(keys.chunks(RUN).map(Arc::from))
     }
 }
 

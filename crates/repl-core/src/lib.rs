@@ -121,7 +121,7 @@ pub use outcome::{
 pub use reached::Reached;
 pub use seq_range::SeqRange;
 pub use shard::Shard;
-pub use snapshot::{Snapshot, SnapshotEntry, SnapshotIter};
+pub use snapshot::{Snapshot, SnapshotBuilder, SnapshotEntries, SnapshotEntry, SnapshotIter};
 pub use state::{ReachedAll, ReplicationState};
 pub use window::{ApplyWindow, Claim, Claiming};
 

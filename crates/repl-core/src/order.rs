@@ -38,9 +38,22 @@ pub(crate) struct Order {
 pub(crate) type Change = (ShardId, Option<(Key, Place)>);
 
 impl Order {
-    pub(crate) fn empty(next_incarnation: Incarnation) -> Self {
-        let (slabs, branches) = (Slabs::default(), Vec::new());
-        Order { slabs, branches, shards: 0, next_incarnation, keys: OnceLock::new() }
+    /// Restored shards: all of `keys`, in full runs, and the places of their cells.
+    pub(crate) fn restore(
+        keys: Arc<Keys>,
+        mut places: &[Place],
+        slabs: Slabs,
+        next_incarnation: Incarnation,
+    ) -> Self {
+        let leaf = |run: &Arc<[Key]>| {
+            let (here, later) = places.split_at(run.len());
+            places = later;
+            let leaf = Leaf { keys: Arc::clone(run), cells: Cells::of(here) };
+            (leaf.first(), Arc::new(leaf))
+        };
+        let leaves: Vec<_> = keys.runs().map(leaf).collect();
+        let (branches, shards) = (branches_of(&leaves), keys.len());
+        Order { slabs, branches, shards, next_incarnation, keys: OnceLock::from(keys) }
     }
 
     /// Makes some changes, ascending by shard, of which no two are of one shard.
@@ -72,12 +85,7 @@ impl Order {
         let leaves = &self.branches[at].1.leaves;
         let before = at.checked_sub(1).map(|before| self.branches[before].1.leaves.len());
         if leaves.len() > BRANCH {
-            let count = leaves.len().div_ceil(BRANCH);
-            let branch = |leaves: &[(ShardId, Arc<Leaf>)]| {
-                Some((leaves.first()?.0, Arc::new(Branch { leaves: leaves.to_vec() })))
-            };
-            let branches: Vec<_> =
-                leaves.chunks(leaves.len().div_ceil(count)).filter_map(branch).collect();
+            let branches = branches_of(leaves);
             self.branches.splice(at..=at, branches);
         } else if before.is_some_and(|before| before + leaves.len() <= BRANCH / 2) {
             let (_, joined) = self.branches.remove(at);
@@ -158,6 +166,15 @@ fn first_of<T>(parts: &[(ShardId, T)], changes: &[Change]) -> (usize, usize) {
         None => changes.len(),
     };
     (next - 1, end)
+}
+
+/// Branches of these leaves, of about the same length.
+fn branches_of(leaves: &[(ShardId, Arc<Leaf>)]) -> Vec<(ShardId, Arc<Branch>)> {
+    let count = leaves.len().div_ceil(BRANCH).max(1);
+    let branch = |leaves: &[(ShardId, Arc<Leaf>)]| {
+        Some((leaves.first()?.0, Arc::new(Branch { leaves: leaves.to_vec() })))
+    };
+    leaves.chunks(leaves.len().div_ceil(count).max(1)).filter_map(branch).collect()
 }
 
 impl Branch {

@@ -1,5 +1,6 @@
 //! The marks of all shards, taken together, as plain values.
 
+mod builder;
 mod compare;
 mod convert;
 mod iter;
@@ -15,7 +16,8 @@ use crate::keys::Keys;
 use crate::range_set::RangeSet;
 use crate::table::Above;
 
-pub use self::iter::SnapshotIter;
+pub use self::builder::SnapshotBuilder;
+pub use self::iter::{SnapshotEntries, SnapshotIter};
 
 /// The marks of a set of shards, in ascending order of their ids.
 ///
@@ -162,15 +164,9 @@ impl Snapshot {
     }
 
     /// Returns every shard, whole, ascending.
-    pub fn entries(&self) -> impl Iterator<Item = SnapshotEntry> + '_ {
-        let mut above = self.above.iter().peekable();
-        self.keys.iter().zip(&self.marks).map(move |(key, mark)| {
-            let set = match above.next_if(|(shard, _)| **shard == key.shard) {
-                Some((_, ranges)) => AppliedSet::from_parts(*mark, ranges.clone()),
-                None => AppliedSet::up_to(*mark),
-            };
-            entry(key, set)
-        })
+    pub fn entries(&self) -> SnapshotEntries<'_> {
+        let above = self.above.iter().peekable();
+        SnapshotEntries { keys: self.keys.iter(), marks: self.marks.iter(), above }
     }
 
     /// Returns the incarnation that the next shard added to the state gets.
@@ -249,6 +245,10 @@ impl Snapshot {
             Some(ranges) => AppliedSet::from_parts(self.marks[i], ranges.clone()),
             None => AppliedSet::up_to(self.marks[i]),
         }
+    }
+
+    pub(crate) fn keys(&self) -> &Arc<Keys> {
+        &self.keys
     }
 
     /// The ranges above the marks.

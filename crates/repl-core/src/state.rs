@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::applied_set::AppliedSet;
 use crate::cell::Cell;
-use crate::ids::{Key, SeqNo, ShardId};
+use crate::ids::{SeqNo, ShardId};
 use crate::outcome::{Advance, Merged};
 use crate::shard::Shard;
 use crate::snapshot::{Snapshot, SnapshotEntry};
@@ -70,10 +70,9 @@ impl ReplicationState {
     }
 
     /// Restores a state that was saved: every shard of the snapshot with its log, incarnation, mark
-    /// and ranges.
+    /// and ranges. The state and the snapshot share the ids.
     pub fn restore(snapshot: &Snapshot) -> Self {
-        let cells: Vec<(Key, SeqNo)> = snapshot.keys_and_marks().collect();
-        let table = Table::restore(&cells, snapshot.next_incarnation());
+        let table = Table::restore(snapshot.keys(), snapshot.marks(), snapshot.next_incarnation());
         let state = ReplicationState { table };
         state.complete_above(snapshot.all_above());
         state

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use crate::cell::Cell;
 use crate::ids::{Incarnation, Key, NewShard, SeqNo, ShardId};
+use crate::keys::Keys;
 use crate::order::{Change, Order};
 use crate::published::Published;
 use crate::range_set::RangeSet;
@@ -36,13 +37,19 @@ pub(crate) struct Table {
     members: Mutex<Members>,
 }
 
+/// Where each changed shard is from now on.
+fn places_of(changes: &[Change]) -> impl Iterator<Item = (ShardId, Option<Place>)> {
+    changes.iter().map(|(shard, change)| (*shard, change.map(|(_, place)| place)))
+}
+
 impl Table {
-    /// A table of restored cells, ascending by shard, without duplicates.
-    pub(crate) fn restore(cells: &[(Key, SeqNo)], next_incarnation: Incarnation) -> Self {
-        let mut members = Members::with_room(cells.len(), next_incarnation);
-        let changes = members.begin(cells);
-        members.change_order(&changes, next_incarnation);
-        members.index(&changes);
+    /// A table of restored cells. It shares the keys.
+    pub(crate) fn restore(
+        keys: &Arc<Keys>,
+        marks: &[SeqNo],
+        next_incarnation: Incarnation,
+    ) -> Self {
+        let members = Members::restore(keys.in_full_runs(), marks, next_incarnation);
         Table {
             published: Published::new(members.root()),
             order: Swap::new(Arc::new(None)),
@@ -136,7 +143,7 @@ impl Table {
             let changes: Vec<Change> = ended.iter().map(|shard| (shard.id(), None)).collect();
             self.take_order(); // 1
             members.change_order(&changes, members.next_incarnation());
-            if members.index(&changes) {
+            if members.index(places_of(&changes)) {
                 self.publish(members); // 3
             }
             self.free(members, &places);
@@ -163,13 +170,16 @@ impl Table {
         let cells: Vec<(Key, SeqNo)> = new.iter().map(key).collect();
         self.take_order(); // 1
         let slabs = members.slab_count();
-        let changes = members.begin(&cells);
+        let places = members.begin(cells.iter().copied());
+        let begun = cells.iter().zip(places);
+        let changes: Vec<Change> =
+            begun.map(|((key, _), place)| (key.shard, Some((*key, place)))).collect();
         if members.slab_count() > slabs {
             self.publish(members); // 2
         }
         // 2^64 additions do not happen; a number that is never used twice must not wrap either.
         members.change_order(&changes, incarnation.next());
-        if members.index(&changes) {
+        if members.index(places_of(&changes)) {
             self.publish(members); // 3
         }
     }

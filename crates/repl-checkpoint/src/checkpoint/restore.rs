@@ -1,39 +1,54 @@
 //! A running state from a checkpoint.
 
-use repl_core::{NewShard, ReplicationState, ShardId, Snapshot, SnapshotEntry};
+use repl_core::{
+    AppliedSet, NewShard, ReplicationState, ShardId, Snapshot, SnapshotBuilder, SnapshotEntry,
+};
 
-use super::{Checkpoint, ShardCheckpoint, Track};
+use super::{Checkpoint, Track};
 
 impl Checkpoint {
     /// The marks of every shard, with what was completed above them.
-    pub(crate) fn marks(&self) -> Snapshot {
+    pub(super) fn marks(&self) -> Snapshot {
         let marks: Snapshot = self.shards.iter().map(SnapshotEntry::from).collect();
         marks.with_next_incarnation(self.next_incarnation)
-    }
-
-    /// The shards that the state does not track, ascending.
-    pub(crate) fn into_orphaned(self, track: &Track) -> Vec<ShardCheckpoint> {
-        let mut orphaned = self.shards;
-        orphaned.retain(|s| !track.includes(s.shard));
-        orphaned.shrink_to_fit(); // most often there are none
-        orphaned
     }
 }
 
 /// Returns a state at the saved marks, and its shards that were not saved, ascending.
-pub(crate) fn restored(saved: &Snapshot, track: &Track) -> (ReplicationState, Vec<ShardId>) {
-    let state = if saved.shards().all(|shard| track.includes(shard)) {
-        ReplicationState::restore(saved)
-    } else {
-        // Orphaned shards keep their incarnations: the next one stays above those too.
-        let mut tracked = saved.clone();
-        tracked.retain(|shard| track.includes(shard));
-        ReplicationState::restore(&tracked)
-    };
+pub(crate) fn restored(saved: &Snapshot, track: Track) -> (ReplicationState, Vec<ShardId>) {
     let new: Vec<NewShard> = track.starts().filter(|new| saved.mark(new.shard).is_none()).collect();
-    if !new.is_empty() {
-        // Cannot fail: none of them was saved, and a map holds none twice.
-        let _ = state.add_shards(&new);
+    if new.is_empty() && saved.shards().all(|shard| track.includes(shard)) {
+        drop(track); // before the state takes its memory
+        return (ReplicationState::restore(saved), Vec::new());
     }
-    (state, new.into_iter().map(|new| new.shard).collect())
+    let tracked = saved.entries().filter(|entry| track.includes(entry.shard));
+    // Orphaned shards keep their incarnations: the next one stays above those too.
+    let incarnation = saved.next_incarnation();
+    let next = if new.is_empty() { incarnation } else { incarnation.next() };
+    let begun = new.iter().map(|new| {
+        SnapshotEntry::new(new.shard, AppliedSet::up_to(new.mark))
+            .with_log(new.log)
+            .with_incarnation(incarnation)
+    });
+    let marks = merged(tracked, begun).with_next_incarnation(next);
+    let missing = new.iter().map(|new| new.shard).collect();
+    drop((track, new));
+    (ReplicationState::restore(&marks), missing)
+}
+
+/// The entries of both, which ascend and have no shard in common.
+fn merged(
+    entries: impl Iterator<Item = SnapshotEntry>,
+    others: impl Iterator<Item = SnapshotEntry>,
+) -> Snapshot {
+    let mut others = others.peekable();
+    let mut both = SnapshotBuilder::new();
+    for entry in entries {
+        while let Some(other) = others.next_if(|other| other.shard < entry.shard) {
+            both.push(other);
+        }
+        both.push(entry);
+    }
+    others.for_each(|other| both.push(other));
+    both.build()
 }

@@ -51,7 +51,7 @@ impl Track {
         self
     }
 
-    pub(super) fn includes(&self, shard: ShardId) -> bool {
+    pub(crate) fn includes(&self, shard: ShardId) -> bool {
         self.all || self.starts.contains_key(&shard)
     }
 

@@ -23,7 +23,9 @@ impl Checkpointer {
         let generation = self.attempted.checked_add(1).ok_or(CheckpointError::NoGenerationLeft)?;
         let header = Header { store: self.store_id, generation, confirmed: self.confirmed };
         let content = Content { carried: self.carried_beside(&marks), marks: Arc::new(marks) };
-        let bytes = content.checkpoint().seal(&*self.codec, header)?;
+        // About as long as the last one: room that is not needed is memory that is not there.
+        let room = self.length + self.length / 16;
+        let bytes = content.rows().seal_with_room(&*self.codec, header, room)?;
         Ok(Some((Written { header, content }, bytes)))
     }
 
@@ -49,6 +51,7 @@ impl Checkpointer {
         }
         saved?;
         self.confirmed = generation;
+        self.length = bytes.len();
         self.carried = Arc::clone(&written.content.carried);
         let [newest, previous] = &mut self.held;
         *previous = newest.replace(written.content.clone());

@@ -7,8 +7,11 @@
 use bincode::config::{Configuration, Fixint, LittleEndian};
 use bincode::serde::decode_from_slice;
 
+use repl_core::Incarnation;
+use serde::de::DeserializeOwned;
+
 use super::{Codec, CodecError};
-use crate::checkpoint::{Checkpoint, ShardCheckpoint};
+use crate::checkpoint::{Rows, ShardCheckpoint};
 
 /// Encodes a checkpoint in the fixed-width little-endian layout of bincode 1.
 ///
@@ -61,11 +64,12 @@ impl Codec for BincodeCodec {
         "bincode"
     }
 
-    fn encode(&self, checkpoint: &Checkpoint, out: &mut Vec<u8>) -> Result<(), CodecError> {
+    fn encode(&self, rows: &mut Rows<'_>, out: &mut Vec<u8>) -> Result<(), CodecError> {
         let start = out.len();
-        out.extend_from_slice(&checkpoint.next_incarnation.0.to_le_bytes());
-        out.extend_from_slice(&(checkpoint.shards.len() as u64).to_le_bytes());
-        for shard in &checkpoint.shards {
+        out.reserve(HEAD + rows.len() * (COUNTS + 16));
+        out.extend_from_slice(&rows.next_incarnation().0.to_le_bytes());
+        out.extend_from_slice(&(rows.len() as u64).to_le_bytes());
+        while let Some(shard) = rows.next() {
             let row = fixed_row(shard);
             if shard.completed.is_empty() && shard.epochs.is_empty() {
                 out.extend_from_slice(&row);
@@ -78,16 +82,33 @@ impl Codec for BincodeCodec {
         check_length(out.len() - start)
     }
 
-    fn decode(&self, bytes: &[u8]) -> Result<Checkpoint, CodecError> {
+    fn decode(
+        &self,
+        bytes: &[u8],
+        row: &mut dyn FnMut(ShardCheckpoint),
+    ) -> Result<Incarnation, CodecError> {
         check_length(bytes.len())?;
-        let (checkpoint, read) = decode_from_slice(bytes, config()).map_err(CodecError::new)?;
-        match bytes.len() - read {
-            0 => Ok(checkpoint),
+        let mut rest = bytes;
+        let (next_incarnation, count): (Incarnation, u64) = read(&mut rest)?;
+        for _ in 0..count {
+            row(read(&mut rest)?);
+        }
+        match rest.len() {
+            0 => Ok(next_incarnation),
             trailing => Err(CodecError::new(format!("{trailing} bytes follow the checkpoint"))),
         }
     }
 }
 
+/// Reads a value, and goes on to the bytes after it.
+fn read<T: DeserializeOwned>(rest: &mut &[u8]) -> Result<T, CodecError> {
+    let (value, read) = decode_from_slice(rest, config()).map_err(CodecError::new)?;
+    *rest = rest.get(read..).unwrap_or_default();
+    Ok(value)
+}
+
+/// The length of the next incarnation and the number of shards.
+const HEAD: usize = 16;
 /// The offset of the counts of ranges and of epochs in the row of a shard without any.
 const COUNTS: usize = 40;
 

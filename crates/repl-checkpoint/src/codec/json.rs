@@ -5,8 +5,10 @@
 //! wherever their checkpoints do. A fixed layout is also what lets a checkpoint be opened faster
 //! than `serde_json` reads a bare map of the same marks (docs/benchmarks.md).
 
+use repl_core::Incarnation;
+
 use super::{Codec, CodecError};
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Rows, ShardCheckpoint};
 
 mod reader;
 mod writer;
@@ -23,11 +25,15 @@ impl Codec for JsonCodec {
         "json"
     }
 
-    fn encode(&self, checkpoint: &Checkpoint, out: &mut Vec<u8>) -> Result<(), CodecError> {
-        writer::write(checkpoint, out).map_err(CodecError::new)
+    fn encode(&self, rows: &mut Rows<'_>, out: &mut Vec<u8>) -> Result<(), CodecError> {
+        writer::write(rows, out).map_err(CodecError::new)
     }
 
-    fn decode(&self, bytes: &[u8]) -> Result<Checkpoint, CodecError> {
-        reader::read(bytes)
+    fn decode(
+        &self,
+        bytes: &[u8],
+        row: &mut dyn FnMut(ShardCheckpoint),
+    ) -> Result<Incarnation, CodecError> {
+        reader::read(bytes, row)
     }
 }

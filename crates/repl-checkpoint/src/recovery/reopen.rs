@@ -4,8 +4,9 @@ use std::error::Error;
 use std::fmt;
 
 use super::{Found, OnCorrupt, RecoverErrorKind, find};
+use crate::checkpoint::Track;
 use crate::checkpointer::{Checkpointer, Written};
-use crate::content::Content;
+use crate::content::Unsealed;
 use crate::ids::{Generation, StoreId};
 use crate::store::CheckpointStore;
 
@@ -135,7 +136,7 @@ impl Checkpointer {
             return Err(ReopenError::OtherStore { expected, found });
         }
         // Damage above an acknowledged save does no harm: the state has all that was ever saved.
-        let found = find(&mut *store, codec, OnCorrupt::FallBack)
+        let found = find(&mut *store, codec, &Track::all(), OnCorrupt::FallBack)
             .map_err(|kind| ReopenError::Recover(Box::new(kind)))?;
         let Some(newest) = self.expected().find(|written| is(written, &found)).cloned() else {
             return Err(self.other(&found));
@@ -146,14 +147,16 @@ impl Checkpointer {
 
     fn other(&self, found: &Found) -> ReopenError {
         let (acknowledged, in_doubt) = self.generations();
-        ReopenError::OtherCheckpoint { found: found.header.generation, acknowledged, in_doubt }
+        ReopenError::OtherCheckpoint {
+            found: found.newest.header.generation,
+            acknowledged,
+            in_doubt,
+        }
     }
 }
 
 /// Whether the store holds exactly what was written: the header and every shard.
 fn is(written: &Written, found: &Found) -> bool {
-    // Both in the same form: a checkpoint may hold ranges that touch each other or the mark.
-    let joined = |checkpoint| Content::of(checkpoint).checkpoint();
-    written.header == found.header
-        && joined(&written.content.checkpoint()) == joined(&found.checkpoint)
+    let Unsealed { header, content, .. } = &found.newest;
+    written.header == *header && written.content.says_the_same(content)
 }

@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 use super::page::{FirstPage, PAGE};
 use super::{SLOTS, offset};
 use crate::disk::Disk;
-use crate::envelope::{cut_off, header_of, length_at};
+use crate::envelope::{Header, Pieces, cut_off, length_at};
 use crate::ids::{Generation, StoreId};
 use crate::store::{Candidate, LoadError, SlotFileError};
 
-/// What is checked for zeros at once.
+/// What is read at once where a slot need not be in memory.
 const CHUNK: usize = 64 * 1024;
 
 /// A slot file that was looked at. Its slots were read one at a time.
@@ -29,7 +29,7 @@ pub(super) struct SlotFile {
 }
 
 /// A slot with a whole checkpoint.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(super) struct WholeSlot {
     pub(super) slot: usize,
     pub(super) generation: Generation,
@@ -53,14 +53,9 @@ impl SlotFile {
         let mut file = SlotFile { damaged_page, size, generations: [None; SLOTS] };
         let mut whole = Vec::new();
         for slot in 0..SLOTS {
-            let envelope = match read_slot(disk, path, slot, size) {
-                Err(err) if err.kind() == io::ErrorKind::InvalidData => continue,
-                envelope => envelope.map_err(failed)?,
-            };
-            if let Some(header) = header_of(&envelope) {
-                let (generation, length) = (header.generation, envelope.len());
-                file.generations[slot] = Some(generation);
-                whole.push(WholeSlot { slot, generation, length });
+            if let Some(found) = look_at_slot(disk, path, slot, size, failed, |_| Ok(()))? {
+                file.generations[slot] = Some(found.generation);
+                whole.push(found);
             }
         }
         if nothing_whole && whole.is_empty() {
@@ -134,6 +129,48 @@ fn layout(
         return Err(SlotFileError::Length { expected, found: length });
     }
     Ok((found.size, None))
+}
+
+/// Reads the envelope in a slot piece by piece, and gives each piece to `each`. Returns `None` at the
+/// end if it is not whole, or more than zeros follow.
+pub(super) fn look_at_slot<E>(
+    disk: &impl Disk,
+    path: &Path,
+    slot: usize,
+    size: usize,
+    failed: impl Fn(io::Error) -> E,
+    mut each: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<Option<WholeSlot>, E> {
+    let start = offset(slot, size);
+    let read = |at: usize, end: usize| {
+        disk.read_at(path, (start + at) as u64, CHUNK.min(end - at)).map_err(&failed)
+    };
+    let head = read(0, PAGE)?;
+    let Some(length) = length_at(&head).filter(|length| *length <= size) else {
+        return Ok(None);
+    };
+    let mut piece = if length <= head.len() { head[..length].to_vec() } else { read(0, length)? };
+    let Some(mut pieces) = Pieces::begin(&piece) else { return Ok(None) };
+    let mut at = 0;
+    loop {
+        each(&piece)?;
+        at += piece.len();
+        if at >= length || piece.is_empty() {
+            break;
+        }
+        piece = read(at, length)?;
+        pieces.add(&piece);
+    }
+    let is_zero = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
+    let mut clean = is_zero(head.get(length..).unwrap_or_default());
+    let mut at = length.max(PAGE);
+    while clean && at < size {
+        let chunk = read(at, size)?;
+        clean = is_zero(&chunk) && !chunk.is_empty();
+        at += chunk.len();
+    }
+    let whole = |header: Header| WholeSlot { slot, generation: header.generation, length };
+    Ok(pieces.header().filter(|_| clean).map(whole))
 }
 
 /// The envelope in a slot, if only zeros follow it; empty for a slot of zeros.

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use super::found::{WholeSlot, read_slot};
+use super::found::{WholeSlot, look_at_slot};
 use super::rotation::Slot;
 use crate::directory::NewFile;
 use crate::disk::Disk;
-use crate::envelope::header_of;
 use crate::store::{Save, SaveError};
 
 #[derive(Clone, Copy)]
@@ -24,7 +23,7 @@ impl Part<'_> {
         }
     }
 
-    /// Appends a slot of `size` bytes to the new file. One checkpoint at a time is in memory.
+    /// Appends a slot of `size` bytes to the new file. A kept checkpoint is copied in pieces.
     pub(super) fn append_to<D: Disk>(
         &self,
         new: &mut NewFile<'_, D>,
@@ -37,13 +36,13 @@ impl Part<'_> {
             Part::Kept(found, old_size) => {
                 let failed =
                     |source| SaveError::NotSaved { act: "read", path: old.to_owned(), source };
-                let bytes = read_slot(disk, old, found.slot, *old_size).map_err(failed)?;
-                let generation = header_of(&bytes).map(|header| header.generation);
-                if generation != Some(found.generation) {
+                let append = |piece: &[u8]| new.append(piece);
+                let copied = look_at_slot(disk, old, found.slot, *old_size, failed, append)?;
+                if copied != Some(*found) {
                     let changed = "a slot changed while it was copied";
                     return Err(failed(std::io::Error::other(changed)));
                 }
-                new.append(&bytes).map(|()| bytes.len())?
+                found.length
             }
         };
         new.append_zeros((size - length) as u64)

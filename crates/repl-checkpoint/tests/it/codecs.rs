@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use repl_checkpoint::{
-    Checkpoint, CheckpointError, Codec, CodecError, EpochStart, InvalidCheckpoint, OnCorrupt,
-    SealError, recover,
+    Checkpoint, CheckpointError, Codec, CodecError, EpochStart, InvalidCheckpoint, OnCorrupt, Rows,
+    SealError, ShardCheckpoint, recover,
 };
 use repl_core::{Incarnation, SeqRange, ShardId};
 
@@ -13,7 +13,7 @@ use crate::support::{STORE, codecs, durable, every_field, header, marks};
 
 pub(crate) fn encode(codec: &dyn Codec, checkpoint: &Checkpoint) -> Vec<u8> {
     let mut bytes = Vec::new();
-    codec.encode(checkpoint, &mut bytes).unwrap();
+    codec.encode(&mut checkpoint.rows(), &mut bytes).unwrap();
     bytes
 }
 
@@ -23,7 +23,7 @@ proptest! {
         prop_assert_eq!(checkpoint.validate(), Ok(()));
         for codec in codecs() {
             let bytes = encode(codec, &checkpoint);
-            prop_assert_eq!(codec.decode(&bytes).unwrap(), checkpoint.clone());
+            prop_assert_eq!(Checkpoint::decode(codec, &bytes).unwrap(), checkpoint.clone());
             let sealed = checkpoint.seal(codec, header(1)).unwrap();
             prop_assert_eq!(Checkpoint::unseal(codec, STORE, &sealed).unwrap().1, checkpoint.clone());
         }
@@ -40,7 +40,7 @@ proptest! {
     #[test]
     fn no_bytes_make_a_codec_panic(bytes in junk()) {
         for codec in codecs() {
-            let _ = codec.decode(&bytes);
+            let _ = Checkpoint::decode(codec, &bytes);
             let _ = Checkpoint::unseal(codec, STORE, &bytes);
         }
     }
@@ -50,7 +50,7 @@ proptest! {
 fn encoding_appends() {
     for codec in codecs() {
         let mut bytes = b"before".to_vec();
-        codec.encode(&every_field(), &mut bytes).unwrap();
+        codec.encode(&mut every_field().rows(), &mut bytes).unwrap();
         assert_eq!(bytes, [b"before", encode(codec, &every_field()).as_slice()].concat());
     }
 }
@@ -60,10 +60,10 @@ fn every_prefix_and_every_trailing_byte_is_refused() {
     for codec in codecs() {
         let whole = encode(codec, &every_field());
         for length in 0..whole.len() {
-            assert!(codec.decode(&whole[..length]).is_err(), "{length} bytes");
+            assert!(Checkpoint::decode(codec, &whole[..length]).is_err(), "{length} bytes");
         }
         for byte in 0..=u8::MAX {
-            assert!(codec.decode(&[whole.as_slice(), &[byte]].concat()).is_err());
+            assert!(Checkpoint::decode(codec, &[whole.as_slice(), &[byte]].concat()).is_err());
         }
     }
 }
@@ -71,9 +71,9 @@ fn every_prefix_and_every_trailing_byte_is_refused() {
 #[test]
 fn an_empty_checkpoint_is_not_empty_bytes() {
     for codec in codecs() {
-        assert!(codec.decode(b"").is_err());
+        assert!(Checkpoint::decode(codec, b"").is_err());
         let empty = encode(codec, &Checkpoint::default());
-        assert_eq!(codec.decode(&empty).unwrap(), Checkpoint::default());
+        assert_eq!(Checkpoint::decode(codec, &empty).unwrap(), Checkpoint::default());
     }
 }
 
@@ -134,10 +134,14 @@ impl Codec for Broken {
     fn name(&self) -> &'static str {
         self.0
     }
-    fn encode(&self, _: &Checkpoint, _: &mut Vec<u8>) -> Result<(), CodecError> {
+    fn encode(&self, _: &mut Rows<'_>, _: &mut Vec<u8>) -> Result<(), CodecError> {
         Err(CodecError::new("too large for this format"))
     }
-    fn decode(&self, _: &[u8]) -> Result<Checkpoint, CodecError> {
+    fn decode(
+        &self,
+        _: &[u8],
+        _: &mut dyn FnMut(ShardCheckpoint),
+    ) -> Result<Incarnation, CodecError> {
         Err(CodecError::new("not mine"))
     }
 }
@@ -168,7 +172,7 @@ fn a_codec_that_cannot_encode_saves_nothing_and_uses_up_no_generation() {
 mod bincode {
     use std::process::Command;
 
-    use repl_checkpoint::{BincodeCodec, Codec};
+    use repl_checkpoint::{BincodeCodec, Checkpoint};
 
     use super::encode;
     use crate::support::{every_field, skipped};
@@ -201,7 +205,7 @@ mod bincode {
             for length in [1 << 20, 1 << 31, 1 << 40, 1 << 60, u64::MAX] {
                 let mut bytes = whole.clone();
                 bytes[at..at + 8].copy_from_slice(&u64::to_le_bytes(length));
-                assert!(BincodeCodec.decode(&bytes).is_err(), "{length} at {at}");
+                assert!(Checkpoint::decode(&BincodeCodec, &bytes).is_err(), "{length} at {at}");
             }
         }
     }
@@ -211,7 +215,8 @@ mod bincode {
         // Zeros hold an empty checkpoint, and what follows it is not read: the system need not even
         // provide the memory.
         for (length, why) in [(1 << 30, "bytes follow"), ((1 << 30) + 1, "are more than")] {
-            let refused = BincodeCodec.decode(&vec![0; length]).unwrap_err().to_string();
+            let refused =
+                Checkpoint::decode(&BincodeCodec, &vec![0; length]).unwrap_err().to_string();
             assert!(refused.contains(why), "{length}: {refused}");
         }
     }

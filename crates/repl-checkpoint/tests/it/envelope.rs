@@ -1,9 +1,10 @@
 //! Bytes that are not a sealed checkpoint are refused.
 
 use repl_checkpoint::{
-    Checkpoint, Codec, CodecError, Header, InvalidCheckpoint, JsonCodec, SealError, StoreId,
-    UnsealError,
+    Checkpoint, Codec, CodecError, Header, InvalidCheckpoint, JsonCodec, Rows, SealError,
+    ShardCheckpoint, StoreId, UnsealError,
 };
+use repl_core::Incarnation;
 
 use crate::support::{STORE, codecs, every_field, header, marks, sealed, shard};
 
@@ -26,11 +27,15 @@ impl Codec for Named {
     fn name(&self) -> &'static str {
         self.0
     }
-    fn encode(&self, checkpoint: &Checkpoint, out: &mut Vec<u8>) -> Result<(), CodecError> {
-        JsonCodec.encode(checkpoint, out)
+    fn encode(&self, rows: &mut Rows<'_>, out: &mut Vec<u8>) -> Result<(), CodecError> {
+        JsonCodec.encode(rows, out)
     }
-    fn decode(&self, bytes: &[u8]) -> Result<Checkpoint, CodecError> {
-        JsonCodec.decode(bytes)
+    fn decode(
+        &self,
+        bytes: &[u8],
+        row: &mut dyn FnMut(ShardCheckpoint),
+    ) -> Result<Incarnation, CodecError> {
+        JsonCodec.decode(bytes, row)
     }
 }
 
@@ -108,7 +113,7 @@ fn header_fields_are_at_their_documented_offsets() {
         assert_eq!(&line[179..], "\n");
         assert_eq!(bytes, with_right_checksum(bytes.clone()));
         let mut payload = Vec::new();
-        codec.encode(&marks(&[(1, 2)]), &mut payload).unwrap();
+        codec.encode(&mut marks(&[(1, 2)]).rows(), &mut payload).unwrap();
         assert_eq!(&bytes[HEADER..], payload);
     }
 }
@@ -259,13 +264,17 @@ impl Codec for Clears {
         "clears"
     }
 
-    fn encode(&self, _: &Checkpoint, out: &mut Vec<u8>) -> Result<(), CodecError> {
+    fn encode(&self, _: &mut Rows<'_>, out: &mut Vec<u8>) -> Result<(), CodecError> {
         out.clear();
         Ok(())
     }
 
-    fn decode(&self, _: &[u8]) -> Result<Checkpoint, CodecError> {
-        Ok(Checkpoint::default())
+    fn decode(
+        &self,
+        _: &[u8],
+        _: &mut dyn FnMut(ShardCheckpoint),
+    ) -> Result<Incarnation, CodecError> {
+        Ok(Incarnation(0))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The JSON of a checkpoint is plain JSON in exactly one spelling.
 
 use proptest::prelude::*;
-use repl_checkpoint::{Checkpoint, Codec, JsonCodec};
+use repl_checkpoint::{Checkpoint, JsonCodec};
 use serde::{Deserialize, Serialize};
 
 use crate::codecs::encode;
@@ -97,7 +97,7 @@ proptest! {
             let end = (at + remove).min(bytes.len());
             bytes.splice(at..end, piece);
         }
-        if let Ok(read) = JsonCodec.decode(&bytes) {
+        if let Ok(read) = Checkpoint::decode(&JsonCodec, &bytes) {
             prop_assert_eq!(encode(&JsonCodec, &read), bytes.clone());
             let other: Document = serde_json::from_slice(&bytes).unwrap();
             prop_assert_eq!(other, Document::of(&read));
@@ -116,7 +116,7 @@ proptest! {
         let at = places[at.index(places.len())];
         let mut bytes = bytes;
         bytes.splice(at..=at, digits.into_bytes());
-        if let Ok(read) = JsonCodec.decode(&bytes) {
+        if let Ok(read) = Checkpoint::decode(&JsonCodec, &bytes) {
             prop_assert_eq!(encode(&JsonCodec, &read), bytes.clone());
             let other: Document = serde_json::from_slice(&bytes).unwrap();
             prop_assert_eq!(other, Document::of(&read));
@@ -147,11 +147,11 @@ fn a_shard_takes_a_line_and_defaults_are_left_out() {
 #[test]
 fn every_other_spelling_is_refused() {
     let good = "{\"next_incarnation\":1,\"shards\":[\n{\"shard\":1,\"mark\":5}]}";
-    assert_eq!(JsonCodec.decode(good.as_bytes()).unwrap(), marks(&[(1, 5)]));
+    assert_eq!(Checkpoint::decode(&JsonCodec, good.as_bytes()).unwrap(), marks(&[(1, 5)]));
     let spelled = |from: &str, to: &str| {
         let text = good.replacen(from, to, 1);
         assert_ne!(text, good);
-        assert!(JsonCodec.decode(text.as_bytes()).is_err(), "{text:?}");
+        assert!(Checkpoint::decode(&JsonCodec, text.as_bytes()).is_err(), "{text:?}");
     };
     spelled("{\"shard\":1,\"mark\":5}", "{\"mark\":5,\"shard\":1}");
     spelled("\"mark\":5", "\"mark\":5,\"extra\":1");
@@ -186,7 +186,7 @@ fn every_other_spelling_is_refused() {
         spelled(",\"mark\"", &format!(",\"log\":\"{log}\",\"mark\""));
     }
     let marked = format!("\u{feff}{good}");
-    assert!(JsonCodec.decode(marked.as_bytes()).is_err());
+    assert!(Checkpoint::decode(&JsonCodec, marked.as_bytes()).is_err());
 }
 
 #[test]
@@ -198,13 +198,13 @@ fn shards_that_descend_or_repeat_are_not_valid() {
             ids[0], ids[1]
         );
         let invalid = |c: Checkpoint| c.validate().is_err();
-        assert!(JsonCodec.decode(text.as_bytes()).is_ok_and(invalid));
+        assert!(Checkpoint::decode(&JsonCodec, text.as_bytes()).is_ok_and(invalid));
     }
 }
 
 #[test]
 fn a_refusal_says_where_and_what_was_expected() {
-    let refused = JsonCodec.decode(b"{\"next_incarnation\":1,\"shards\":[]} ");
+    let refused = Checkpoint::decode(&JsonCodec, b"{\"next_incarnation\":1,\"shards\":[]} ");
     let message = refused.unwrap_err().to_string();
     assert_eq!(message, "byte 34 of the payload: expected the end of the document");
 }

@@ -45,6 +45,7 @@ mod recovery;
 mod reopening;
 mod replaced;
 mod retention;
+mod rows;
 mod runtimes;
 mod schedule;
 mod shutdown;

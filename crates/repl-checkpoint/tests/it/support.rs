@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use repl_checkpoint::{
     Attempt, Candidate, Checkpoint, CheckpointStore, Checkpointer, Codec, CodecError, EpochStart,
     FileStore, Generation, Header, JsonCodec, LoadError, OnCorrupt, OpenStoreError, RecoverError,
-    Recovered, SaveReport, Saved, ShardCheckpoint, SlotStore, StoreId, recover,
+    Recovered, Rows, SaveReport, Saved, ShardCheckpoint, SlotStore, StoreId, recover,
 };
 use repl_core::{Incarnation, LogId, SeqNo, SeqRange, ShardId};
 
@@ -34,11 +34,15 @@ impl Codec for Other {
     fn name(&self) -> &'static str {
         "other"
     }
-    fn encode(&self, checkpoint: &Checkpoint, out: &mut Vec<u8>) -> Result<(), CodecError> {
-        JsonCodec.encode(checkpoint, out)
+    fn encode(&self, rows: &mut Rows<'_>, out: &mut Vec<u8>) -> Result<(), CodecError> {
+        JsonCodec.encode(rows, out)
     }
-    fn decode(&self, bytes: &[u8]) -> Result<Checkpoint, CodecError> {
-        JsonCodec.decode(bytes)
+    fn decode(
+        &self,
+        bytes: &[u8],
+        row: &mut dyn FnMut(ShardCheckpoint),
+    ) -> Result<Incarnation, CodecError> {
+        JsonCodec.decode(bytes, row)
     }
 }
 

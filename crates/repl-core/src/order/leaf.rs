@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::Change;
 use crate::ids::{Key, ShardId};
+use crate::keys::RUN;
 use crate::slabs::{Place, SLAB};
 
 /// The largest number of shards in a leaf.
-pub(super) const LEAF: usize = 256;
+pub(super) const LEAF: usize = RUN;
 
 /// Some shards, ascending.
 #[derive(Default)]
@@ -32,7 +33,7 @@ impl Default for Cells {
 }
 
 impl Cells {
-    fn of(places: &[Place]) -> Self {
+    pub(super) fn of(places: &[Place]) -> Self {
         match places.first() {
             Some(first) if first.index() + places.len() <= SLAB => {
                 let is_next = |(i, place): (usize, &Place)| *place == first.plus(i);

@@ -1,8 +1,13 @@
 //! Iterating over the shards of a snapshot.
 
-use super::Snapshot;
+use std::collections::btree_map;
+use std::iter::Peekable;
+
+use super::{Snapshot, SnapshotEntry, entry};
+use crate::applied_set::AppliedSet;
 use crate::ids::{SeqNo, ShardId};
 use crate::keys::KeysIter;
+use crate::range_set::RangeSet;
 
 /// An iterator over the shards of a [`Snapshot`] with their marks, ascending by shard.
 #[derive(Debug, Clone)]
@@ -33,3 +38,32 @@ impl<'a> IntoIterator for &'a Snapshot {
         self.iter()
     }
 }
+
+/// An iterator over the shards of a [`Snapshot`], whole, ascending: see [`Snapshot::entries`].
+#[derive(Debug, Clone)]
+pub struct SnapshotEntries<'a> {
+    pub(super) keys: KeysIter<'a>,
+    pub(super) marks: std::slice::Iter<'a, SeqNo>,
+    /// Only shards with something completed above the mark.
+    pub(super) above: Peekable<btree_map::Iter<'a, ShardId, RangeSet>>,
+}
+
+impl Iterator for SnapshotEntries<'_> {
+    type Item = SnapshotEntry;
+
+    #[inline]
+    fn next(&mut self) -> Option<SnapshotEntry> {
+        let (key, mark) = (self.keys.next()?, *self.marks.next()?);
+        let set = match self.above.next_if(|(shard, _)| **shard == key.shard) {
+            Some((_, ranges)) => AppliedSet::from_parts(mark, ranges.clone()),
+            None => AppliedSet::up_to(mark),
+        };
+        Some(entry(key, set))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.marks.size_hint()
+    }
+}
+
+impl ExactSizeIterator for SnapshotEntries<'_> {}

@@ -26,7 +26,7 @@ impl<'de> Deserialize<'de> for Snapshot {
         if !shards.is_sorted_by(|a, b| a.shard < b.shard) {
             return Err(D::Error::custom("the shards of the snapshot do not ascend"));
         }
-        let snapshot = Snapshot::from_ascending(shards).with_next_incarnation(next);
+        let snapshot = shards.into_iter().collect::<Snapshot>().with_next_incarnation(next);
         if snapshot.next_incarnation == next {
             Ok(snapshot)
         } else {

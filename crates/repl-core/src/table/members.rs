@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::cell::Cell;
 use crate::ids::{Incarnation, Key, SeqNo, ShardId};
 use crate::index::Parts;
+use crate::keys::Keys;
 use crate::order::{Change, Order};
 use crate::root::Root;
 use crate::shard::Shard;
@@ -30,18 +31,26 @@ pub(super) struct Members {
 }
 
 impl Members {
-    pub(super) fn with_room(shards: usize, next_incarnation: Incarnation) -> Self {
-        Members {
-            parts: Parts::with_room(shards),
+    /// The members of a table of restored shards: `keys`, in full runs, at these marks.
+    pub(super) fn restore(keys: Arc<Keys>, marks: &[SeqNo], next_incarnation: Incarnation) -> Self {
+        let nothing = Keys::of_runs([]).into();
+        let order = Order::restore(nothing, &[], Slabs::default(), next_incarnation);
+        let mut members = Members {
+            parts: Parts::with_room(keys.len()),
             slabs: Slabs::default(),
-            order: Arc::new(Order::empty(next_incarnation)),
+            order: Arc::new(order),
             in_use: vec![0], // no slab is number 0, so that no place is
             free: Vec::new(),
             open: None,
             added: 0,
             removed: 0,
             closed: false,
-        }
+        };
+        let places = members.begin(keys.iter().copied().zip(marks.iter().copied()));
+        members.index(keys.iter().zip(&places).map(|(key, place)| (key.shard, Some(*place))));
+        let order = Order::restore(keys, &places, members.slabs(), next_incarnation);
+        members.order = Arc::new(order);
+        members
     }
 
     pub(super) fn root(&self) -> Root {
@@ -94,25 +103,26 @@ impl Members {
         Some(Shard::new(Arc::clone(self.slabs.slab(place.slab())?), place.index()))
     }
 
-    /// Begins cells that nothing leads to yet. Returns the changes that do.
-    pub(super) fn begin(&mut self, cells: &[(Key, SeqNo)]) -> Vec<Change> {
-        let mut changes = Vec::with_capacity(cells.len());
+    /// Begins cells that nothing leads to yet. Returns their places.
+    pub(super) fn begin(
+        &mut self,
+        mut cells: impl ExactSizeIterator<Item = (Key, SeqNo)>,
+    ) -> Vec<Place> {
+        let mut places = Vec::with_capacity(cells.len());
         let mut new = Vec::new();
-        let mut rest = cells;
-        while !rest.is_empty() {
-            let (number, begun, slab) = self.vacant(rest.len(), &mut new);
-            let (here, later) = rest.split_at(rest.len().min(slab.len() - begun));
-            rest = later;
-            for (i, (key, mark)) in here.iter().enumerate() {
+        while cells.len() > 0 {
+            let (number, begun, slab) = self.vacant(cells.len(), &mut new);
+            let here = cells.len().min(slab.len() - begun);
+            for (i, (key, mark)) in cells.by_ref().take(here).enumerate() {
                 let cell = &slab[begun + i];
-                cell.begin(*key, *mark);
+                cell.begin(key, mark);
                 if self.closed {
                     cell.close().wake(); // nothing waits yet
                 }
-                changes.push((key.shard, Some((*key, Place::new(number, begun + i)))));
+                places.push(Place::new(number, begun + i));
             }
-            self.in_use[number] += here.len();
-            let begun = begun + here.len();
+            self.in_use[number] += here;
+            let begun = begun + here;
             if begun < slab.len() {
                 self.open = Some((number, begun));
             } else if self.open.is_some_and(|(open, _)| open == number) {
@@ -124,16 +134,17 @@ impl Members {
             new.sort_by_key(|(number, _)| *number);
             self.slabs.set(new);
         }
-        changes
+        places
     }
 
     /// A slab with vacant cells, and how many were begun there: a new one for many cells, so that
     /// they are side by side.
     fn vacant(&mut self, wanted: usize, new: &mut Vec<(usize, Slab)>) -> (usize, usize, Slab) {
-        if let Some((number, begun)) = self.open.filter(|_| wanted < SLAB)
-            && let Some(slab) = self.slabs.slab(number)
-        {
-            return (number, begun, Arc::clone(slab));
+        let open = self.open.filter(|_| wanted < SLAB);
+        if let Some((number, begun)) = open {
+            if let Some(slab) = self.slabs.slab(number) {
+                return (number, begun, Arc::clone(slab));
+            }
         }
         // What is vacant is at most an eighth of the whole.
         let spare = (self.len() / 8).next_power_of_two();
@@ -148,12 +159,15 @@ impl Members {
     }
 
     /// Makes the changes in the index. Returns whether the root must be published.
-    pub(super) fn index(&mut self, changes: &[Change]) -> bool {
+    pub(super) fn index(
+        &mut self,
+        changes: impl Iterator<Item = (ShardId, Option<Place>)>,
+    ) -> bool {
         let mut replaced = false;
-        for (shard, change) in changes {
-            replaced |= match change {
-                Some((_, place)) => self.parts.set(*shard, *place),
-                None => self.parts.remove(*shard),
+        for (shard, place) in changes {
+            replaced |= match place {
+                Some(place) => self.parts.set(shard, place),
+                None => self.parts.remove(shard),
             };
         }
         replaced

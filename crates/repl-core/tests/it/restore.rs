@@ -1,8 +1,11 @@
 //! A state that is restored from what was saved is the state that was saved.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use repl_core::{
-    AppliedSet, Incarnation, LogId, NewShard, ReplicationState, ShardId, Snapshot, SnapshotEntry,
+    AppliedSet, Incarnation, LogId, NewShard, ReplicationState, ShardId, Snapshot, SnapshotBuilder,
+    SnapshotEntry,
 };
 
 use crate::{above, ranges};
@@ -107,5 +110,77 @@ proptest! {
             prop_assert!(snapshot.next_incarnation() > e.incarnation);
         }
         prop_assert_eq!(state.clone().snapshot(), snapshot);
+    }
+}
+
+/// Shards 0 to 3999, of which the last ones and every tenth are gone, and a few were added later.
+fn with_gaps() -> ReplicationState {
+    let state = ReplicationState::new(&(0..4000).map(ShardId).collect::<Vec<_>>());
+    let gone: Vec<ShardId> =
+        (0..4000).filter(|id| id % 10 == 0 || *id > 3900).map(ShardId).collect();
+    state.remove_shards(&gone);
+    for id in [20, 400, 3950] {
+        state.add_shard(NewShard::new(ShardId(id)).with_mark(id)).unwrap();
+    }
+    for id in state.shards() {
+        state.advance(id, 5 + id.0);
+    }
+    state
+}
+
+#[test]
+fn many_shards_with_gaps_are_restored_whole_and_each_is_found() {
+    let saved = with_gaps().snapshot();
+    let state = ReplicationState::restore(&saved);
+    assert_eq!((state.snapshot(), state.len()), (saved.clone(), saved.len()));
+    for entry in saved.entries() {
+        let shard = state.shard(entry.shard).unwrap();
+        let found = (shard.applied(), shard.log(), shard.incarnation());
+        assert_eq!(found, (entry.mark(), entry.log, entry.incarnation));
+    }
+    for gone in [0, 10, 3901, 4000] {
+        assert_eq!(state.applied_seqno(ShardId(gone)), None);
+    }
+}
+
+#[test]
+fn a_restored_state_and_its_snapshot_change_apart() {
+    let saved = with_gaps().snapshot();
+    let state = ReplicationState::restore(&saved);
+    let (before, entries) = (saved.len(), saved.entries().collect::<Vec<_>>());
+    state.advance(ShardId(1), 1000);
+    state.remove_shard(ShardId(2)).unwrap();
+    state.add_shards(&[NewShard::new(ShardId(0)), NewShard::new(ShardId(9999))]).unwrap();
+    assert_eq!(state.len(), before + 1);
+    assert!(state.snapshot().shards().is_sorted());
+    assert_eq!(saved.entries().collect::<Vec<_>>(), entries);
+    assert_eq!(ReplicationState::restore(&saved).snapshot(), saved);
+}
+
+proptest! {
+    /// More shards than a run holds.
+    #[test]
+    fn a_builder_takes_entries_in_any_order(
+        ids in proptest::collection::vec((0..900_u64, 0..5_u64), 0..1200),
+        sort in any::<bool>(),
+    ) {
+        let mut ids = ids;
+        if sort {
+            ids.sort_unstable();
+        }
+        let mut builder = SnapshotBuilder::new();
+        let mut expected = BTreeMap::new();
+        for (id, mark) in ids {
+            builder.push(up_to(id, mark, mark));
+            let larger: &mut u64 = expected.entry(id).or_default();
+            *larger = mark.max(*larger);
+        }
+        let snapshot = builder.build();
+        let entries = expected.iter().map(|(id, mark)| up_to(*id, *mark, *mark));
+        prop_assert!(snapshot.entries().eq(entries));
+        prop_assert_eq!(snapshot.entries().len(), expected.len());
+        let next = expected.values().max().map_or(0, |highest| highest + 1);
+        prop_assert_eq!(snapshot.next_incarnation(), Incarnation(next));
+        prop_assert_eq!(ReplicationState::restore(&snapshot).snapshot(), snapshot);
     }
 }

@@ -1,6 +1,7 @@
 //! A codec that pads a checkpoint to an exact length.
 
-use repl_checkpoint::{Checkpoint, Codec, CodecError, JsonCodec};
+use repl_checkpoint::{Codec, CodecError, JsonCodec, Rows, ShardCheckpoint};
+use repl_core::Incarnation;
 
 use super::layout::PAYLOAD;
 use super::watched::Notes;
@@ -16,9 +17,9 @@ impl Codec for PaddedCodec {
         JsonCodec.name()
     }
 
-    fn encode(&self, checkpoint: &Checkpoint, out: &mut Vec<u8>) -> Result<(), CodecError> {
+    fn encode(&self, rows: &mut Rows<'_>, out: &mut Vec<u8>) -> Result<(), CodecError> {
         let start = out.len();
-        JsonCodec.encode(checkpoint, out)?;
+        JsonCodec.encode(rows, out)?;
         let length = self.0.as_ref().map_or(0, |notes| notes.lock().length);
         if length == 0 {
             return Ok(());
@@ -32,14 +33,18 @@ impl Codec for PaddedCodec {
         Ok(())
     }
 
-    fn decode(&self, bytes: &[u8]) -> Result<Checkpoint, CodecError> {
-        JsonCodec.decode(bytes.trim_ascii_end())
+    fn decode(
+        &self,
+        bytes: &[u8],
+        row: &mut dyn FnMut(ShardCheckpoint),
+    ) -> Result<Incarnation, CodecError> {
+        JsonCodec.decode(bytes.trim_ascii_end(), row)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use repl_checkpoint::{Generation, Header, SealError};
+    use repl_checkpoint::{Checkpoint, Generation, Header, SealError};
 
     use super::*;
     use crate::crash::kind::StoreKind;

@@ -46,7 +46,8 @@ const JUNK: u64 = 4000;
 /// postcard ignores trailing bytes and accepts padded numbers. So its codec must check that it would
 /// have written the bytes that it has read:
 /// ```
-/// use repl_checkpoint::{Checkpoint, Codec, CodecError};
+/// use repl_checkpoint::{Checkpoint, Codec, CodecError, Rows, ShardCheckpoint};
+/// use repl_core::Incarnation;
 /// use repl_harness::suites::codec_suite;
 ///
 /// struct PostcardCodec;
@@ -56,16 +57,24 @@ const JUNK: u64 = 4000;
 ///         "postcard"
 ///     }
 ///
-///     fn encode(&self, checkpoint: &Checkpoint, out: &mut Vec<u8>) -> Result<(), CodecError> {
-///         out.extend(postcard::to_allocvec(checkpoint).map_err(CodecError::new)?);
+///     fn encode(&self, rows: &mut Rows<'_>, out: &mut Vec<u8>) -> Result<(), CodecError> {
+///         out.extend(postcard::to_allocvec(rows).map_err(CodecError::new)?);
 ///         Ok(())
 ///     }
 ///
-///     fn decode(&self, bytes: &[u8]) -> Result<Checkpoint, CodecError> {
-///         let checkpoint = postcard::from_bytes(bytes).map_err(CodecError::new)?;
+///     fn decode(
+///         &self,
+///         bytes: &[u8],
+///         row: &mut dyn FnMut(ShardCheckpoint),
+///     ) -> Result<Incarnation, CodecError> {
+///         let checkpoint: Checkpoint = postcard::from_bytes(bytes).map_err(CodecError::new)?;
 ///         let mut again = Vec::with_capacity(bytes.len());
-///         self.encode(&checkpoint, &mut again)?;
-///         if again == bytes { Ok(checkpoint) } else { Err(CodecError::new("not as written")) }
+///         self.encode(&mut checkpoint.rows(), &mut again)?;
+///         if again != bytes {
+///             return Err(CodecError::new("not as written"));
+///         }
+///         checkpoint.shards.into_iter().for_each(row);
+///         Ok(checkpoint.next_incarnation)
 ///     }
 /// }
 ///
@@ -213,7 +222,7 @@ impl Run<'_> {
     /// Appends a checkpoint to a buffer that holds `before`. Returns the buffer.
     fn encode(&self, checkpoint: &Checkpoint, before: &[u8]) -> Result<Vec<u8>, CodecViolation> {
         let mut out = before.to_vec();
-        let encoded = guarded(|| self.codec.encode(checkpoint, &mut out));
+        let encoded = guarded(|| self.codec.encode(&mut checkpoint.rows(), &mut out));
         let encoded = encoded.map_err(|violation| violation.of(checkpoint))?;
         let refused = |err| CodecViolation::new(CodecPromise::Encodes, format!("{err}"));
         encoded.map_err(|err| refused(err).of(checkpoint))?;
@@ -225,7 +234,7 @@ impl Run<'_> {
         bytes: &[u8],
     ) -> Result<Result<Checkpoint, repl_checkpoint::CodecError>, CodecViolation> {
         self.report.decoded += 1;
-        guarded(|| self.codec.decode(bytes)).map_err(|violation| violation.at(bytes))
+        guarded(|| Checkpoint::decode(self.codec, bytes)).map_err(|violation| violation.at(bytes))
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use repl_checkpoint::{BincodeCodec, Checkpoint, Codec, CodecError, JsonCodec};
+use repl_checkpoint::{
+    BincodeCodec, Checkpoint, Codec, CodecError, JsonCodec, Rows, ShardCheckpoint,
+};
+use repl_core::Incarnation;
 use repl_harness::suites::{CodecPromise, codec_suite};
 
 /// The promise that a codec breaks.
@@ -66,8 +69,8 @@ impl Codec for WrongCodec {
         }
     }
 
-    fn encode(&self, checkpoint: &Checkpoint, out: &mut Vec<u8>) -> Result<(), CodecError> {
-        let mut checkpoint = checkpoint.clone();
+    fn encode(&self, rows: &mut Rows<'_>, out: &mut Vec<u8>) -> Result<(), CodecError> {
+        let mut checkpoint = rows.to_checkpoint();
         for shard in &mut checkpoint.shards {
             match self.0 {
                 Wrong::LosesRanges => shard.completed = Box::default(),
@@ -78,24 +81,24 @@ impl Codec for WrongCodec {
         }
         match self.0 {
             Wrong::NotDeterministic => {
-                JsonCodec.encode(&checkpoint, out)?;
+                JsonCodec.encode(&mut checkpoint.rows(), out)?;
                 out.extend(std::iter::repeat_n(b' ', usize::from(self.counted() % 2 == 1)));
                 Ok(())
             }
             Wrong::PaddedNumbersRead => {
                 let mut bytes = Vec::new();
-                BincodeCodec.encode(&checkpoint, &mut bytes)?;
+                BincodeCodec.encode(&mut checkpoint.rows(), &mut bytes)?;
                 out.extend(packed(&bytes));
                 Ok(())
             }
             Wrong::Clears => {
                 out.clear();
-                JsonCodec.encode(&checkpoint, out)
+                JsonCodec.encode(&mut checkpoint.rows(), out)
             }
             Wrong::ChecksNothingBefore => {
                 // As if an offset were taken from the beginning of the buffer.
                 let start = out.len();
-                BincodeCodec.encode(&checkpoint, out)?;
+                BincodeCodec.encode(&mut checkpoint.rows(), out)?;
                 out.push(start.to_le_bytes()[0]);
                 Ok(())
             }
@@ -106,46 +109,60 @@ impl Codec for WrongCodec {
                 out.extend(postcard::to_allocvec(&checkpoint).map_err(CodecError::new)?);
                 Ok(())
             }
-            _ => BincodeCodec.encode(&checkpoint, out),
+            _ => BincodeCodec.encode(&mut checkpoint.rows(), out),
         }
     }
 
-    fn decode(&self, bytes: &[u8]) -> Result<Checkpoint, CodecError> {
+    fn decode(
+        &self,
+        bytes: &[u8],
+        row: &mut dyn FnMut(ShardCheckpoint),
+    ) -> Result<Incarnation, CodecError> {
+        let checkpoint = self.decoded(bytes)?;
+        checkpoint.shards.into_iter().for_each(row);
+        Ok(checkpoint.next_incarnation)
+    }
+}
+
+impl WrongCodec {
+    fn decoded(&self, bytes: &[u8]) -> Result<Checkpoint, CodecError> {
         match self.0 {
             Wrong::TrailingBytesIgnored => {
                 let ends = (0..=bytes.len()).rev().take(12);
-                let mut read = ends.map(|end| BincodeCodec.decode(&bytes[..end]));
-                read.find(Result::is_ok).unwrap_or_else(|| BincodeCodec.decode(bytes))
+                let mut read = ends.map(|end| Checkpoint::decode(&BincodeCodec, &bytes[..end]));
+                read.find(Result::is_ok).unwrap_or_else(|| Checkpoint::decode(&BincodeCodec, bytes))
             }
             Wrong::OneTrailingByteIgnored => {
-                BincodeCodec.decode(bytes.strip_suffix(b"\n").unwrap_or(bytes))
+                Checkpoint::decode(&BincodeCodec, bytes.strip_suffix(b"\n").unwrap_or(bytes))
             }
             Wrong::OneBitIgnored if bytes.len() > 15 => {
                 // In the highest byte of the number of shards.
                 let mut bytes = bytes.to_vec();
                 bytes[15] &= !0x20;
-                BincodeCodec.decode(&bytes)
+                Checkpoint::decode(&BincodeCodec, &bytes)
             }
             Wrong::PostcardAlone => postcard::from_bytes(bytes).map_err(CodecError::new),
             Wrong::PaddedNumbersRead => {
                 let bytes = unpacked(bytes).ok_or_else(|| CodecError::new("cut off"))?;
-                BincodeCodec.decode(&bytes)
+                Checkpoint::decode(&BincodeCodec, &bytes)
             }
-            Wrong::NotDeterministic => JsonCodec.decode(bytes.trim_ascii_end()),
-            Wrong::Clears => JsonCodec.decode(bytes),
-            Wrong::PanicsOnShortInput if bytes[..8] == [0; 8] => BincodeCodec.decode(bytes),
+            Wrong::NotDeterministic => Checkpoint::decode(&JsonCodec, bytes.trim_ascii_end()),
+            Wrong::Clears => Checkpoint::decode(&JsonCodec, bytes),
+            Wrong::PanicsOnShortInput if bytes[..8] == [0; 8] => {
+                Checkpoint::decode(&BincodeCodec, bytes)
+            }
             Wrong::TrustsLengths => {
                 let length: [u8; 8] = bytes.get(8..16).unwrap_or(&[0; 8]).try_into().unwrap();
                 let length = usize::try_from(u64::from_le_bytes(length)).unwrap();
                 let room: Vec<[u64; 8]> = Vec::with_capacity(length);
                 assert!(room.is_empty());
-                BincodeCodec.decode(bytes)
+                Checkpoint::decode(&BincodeCodec, bytes)
             }
             Wrong::ChecksNothingBefore => {
-                BincodeCodec.decode(&bytes[..bytes.len().saturating_sub(1)])
+                Checkpoint::decode(&BincodeCodec, &bytes[..bytes.len().saturating_sub(1)])
             }
-            Wrong::CapitalsRead => BincodeCodec.decode(&bytes.to_ascii_lowercase()),
-            _ => BincodeCodec.decode(bytes),
+            Wrong::CapitalsRead => Checkpoint::decode(&BincodeCodec, &bytes.to_ascii_lowercase()),
+            _ => Checkpoint::decode(&BincodeCodec, bytes),
         }
     }
 }
@@ -191,6 +208,6 @@ fn a_violation_shows_the_checkpoint_and_the_bytes() {
     let checkpoint = violation.checkpoint.unwrap();
     assert!(checkpoint.shards.iter().any(|shard| !shard.completed.is_empty()));
     let mut bytes = Vec::new();
-    wrong.encode(&checkpoint, &mut bytes).unwrap();
+    wrong.encode(&mut checkpoint.rows(), &mut bytes).unwrap();
     assert_eq!(violation.bytes.unwrap(), bytes);
 }

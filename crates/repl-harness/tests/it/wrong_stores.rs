@@ -85,7 +85,7 @@ impl Files {
     /// The payload sealed anew, without a check of the old checksum.
     fn sealed_again(&self, generation: u64, bytes: &[u8]) -> Vec<u8> {
         let Some(payload) = bytes.get(180..) else { return bytes.to_vec() };
-        let Ok(checkpoint) = repl_checkpoint::Codec::decode(&JsonCodec, payload) else {
+        let Ok(checkpoint) = Checkpoint::decode(&JsonCodec, payload) else {
             return bytes.to_vec();
         };
         let digits = std::str::from_utf8(&bytes[115..135]).unwrap_or_default();

@@ -2,16 +2,15 @@
 
 use repl_core::{Incarnation, LogId, SeqRange, ShardId};
 
-use crate::checkpoint::{Checkpoint, EpochStart, ShardCheckpoint};
+use crate::checkpoint::{EpochStart, ShardCheckpoint};
 use crate::codec::CodecError;
 
-/// The length of the shortest line of a shard, `\n{"shard":0,"mark":0}`. It bounds allocations by
-/// the bytes given.
-const SHORTEST_LINE: usize = 21;
-
-pub(super) fn read(bytes: &[u8]) -> Result<Checkpoint, CodecError> {
+pub(super) fn read(
+    bytes: &[u8],
+    row: &mut dyn FnMut(ShardCheckpoint),
+) -> Result<Incarnation, CodecError> {
     let mut r = Reader { bytes, at: 0 };
-    document(&mut r).map_err(|expected| {
+    document(&mut r, row).map_err(|expected| {
         CodecError::new(format!("byte {} of the payload: expected {expected}", r.at))
     })
 }
@@ -19,15 +18,17 @@ pub(super) fn read(bytes: &[u8]) -> Result<Checkpoint, CodecError> {
 /// What the reader expected at the byte that it stopped at.
 type Expected = &'static str;
 
-fn document(r: &mut Reader<'_>) -> Result<Checkpoint, Expected> {
+fn document(
+    r: &mut Reader<'_>,
+    row: &mut dyn FnMut(ShardCheckpoint),
+) -> Result<Incarnation, Expected> {
     r.literal(r#"{"next_incarnation":"#)?;
     let next_incarnation = Incarnation(r.number()?);
     r.literal(r#","shards":["#)?;
-    let mut shards = Vec::with_capacity(r.bytes.len() / SHORTEST_LINE);
     if !r.skip("]}") {
         loop {
             r.literal("\n")?;
-            shards.push(shard(r)?);
+            row(shard(r)?);
             if !r.skip(",") {
                 break;
             }
@@ -37,7 +38,7 @@ fn document(r: &mut Reader<'_>) -> Result<Checkpoint, Expected> {
     if r.at < r.bytes.len() {
         return Err("the end of the document");
     }
-    Ok(Checkpoint { next_incarnation, shards })
+    Ok(next_incarnation)
 }
 
 fn shard(r: &mut Reader<'_>) -> Result<ShardCheckpoint, Expected> {

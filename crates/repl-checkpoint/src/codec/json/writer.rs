@@ -5,16 +5,20 @@
 
 use std::io::{self, Write};
 
-use crate::checkpoint::{Checkpoint, ShardCheckpoint};
+use crate::checkpoint::{Rows, ShardCheckpoint};
 
-pub(super) fn write(checkpoint: &Checkpoint, out: &mut Vec<u8>) -> io::Result<()> {
+/// The length of the shortest line of a shard, `,\n{"shard":0,"mark":0}`.
+const SHORTEST_LINE: usize = 22;
+
+pub(super) fn write(rows: &mut Rows<'_>, out: &mut Vec<u8>) -> io::Result<()> {
+    out.reserve(SHORTEST_LINE * rows.len());
     text(out, "{\"next_incarnation\":");
-    number(out, checkpoint.next_incarnation.0);
+    number(out, rows.next_incarnation().0);
     text(out, ",\"shards\":[");
-    for (i, row) in checkpoint.shards.iter().enumerate() {
-        if i > 0 {
-            text(out, ",");
-        }
+    let mut separator = "";
+    while let Some(row) = rows.next() {
+        text(out, separator);
+        separator = ",";
         shard(out, row)?;
     }
     text(out, "]}");

@@ -3,8 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use repl_checkpoint::{
-    Attempt, Checkpoint, Codec, CodecError, JsonCodec, OnCorrupt, Status, recover,
+    Attempt, Codec, CodecError, JsonCodec, OnCorrupt, Rows, ShardCheckpoint, Status, recover,
 };
+use repl_core::Incarnation;
 
 use super::{ONE, TWO};
 use crate::support::scripted::Scripted;
@@ -109,13 +110,17 @@ impl Codec for Panicking {
     fn name(&self) -> &'static str {
         JsonCodec.name()
     }
-    fn encode(&self, checkpoint: &Checkpoint, out: &mut Vec<u8>) -> Result<(), CodecError> {
+    fn encode(&self, rows: &mut Rows<'_>, out: &mut Vec<u8>) -> Result<(), CodecError> {
         let first = !self.0.swap(true, std::sync::atomic::Ordering::SeqCst);
         assert!(!first, "the codec is broken");
-        JsonCodec.encode(checkpoint, out)
+        JsonCodec.encode(rows, out)
     }
-    fn decode(&self, bytes: &[u8]) -> Result<Checkpoint, CodecError> {
-        JsonCodec.decode(bytes)
+    fn decode(
+        &self,
+        bytes: &[u8],
+        row: &mut dyn FnMut(ShardCheckpoint),
+    ) -> Result<Incarnation, CodecError> {
+        JsonCodec.decode(bytes, row)
     }
 }
 

@@ -1,9 +1,10 @@
 //! Checkpoints whose lengths are around those of pages, one written over the other.
 
 use repl_checkpoint::{
-    Checkpoint, CheckpointStore, Codec, CodecError, Generation, JsonCodec, OnCorrupt, Save, Source,
-    recover,
+    CheckpointStore, Codec, CodecError, Generation, JsonCodec, OnCorrupt, Rows, Save,
+    ShardCheckpoint, Source, recover,
 };
+use repl_core::Incarnation;
 
 use super::{ONE, PAGE, Slots, opened};
 use crate::support::faulty::Faulty;
@@ -19,14 +20,18 @@ impl Codec for Padded {
     fn name(&self) -> &'static str {
         "padded"
     }
-    fn encode(&self, checkpoint: &Checkpoint, out: &mut Vec<u8>) -> Result<(), CodecError> {
+    fn encode(&self, rows: &mut Rows<'_>, out: &mut Vec<u8>) -> Result<(), CodecError> {
         let end = out.len() + self.0;
-        JsonCodec.encode(checkpoint, out)?;
+        JsonCodec.encode(rows, out)?;
         out.resize(end, b' ');
         Ok(())
     }
-    fn decode(&self, bytes: &[u8]) -> Result<Checkpoint, CodecError> {
-        JsonCodec.decode(bytes.trim_ascii_end())
+    fn decode(
+        &self,
+        bytes: &[u8],
+        row: &mut dyn FnMut(ShardCheckpoint),
+    ) -> Result<Incarnation, CodecError> {
+        JsonCodec.decode(bytes.trim_ascii_end(), row)
     }
 }
 

@@ -1,6 +1,7 @@
 //! When a save goes into a new file, and which checkpoints that file keeps.
 
-use repl_checkpoint::{Checkpoint, CheckpointStore, Codec, CodecError, Save, SaveError};
+use repl_checkpoint::{CheckpointStore, Codec, CodecError, Rows, Save, SaveError, ShardCheckpoint};
+use repl_core::Incarnation;
 
 use super::{FILE, PAGE, file, found_on, opened, save, slots, whole, with_saves};
 use crate::protocol::bytes_of;
@@ -48,11 +49,15 @@ impl Codec for Long {
     fn name(&self) -> &'static str {
         "long"
     }
-    fn encode(&self, _: &Checkpoint, out: &mut Vec<u8>) -> Result<(), CodecError> {
+    fn encode(&self, _: &mut Rows<'_>, out: &mut Vec<u8>) -> Result<(), CodecError> {
         out.resize(out.len() + self.0, b'x');
         Ok(())
     }
-    fn decode(&self, _: &[u8]) -> Result<Checkpoint, CodecError> {
+    fn decode(
+        &self,
+        _: &[u8],
+        _: &mut dyn FnMut(ShardCheckpoint),
+    ) -> Result<Incarnation, CodecError> {
         Err(CodecError::new("never decoded"))
     }
 }

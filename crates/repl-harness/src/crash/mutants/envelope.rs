@@ -1,6 +1,7 @@
 //! Mutants of the envelope: they check less than the real one.
 
-use repl_checkpoint::{Checkpoint, Codec, CodecError, JsonCodec};
+use repl_checkpoint::{Codec, CodecError, JsonCodec, Rows, ShardCheckpoint};
+use repl_core::Incarnation;
 
 use super::Mutant;
 use crate::crash::layout::PAYLOAD;
@@ -62,13 +63,17 @@ impl Codec for AheadCodec {
         JsonCodec.name()
     }
 
-    fn encode(&self, checkpoint: &Checkpoint, out: &mut Vec<u8>) -> Result<(), CodecError> {
-        let mut ahead = checkpoint.clone();
+    fn encode(&self, rows: &mut Rows<'_>, out: &mut Vec<u8>) -> Result<(), CodecError> {
+        let mut ahead = rows.to_checkpoint();
         ahead.shards.iter_mut().for_each(|shard| shard.mark += 1);
-        JsonCodec.encode(&ahead, out)
+        JsonCodec.encode(&mut ahead.rows(), out)
     }
 
-    fn decode(&self, bytes: &[u8]) -> Result<Checkpoint, CodecError> {
-        JsonCodec.decode(bytes)
+    fn decode(
+        &self,
+        bytes: &[u8],
+        row: &mut dyn FnMut(ShardCheckpoint),
+    ) -> Result<Incarnation, CodecError> {
+        JsonCodec.decode(bytes, row)
     }
 }
