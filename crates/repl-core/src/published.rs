@@ -128,10 +128,19 @@ impl Published {
     /// is gone as the thread ends.
     #[cold]
     fn find_in_current<R>(&self, look_up: impl Fn(&Root) -> Found<R> + Copy) -> Option<R> {
-        let current = self.current.get();
-        let found = match look_up(&current.root) {
-            Found::Cell(result) => Some(result),
-            Found::Nothing | Found::Other => None,
+        let mut current = self.current.get();
+        let found = loop {
+            match look_up(&current.root) {
+                Found::Cell(result) => break Some(result),
+                Found::Nothing => break None,
+                Found::Other => {}
+            }
+            // The index says where a cell is only after the root that leads there is published.
+            let newer = self.current.get();
+            if newer.version == current.version {
+                break None;
+            }
+            current = newer;
         };
         let _evicted = CACHE.try_with(|cache| {
             let mut cache = cache.try_borrow_mut().ok()?;

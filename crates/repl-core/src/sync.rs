@@ -79,26 +79,47 @@ impl<T> Swap<T> {
         self.0.load_full()
     }
 
+    /// Runs `f` on the value without counting a reference: neither waits for another thread.
+    #[inline]
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&T) -> R) -> R {
+        f(&self.0.load())
+    }
+
     pub(crate) fn replace(&self, value: Arc<T>) {
         self.0.store(value);
     }
 }
 
-/// For loom: see the other `Swap`.
+/// For loom: see the other `Swap`. A thread may read an older value, as long as nothing orders it
+/// after the newer one: so the values are kept.
 #[cfg(loom_models)]
-pub(crate) struct Swap<T>(Mutex<Arc<T>>);
+pub(crate) struct Swap<T> {
+    values: std::sync::Mutex<Vec<Arc<T>>>,
+    newest: AtomicU64,
+}
 
 #[cfg(loom_models)]
 impl<T> Swap<T> {
     pub(crate) fn new(value: Arc<T>) -> Self {
-        Swap(Mutex::new(value))
+        Swap { values: std::sync::Mutex::new(vec![value]), newest: AtomicU64::new(0) }
     }
 
     pub(crate) fn get(&self) -> Arc<T> {
-        locked(&self.0, |arc| Arc::clone(arc))
+        let newest = self.newest.load(Ordering::Acquire);
+        let values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&values[usize::try_from(newest).unwrap_or(0)])
     }
 
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&T) -> R) -> R {
+        f(&self.get())
+    }
+
+    /// One caller at a time.
     pub(crate) fn replace(&self, value: Arc<T>) {
-        locked(&self.0, |arc| *arc = value);
+        let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = values.len() as u64;
+        values.push(value);
+        drop(values);
+        self.newest.store(next, Ordering::Release);
     }
 }
