@@ -1,4 +1,5 @@
-//! Completing segments through a window: in order, and by two threads in any order.
+//! Completing segments through a window: in order, and by two threads in any order; and snapshots of
+//! shards with windows.
 #![expect(clippy::unwrap_used, reason = "a bench may stop")]
 
 use std::hint::black_box;
@@ -7,6 +8,7 @@ use std::time::Instant;
 use benches::peers::{RangeWindow, SeqnoWindow};
 use benches::rounds::{Contender, contender, criterion, criterion_over_sizes, rounds, rounds_at};
 use benches::threads::{Cores, Meeting, pair};
+use benches::{dense_ids, state_of};
 use criterion::{Bencher, Criterion, criterion_group, criterion_main};
 use repl_core::{ApplyWindow, ReplicationState, Shard, ShardId};
 
@@ -124,6 +126,46 @@ fn shuffled_up_to(size: u64) -> Vec<u64> {
     order
 }
 
-criterion_group! { name = window; config = criterion(); targets = in_order, out_of_order }
+/// Snapshots of 10,000 shards: an idle window on each, or on one; and a seqno completed 64 above each
+/// mark.
+fn snapshots(c: &mut Criterion) {
+    const SHARDS: u64 = 10_000;
+    let without = state_of(&dense_ids(SHARDS));
+    for (work, windows, above) in [
+        ("snapshot_10000_idle_windows", SHARDS, None),
+        ("snapshot_10000_one_idle_window", 1, None),
+        ("snapshot_10000_above", SHARDS, Some(64)),
+    ] {
+        let state = state_of(&dense_ids(SHARDS));
+        let open = |id| {
+            let shard = state.shard(ShardId(id)).unwrap();
+            let at = shard.applied();
+            let window = ApplyWindow::new(shard, 1024).unwrap();
+            for seqno in [2, 1] {
+                window.complete(at + seqno).unwrap(); // it was used, and is idle again
+            }
+            if let Some(above) = above {
+                window.complete(at + 2 + above).unwrap();
+            }
+            window
+        };
+        let open: Vec<ApplyWindow> = (0..windows).map(open).collect();
+        rounds(
+            c,
+            work,
+            vec![
+                contender("ours", |b| b.iter(|| state.snapshot())),
+                contender("no_windows", |b| b.iter(|| without.snapshot())),
+            ],
+        );
+        drop(open);
+    }
+}
+
+criterion_group! {
+    name = window;
+    config = criterion();
+    targets = in_order, out_of_order, snapshots
+}
 criterion_group! { name = sizes; config = criterion_over_sizes(); targets = over_window }
 criterion_main!(window, sizes);

@@ -1,4 +1,4 @@
-//! The apply window beyond its ring. Under loom its ring has four slots.
+//! The apply window beyond its chunks. Under loom they reach four seqnos above the mark.
 
 use std::sync::Arc;
 
@@ -7,11 +7,11 @@ use loom_models::{AppliedSet, ClaimError, Completion};
 use crate::window::{complete, window};
 use crate::{Ordering, apply, check, data, one_shard, step, thread};
 
-/// The capacity of the window; the ring is shorter.
+/// The capacity of the window; its chunks reach less far.
 const CAPACITY: u64 = 100;
 
 #[test]
-fn one_of_two_claimers_gets_a_seqno_that_comes_into_the_ring() {
+fn one_of_two_claimers_gets_a_seqno_that_comes_within_reach() {
     check(|| {
         let window = window(CAPACITY);
         let claimers = [(); 2].map(|()| {
@@ -29,7 +29,7 @@ fn one_of_two_claimers_gets_a_seqno_that_comes_into_the_ring() {
 }
 
 #[test]
-fn an_overflow_claim_completed_as_it_comes_into_the_ring_is_given_once() {
+fn an_overflow_claim_completed_as_it_comes_within_reach_is_given_once() {
     check(|| {
         let window = window(CAPACITY);
         let claim = window.try_claim(5).unwrap();
@@ -79,7 +79,7 @@ fn an_overflow_completion_is_passed_by_the_raise_that_reaches_it() {
 }
 
 #[test]
-fn the_mark_goes_from_the_ring_over_a_range_into_the_ring() {
+fn the_mark_goes_from_a_chunk_over_a_range_into_a_chunk() {
     check(|| {
         let window = window(CAPACITY);
         window.skip(2..=3).unwrap();

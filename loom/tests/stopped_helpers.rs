@@ -7,10 +7,10 @@ use loom_models::ClaimError;
 use crate::window::{complete, window};
 use crate::{check_interleaved, data, thread};
 
-/// A snapshot copies what is completed and raises the mark to 3, and is stopped there; the slot that
-/// the completer of 1 is about to look at goes to a later lap.
+/// A snapshot copies what is completed and raises the mark to 3, and is stopped there; the chunk that
+/// the completer of 1 is about to look at is dropped.
 #[test]
-fn a_slot_that_a_later_lap_took_is_no_gap() {
+fn a_chunk_that_is_gone_is_no_gap() {
     check_interleaved(|| {
         let window = window(4);
         window.complete(2).unwrap();
@@ -24,13 +24,13 @@ fn a_slot_that_a_later_lap_took_is_no_gap() {
                 assert!(mark >= 4, "1 to 4 are completed, and the mark is {mark}");
             }
         });
-        let next_lap = thread::spawn({
+        let next_chunk = thread::spawn({
             let window = Arc::clone(&window);
             move || window.complete(6).is_ok()
         });
         let _ = window.shard().applied_set();
         completer.join().unwrap();
-        next_lap.join().unwrap();
+        next_chunk.join().unwrap();
     });
 }
 

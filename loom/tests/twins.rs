@@ -6,6 +6,8 @@ use std::sync::{Arc, Once};
 
 use crate::{AtomicU64, Ordering, check, data, step, thread};
 
+mod chunks;
+mod flag;
 mod ranges;
 mod removal;
 mod table;

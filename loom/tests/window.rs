@@ -1,4 +1,4 @@
-//! The apply window within its ring: completions in any order, and claims.
+//! The apply window within its chunks: completions in any order, and claims.
 
 use std::sync::Arc;
 
@@ -101,6 +101,40 @@ fn an_advance_from_outside_moves_the_mark_over_what_is_completed() {
             completer.join().unwrap();
         }
         assert_eq!(window.shard().applied_set(), AppliedSet::up_to(3));
+    });
+}
+
+/// 2 was completed above the mark; a snapshot looks after the mark has passed it.
+#[test]
+fn a_snapshot_that_finds_nothing_above_keeps_no_advance_from_what_is_completed_then() {
+    check(|| {
+        let window = window(4);
+        window.complete(2).unwrap();
+        window.complete(1).unwrap();
+        let completer = complete(&data(), &window, 4);
+        let snapshot = thread::spawn({
+            let shard = window.shard().clone();
+            move || shard.applied_set()
+        });
+        window.shard().advance(3);
+        completer.join().unwrap();
+        assert!(snapshot.join().unwrap().mark() >= 2);
+        assert_eq!(window.shard().applied_set(), AppliedSet::up_to(4));
+    });
+}
+
+#[test]
+fn a_seqno_is_completed_though_its_chunk_goes() {
+    check(|| {
+        let window = window(4);
+        window.complete(2).unwrap();
+        let completers = [1, 3].map(|seqno| complete(&data(), &window, seqno));
+        let claimed = window.try_claim(3).ok().map(|claim| is_completed(claim.complete().unwrap()));
+        let [first, third] = completers.map(|completer| is_completed(completer.join().unwrap()));
+        assert!(first);
+        assert!(third || claimed == Some(true), "nobody has completed 3");
+        assert_eq!(window.shard().applied_set(), AppliedSet::up_to(3));
+        assert_eq!(window.try_claim(3).unwrap_err(), ClaimError::AlreadyCompleted);
     });
 }
 

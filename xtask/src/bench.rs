@@ -33,7 +33,7 @@ pub(crate) fn run(args: &Args) -> Done {
         }
         cargo("bench", &["--locked", "-p", "benches"]).run()?;
         let mut figures = String::new();
-        for figure in ["memory", "waiters", "waited_shards", "background"] {
+        for figure in ["memory", "waiters", "waited_shards", "windows", "background"] {
             let arguments = ["--locked", "--release", "-p", "benches", "--bin", figure];
             figures += &cargo("run", &arguments).output()?;
         }

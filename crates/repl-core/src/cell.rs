@@ -209,6 +209,13 @@ impl Cell {
         self.waiters.attach(&self.mark, window)
     }
 
+    /// Sets the flag that something may be completed above the mark, and records in `window` that
+    /// `seqno` is about to be.
+    #[cold]
+    pub(crate) fn begin_above(&self, window: &WindowState, seqno: SeqNo) {
+        self.waiters.begin_above(window, seqno);
+    }
+
     pub(crate) fn detach(&self) {
         self.waiters.detach(&self.mark);
     }

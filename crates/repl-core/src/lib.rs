@@ -76,9 +76,9 @@ mod outcome;
 mod range_set;
 
 mod applied_set;
+mod chunks;
 mod mark;
 mod park;
-mod ring;
 mod wakers;
 
 mod window_state;

@@ -2,7 +2,7 @@
 //!
 //! # Orderings
 //! There is one atomic, `seqno`, and its modification order only rises: every write to it is a
-//! `fetch_max`, or a compare-and-swap of a lower seqno for a higher one.
+//! `fetch_max`, a `fetch_add` of 0, or a compare-and-swap of a lower seqno for a higher one.
 //!
 //! **Publication.** [`Mark::raise`] writes with `Release`, [`Mark::get`] reads with `Acquire`. A
 //! reader that gets `n` reads from some write in the modification order. That write, or one before
@@ -24,7 +24,7 @@
 //! exclusively. The load may return an old mark; the mark has risen
 //! since, so the raise is stale all the more.
 //!
-//! **Synchronized load.** [`Mark::sync_load`] is a `fetch_max` of 0. It changes nothing, returns the
+//! **Synchronized load.** [`Mark::sync_load`] is a `fetch_add` of 0. It changes nothing, returns the
 //! newest mark, and takes a place in the modification order. A thread that first stores something
 //! elsewhere and then makes a synchronized load is observed by every later raise, and observes
 //! every earlier one: `waiters.rs` and `cell/prefix.rs` rest on it.
@@ -69,6 +69,6 @@ impl Mark {
     /// Returns the newest mark, never an older one that a plain load might still return.
     #[inline]
     pub(crate) fn sync_load(&self) -> SeqNo {
-        self.seqno.fetch_max(0, Ordering::AcqRel)
+        self.seqno.fetch_add(0, Ordering::AcqRel)
     }
 }

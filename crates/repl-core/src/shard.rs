@@ -101,8 +101,8 @@ impl Shard {
 
     /// Returns whether `seqno` is applied: at or below the mark, or completed above it.
     ///
-    /// Costs two loads where nothing is completed above the mark, otherwise a short lock and
-    /// O(log ranges).
+    /// Costs two loads where nothing was completed above the mark since the last snapshot, otherwise
+    /// a short lock and O(log ranges).
     pub fn contains(&self, seqno: SeqNo) -> bool {
         self.cell().contains(seqno)
     }
@@ -111,7 +111,7 @@ impl Shard {
     /// or as a checkpoint recorded it.
     ///
     /// Nothing is above the mark of a shard that was removed. Copies the ranges, and costs a load
-    /// for each seqno of the window up to the highest completed.
+    /// for each 64 seqnos of the window up to the highest completed.
     pub fn applied_set(&self) -> AppliedSet {
         self.cell().applied_set()
     }

@@ -25,8 +25,8 @@ pub use self::waiting::ReachedAll;
 ///
 /// Reading and advancing never wait for each other, nor for shards that are added or removed. An
 /// advance takes a lock only if it reaches a seqno that something [waits](Self::reached) for, or if
-/// the shard has an [`ApplyWindow`](crate::ApplyWindow) or something completed above its mark. A
-/// look-up by id costs a hash; a [`Shard`] avoids it.
+/// something is completed above the mark, or was since the last snapshot. A look-up by id costs a
+/// hash; a [`Shard`] avoids it.
 ///
 /// To apply no segment twice, compare the mark *before* applying, with one applier per shard:
 /// ```
@@ -128,11 +128,12 @@ impl ReplicationState {
     /// order of their ids.
     ///
     /// The marks are read one after the other, not at one instant: each is a valid lower bound of
-    /// its shard's mark from then on. Costs two loads a shard and one allocation. A shard with an
-    /// [`ApplyWindow`](crate::ApplyWindow) or something completed above its mark also costs a lock
-    /// while its ranges are copied, and a load for each seqno of the window up to the highest
-    /// completed. Waits for a call that is adding or removing shards; the first snapshot after
-    /// such calls also lists the shards, some nanoseconds for each.
+    /// its shard's mark from then on. Costs two loads a shard and one allocation. A shard with
+    /// something completed above its mark now, or since the last snapshot, also costs a lock while
+    /// its ranges are copied, and a load for each 64 seqnos of its
+    /// [`ApplyWindow`](crate::ApplyWindow) up to the highest completed. Waits for a call that
+    /// is adding or removing shards; the first snapshot after such calls also lists the shards, some
+    /// nanoseconds for each.
     pub fn snapshot(&self) -> Snapshot {
         let order = self.table.order();
         let (mut marks, cells) = order.marks();

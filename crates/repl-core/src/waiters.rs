@@ -7,7 +7,9 @@
 //! - `NOBODY`: nothing is waiting. (An advance above it takes the lock and finds nothing.)
 //! - `CLOSED`: nothing is waiting, and waiting is closed.
 //! - With `ABOVE` set as well: seqnos may be completed above the mark, so every advance from
-//!   outside the shard's window has to look whether the mark goes further.
+//!   outside the shard's window has to look whether the mark goes further. It is set while there are
+//!   ranges, and from the first completion in a window until a snapshot finds nothing above the mark
+//!   (`window_state.rs`).
 //!
 //! It is written under the lock only.
 //!
@@ -93,12 +95,12 @@ use crate::ids::SeqNo;
 use crate::mark::Mark;
 use crate::range_set::RangeSet;
 use crate::seq_range::SeqRange;
-use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::sync::{AtomicU64, Mutex, Ordering, locked};
 use crate::window_state::WindowState;
 
 pub(crate) use self::list::Ticket;
 use self::queue::WaitQueue;
-use self::target::{NOBODY, REMOVED};
+use self::target::{ABOVE, NOBODY, REMOVED};
 pub(crate) use self::target::{Seen, Target};
 
 pub(crate) struct Waiters {
@@ -152,10 +154,31 @@ impl Waiters {
             .unwrap_or_default()
     }
 
-    /// The ranges completed above the mark, and the window at that time. They are read together: a
-    /// window that closes between two reads would leave what is completed in it in neither.
-    pub(crate) fn completed(&self) -> (RangeSet, Option<Arc<WindowState>>) {
-        self.look(|queue| (queue.completed.clone(), queue.window.clone())).unwrap_or_default()
+    /// What is completed above the mark; clears `ABOVE` if that is nothing. Ranges and window are
+    /// read together: what a window leaves that closes between two reads would be in neither.
+    pub(crate) fn completed(&self, mark: &Mark) -> RangeSet {
+        let read = |queue: &WaitQueue| {
+            let mut completed = queue.completed.clone();
+            if let Some(window) = &queue.window {
+                window.add_completed(mark.get(), &mut completed);
+                window.end_at(mark.get());
+                queue.update_target(&self.target);
+            }
+            completed
+        };
+        self.look(read).unwrap_or_default()
+    }
+
+    /// Sets `ABOVE`, and then records in `window` that `seqno` is about to be completed.
+    pub(crate) fn begin_above(&self, window: &WindowState, seqno: SeqNo) {
+        locked(&self.queue, |slot| {
+            let target = self.target.load(Ordering::Relaxed);
+            // Without a queue there is no window any more in which anything looks.
+            if target != REMOVED && slot.is_some() {
+                self.target.store(target | ABOVE, Ordering::Release);
+            }
+            window.begin(seqno);
+        });
     }
 
     /// The window that is attached now.

@@ -25,8 +25,8 @@ use self::guard::Guard;
 /// shard's mark moves over the contiguous prefix of what is completed.
 ///
 /// Share the window by reference or in an [`Arc`]; claims may outlive it. Claims and completions
-/// within 16,384 seqnos of the mark take no lock, unless that seqno or a higher one was skipped
-/// before, or claimed or completed from farther away.
+/// within 16,384 seqnos of the mark take no lock but for the first in each 512 seqnos, unless that
+/// seqno or a higher one was skipped before, or claimed or completed from farther away.
 ///
 /// ```
 /// use repl_core::{ApplyWindow, ReplicationState, SeqRange, ShardId};
@@ -49,16 +49,19 @@ use self::guard::Guard;
 ///
 /// # Capacity and memory
 /// `capacity` bounds how far above the mark seqnos may be claimed or completed: beyond it the answer
-/// is [`WindowFull`](crate::WindowFull), and nothing is dropped. A window takes 8 bytes for each
-/// seqno of its capacity, rounded up to a power of two, at most 128 KiB; and a tree node for each
-/// range or claim farther away.
+/// is [`WindowFull`](crate::WindowFull), and nothing is dropped. Memory follows what is in flight,
+/// not the capacity. An idle window takes about 500 bytes. Each 512 seqnos take 144 bytes from the
+/// first claim or completion above the mark until the mark has passed them: at most 5 KiB, and at
+/// most twice what those in flight take. Each range or claim more than 16,384 seqnos above the mark
+/// takes a tree node.
 ///
 /// # Seqnos that jump
 /// The mark waits for every seqno. Where seqnos are positions of a log, [skip](Self::skip) those
 /// between two records; a skip costs the same whatever its length.
 ///
 /// # Together with `Shard::advance`
-/// An advance of the shard from elsewhere counts as a skip up to its seqno, and takes a short lock.
+/// An advance of the shard from elsewhere counts as a skip up to its seqno. It takes a short lock
+/// where something is completed above the mark, or was since the last snapshot.
 /// A shard has one window at a time. It closes when the window, its claims and the futures of
 /// [`claim`](Self::claim) are dropped.
 pub struct ApplyWindow {

@@ -1,4 +1,4 @@
-//! Twins of an apply window: a mark, a slot for each seqno above it, and a claim in overflow.
+//! Twins of an apply window: a mark, the state of each seqno above it, and a claim in overflow.
 
 use std::sync::Arc;
 
@@ -7,12 +7,8 @@ use loom::sync::Mutex;
 use super::{loom_rejects, raise};
 use crate::{AtomicU64, Ordering, check, data, thread};
 
-const FREE: u64 = 0;
-const CLAIMED: u64 = 1;
-const COMPLETED: u64 = 2;
-
-/// How far above the mark the slots reach.
-const IN_RING: u64 = 4;
+/// How far above the mark the chunks reach.
+const REACH: u64 = 4;
 /// The seqno that is claimed in overflow.
 const OVERFLOW: u64 = 5;
 
@@ -33,15 +29,15 @@ const REAL: Steps = Steps {
     looking: Ordering::Acquire,
     sync_load,
     goes_on: true,
-    claim: |slot| slot.compare_exchange(FREE, CLAIMED, Ordering::AcqRel, Ordering::Acquire).is_ok(),
-    release: |slot| {
-        let _ = slot.compare_exchange(CLAIMED, FREE, Ordering::Release, Ordering::Relaxed);
+    claim: |claimed| claimed.fetch_or(1, Ordering::AcqRel) == 0,
+    release: |claimed| {
+        claimed.fetch_and(0, Ordering::Release);
     },
     second_look: sync_load,
 };
 
 fn sync_load(mark: &AtomicU64) -> u64 {
-    mark.fetch_max(0, Ordering::AcqRel)
+    mark.fetch_add(0, Ordering::AcqRel)
 }
 
 fn plain_load(mark: &AtomicU64) -> u64 {
@@ -51,7 +47,8 @@ fn plain_load(mark: &AtomicU64) -> u64 {
 struct Twin {
     steps: Steps,
     mark: AtomicU64,
-    slots: Vec<AtomicU64>,
+    completed: Vec<AtomicU64>,
+    claimed: Vec<AtomicU64>,
     overflow_end: AtomicU64,
     claimed_in_overflow: Mutex<bool>,
 }
@@ -61,14 +58,19 @@ impl Twin {
         Arc::new(Twin {
             steps,
             mark: AtomicU64::new(0),
-            slots: (0..=OVERFLOW).map(|_| AtomicU64::new(FREE)).collect(),
+            completed: (0..=OVERFLOW).map(|_| AtomicU64::new(0)).collect(),
+            claimed: (0..=OVERFLOW).map(|_| AtomicU64::new(0)).collect(),
             overflow_end: AtomicU64::new(0),
             claimed_in_overflow: Mutex::new(false),
         })
     }
 
-    fn slot(&self, seqno: u64) -> &AtomicU64 {
-        &self.slots[usize::try_from(seqno).unwrap()]
+    fn completed(&self, seqno: u64) -> &AtomicU64 {
+        &self.completed[usize::try_from(seqno).unwrap()]
+    }
+
+    fn claimed(&self, seqno: u64) -> &AtomicU64 {
+        &self.claimed[usize::try_from(seqno).unwrap()]
     }
 
     fn complete(&self, seqno: u64) {
@@ -76,7 +78,7 @@ impl Twin {
             raise(&self.mark, seqno);
             return self.advance_prefix(seqno);
         }
-        self.slot(seqno).fetch_max(COMPLETED, self.steps.completing); // 1.
+        self.completed(seqno).fetch_or(1, self.steps.completing); // 1.
         let at = (self.steps.sync_load)(&self.mark); // 2.
         if at + 1 == seqno {
             self.advance_prefix(at); // 3.
@@ -86,7 +88,7 @@ impl Twin {
     fn advance_prefix(&self, mut at: u64) {
         loop {
             let mut end = at;
-            while self.slot(end + 1).load(self.steps.looking) == COMPLETED {
+            while self.completed(end + 1).load(self.steps.looking) == 1 {
                 end += 1;
             }
             if end == at {
@@ -101,22 +103,22 @@ impl Twin {
     }
 
     fn claim_what_may_be_in_overflow(&self) -> bool {
-        if OVERFLOW - self.mark.load(Ordering::Acquire) > IN_RING {
+        if OVERFLOW - self.mark.load(Ordering::Acquire) > REACH {
             let mut claimed = self.claimed_in_overflow.lock().unwrap();
             if *claimed {
                 return false;
             }
             self.overflow_end.fetch_max(OVERFLOW, Ordering::AcqRel);
-            if OVERFLOW - (self.steps.second_look)(&self.mark) > IN_RING {
+            if OVERFLOW - (self.steps.second_look)(&self.mark) > REACH {
                 *claimed = true;
                 return true;
             }
         }
         if self.overflow_end.load(Ordering::Acquire) < OVERFLOW {
-            return (self.steps.claim)(self.slot(OVERFLOW));
+            return (self.steps.claim)(self.claimed(OVERFLOW));
         }
         let claimed = self.claimed_in_overflow.lock().unwrap();
-        !*claimed && (self.steps.claim)(self.slot(OVERFLOW))
+        !*claimed && (self.steps.claim)(self.claimed(OVERFLOW))
     }
 }
 
@@ -162,20 +164,30 @@ fn publication_of(steps: Steps) {
 fn claims_of(steps: Steps) {
     check(move || {
         let twin = Twin::new(steps);
-        let other = spawn(&twin, |twin| (twin.steps.claim)(twin.slot(1)));
-        let mine = (steps.claim)(twin.slot(1));
+        let other = spawn(&twin, |twin| (twin.steps.claim)(twin.claimed(1)));
+        let mine = (steps.claim)(twin.claimed(1));
         assert!(mine ^ other.join().unwrap(), "claimed twice");
     });
 }
 
+/// Each claimer adds 1 in two steps.
 fn releasing_of(steps: Steps) {
     check(move || {
-        let twin = Twin::new(steps);
-        assert!((steps.claim)(twin.slot(2)));
-        let completer = spawn(&twin, |twin| twin.complete(2));
-        (steps.release)(twin.slot(2));
-        completer.join().unwrap();
-        assert_eq!(twin.slot(2).load(Ordering::Acquire), COMPLETED, "undone");
+        let (twin, count) = (Twin::new(steps), data());
+        let add = {
+            let count = Arc::clone(&count);
+            move |twin: &Twin| {
+                let claimed = (twin.steps.claim)(twin.claimed(2));
+                if claimed {
+                    count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                    (twin.steps.release)(twin.claimed(2));
+                }
+                u64::from(claimed)
+            }
+        };
+        let other = spawn(&twin, add.clone());
+        let claims = add(&twin) + other.join().unwrap();
+        assert_eq!(count.load(Ordering::Relaxed), claims, "a claimer has not seen the one before");
     });
 }
 
@@ -215,7 +227,7 @@ fn advancing_the_prefix_only_once_leaves_the_mark_behind() {
 }
 
 #[test]
-fn a_slot_completed_or_looked_at_relaxed_publishes_nothing() {
+fn a_bit_completed_or_looked_at_relaxed_publishes_nothing() {
     let weak = Ordering::Relaxed;
     assert!(loom_rejects(|| publication_of(Steps { completing: weak, ..REAL })));
     assert!(loom_rejects(|| publication_of(Steps { looking: weak, ..REAL })));
@@ -223,10 +235,10 @@ fn a_slot_completed_or_looked_at_relaxed_publishes_nothing() {
 
 #[test]
 fn a_claim_by_load_and_store_is_given_twice() {
-    let claim = |slot: &AtomicU64| {
-        let free = slot.load(Ordering::Acquire) == FREE;
+    let claim = |claimed: &AtomicU64| {
+        let free = claimed.load(Ordering::Acquire) == 0;
         if free {
-            slot.store(CLAIMED, Ordering::Release);
+            claimed.store(1, Ordering::Release);
         }
         free
     };
@@ -234,9 +246,13 @@ fn a_claim_by_load_and_store_is_given_twice() {
 }
 
 #[test]
-fn a_claim_released_without_comparing_undoes_a_completion() {
-    let release = |slot: &AtomicU64| slot.store(FREE, Ordering::Release);
+fn a_claim_taken_or_released_relaxed_hides_what_its_holder_did() {
+    let release = |claimed: &AtomicU64| {
+        claimed.fetch_and(0, Ordering::Relaxed);
+    };
     assert!(loom_rejects(|| releasing_of(Steps { release, ..REAL })));
+    let claim = |claimed: &AtomicU64| claimed.fetch_or(1, Ordering::Release) == 0;
+    assert!(loom_rejects(|| releasing_of(Steps { claim, ..REAL })));
 }
 
 #[test]

@@ -94,6 +94,9 @@ fn figure_row(figure: &Value) -> Option<String> {
     if let Some(waiters) = figure["waiters"].as_u64() {
         return waiters_row(figure, waiters);
     }
+    if let Some(capacity) = figure["window_capacity"].as_u64() {
+        return window_row(figure, capacity);
+    }
     let shards = figure["shards"].as_u64()?;
     if let Some(bytes) = figure["bytes_a_shard"].as_u64() {
         let met = if bytes <= 160 { "yes" } else { "no" };
@@ -133,6 +136,16 @@ fn waited_shards_row(figure: &Value, shards: u64, bytes: u64) -> Option<String> 
         "| memory of one waiter on each of {shards} shards, a future and its queue (dhat) | after \
          they are gone, and after `close`, under 4 bytes per shard more than before | {bytes} bytes \
          per waiter; {waiters} bytes and {close} bytes in all | {met} |"
+    ))
+}
+
+fn window_row(figure: &Value, capacity: u64) -> Option<String> {
+    let (bytes, idle) = (figure["bytes_in_flight"].as_u64()?, figure["bytes_idle"].as_u64()?);
+    let met = if bytes <= 2048 && idle <= 1024 { "yes" } else { "no" };
+    Some(format!(
+        "| memory of a window of a capacity of {capacity}, through which 2 million seqnos go, 10 in \
+         flight at a time (dhat) | at most 2048 bytes; idle again after up to 100,000 in flight, \
+         at most 1024 bytes | {bytes} bytes; {idle} bytes | {met} |"
     ))
 }
 
@@ -224,5 +237,17 @@ mod tests {
             figure_row(&figure).unwrap().ends_with("| yes |")
         };
         assert!(is_met(39, 39) && !is_met(40, 0) && !is_met(0, 40));
+    }
+
+    #[test]
+    fn a_window_must_be_small_in_use_and_smaller_when_idle() {
+        let is_met = |bytes, idle| {
+            let figure = serde_json::json!(
+                { "window_capacity": 9, "bytes_in_flight": bytes, "bytes_idle": idle }
+            );
+            figure_row(&figure).unwrap().ends_with("| yes |")
+        };
+        assert!(is_met(2048, 1024) && !is_met(2049, 0) && !is_met(0, 1025));
+        assert_eq!(figure_row(&serde_json::json!({ "window_capacity": 9 })), None);
     }
 }

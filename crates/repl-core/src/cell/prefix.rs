@@ -3,18 +3,18 @@
 //! # Why no completion is left behind
 //! Completing the seqno that follows the mark raises the mark and then *advances the prefix*: it
 //! moves the mark over everything that is completed next. Completing a later seqno leaves it in its
-//! slot, for the thread that closes the gap. Two threads may close the two halves of one gap at
+//! chunk, for the thread that closes the gap. Two threads may close the two halves of one gap at
 //! once:
 //!
 //! | completing `s`, not next to the mark | raising the mark to `s - 1` |
 //! | --- | --- |
-//! | 1. complete the slot of `s` | 1. raise the mark, a read-modify-write |
-//! | 2. synchronized load of the mark, a read-modify-write that changes nothing | 2. look at the slot of `s` |
+//! | 1. set the bit of `s` | 1. raise the mark, a read-modify-write |
+//! | 2. synchronized load of the mark, a read-modify-write that changes nothing | 2. look at the bit of `s` |
 //! | 3. advance the prefix, if the mark is at `s - 1` or beyond | 3. advance the prefix, if it is completed |
 //!
 //! As with waiters (`waiters.rs` argues it) one of the two read-modify-writes is the later in the
 //! mark's modification order, and the thread that makes it observes what the other did before.
-//! Either the completer finds the mark at `s - 1`, or the raiser finds the slot completed. With a
+//! Either the completer finds the mark at `s - 1`, or the raiser finds the bit set. With a
 //! plain load in place of the synchronized one neither may, and the mark stays for good: the loom
 //! twin `a_plain_load_after_completing_leaves_the_mark_behind`. Each step raises the mark again, so
 //! the argument holds at every seqno on the way, as long as the thread goes on until nothing
@@ -28,10 +28,14 @@
 //!   ([`Cell::advance_prefix`] is called with the mark that the synchronized load returned).
 //! - A raise that finds the mark farther up raises it to there again, which settles the ranges and
 //!   the waiters that the other thread has not settled yet ([`Cell::raise_in_window`]).
-//! - A slot taken by a later lap ([`State::Passed`]) is no gap: the mark was seen at or above the
-//!   seqno by the thread that took the slot. So the thread goes on from the mark of now. Taken for a
-//!   gap, the mark stays behind until the stopped thread goes on: the loom model
-//!   `a_slot_that_a_later_lap_took_is_no_gap` fails on that.
+//! - A chunk that is gone ([`State::Passed`]) is no gap: the mark was seen above it by the thread
+//!   that dropped it. So the thread goes on from the mark of now. Taken for a gap, the mark stays
+//!   behind until the stopped thread goes on: the loom model `a_chunk_that_is_gone_is_no_gap` fails
+//!   on that. The same holds where `highest` (`window_state.rs`) says that nothing is above: if it
+//!   was cleared, the mark is higher by then.
+//!
+//! An advance from outside looks at the window only where the shard's flag is set; so does a
+//! snapshot. `window_state.rs` argues that the flag is set whenever a bit above the mark is.
 //!
 //! # Windows that follow each other
 //! An advance from outside goes on in the window that it finds under the shard's lock. Should
@@ -42,8 +46,8 @@ use std::sync::Arc;
 
 use super::Cell;
 use crate::applied_set::AppliedSet;
+use crate::chunks::State;
 use crate::ids::SeqNo;
-use crate::ring::State;
 use crate::sync::interleave;
 use crate::window_state::WindowState;
 
@@ -88,24 +92,22 @@ impl Cell {
     /// thread may have raised it without going on. Returns the mark.
     pub(crate) fn advance_prefix(&self, window: &WindowState, at: SeqNo) -> SeqNo {
         let (_, at) = self.raise_over_ranges(at);
-        self.advance_in_ring(window, at)
+        self.advance_in_chunks(window, at)
     }
 
-    /// Moves the mark over what is completed in the ring next to it, and over the ranges that this
+    /// Moves the mark over what is completed in chunks next to it, and over the ranges that this
     /// reaches. Returns the mark.
     #[inline]
-    pub(crate) fn advance_in_ring(&self, window: &WindowState, mut at: SeqNo) -> SeqNo {
+    pub(crate) fn advance_in_chunks(&self, window: &WindowState, mut at: SeqNo) -> SeqNo {
         loop {
-            let mut end = at;
-            let mut next = State::Free;
-            while end < SeqNo::MAX {
-                next = window.ring.state(end + 1);
-                if next != State::Completed {
-                    break;
-                }
-                end += 1;
-            }
-            if end == at && next != State::Passed {
+            let (end, goes_on) = if window.may_have_completed(at) {
+                let (end, next) = window.chunks.prefix(at);
+                (end, end > at || next == State::Passed)
+            } else {
+                (at, self.applied() > at)
+            };
+            if !goes_on {
+                window.chunks.drop_passed(at);
                 return at;
             }
             (_, at) = self.raise_over_ranges(end);
@@ -128,18 +130,19 @@ impl Cell {
         if !self.has_above() {
             return AppliedSet::up_to(self.applied());
         }
-        let (mut above, window) = self.waiters.completed();
-        if let Some(window) = &window {
-            window.add_completed(self.applied(), &mut above);
-        }
+        let mut above = self.waiters.completed(&self.mark);
         let mut mark = self.applied();
         above.remove_up_to(mark);
+        let mut raised = false;
         while let Some(next) = above.first().filter(|next| next.first() == mark.saturating_add(1)) {
             self.raise_in_window(next.last());
             mark = self.applied();
             above.remove_up_to(mark);
+            raised = true;
         }
-        self.advance_over_windows(self.waiters.window());
+        if raised {
+            self.advance_over_windows(self.waiters.window());
+        }
         AppliedSet::from_parts(mark, above)
     }
 }

@@ -3,9 +3,8 @@
 use super::Waiters;
 use super::queue::WaitQueue;
 use super::spare;
-use super::target::CLOSED;
 use crate::mark::Mark;
-use crate::sync::{AtomicU64, Ordering, locked};
+use crate::sync::{AtomicU64, locked};
 use crate::wakers::Watchers;
 
 /// What a change of the queue leaves to be done without the lock.
@@ -72,7 +71,7 @@ impl Waiters {
     pub(super) fn queue_in<'a>(&self, slot: &'a mut Option<Box<WaitQueue>>) -> &'a mut WaitQueue {
         slot.get_or_insert_with(|| {
             let mut queue = spare::take();
-            queue.closed = self.target.load(Ordering::Relaxed) == CLOSED;
+            queue.closed = self.target().is_closed();
             queue
         })
     }

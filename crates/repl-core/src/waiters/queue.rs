@@ -152,7 +152,8 @@ impl WaitQueue {
         let nobody = if self.closed { CLOSED } else { NOBODY };
         let awaited = self.waiters.lowest();
         let before = self.completed.first().map_or(nobody, |range| range.first() - 1);
-        let above = self.window.is_some() || !self.completed.is_empty();
+        let in_window = self.window.as_ref().is_some_and(|window| window.may_have_completed(0));
+        let above = in_window || !self.completed.is_empty();
         let new = awaited.min(before).min(nobody) | if above { ABOVE } else { 0 };
         if new != now {
             target.store(new, Ordering::Release);

@@ -18,6 +18,12 @@ impl Target {
         self.0 == REMOVED
     }
 
+    /// Whether waiting is closed, where there is no queue.
+    #[inline]
+    pub(super) fn is_closed(self) -> bool {
+        self.0 & !ABOVE == CLOSED
+    }
+
     /// Whether no waiter for `seqno` is queued.
     #[inline]
     pub(super) fn is_above(self, seqno: SeqNo) -> bool {

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::cell::Cell;
+use crate::chunks::State;
 use crate::ids::SeqNo;
 use crate::outcome::{ClaimError, CompleteError, Completion, WindowError, WindowFull};
 use crate::range_set::RangeSet;
-use crate::ring::State;
 use crate::seq_range::SeqRange;
 use crate::shard::Shard;
 use crate::sync::{interleave, locked};
@@ -23,7 +23,7 @@ pub(super) struct Guard {
 /// Where a claim is kept.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Place {
-    Ring,
+    Chunk,
     Overflow,
 }
 
@@ -63,40 +63,40 @@ impl Guard {
             }
             match self.reach(seqno, at)? {
                 None => return Err(ClaimError::AlreadyCompleted),
-                Some(distance) if distance > self.state.ring.len() => {}
+                Some(distance) if distance > self.state.reach() => {}
                 Some(_) if self.state.may_be_in_overflow(seqno) => {
                     return locked(&self.state.overflow_claims, |claims| {
                         self.look_in_overflow(claims, seqno)?;
-                        self.claim_in_ring(seqno)
+                        self.claim_in_chunk(at, seqno)
                     });
                 }
-                Some(_) => return self.claim_in_ring(seqno),
+                Some(_) => return self.claim_in_chunk(at, seqno),
             }
             if self.claim_in_overflow(seqno)? {
                 return Ok(Place::Overflow);
             }
-            at = cell.applied(); // it has come into the ring
+            at = cell.applied(); // it has come within reach of the chunks
         }
     }
 
-    fn claim_in_ring(&self, seqno: SeqNo) -> Result<Place, ClaimError> {
-        match self.state.ring.claim(seqno) {
+    fn claim_in_chunk(&self, at: SeqNo, seqno: SeqNo) -> Result<Place, ClaimError> {
+        match self.state.chunks.claim(at, seqno) {
             Err(State::Claimed) => Err(ClaimError::Claimed),
             Err(_) => Err(ClaimError::AlreadyCompleted),
             Ok(()) if seqno <= self.cell().applied() => {
-                self.state.ring.release(seqno);
+                self.release(seqno, Place::Chunk);
                 Err(ClaimError::AlreadyCompleted)
             }
-            Ok(()) => Ok(Place::Ring),
+            Ok(()) => Ok(Place::Chunk),
         }
     }
 
-    /// Returns false where the seqno has come into the ring.
+    /// Returns false where the seqno has come within reach of the chunks.
     fn claim_in_overflow(&self, seqno: SeqNo) -> Result<bool, ClaimError> {
         locked(&self.state.overflow_claims, |claims| {
             self.look_in_overflow(claims, seqno)?;
             self.state.note_overflow(seqno);
-            let in_overflow = seqno - self.cell().sync_load().min(seqno) > self.state.ring.len();
+            let in_overflow = seqno - self.cell().sync_load().min(seqno) > self.state.reach();
             if in_overflow {
                 claims.insert(seqno);
             }
@@ -113,7 +113,10 @@ impl Guard {
 
     pub(super) fn release(&self, seqno: SeqNo, place: Place) {
         match place {
-            Place::Ring => self.state.ring.release(seqno),
+            Place::Chunk => {
+                self.state.chunks.release(seqno);
+                self.state.chunks.drop_passed(self.cell().applied());
+            }
             Place::Overflow => self.forget_overflow_claim(seqno),
         }
     }
@@ -154,13 +157,14 @@ impl Guard {
             return Err(CompleteError::Removed);
         }
         if seqno <= at {
+            self.state.chunks.drop_passed(at);
             return Ok(Completion::AlreadyCompleted { mark: at });
         }
         if seqno - at > 1 {
             return self.complete_out_of_order(at, seqno);
         }
         let (from, at) = cell.raise_over_ranges(seqno);
-        let mark = cell.advance_in_ring(&self.state, at);
+        let mark = cell.advance_in_chunks(&self.state, at);
         Ok(if from < seqno {
             Completion::Completed { mark }
         } else {
@@ -177,11 +181,14 @@ impl Guard {
         if self.is_in_a_range(seqno) {
             return Ok(Completion::AlreadyCompleted { mark: cell.applied() });
         }
-        if seqno - at > self.state.ring.len() {
+        if seqno - at > self.state.reach() {
             return self.complete_range(seqno.into());
         }
-        self.state.note_highest(seqno);
-        let before = self.state.ring.complete(seqno); // 1.
+        // The flag comes before the bit: see `window_state.rs`.
+        if !self.state.raise_highest(seqno) {
+            cell.begin_above(&self.state, seqno);
+        }
+        let before = self.state.chunks.complete(at, seqno); // 1.
         interleave();
         let at = cell.sync_load(); // 2.
         let mark = if at >= seqno - 1 { cell.advance_prefix(&self.state, at) } else { at }; // 3.
@@ -197,8 +204,8 @@ impl Guard {
         if cell.is_removed() {
             return Err(CompleteError::Removed);
         }
-        let in_ring = range.len() == 1 && self.state.is_completed_above(at, range.first());
-        if range.is_empty() || range.last() <= at || in_ring || cell.ranges_cover(range) {
+        let in_chunk = range.len() == 1 && self.state.is_completed_above(at, range.first());
+        if range.is_empty() || range.last() <= at || in_chunk || cell.ranges_cover(range) {
             return Ok(Completion::AlreadyCompleted { mark: at });
         }
         self.state.distance(range.first(), at)?;
@@ -229,7 +236,7 @@ impl Guard {
     }
 
     /// How far above a mark of `at` a seqno lies that is left to be done; `None` where it is
-    /// completed, as far as that is known without a look at the ring.
+    /// completed, as far as that is known without a look at the chunks.
     #[inline]
     fn reach(&self, seqno: SeqNo, at: SeqNo) -> Result<Option<u64>, WindowFull> {
         match self.state.distance(seqno, at) {
@@ -242,7 +249,7 @@ impl Guard {
 }
 
 impl Drop for Guard {
-    /// What is completed in the ring becomes ranges of the cell; then the shard may have another
+    /// What is completed in chunks becomes ranges of the cell; then the shard may have another
     /// window.
     fn drop(&mut self) {
         let cell = self.cell();

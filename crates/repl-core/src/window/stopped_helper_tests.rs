@@ -20,7 +20,7 @@ fn shard() -> Shard {
 }
 
 fn window() -> ApplyWindow {
-    ApplyWindow::new(shard(), 4).unwrap()
+    ApplyWindow::new(shard(), 4096).unwrap()
 }
 
 /// Raises the mark as a helper that is stopped right after does.
@@ -91,24 +91,56 @@ fn a_snapshot_that_moves_the_mark_wakes_waiters() {
 }
 
 #[test]
-fn a_slot_of_a_later_lap_is_no_gap_and_the_waiters_before_it_are_woken() {
+fn a_chunk_that_is_gone_is_no_gap_and_the_waiters_before_it_are_woken() {
     let window = window();
     window.complete(2).unwrap();
     let count = Arc::new(Count::default());
     let mut reached = Box::pin(window.shard().reached(2));
     let waker = Waker::from(Arc::clone(&count));
     assert!(reached.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-    // The completer of 1 has raised the mark to 1, a helper to 2, and 6 has taken the slot of 2.
-    stopped_helper_raised_to(&window, 2);
-    window.complete(6).unwrap();
-    window.guard.advance_in_ring_from(1);
+    // The completer of 1 has raised the mark to 1, and a helper to 1000. Then another chunk comes,
+    // and that of 2 goes.
+    stopped_helper_raised_to(&window, 1000);
+    window.complete(2000).unwrap();
+    window.guard.advance_in_chunks_from(1);
     assert_eq!(count.0.load(Ordering::Relaxed), 1);
     let ready = reached.as_mut().poll(&mut Context::from_waker(&waker));
-    assert_eq!(ready, Poll::Ready(Ok(2)));
+    assert_eq!(ready, Poll::Ready(Ok(1000)));
+}
+
+#[test]
+fn an_idle_window_costs_a_snapshot_nothing() {
+    let window = window();
+    let has_above = || window.shard().cell().has_above();
+    assert!(!has_above());
+    let claim = window.try_claim(3).unwrap();
+    window.complete(1).unwrap();
+    assert!(!has_above());
+    claim.complete().unwrap();
+    assert_eq!(window.shard().applied_set(), AppliedSet::new(1, [3]));
+    assert!(has_above());
+    window.complete(2).unwrap();
+    assert!(has_above());
+    assert_eq!(window.shard().applied_set(), AppliedSet::up_to(3));
+    assert!(!has_above());
+    window.complete(6).unwrap();
+    window.shard().advance(5);
+    assert_eq!(window.shard().applied(), 6);
+}
+
+#[test]
+fn a_claim_that_an_advance_overtook_leaves_no_chunk() {
+    let window = window();
+    let claims = [2, 600].map(|seqno| window.try_claim(seqno).unwrap());
+    window.shard().advance(2000);
+    let [first, second] = claims;
+    first.complete().unwrap();
+    drop(second);
+    assert_eq!(window.guard.state.chunks.count(), 0);
 }
 
 impl Guard {
-    fn advance_in_ring_from(&self, at: u64) {
-        self.shard.cell().advance_in_ring(&self.state, at);
+    fn advance_in_chunks_from(&self, at: u64) {
+        self.shard.cell().advance_in_chunks(&self.state, at);
     }
 }

@@ -136,7 +136,7 @@ fn an_overtaken_claim_frees_nothing_when_it_is_dropped() {
 }
 
 #[test]
-fn an_overflow_claim_keeps_its_seqno_as_it_comes_into_the_ring() {
+fn an_overflow_claim_keeps_its_seqno_as_it_comes_within_reach() {
     for completes in [true, false] {
         let window = window();
         let seqno = 50_000;

@@ -221,4 +221,26 @@ pub(super) const ROWS: &[Row] = &[
         operations: 1,
         goal: Goal::Faster(10.0),
     },
+    Row {
+        work: "snapshot of 10,000 shards with an idle window each, vs without windows",
+        group: "snapshot_10000_idle_windows",
+        peer: "no_windows",
+        operations: 1,
+        goal: Goal::AtMost(3.0),
+    },
+    Row {
+        work: "snapshot of 10,000 shards with one idle window, vs without windows",
+        group: "snapshot_10000_one_idle_window",
+        peer: "no_windows",
+        operations: 1,
+        goal: Goal::AtMost(1.2),
+    },
+    Row {
+        work: "snapshot of 10,000 shards with a seqno completed 64 above each mark, vs without \
+               windows",
+        group: "snapshot_10000_above",
+        peer: "no_windows",
+        operations: 1,
+        goal: Goal::Takes(2500.0),
+    },
 ];
