@@ -2,8 +2,8 @@
 //! `serde_json` of the map.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use repl_core::ShardId;
 
@@ -59,5 +59,64 @@ impl Marks {
     /// If the bytes are not a map of numbers.
     pub fn decode(bytes: &[u8]) -> serde_json::Result<HashMap<u64, u64>> {
         serde_json::from_slice(bytes)
+    }
+}
+
+/// The marks behind a lock, so that shards can be added and removed.
+#[derive(Debug, Default)]
+pub struct Locked {
+    marks: RwLock<HashMap<ShardId, Arc<AtomicU64>>>,
+}
+
+impl Locked {
+    /// Creates marks at 0.
+    pub fn new(ids: &[ShardId]) -> Self {
+        Locked { marks: RwLock::new(Marks::new(ids).marks) }
+    }
+
+    /// Adds a shard.
+    pub fn add(&self, shard: ShardId) {
+        self.marks.write().unwrap_or_else(PoisonError::into_inner).insert(shard, Arc::default());
+    }
+
+    /// Removes a shard.
+    pub fn remove(&self, shard: ShardId) {
+        self.marks.write().unwrap_or_else(PoisonError::into_inner).remove(&shard);
+    }
+
+    /// Returns all marks.
+    pub fn snapshot(&self) -> HashMap<ShardId, u64> {
+        let marks = self.marks.read().unwrap_or_else(PoisonError::into_inner);
+        marks.iter().map(|(id, mark)| (*id, mark.load(Ordering::Acquire))).collect()
+    }
+}
+
+/// The marks in an `Arc` that a change replaces by a changed copy: readers take no lock for long.
+#[derive(Debug, Default)]
+pub struct Copied {
+    marks: RwLock<Arc<HashMap<ShardId, Arc<AtomicU64>>>>,
+}
+
+impl Copied {
+    /// Creates marks at 0.
+    pub fn new(ids: &[ShardId]) -> Self {
+        Copied { marks: RwLock::new(Arc::new(Marks::new(ids).marks)) }
+    }
+
+    /// Adds a shard.
+    pub fn add(&self, shard: ShardId) {
+        self.change(|marks| drop(marks.insert(shard, Arc::default())));
+    }
+
+    /// Removes a shard.
+    pub fn remove(&self, shard: ShardId) {
+        self.change(|marks| drop(marks.remove(&shard)));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut HashMap<ShardId, Arc<AtomicU64>>)) {
+        let mut current = self.marks.write().unwrap_or_else(PoisonError::into_inner);
+        let mut copy = HashMap::clone(&current);
+        change(&mut copy);
+        *current = Arc::new(copy);
     }
 }

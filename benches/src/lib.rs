@@ -10,6 +10,7 @@
 pub mod bare;
 pub mod baseline;
 pub mod databases;
+pub mod nowhere;
 pub mod peers;
 pub mod rounds;
 pub mod tasks;
@@ -25,6 +26,17 @@ pub fn dense_ids(shards: u64) -> Vec<ShardId> {
 /// Ids spread over all 64 bits.
 pub fn wide_ids(shards: u64) -> Vec<ShardId> {
     (0..shards).map(|i| ShardId(i.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect()
+}
+
+/// Random numbers, the same in every run (xorshift).
+pub fn random() -> impl FnMut() -> u64 + Clone {
+    let mut x = 0x2545_f491_4f6c_dd1d_u64;
+    move || {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        x
+    }
 }
 
 /// A state of these shards, each with a different mark.

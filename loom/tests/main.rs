@@ -27,6 +27,7 @@ use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 use loom_models::{Advance, Reached, ReplicationState, Shard, ShardId, WaitError};
 
+mod any_change;
 mod endings;
 mod marks;
 mod overflow;

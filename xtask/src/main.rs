@@ -50,7 +50,7 @@ enum Task {
     /// Change files beside the stores
     #[command(hide = true)]
     PowerNeighbor(power::NeighborArgs),
-    /// Run the benches, and write docs/benchmarks.md and docs/plots
+    /// Run the benches, and write docs/benchmarks.md, docs/scale.md and docs/plots
     Bench(bench::Args),
     /// Print the layers of each library crate; fails if files import each other in a circle
     Layers(layers::Args),

@@ -38,13 +38,19 @@ pub struct Schedule {
     /// The time from the start of a save to the start of the next, at least a millisecond.
     ///
     /// A save is skipped if the last two hold the marks already: after a change, two are written.
+    /// The thread sleeps after several that were skipped. The first change wakes it, and is saved
+    /// when the next save would have been due: at most one interval later.
     pub interval: Duration,
     /// Save earlier, once the marks of all shards have moved by this many seqnos in sum.
     ///
     /// A range completed above a mark counts once the mark has passed it. The thread polls the
     /// marks, so that an advance need not count.
     pub moved: Option<u64>,
-    /// The time between two polls, at least a millisecond. A poll costs one load per shard.
+    /// The time between two polls, at least a millisecond.
+    ///
+    /// A poll wakes the thread, loads each mark and allocates eight bytes per shard. Polling every
+    /// 10 ms takes less than half a percent of a core for a few shards, and five percent for 65,536
+    /// (docs/scale.md). There is no poll while the thread sleeps.
     pub poll: Duration,
 }
 

@@ -132,11 +132,20 @@ impl Checkpointer {
         &mut self,
         flush: impl FnOnce(&mut Attempt) -> Result<(), Box<dyn Error + Send + Sync>>,
     ) -> Result<Saved, CheckpointError> {
+        self.attempt(flush).map(|saved| saved.unwrap_or(Saved::Unchanged))
+    }
+
+    /// As [`checkpoint`](Self::checkpoint); `None` if nothing was flushed, as the last two saves hold
+    /// the marks.
+    pub(crate) fn attempt(
+        &mut self,
+        flush: impl FnOnce(&mut Attempt) -> Result<(), Box<dyn Error + Send + Sync>>,
+    ) -> Result<Option<Saved>, CheckpointError> {
         let Some(mut attempt) = self.begin()? else {
-            return Ok(Saved::Unchanged);
+            return Ok(None);
         };
         match flush(&mut attempt) {
-            Ok(()) => self.save(attempt),
+            Ok(()) => self.save(attempt).map(Some),
             Err(error) => {
                 let error = CheckpointError::Flush(error);
                 attempt.pending.failed(with_causes(&error), false);

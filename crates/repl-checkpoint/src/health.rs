@@ -30,7 +30,8 @@ pub struct Health {
     pub running_since: Option<Instant>,
     /// When the last checkpoint succeeded, if one did in this process.
     ///
-    /// A checkpoint with nothing to save counts as a success.
+    /// A checkpoint with nothing to save counts as a success. While a background checkpointer
+    /// sleeps, as nothing has changed since the last one, it is the time of the call.
     pub last_success: Option<Instant>,
 }
 

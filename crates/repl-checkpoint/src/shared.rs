@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use arc_swap::{ArcSwap, Guard};
-use repl_core::{Reached, ReplicationState, Shard, ShardId};
+use repl_core::{AnyChange, Reached, ReplicationState, Shard, ShardId};
 
 use crate::content::Content;
 use crate::health::{Health, Status};
@@ -44,6 +44,8 @@ struct Progress {
     /// The save in doubt, as text; no attempt begins while there is one.
     doubt: Option<String>,
     health: Health,
+    /// The change that a background thread waits for at rest.
+    rest: Option<AnyChange>,
 }
 
 impl Progress {
@@ -84,7 +86,16 @@ impl Shared {
     }
 
     pub(crate) fn health(&self) -> Health {
-        self.progress().health.clone()
+        let mut progress = self.progress();
+        if progress.rest.as_ref().is_some_and(|change| !change.has_changed()) {
+            progress.health.last_success = Some(Instant::now()); // what a look would find
+        }
+        progress.health.clone()
+    }
+
+    /// Sets what a thread waits for that looks no more until then, or that it looks again.
+    pub(crate) fn set_rest(&self, change: Option<AnyChange>) {
+        self.progress().rest = change;
     }
 
     pub(crate) fn stopped(&self, error: String) {

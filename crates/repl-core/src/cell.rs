@@ -11,7 +11,7 @@ use crate::ids::{Incarnation, Key, LogId, SeqNo, ShardId};
 use crate::mark::Mark;
 use crate::outcome::{Advance, WaitError};
 use crate::seq_range::SeqRange;
-use crate::waiters::{Seen, Ticket, Waiters};
+use crate::waiters::{Arming, Seen, Ticket, Waiters};
 use crate::wakers::Woken;
 use crate::window_state::WindowState;
 
@@ -114,6 +114,7 @@ impl Cell {
         if let Some(window) = self.waiters.settle(&self.mark) {
             self.advance_over_windows(Some(window));
         }
+        self.ring();
         Advance::Advanced { from }
     }
 
@@ -153,6 +154,17 @@ impl Cell {
 
     pub(crate) fn unwatch(&self, ticket: &mut Option<u64>) {
         self.waiters.unwatch(&self.mark, ticket);
+    }
+
+    /// Makes the next change of what is applied ring a bell.
+    pub(crate) fn arm(&self, arming: &Arming) {
+        self.waiters.arm(&self.mark, arming);
+    }
+
+    /// After a change of what is applied: rings the bell, if the cell is armed.
+    #[inline]
+    pub(crate) fn ring(&self) {
+        self.waiters.ring();
     }
 
     /// Called when no table holds this cell any more.

@@ -81,6 +81,7 @@ mod mark;
 mod park;
 mod wakers;
 
+mod bell;
 mod window_state;
 
 mod waiters;
@@ -122,7 +123,7 @@ pub use reached::Reached;
 pub use seq_range::SeqRange;
 pub use shard::Shard;
 pub use snapshot::{Snapshot, SnapshotBuilder, SnapshotEntries, SnapshotEntry, SnapshotIter};
-pub use state::{ReachedAll, ReplicationState};
+pub use state::{AnyChange, ReachedAll, ReplicationState};
 pub use window::{ApplyWindow, Claim, Claiming};
 
 #[cfg(loom_models)]

@@ -1,5 +1,6 @@
 //! The shards of one follower, by id.
 
+mod any_change;
 mod membership;
 mod waiting;
 
@@ -7,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::applied_set::AppliedSet;
+use crate::bell::Bell;
 use crate::cell::Cell;
 use crate::ids::{SeqNo, ShardId};
 use crate::outcome::{Advance, Merged};
@@ -14,6 +16,7 @@ use crate::shard::Shard;
 use crate::snapshot::{Snapshot, SnapshotEntry};
 use crate::table::{Above, Table};
 
+pub use self::any_change::AnyChange;
 pub use self::waiting::ReachedAll;
 
 /// Tracks the high-water mark of every shard of a follower.
@@ -55,6 +58,8 @@ pub use self::waiting::ReachedAll;
 /// side in memory, which snapshots read faster.
 pub struct ReplicationState {
     table: Table,
+    /// Rung by a cell that is armed, and when shards come or go.
+    bell: Arc<Bell>,
 }
 
 impl ReplicationState {
@@ -73,7 +78,7 @@ impl ReplicationState {
     /// and ranges. The state and the snapshot share the ids.
     pub fn restore(snapshot: &Snapshot) -> Self {
         let table = Table::restore(snapshot.keys(), snapshot.marks(), snapshot.next_incarnation());
-        let state = ReplicationState { table };
+        let state = ReplicationState { table, bell: Arc::new(Bell::new()) };
         state.complete_above(snapshot.all_above());
         state
     }

@@ -6,6 +6,7 @@
 //! - `REMOVED`: the cell has left its table, for good.
 //! - `NOBODY`: nothing is waiting. (An advance above it takes the lock and finds nothing.)
 //! - `CLOSED`: nothing is waiting, and waiting is closed.
+//! - `ARMED`: any change has to be noticed (`waiters/arming.rs`).
 //! - With `ABOVE` set as well: seqnos may be completed above the mark, so every advance from
 //!   outside the shard's window has to look whether the mark goes further. It is set while there are
 //!   ranges, and from the first completion in a window until a snapshot finds nothing above the mark
@@ -79,6 +80,7 @@
 //! (`ranges_taken_out_before_the_mark_is_raised_are_found_nowhere`).
 
 mod access;
+mod arming;
 mod ending;
 mod list;
 mod queue;
@@ -98,6 +100,7 @@ use crate::seq_range::SeqRange;
 use crate::sync::{AtomicU64, Mutex, Ordering, locked};
 use crate::window_state::WindowState;
 
+pub(crate) use self::arming::Arming;
 pub(crate) use self::list::Ticket;
 use self::queue::WaitQueue;
 use self::target::{ABOVE, NOBODY, REMOVED};
@@ -106,8 +109,8 @@ pub(crate) use self::target::{Seen, Target};
 pub(crate) struct Waiters {
     target: AtomicU64,
     /// `None` while there is nothing to hold: most shards are seldom waited on, and a cell has only
-    /// 64 bytes.
-    queue: Mutex<Option<Box<WaitQueue>>>,
+    /// 64 bytes. Cells that are armed and hold nothing else share one.
+    queue: Mutex<Option<Arc<WaitQueue>>>,
 }
 
 impl Waiters {
@@ -135,7 +138,9 @@ impl Waiters {
             mark.sync_load(); // 2.
             queue.merge_ranges(mark); // 3.
         });
-        self.settle(mark)
+        let window = self.settle(mark);
+        self.ring();
+        window
     }
 
     /// Whether all of `range` was recorded as completed, and the mark has not passed it.
@@ -174,7 +179,7 @@ impl Waiters {
         locked(&self.queue, |slot| {
             let target = self.target.load(Ordering::Relaxed);
             // Without a queue there is no window any more in which anything looks.
-            if target != REMOVED && slot.is_some() {
+            if target != REMOVED && slot.as_ref().is_some_and(|queue| queue.window.is_some()) {
                 self.target.store(target | ABOVE, Ordering::Release);
             }
             window.begin(seqno);

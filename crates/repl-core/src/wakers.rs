@@ -20,7 +20,7 @@ pub(crate) struct Woken {
 }
 
 /// The watchers of the lowest awaited seqno of one shard.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(crate) struct Watchers {
     /// By ticket.
     pub(crate) wakers: BTreeMap<u64, Waker>,

@@ -32,7 +32,7 @@ pub(super) fn of_times(times: impl Iterator<Item = f64>) -> Option<Axis> {
     let ends = times.map(|time| (time, time));
     let (least, most) = ends.reduce(|(least, most), (t, _)| (least.min(t), most.max(t)))?;
     let round = |factors: &'static [f64]| {
-        (-3..=12).flat_map(move |power| factors.iter().map(move |f| f * 10_f64.powi(power)))
+        (-6..=12).flat_map(move |power| factors.iter().map(move |f| f * 10_f64.powi(power)))
     };
     let fine = &[1.0, 2.0, 5.0];
     let start = round(fine).rfind(|time| *time < least)?;
@@ -40,6 +40,27 @@ pub(super) fn of_times(times: impl Iterator<Item = f64>) -> Option<Axis> {
     let factors: &[f64] = if end / start > FINE { &[1.0] } else { fine };
     let ticks = round(factors).filter(|time| (start..=end).contains(time)).collect();
     Some(Axis { range: start..end, ticks })
+}
+
+/// What an axis shows.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Unit {
+    /// Nanoseconds.
+    Time,
+    Bytes,
+    /// Percent of a core.
+    Percent,
+}
+
+impl Unit {
+    /// `10 us`, `5 MB` or `0.2 %`.
+    pub(super) fn label(self, value: f64) -> String {
+        match self {
+            Unit::Time => time(value),
+            Unit::Bytes => bytes(value),
+            Unit::Percent => format!("{} %", (value * 1e6).round() / 1e6),
+        }
+    }
 }
 
 /// `1,048,576`.
@@ -68,6 +89,17 @@ pub(super) fn time(nanoseconds: f64) -> String {
     format!("{number} {name}")
 }
 
+/// `5 MB`.
+pub(super) fn bytes(bytes: f64) -> String {
+    let (unit, name) = match bytes {
+        b if b < 1e3 => (1.0, "bytes"),
+        b if b < 1e6 => (1e3, "kB"),
+        b if b < 1e9 => (1e6, "MB"),
+        _ => (1e9, "GB"),
+    };
+    format!("{} {name}", (bytes / unit * 1e3).round() / 1e3)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +110,14 @@ mod tests {
         let expected =
             ["0.5 ns", "1 ns", "200 ns", "1 us", "10 us", "500 us", "1 ms", "1 s", "20 s"];
         assert_eq!(times, expected);
+    }
+
+    #[test]
+    fn bytes_and_percents_are_labeled_in_a_fitting_unit() {
+        let bytes = [200.0, 1e3, 5e4, 2e6, 1e9].map(|bytes| Unit::Bytes.label(bytes));
+        assert_eq!(bytes, ["200 bytes", "1 kB", "50 kB", "2 MB", "1 GB"]);
+        let percents = [0.0001, 0.02, 1.0, 50.0].map(|percent| Unit::Percent.label(percent));
+        assert_eq!(percents, ["0.0001 %", "0.02 %", "1 %", "50 %"]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Draws a chart of times as SVG, with logarithmic axes.
+//! Draws a chart as SVG, with logarithmic axes.
 //!
 //! The background is white, so that the chart is readable on a dark page too.
 
@@ -8,13 +8,14 @@ use plotters::coord::Shift;
 use plotters::coord::combinators::{BindKeyPoints, IntoLogRange};
 use plotters::prelude::*;
 
-use super::axis;
+use super::axis::{self, Unit};
 
-/// A chart of times in nanoseconds, over a number of something.
+/// A chart over a number of something.
 pub(super) struct Chart {
     pub(super) title: &'static str,
     pub(super) x: &'static str,
     pub(super) y: &'static str,
+    pub(super) unit: Unit,
     pub(super) lines: Vec<Line>,
 }
 
@@ -110,7 +111,7 @@ fn draw_lines(root: &Area<'_>, top: i32, chart: &Chart) -> Drawn {
         .x_desc(chart.x)
         .y_desc(chart.y)
         .x_label_formatter(&|size| axis::size(*size))
-        .y_label_formatter(&|nanoseconds| axis::time(*nanoseconds))
+        .y_label_formatter(&|value| chart.unit.label(*value))
         .label_style(("sans-serif", 16))
         .axis_desc_style(("sans-serif", 18))
         .bold_line_style(GRID)
@@ -157,7 +158,7 @@ mod tests {
             points: [1.0, 16.0, 256.0].map(|x| (x, x * by)).to_vec(),
         };
         let lines = vec![line("ours", true, 3.0), line("a < b & c", false, 400.0)];
-        Chart { title: "Saving", x: "shards", y: "time", lines }
+        Chart { title: "Saving", x: "shards", y: "time", unit: Unit::Time, lines }
     }
 
     /// Whether all tags are closed in order, and the text holds no bare `&`.

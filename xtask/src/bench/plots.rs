@@ -1,51 +1,73 @@
-//! The plots of docs/benchmarks.md.
+//! The plots of docs/benchmarks.md, and what every plot is made of.
 
 use crate::command::Fallible;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use serde_json::Value;
+
+use super::axis::Unit;
 use super::draw::{self, Chart};
 use super::medians::medians_over_sizes;
 
 /// The folder of the plots in docs.
 pub(super) const FOLDER: &str = "plots";
 
-/// A chart of times over a number of something.
-struct Plot {
-    file: &'static str,
-    title: &'static str,
+/// A chart over a number of something.
+pub(super) struct Plot {
+    pub(super) file: &'static str,
+    pub(super) title: &'static str,
     /// What is measured, in a sentence or two.
-    about: &'static str,
-    x: &'static str,
-    y: &'static str,
+    pub(super) about: &'static str,
+    pub(super) x: &'static str,
+    pub(super) y: &'static str,
+    pub(super) unit: Unit,
     /// The number of operations in one iteration of criterion.
-    operations: u32,
-    lines: &'static [Line],
+    pub(super) operations: u32,
+    pub(super) lines: &'static [Line],
 }
 
-/// The times of a contender in the groups `work_SIZE`.
-struct Line {
-    work: &'static str,
+/// What one contender measured over the sizes.
+pub(super) struct Line {
+    from: From,
     contender: &'static str,
-    label: &'static str,
+    pub(super) label: &'static str,
     ours: bool,
 }
 
-const fn ours(work: &'static str, contender: &'static str, label: &'static str) -> Line {
-    Line { work, contender, label, ours: true }
+enum From {
+    /// The groups `work_SIZE` of criterion.
+    Times(&'static str),
+    /// The figures of a plot of this name.
+    Figures(&'static str),
 }
 
-const fn peer(work: &'static str, contender: &'static str, label: &'static str) -> Line {
-    Line { work, contender, label, ours: false }
+pub(super) const fn ours(work: &'static str, contender: &'static str, label: &'static str) -> Line {
+    Line { from: From::Times(work), contender, label, ours: true }
 }
 
-const PLOTS: &[Plot] = &[
+pub(super) const fn peer(work: &'static str, contender: &'static str, label: &'static str) -> Line {
+    Line { from: From::Times(work), contender, label, ours: false }
+}
+
+/// A line of figures.
+pub(super) const fn figures(
+    plot: &'static str,
+    contender: &'static str,
+    label: &'static str,
+    ours: bool,
+) -> Line {
+    Line { from: From::Figures(plot), contender, label, ours }
+}
+
+pub(super) const PLOTS: &[Plot] = &[
     Plot {
         file: "snapshot.svg",
         title: "Snapshot over the number of shards",
         about: "A snapshot of every mark, vs the baseline, which collects a new `HashMap`.",
         x: "shards",
         y: "time of a snapshot",
+        unit: Unit::Time,
         operations: 1,
         lines: &[
             ours("snapshot_over_shards", "ours", "ours"),
@@ -60,6 +82,7 @@ const PLOTS: &[Plot] = &[
                 bincode.",
         x: "shards",
         y: "time of encoding and sealing",
+        unit: Unit::Time,
         operations: 1,
         lines: &[
             ours("encode_over_shards", "json", "ours, JSON"),
@@ -74,6 +97,7 @@ const PLOTS: &[Plot] = &[
         about: "A save of sealed bytes, vs the bare system calls that write and sync them.",
         x: "shards",
         y: "time of a save",
+        unit: Unit::Time,
         operations: 1,
         lines: &[
             ours("save_over_shards", "json", "ours, JSON"),
@@ -90,6 +114,7 @@ const PLOTS: &[Plot] = &[
                 `synchronous=FULL`), redb and fjall.",
         x: "shards",
         y: "time of a checkpoint or a commit",
+        unit: Unit::Time,
         operations: 1,
         lines: &[
             ours("commit", "ours", "ours, SlotStore"),
@@ -108,6 +133,7 @@ const PLOTS: &[Plot] = &[
                 again.",
         x: "waiters",
         y: "time of an advance and its wake-ups",
+        unit: Unit::Time,
         operations: 1,
         lines: &[
             ours("advance_over_waiters", "advance_below", "ours, reaching none"),
@@ -124,6 +150,7 @@ const PLOTS: &[Plot] = &[
                 seqnos more than 16,384 above the mark in ranges behind a lock, too.",
         x: "seqnos of a window",
         y: "time of a completion of each thread",
+        unit: Unit::Time,
         operations: 1,
         lines: &[
             ours("complete_over_window", "ours", "ours"),
@@ -139,28 +166,49 @@ pub(super) fn section() -> String {
                    rounds of one run, in which the contenders alternate.\n"
         .to_owned();
     for plot in PLOTS {
-        let labels: Vec<&str> = plot.lines.iter().map(|line| line.label).collect();
-        let alt = format!("{}: {}", plot.title, labels.join("; "));
-        let _ = write!(out, "\n{}\n\n![{alt}]({FOLDER}/{})\n", plot.about, plot.file);
+        let _ = write!(out, "\n{}\n\n{}\n", plot.about, image(plot));
     }
     out
 }
 
-/// Draws every plot. Returns file names and contents.
-pub(super) fn drawn(criterion: &Path) -> Fallible<Vec<(&'static str, String)>> {
-    PLOTS.iter().map(|plot| Ok((plot.file, draw::svg(&chart(plot, criterion)?)?))).collect()
+/// The plot in a page.
+pub(super) fn image(plot: &Plot) -> String {
+    let labels: Vec<&str> = plot.lines.iter().map(|line| line.label).collect();
+    format!("![{}: {}]({FOLDER}/{})", plot.title, labels.join("; "), plot.file)
 }
 
-fn chart(plot: &Plot, criterion: &Path) -> Fallible<Chart> {
+/// Draws plots. Returns file names and contents.
+pub(super) fn drawn(
+    plots: &[Plot],
+    criterion: &Path,
+    figures: &[Value],
+) -> Fallible<Vec<(&'static str, String)>> {
+    let drawn = |plot: &Plot| Ok((plot.file, draw::svg(&chart(plot, criterion, figures)?)?));
+    plots.iter().map(drawn).collect()
+}
+
+fn chart(plot: &Plot, criterion: &Path, figures: &[Value]) -> Fallible<Chart> {
     let mut lines = Vec::new();
     for line in plot.lines {
-        let medians = medians_over_sizes(criterion, line.work, line.contender)
-            .map_err(|err| format!("the plot {}: {err}", plot.file))?;
-        let point = |(size, median)| (f64::from(size), median / f64::from(plot.operations));
-        let points = medians.into_iter().map(point).collect();
+        let mut points: Vec<(f64, f64)> = match line.from {
+            From::Times(work) => medians_over_sizes(criterion, work, line.contender)
+                .map_err(|err| format!("the plot {}: {err}", plot.file))?
+                .into_iter()
+                .map(|(size, median)| (f64::from(size), median / f64::from(plot.operations)))
+                .collect(),
+            From::Figures(name) => {
+                let is_its = |figure: &&Value| {
+                    figure["plot"] == name && figure["contender"] == line.contender
+                };
+                let point =
+                    |figure: &Value| Some((figure["size"].as_f64()?, figure["value"].as_f64()?));
+                figures.iter().filter(is_its).filter_map(point).collect()
+            }
+        };
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
         lines.push(draw::Line { label: line.label, thick: line.ours, points });
     }
-    Ok(Chart { title: plot.title, x: plot.x, y: plot.y, lines })
+    Ok(Chart { title: plot.title, x: plot.x, y: plot.y, unit: plot.unit, lines })
 }
 
 #[cfg(test)]
@@ -176,16 +224,17 @@ mod tests {
             about: "",
             x: "waiters",
             y: "time",
+            unit: Unit::Time,
             operations: 256,
             lines: &[ours("advance", "ours", "us"), peer("wake", "theirs", "them")],
         };
         let dir = tempfile::tempdir().unwrap();
         put(dir.path(), "advance_4", "ours_0", 512.0);
         put(dir.path(), "advance_64", "ours_0", 2560.0);
-        let error = chart(&PLOT, dir.path()).err().unwrap().to_string();
+        let error = chart(&PLOT, dir.path(), &[]).err().unwrap().to_string();
         assert!(error.contains("advance.svg") && error.contains("wake_SIZE"), "{error}");
         put(dir.path(), "wake_4", "theirs_0", 256.0);
-        let lines = chart(&PLOT, dir.path()).unwrap().lines;
+        let lines = chart(&PLOT, dir.path(), &[]).unwrap().lines;
         assert_eq!(lines[0].points, [(4.0, 2.0), (64.0, 10.0)]);
         assert_eq!(lines[1].points, [(4.0, 1.0)]);
         assert_eq!((lines[0].thick, lines[1].thick), (true, false));
@@ -201,5 +250,23 @@ mod tests {
                 assert!(line.label.len() <= 40, "{}", line.label);
             }
         }
+    }
+
+    #[test]
+    fn a_plot_shows_figures_in_order_of_their_sizes() {
+        const PLOT: Plot = Plot {
+            file: "rest.svg",
+            title: "Rest",
+            about: "",
+            x: "shards",
+            y: "CPU time",
+            unit: Unit::Percent,
+            operations: 1,
+            lines: &[figures("rest", "ours", "us", true)],
+        };
+        let figure = |contender: &str, size: u64| serde_json::json!({"plot": "rest", "contender": contender, "size": size, "value": 0.5});
+        let all = [figure("ours", 64), figure("polls", 8), figure("ours", 4)];
+        let chart = chart(&PLOT, Path::new("none"), &all).unwrap();
+        assert_eq!(chart.lines[0].points, [(4.0, 0.5), (64.0, 0.5)]);
     }
 }

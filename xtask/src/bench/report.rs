@@ -9,6 +9,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use super::figures;
 use super::medians::{medians, spread};
 use super::rows::{Goal, Row, rows};
 
@@ -16,14 +17,13 @@ use super::rows::{Goal, Row, rows};
 pub(super) fn report(criterion: &Path, figures: &[Value]) -> Fallible<String> {
     let mut out = format!(
         "# Benchmarks\n\n\
-         From `cargo xtask bench` on {}, {}. Every ratio is from one run of criterion, in which \
+         From `cargo xtask bench` {}. Every ratio is from one run of criterion, in which \
          the contenders alternate over several rounds. The table gives the median ratio over the \
          rounds, and the lowest and highest. \"The baseline\" is a `HashMap` of \
          `Arc<AtomicU64>` (`benches/src/baseline.rs`).\n\n\
          | work | goal | ratio | rounds | ours | peer | met |\n\
          | --- | --- | --- | --- | --- | --- | --- |\n",
-        output("date", &["-u", "+%Y-%m-%d"])?,
-        machine(),
+        measured()?,
     );
     for row in rows() {
         writeln!(out, "{}", work_row(criterion, row)?)?;
@@ -36,12 +36,8 @@ pub(super) fn report(criterion: &Path, figures: &[Value]) -> Fallible<String> {
          crates are in `benches/src/peers.rs`.\n\n\
          | figure | goal | measured | met |\n| --- | --- | --- | --- |\n",
     );
-    for figure in figures {
-        writeln!(
-            out,
-            "{}",
-            figure_row(figure).ok_or_else(|| format!("unknown figure: {figure}"))?
-        )?;
+    for row in figures::rows(figures)? {
+        writeln!(out, "{row}")?;
     }
     Ok(out)
 }
@@ -90,65 +86,6 @@ fn times(ratio: f64) -> String {
     if ratio < 100.0 { format!("{ratio:.2}") } else { format!("{ratio:.0}") }
 }
 
-fn figure_row(figure: &Value) -> Option<String> {
-    if let Some(waiters) = figure["waiters"].as_u64() {
-        return waiters_row(figure, waiters);
-    }
-    if let Some(capacity) = figure["window_capacity"].as_u64() {
-        return window_row(figure, capacity);
-    }
-    let shards = figure["shards"].as_u64()?;
-    if let Some(bytes) = figure["bytes_a_shard"].as_u64() {
-        let met = if bytes <= 160 { "yes" } else { "no" };
-        return Some(format!(
-            "| memory of a `ReplicationState` of {shards} shards (dhat) | at most 160 bytes per \
-             shard | {bytes} bytes per shard | {met} |"
-        ));
-    }
-    if let Some(bytes) = figure["bytes_a_waited_shard"].as_u64() {
-        return waited_shards_row(figure, shards, bytes);
-    }
-    let (codec, percent) = (figure["codec"].as_str()?, figure["percent_of_a_core"].as_f64()?);
-    let saves = figure["saves_a_second"].as_f64()?;
-    let goal = if shards <= 1024 { 1.0 } else { 10.0 };
-    let met = if percent <= goal { "yes" } else { "no" };
-    Some(format!(
-        "| CPU time of background checkpoints of {shards} shards, {codec}, {saves:.1} per second, \
-         all marks moving | at most {goal} % of a core | {percent:.2} % | {met} |"
-    ))
-}
-
-fn waiters_row(figure: &Value, waiters: u64) -> Option<String> {
-    let (bytes, left) = (figure["bytes_a_waiter"].as_u64()?, figure["bytes_left"].as_u64()?);
-    let met = if bytes < 200 && left <= 4096 { "yes" } else { "no" };
-    Some(format!(
-        "| memory of {waiters} waiters on one shard, each a future and its queue entry (dhat) | \
-         under 200 bytes per waiter; after dropping them, at most 4096 bytes more than before | \
-         {bytes} bytes per waiter; {left} bytes | {met} |"
-    ))
-}
-
-fn waited_shards_row(figure: &Value, shards: u64, bytes: u64) -> Option<String> {
-    let left = |name: &str| figure[name].as_u64();
-    let (waiters, close) = (left("left_after_waiters")?, left("left_after_close")?);
-    let met = if waiters.max(close) < 4 * shards { "yes" } else { "no" };
-    Some(format!(
-        "| memory of one waiter on each of {shards} shards, a future and its queue (dhat) | after \
-         they are gone, and after `close`, under 4 bytes per shard more than before | {bytes} bytes \
-         per waiter; {waiters} bytes and {close} bytes in all | {met} |"
-    ))
-}
-
-fn window_row(figure: &Value, capacity: u64) -> Option<String> {
-    let (bytes, idle) = (figure["bytes_in_flight"].as_u64()?, figure["bytes_idle"].as_u64()?);
-    let met = if bytes <= 2048 && idle <= 1024 { "yes" } else { "no" };
-    Some(format!(
-        "| memory of a window of a capacity of {capacity}, through which 2 million seqnos go, 10 in \
-         flight at a time (dhat) | at most 2048 bytes; idle again after up to 100,000 in flight, \
-         at most 1024 bytes | {bytes} bytes; {idle} bytes | {met} |"
-    ))
-}
-
 fn time(medians: &BTreeMap<u32, f64>, operations: u32) -> String {
     let Some((nanoseconds, ..)) = spread(medians.values().copied().collect()) else {
         return "-".to_owned();
@@ -160,7 +97,11 @@ fn time(medians: &BTreeMap<u32, f64>, operations: u32) -> String {
     }
 }
 
-/// A description of this machine.
+/// The day and a description of this machine.
+pub(super) fn measured() -> Fallible<String> {
+    Ok(format!("on {}, {}", output("date", &["-u", "+%Y-%m-%d"])?, machine()))
+}
+
 fn machine() -> String {
     let field = |file: &str, name: &str| {
         let text = fs::read_to_string(file).ok()?;
@@ -213,41 +154,5 @@ mod tests {
         assert!(of(Goal::Faster(1.0)).starts_with("| advance | faster | 2.00 |"));
         assert!(of(Goal::None).contains("| none: times faster | 2.00 |"));
         assert!(of(Goal::None).ends_with("| - |"));
-    }
-
-    #[test]
-    fn waiters_must_be_small_and_leave_little_memory_behind() {
-        let is_met = |bytes, left| {
-            let figure = serde_json::json!(
-                { "waiters": 9, "bytes_a_waiter": bytes, "bytes_left": left }
-            );
-            figure_row(&figure).unwrap().ends_with("| yes |")
-        };
-        assert!(is_met(199, 4096) && !is_met(200, 0) && !is_met(1, 4097));
-        assert_eq!(figure_row(&serde_json::json!({ "waiters": 9 })), None);
-    }
-
-    #[test]
-    fn shards_that_were_waited_on_must_leave_little_memory_behind() {
-        let is_met = |waiters, close| {
-            let figure = serde_json::json!({
-                "shards": 10, "bytes_a_waited_shard": 9,
-                "left_after_waiters": waiters, "left_after_close": close
-            });
-            figure_row(&figure).unwrap().ends_with("| yes |")
-        };
-        assert!(is_met(39, 39) && !is_met(40, 0) && !is_met(0, 40));
-    }
-
-    #[test]
-    fn a_window_must_be_small_in_use_and_smaller_when_idle() {
-        let is_met = |bytes, idle| {
-            let figure = serde_json::json!(
-                { "window_capacity": 9, "bytes_in_flight": bytes, "bytes_idle": idle }
-            );
-            figure_row(&figure).unwrap().ends_with("| yes |")
-        };
-        assert!(is_met(2048, 1024) && !is_met(2049, 0) && !is_met(0, 1025));
-        assert_eq!(figure_row(&serde_json::json!({ "window_capacity": 9 })), None);
     }
 }

@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod marks;
+mod scale;
 
 /// A comparison of `ours` with `peer` in one criterion group.
 pub(super) struct Row {
@@ -29,5 +30,5 @@ pub(super) enum Goal {
 
 /// Every comparison, in the order of the page.
 pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
-    marks::ROWS.iter().chain(checkpoints::ROWS)
+    marks::ROWS.iter().chain(scale::ROWS).chain(checkpoints::ROWS)
 }

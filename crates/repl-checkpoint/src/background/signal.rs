@@ -1,6 +1,7 @@
 //! What the background thread is asked for.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Wake;
 use std::time::Duration;
 
 use super::requests::{Requests, SaveAndWait, Taken};
@@ -17,6 +18,8 @@ pub(super) struct Signal {
 pub(super) struct Asked {
     pub(super) end: Option<End>,
     pub(super) save: bool,
+    /// Whether the state has changed while the thread was at rest.
+    woken: bool,
     requests: Requests,
 }
 
@@ -38,7 +41,7 @@ pub(super) struct Wanted {
 
 impl Signal {
     pub(super) fn new() -> Self {
-        let asked = Asked { end: None, save: false, requests: Requests::new() };
+        let asked = Asked { end: None, save: false, woken: false, requests: Requests::new() };
         Signal { asked: Mutex::new(asked), changed: Condvar::new(), process: std::process::id() }
     }
 
@@ -66,10 +69,11 @@ impl Signal {
         request
     }
 
-    /// Waits until something is asked for or `timeout` has passed.
+    /// Waits until something is asked for, the waker is called or `timeout` has passed.
     pub(super) fn wait(&self, timeout: Option<Duration>) -> Wanted {
-        let nothing =
-            |asked: &mut Asked| asked.end.is_none() && !asked.save && asked.requests.is_empty();
+        let nothing = |asked: &mut Asked| {
+            asked.end.is_none() && !asked.save && !asked.woken && asked.requests.is_empty()
+        };
         let asked = self.lock();
         let mut asked = match timeout {
             Some(timeout) => {
@@ -78,6 +82,7 @@ impl Signal {
             }
             None => self.changed.wait_while(asked, nothing).unwrap_or_else(PoisonError::into_inner),
         };
+        asked.woken = false;
         let save = std::mem::take(&mut asked.save);
         Wanted { end: asked.end, save, results: !asked.requests.is_empty() }
     }
@@ -100,6 +105,13 @@ impl Signal {
 
     fn lock(&self) -> MutexGuard<'_, Asked> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Wakes the thread, and asks for nothing.
+impl Wake for Signal {
+    fn wake(self: Arc<Self>) {
+        self.ask(|asked| asked.woken = true);
     }
 }
 

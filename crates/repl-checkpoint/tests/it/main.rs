@@ -44,6 +44,7 @@ mod real_bugs;
 mod recovery;
 mod reopening;
 mod replaced;
+mod rest;
 mod retention;
 mod rows;
 mod runtimes;

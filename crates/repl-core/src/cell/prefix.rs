@@ -71,6 +71,9 @@ impl Cell {
         interleave();
         if self.waiters.target().must_settle_in_window(to) {
             self.waiters.settle(&self.mark);
+            if from < to {
+                self.ring();
+            }
         }
         from
     }

@@ -12,7 +12,9 @@ impl ReplicationState {
     /// # Errors
     /// [`AlreadyTracked`]; the mark of the tracked shard does not change.
     pub fn add_shard(&self, new: NewShard) -> Result<Shard, AlreadyTracked> {
-        self.table.add_one(new).map_err(|shard| AlreadyTracked { shard })
+        let shard = self.table.add_one(new).map_err(|shard| AlreadyTracked { shard })?;
+        self.bell.ring();
+        Ok(shard)
     }
 
     /// Starts to track many shards, for less than it costs to add each; all of them or none.
@@ -20,7 +22,9 @@ impl ReplicationState {
     /// # Errors
     /// [`AlreadyTracked`] names the first shard that is tracked, or given twice; nothing changed.
     pub fn add_shards(&self, new: &[NewShard]) -> Result<(), AlreadyTracked> {
-        self.table.add(new).map_err(|shard| AlreadyTracked { shard })
+        self.table.add(new).map_err(|shard| AlreadyTracked { shard })?;
+        self.bell.ring();
+        Ok(())
     }
 
     /// Ends the present incarnation of a shard and begins another at the given mark and log, in one
@@ -52,6 +56,7 @@ impl ReplicationState {
     fn reset(&self, shard: ShardId, new: impl FnOnce(&Shard) -> NewShard) -> Option<Shard> {
         let (began, woken) = self.table.reset(shard, new)?;
         woken.wake();
+        self.bell.ring();
         Some(began)
     }
 
@@ -70,6 +75,7 @@ impl ReplicationState {
     pub fn remove_shards(&self, shards: &[ShardId]) -> Vec<Shard> {
         let (ended, woken) = self.table.remove(shards);
         woken.into_iter().for_each(Woken::wake);
+        self.bell.ring();
         ended
     }
 }

@@ -71,6 +71,7 @@ impl ReplicationState {
     /// taken. A clone of a closed state is open. O(shards).
     pub fn close(&self) {
         self.table.close().into_iter().for_each(Woken::wake);
+        self.bell.close();
     }
 }
 

@@ -1,5 +1,7 @@
 //! The queue under its lock. A shard has one only while there is something to hold.
 
+use std::sync::Arc;
+
 use super::Waiters;
 use super::queue::WaitQueue;
 use super::spare;
@@ -11,7 +13,7 @@ use crate::wakers::Watchers;
 #[derive(Default)]
 pub(super) struct Rest {
     pub(super) watchers: Option<Box<Watchers>>,
-    pub(super) empty: Option<Box<WaitQueue>>,
+    pub(super) empty: Option<Arc<WaitQueue>>,
 }
 
 impl Rest {
@@ -58,7 +60,8 @@ impl Waiters {
     ) -> Option<R> {
         let mut rest = Rest::default();
         let result = locked(&self.queue, |slot| {
-            let result = f(slot.as_deref_mut()?, &self.target);
+            // A shared queue holds nothing but a bell.
+            let result = f(Arc::get_mut(slot.as_mut()?)?, &self.target);
             rest = self.bring_up_to_date(mark, slot);
             Some(result)
         });
@@ -68,18 +71,15 @@ impl Waiters {
 
     /// The queue, made if there is none.
     #[inline]
-    pub(super) fn queue_in<'a>(&self, slot: &'a mut Option<Box<WaitQueue>>) -> &'a mut WaitQueue {
-        slot.get_or_insert_with(|| {
-            let mut queue = spare::take();
-            queue.closed = self.target().is_closed();
-            queue
-        })
+    pub(super) fn queue_in<'a>(&self, slot: &'a mut Option<Arc<WaitQueue>>) -> &'a mut WaitQueue {
+        let queue = slot.get_or_insert_with(|| spare::take(self.target().is_closed()));
+        Arc::make_mut(queue)
     }
 
     /// After a change: updates the target, and takes out the watchers to wake, and an empty queue.
     #[inline]
-    pub(super) fn bring_up_to_date(&self, mark: &Mark, slot: &mut Option<Box<WaitQueue>>) -> Rest {
-        let Some(queue) = slot.as_deref_mut() else { return Rest::default() };
+    pub(super) fn bring_up_to_date(&self, mark: &Mark, slot: &mut Option<Arc<WaitQueue>>) -> Rest {
+        let Some(queue) = slot.as_mut().and_then(Arc::get_mut) else { return Rest::default() };
         queue.update_target(&self.target);
         let watchers = queue.take_watchers_if_changed(mark);
         Rest { watchers, empty: slot.take_if(|queue| queue.is_empty()) }

@@ -1,5 +1,7 @@
 //! Ending every wait on a shard.
 
+use std::sync::Arc;
+
 use super::Waiters;
 use super::spare;
 use super::target::{CLOSED, REMOVED};
@@ -16,6 +18,7 @@ impl Waiters {
                 }
                 return (Woken::default(), None);
             };
+            let queue = Arc::make_mut(queue);
             queue.closed = true;
             let woken = queue.take_wakers();
             queue.update_target(&self.target);
@@ -32,6 +35,7 @@ impl Waiters {
             self.target.store(REMOVED, Ordering::Release);
             queue.take()
         });
-        queue.map(|mut queue| queue.take_wakers()).unwrap_or_default()
+        // A shared queue holds nothing but a bell, and the table rings.
+        queue.and_then(Arc::into_inner).map(|mut queue| queue.take_wakers()).unwrap_or_default()
     }
 }

@@ -17,6 +17,7 @@ type Place = (SeqNo, Ticket);
 /// Where waiters come and go at the low end, which is where a mark reaches them, the map of the
 /// others stays as it is: `low` takes a new waiter if it is free, or if the new one awaits a lower
 /// seqno than the one there.
+#[derive(Clone)]
 pub(super) struct WaitList {
     /// The lowest seqno of all; `SeqNo::MAX` if there is none.
     lowest: SeqNo,

@@ -6,7 +6,8 @@ use std::sync::atomic::AtomicU64 as StdAtomicU64;
 use std::task::{Poll, Waker};
 
 use super::list::{Ticket, WaitList};
-use super::target::{ABOVE, CLOSED, NOBODY, REMOVED, Seen};
+use super::target::{ABOVE, ARMED, CLOSED, NOBODY, REMOVED, Seen};
+use crate::bell::Bell;
 use crate::ids::SeqNo;
 use crate::mark::Mark;
 use crate::outcome::WaitError;
@@ -21,7 +22,7 @@ use crate::window_state::WindowState;
 static NEXT_WATCHER: StdAtomicU64 = StdAtomicU64::new(0);
 
 /// Kept only while it has something to hold: see [`is_empty`](WaitQueue::is_empty).
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct WaitQueue {
     pub(super) waiters: WaitList,
     pub(super) watchers: Option<Box<Watchers>>,
@@ -29,6 +30,8 @@ pub(super) struct WaitQueue {
     pub(super) closed: bool,
     pub(super) completed: RangeSet,
     pub(super) window: Option<Arc<WindowState>>,
+    /// To ring at the next change.
+    pub(super) bell: Option<Arc<Bell>>,
 }
 
 impl WaitQueue {
@@ -38,6 +41,12 @@ impl WaitQueue {
             && self.watchers.is_none()
             && self.window.is_none()
             && self.completed.is_empty()
+            && self.bell.is_none()
+    }
+
+    /// Nothing but a bell.
+    pub(super) fn of(bell: Arc<Bell>) -> Self {
+        WaitQueue { bell: Some(bell), ..WaitQueue::default() }
     }
 
     /// Enters a waiter. `None` if it has to wait, otherwise the result of its wait.
@@ -150,11 +159,12 @@ impl WaitQueue {
             return;
         }
         let nobody = if self.closed { CLOSED } else { NOBODY };
+        let armed = if self.bell.is_some() { ARMED } else { nobody };
         let awaited = self.waiters.lowest();
         let before = self.completed.first().map_or(nobody, |range| range.first() - 1);
         let in_window = self.window.as_ref().is_some_and(|window| window.may_have_completed(0));
         let above = in_window || !self.completed.is_empty();
-        let new = awaited.min(before).min(nobody) | if above { ABOVE } else { 0 };
+        let new = awaited.min(before).min(armed) | if above { ABOVE } else { 0 };
         if new != now {
             target.store(new, Ordering::Release);
         }

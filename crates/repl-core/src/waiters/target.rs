@@ -3,6 +3,8 @@
 use crate::ids::SeqNo;
 
 pub(super) const REMOVED: u64 = 0;
+/// Every advance from a mark to a higher one reaches it. A waiter for seqno 1 makes the same target.
+pub(super) const ARMED: u64 = 1;
 pub(super) const ABOVE: u64 = 1 << 63;
 pub(super) const NOBODY: u64 = ABOVE - 1;
 /// As `NOBODY`, and waiting is closed. A waiter for this very seqno has the same target, and a queue.
@@ -16,6 +18,12 @@ impl Target {
     #[inline]
     pub(crate) fn is_removed(self) -> bool {
         self.0 == REMOVED
+    }
+
+    /// Whether a change has to ring; or a waiter awaits seqno 1.
+    #[inline]
+    pub(crate) fn is_armed(self) -> bool {
+        self.0 & !ABOVE == ARMED
     }
 
     /// Whether waiting is closed, where there is no queue.

@@ -192,6 +192,7 @@ impl Guard {
         interleave();
         let at = cell.sync_load(); // 2.
         let mark = if at >= seqno - 1 { cell.advance_prefix(&self.state, at) } else { at }; // 3.
+        cell.ring();
         Ok(match before {
             State::Free | State::Claimed => Completion::Completed { mark },
             State::Completed | State::Passed => Completion::AlreadyCompleted { mark },

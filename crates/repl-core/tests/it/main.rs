@@ -13,6 +13,7 @@ use repl_core::{
     WindowError,
 };
 
+mod any_change;
 mod applied_set_laws;
 mod awaited;
 mod awaited_changes;
