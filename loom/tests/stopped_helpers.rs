@@ -7,10 +7,10 @@ use loom_models::ClaimError;
 use crate::window::{complete, window};
 use crate::{check_interleaved, data, thread};
 
-/// A snapshot copies what is completed and raises the mark to 3, and is stopped there; the chunk that
-/// the completer of 1 is about to look at is dropped.
+/// A snapshot copies what is completed and raises the mark to 3, and is stopped there; the completer
+/// of 1 goes on all the same.
 #[test]
-fn a_chunk_that_is_gone_is_no_gap() {
+fn a_completer_waits_for_no_stopped_snapshot() {
     check_interleaved(|| {
         let window = window(4);
         window.complete(2).unwrap();

@@ -47,8 +47,8 @@ impl Content {
         Rows::between(&self.marks, &self.carried.orphaned, &self.carried.with_epochs)
     }
 
-    /// Whether a checkpoint of this says the same as one of `other`. Ranges that touch each other or
-    /// the mark say the same as joined ones.
+    /// Whether a checkpoint of this says the same as one of `other`. Ranges that touch each other
+    /// or the mark say the same as joined ones.
     pub(crate) fn says_the_same(&self, other: &Content) -> bool {
         let (mut ours, mut theirs) = (self.rows(), other.rows());
         let numbers = |rows: &Rows<'_>| (rows.next_incarnation(), rows.len());

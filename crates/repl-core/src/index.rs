@@ -23,7 +23,7 @@
 //! [`Published`]: crate::published::Published
 
 mod parts;
-#[cfg(test)]
+#[cfg(all(test, not(loom_models)))]
 mod tests;
 
 use std::sync::Arc;
@@ -108,7 +108,7 @@ impl Index {
         self.shards
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(loom_models)))]
     fn part_count(&self) -> usize {
         self.parts.len()
     }

@@ -131,8 +131,8 @@ fn layout(
     Ok((found.size, None))
 }
 
-/// Reads the envelope in a slot piece by piece, and gives each piece to `each`. Returns `None` at the
-/// end if it is not whole, or more than zeros follow.
+/// Reads the envelope in a slot piece by piece, and gives each piece to `each`. Returns `None` at
+/// the end if it is not whole, or more than zeros follow.
 pub(super) fn look_at_slot<E>(
     disk: &impl Disk,
     path: &Path,

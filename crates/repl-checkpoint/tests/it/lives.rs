@@ -130,8 +130,8 @@ fn lived_within<S: AnyStore>(by: &[String], dir: &Path, shards: u64, number: u64
     life
 }
 
-/// The last life needs what the second one needs, and the directory stays as small. Returns the most
-/// memory of a life above the state, in checkpoints.
+/// The last life needs what the second one needs, and the directory stays as small. Returns the
+/// most memory of a life above the state, in checkpoints.
 #[expect(clippy::print_stdout, reason = "figures, for those who measure")]
 fn lives<S: AnyStore>(shards: u64) -> f64 {
     if Command::new("prlimit").arg("--version").output().is_err() {
@@ -155,7 +155,8 @@ fn lives<S: AnyStore>(shards: u64) -> f64 {
     let of = |bytes: u64| in_checkpoints(bytes, last.checkpoint);
     println!(
         "{}: checkpoint {} bytes; directory {:.2} checkpoints, {:.2} during a save; memory {:.2} \
-         checkpoints above the state in life 2, {:.2} at most, {:.2} in life {LIVES}; read {:.2} checkpoints per life; limit {} MiB",
+         checkpoints above the state in life 2, {:.2} at most, {:.2} in life {LIVES}; read \
+         {:.2} checkpoints per life; limit {} MiB",
         S::NAME,
         last.checkpoint,
         of(bytes),

@@ -30,9 +30,10 @@
 //!   the waiters that the other thread has not settled yet ([`Cell::raise_in_window`]).
 //! - A chunk that is gone ([`State::Passed`]) is no gap: the mark was seen above it by the thread
 //!   that dropped it. So the thread goes on from the mark of now. Taken for a gap, the mark stays
-//!   behind until the stopped thread goes on: the loom model `a_chunk_that_is_gone_is_no_gap` fails
-//!   on that. The same holds where `highest` (`window_state.rs`) says that nothing is above: if it
-//!   was cleared, the mark is higher by then.
+//!   behind until the stopped thread goes on, and waiters asleep: the test
+//!   `a_chunk_that_is_gone_is_no_gap_and_the_waiters_before_it_are_woken` fails on that. The same
+//!   holds where `highest` (`window_state.rs`) says that nothing is above: if it was cleared, the
+//!   mark is higher by then.
 //!
 //! An advance from outside looks at the window only where the shard's flag is set; so does a
 //! snapshot. `window_state.rs` argues that the flag is set whenever a bit above the mark is.
