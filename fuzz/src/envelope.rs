@@ -47,7 +47,8 @@ fn is_accepted(bytes: &[u8]) -> bool {
     let accepts = |codec: &dyn Codec| {
         let opened = Checkpoint::unseal(codec, store, bytes);
         let should = is_canonical(bytes, codec.name())
-            && Checkpoint::decode(codec, &bytes[HEADER..]).is_ok_and(|checkpoint| is_valid(&checkpoint));
+            && Checkpoint::decode(codec, &bytes[HEADER..])
+                .is_ok_and(|checkpoint| is_valid(&checkpoint));
         assert_eq!(opened.is_ok(), should, "{opened:?}");
         let Ok((header, checkpoint)) = opened else { return false };
         assert_eq!(header.store, store);
