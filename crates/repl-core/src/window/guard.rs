@@ -108,6 +108,10 @@ impl Guard {
         if self.contains(seqno) {
             return Err(ClaimError::AlreadyCompleted);
         }
+        // A removal drops the ranges.
+        if self.cell().is_removed() {
+            return Err(ClaimError::Removed);
+        }
         if claims.contains(&seqno) { Err(ClaimError::Claimed) } else { Ok(()) }
     }
 
