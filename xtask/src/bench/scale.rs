@@ -86,8 +86,8 @@ pub(super) const PLOTS: &[Plot] = &[
         title: "Waiting over the number of shards",
         about: "## Waiting\n\nA wait for the next seqno of a random shard and the advance that ends \
                 it, vs a tokio `watch` for each shard. The time grows with cache misses alone. A \
-                waiter takes about 100 bytes; the first of a shard also makes its queue, which stays \
-                until the shard is removed.",
+                waiter takes about 100 bytes, and a shard with waiters a queue, which goes with the \
+                last of them.",
         x: "shards",
         y: "time of a wait and its advance",
         unit: Unit::Time,
@@ -102,10 +102,9 @@ pub(super) const PLOTS: &[Plot] = &[
         title: "CPU time of a checkpointer at rest, over the shards",
         about: "## Background checkpointers at rest\n\nThe CPU time of a background checkpointer \
                 with an interval of 100 ms while no mark moves, vs a thread that compares snapshots \
-                ten times a second. After a few \
-                intervals without a change the thread sleeps until there is one. The first change \
-                of each shard then takes a lock, once. The lowest value shown is 0.0001 %; at rest \
-                it is 0.",
+                ten times a second. After a few intervals without a change the thread sleeps until \
+                there is one. The first change of each shard then takes a lock, once. The lowest \
+                value shown is 0.0001 %; at rest it is 0.",
         x: "shards",
         y: "CPU time",
         unit: Unit::Percent,
@@ -122,12 +121,13 @@ const LIMITS: &str = "\
 
 - A state takes about 130 bytes a shard. A cell has 64 of them, a cache line of its own.
 - Cells are freed by slabs of up to 1,024. The slab of a removed shard stays while a cell of it is in
-  use or a `Shard` leads to one. Removing shards at random gives back little until most are gone.
+  use or a `Shard` leads to one. Removing shards at random gives back little until most are gone, and
+  where shards come and go at random, a state has several times as many cells as shards.
 - A thread keeps the table of each of the last four states in which it looked up by id. Those of large
   states, from 131,072 shards on, are taken back when the state is dropped or much was removed from
   it; a smaller one stays until the thread looks up in others, or ends.
-- Adding, resetting and removing take one lock of the state, and one thread at a time. Reading,
-  advancing and snapshots take none of it.
+- Adding, resetting and removing take one lock of the state, and one thread at a time. A snapshot
+  waits for it. Reading and advancing take none of it.
 - `ReplicationState::new`, `clone`, `snapshot`, `close` and a checkpoint are O(shards). So is coming
   to rest: about as much as two snapshots, once each time.
 - With `or_after`, a background checkpointer polls while marks move, every 10 ms by default. A poll is
