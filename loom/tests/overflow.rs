@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use loom_models::{AppliedSet, ClaimError, Completion};
+use loom_models::{AppliedSet, ApplyWindow, ClaimError, Completion, SeqRange};
 
 use crate::window::{complete, window};
-use crate::{Ordering, apply, check, data, one_shard, step, thread};
+use crate::{Ordering, SHARD, apply, check, data, one_shard, step, thread};
 
 /// The capacity of the window; its chunks reach less far.
 const CAPACITY: u64 = 100;
@@ -141,5 +141,19 @@ fn contains_finds_a_restored_range_while_the_mark_moves_over_it() {
         assert!(step(|| shard.contains(2)));
         applier.join().unwrap();
         assert_eq!(shard.applied(), 2);
+    });
+}
+
+/// A removal drops the ranges, and with them what says that the seqno is completed.
+#[test]
+fn a_seqno_in_a_range_is_not_claimed_while_its_shard_is_removed() {
+    check(|| {
+        let (state, shard) = one_shard();
+        let window = ApplyWindow::new(shard, CAPACITY).unwrap();
+        window.skip(SeqRange::from(3)).unwrap();
+        let remover = thread::spawn(move || step(|| state.remove_shard(SHARD)).unwrap());
+        let why = step(|| window.try_claim(3)).unwrap_err();
+        assert!([ClaimError::AlreadyCompleted, ClaimError::Removed].contains(&why), "{why:?}");
+        remover.join().unwrap();
     });
 }

@@ -8,9 +8,9 @@
 //! new one before they can learn of a later change ([`Published`]).
 //!
 //! # Slots of removed shards
-//! A search for a shard goes from slot to slot until it comes to an empty one. So a removed shard
+//! A search for a shard goes from slot to slot up to an empty one. So a removed shard
 //! leaves a word behind over which searches go on, unless the next slot is empty. The next shard
-//! whose search comes by may take the slot. Slots do not move, so a thread that looks for a shard
+//! whose search reaches the slot may take it. Slots do not move, so a thread that looks for a shard
 //! meanwhile finds it if it was there all the time: the loom twins
 //! `a_removed_shard_that_leaves_an_empty_slot_hides_the_next_one` and
 //! `a_shard_that_moves_to_a_free_slot_is_missed_by_a_search_that_has_passed_it`.

@@ -26,9 +26,9 @@ struct Branch {
 #[derive(Clone)]
 pub(crate) struct Order {
     slabs: Slabs,
-    /// Branches, each with its first shard. None is empty.
+    /// Branches, none empty, each with a shard that is not above its first; the first branch may
+    /// begin lower.
     branches: Vec<(ShardId, Arc<Branch>)>,
-    shards: usize,
     next_incarnation: Incarnation,
     /// Made for the first snapshot.
     keys: OnceLock<Arc<Keys>>,
@@ -52,8 +52,8 @@ impl Order {
             (leaf.first(), Arc::new(leaf))
         };
         let leaves: Vec<_> = keys.runs().map(leaf).collect();
-        let (branches, shards) = (branches_of(&leaves), keys.len());
-        Order { slabs, branches, shards, next_incarnation, keys: OnceLock::from(keys) }
+        let branches = branches_of(&leaves);
+        Order { slabs, branches, next_incarnation, keys: OnceLock::from(keys) }
     }
 
     /// Makes some changes, ascending by shard, of which no two are of one shard.
@@ -74,7 +74,7 @@ impl Order {
             let (at, end) = first_of(&self.branches, rest);
             let (here, later) = rest.split_at(end);
             rest = later;
-            Arc::make_mut(&mut self.branches[at].1).change(here, &mut self.shards);
+            Arc::make_mut(&mut self.branches[at].1).change(here);
             self.divide_or_join(at);
         }
     }
@@ -91,9 +91,7 @@ impl Order {
             let (_, joined) = self.branches.remove(at);
             let before = Arc::make_mut(&mut self.branches[at - 1].1);
             before.leaves.extend_from_slice(&joined.leaves);
-        } else if let Some((first, _)) = leaves.first() {
-            self.branches[at].0 = *first;
-        } else {
+        } else if leaves.is_empty() {
             self.branches.remove(at);
         }
     }
@@ -125,7 +123,7 @@ impl Order {
     /// Every mark, ascending by shard; and the cells that may have something completed above theirs,
     /// with their places among the marks.
     pub(crate) fn marks(&self) -> (Vec<SeqNo>, Vec<(usize, &Cell)>) {
-        let mut marks = Vec::with_capacity(self.shards);
+        let mut marks = Vec::with_capacity(self.keys().len());
         let mut above = Vec::new();
         for leaf in self.leaves() {
             let mut place = marks.len();
@@ -157,7 +155,7 @@ impl Order {
 }
 
 /// The last part that begins at or before the first change, or the first part; and how many changes
-/// are in it. Parts ascend, each with its first shard.
+/// are in it. Parts ascend.
 fn first_of<T>(parts: &[(ShardId, T)], changes: &[Change]) -> (usize, usize) {
     let first = changes.first().map_or(ShardId(0), |(shard, _)| *shard);
     let next = parts.partition_point(|(begins, _)| *begins <= first).max(1);
@@ -178,7 +176,7 @@ fn branches_of(leaves: &[(ShardId, Arc<Leaf>)]) -> Vec<(ShardId, Arc<Branch>)> {
 }
 
 impl Branch {
-    fn change(&mut self, changes: &[Change], shards: &mut usize) {
+    fn change(&mut self, changes: &[Change]) {
         let mut rest = changes;
         while let [(shard, _), ..] = rest {
             if self.leaves.is_empty() {
@@ -187,16 +185,9 @@ impl Branch {
             let (at, end) = first_of(&self.leaves, rest);
             let (here, later) = rest.split_at(end);
             rest = later;
-            let leaf = &self.leaves[at].1;
-            let before = leaf.keys.len();
-            match &leaf.with(here)[..] {
-                [only] => {
-                    *shards = *shards + only.keys.len() - before;
-                    self.replace_by_one(at, only);
-                }
+            match &self.leaves[at].1.with(here)[..] {
+                [only] => self.replace_by_one(at, only),
                 leaves => {
-                    *shards += leaves.iter().map(|leaf| leaf.keys.len()).sum::<usize>();
-                    *shards -= before;
                     let leaves = leaves.iter().map(|leaf| (leaf.first(), Arc::clone(leaf)));
                     self.leaves.splice(at..=at, leaves);
                 }

@@ -169,12 +169,11 @@ impl Table {
         let key = |n: &NewShard| (Key { shard: n.shard, incarnation, log: n.log }, n.mark);
         let cells: Vec<(Key, SeqNo)> = new.iter().map(key).collect();
         self.take_order(); // 1
-        let slabs = members.slab_count();
-        let places = members.begin(cells.iter().copied());
+        let (places, has_new_slab) = members.begin(cells.iter().copied());
         let begun = cells.iter().zip(places);
         let changes: Vec<Change> =
             begun.map(|((key, _), place)| (key.shard, Some((*key, place)))).collect();
-        if members.slab_count() > slabs {
+        if has_new_slab {
             self.publish(members); // 2
         }
         // 2^64 additions do not happen; a number that is never used twice must not wrap either.

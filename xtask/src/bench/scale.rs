@@ -86,8 +86,7 @@ pub(super) const PLOTS: &[Plot] = &[
         title: "Waiting over the number of shards",
         about: "## Waiting\n\nA wait for the next seqno of a random shard and the advance that ends \
                 it, vs a tokio `watch` for each shard. The time grows with cache misses alone. A \
-                waiter takes about 100 bytes, and a shard with waiters a queue, which goes with the \
-                last of them.",
+                shard with waiters has a queue, which goes with the last of them.",
         x: "shards",
         y: "time of a wait and its advance",
         unit: Unit::Time,
@@ -119,7 +118,7 @@ pub(super) const PLOTS: &[Plot] = &[
 const LIMITS: &str = "\
 ## Limits
 
-- A state takes about 130 bytes a shard. A cell has 64 of them, a cache line of its own.
+- A cell takes 64 bytes, a cache line of its own; the ids in order and the index take the rest.
 - Cells are freed by slabs of up to 1,024. The slab of a removed shard stays while a cell of it is in
   use or a `Shard` leads to one. Removing shards at random gives back little until most are gone, and
   where shards come and go at random, a state has several times as many cells as shards.

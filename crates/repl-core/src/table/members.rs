@@ -22,8 +22,6 @@ pub(super) struct Members {
     free: Vec<usize>,
     /// The slab that has vacant cells, and how many cells were begun there.
     open: Option<(usize, usize)>,
-    /// The slabs that were added.
-    added: usize,
     /// Shards removed since leases were ended.
     removed: usize,
     /// Whether cells begin closed.
@@ -42,11 +40,10 @@ impl Members {
             in_use: vec![0], // no slab is number 0, so that no place is
             free: Vec::new(),
             open: None,
-            added: 0,
             removed: 0,
             closed: false,
         };
-        let places = members.begin(keys.iter().copied().zip(marks.iter().copied()));
+        let (places, _) = members.begin(keys.iter().copied().zip(marks.iter().copied()));
         members.index(keys.iter().zip(&places).map(|(key, place)| (key.shard, Some(*place))));
         let order = Order::restore(keys, &places, members.slabs(), next_incarnation);
         members.order = Arc::new(order);
@@ -79,10 +76,6 @@ impl Members {
         self.parts.len()
     }
 
-    pub(super) fn slab_count(&self) -> usize {
-        self.added
-    }
-
     pub(super) fn close(&mut self) {
         self.closed = true;
     }
@@ -103,11 +96,12 @@ impl Members {
         Some(Shard::new(Arc::clone(self.slabs.slab(place.slab())?), place.index()))
     }
 
-    /// Begins cells that nothing leads to yet. Returns their places.
+    /// Begins cells that nothing leads to yet. Returns their places, and whether the root must be
+    /// published.
     pub(super) fn begin(
         &mut self,
         mut cells: impl ExactSizeIterator<Item = (Key, SeqNo)>,
-    ) -> Vec<Place> {
+    ) -> (Vec<Place>, bool) {
         let mut places = Vec::with_capacity(cells.len());
         let mut new = Vec::new();
         while cells.len() > 0 {
@@ -129,12 +123,12 @@ impl Members {
                 self.open = None;
             }
         }
-        self.added += new.len();
-        if !new.is_empty() {
+        let has_new = !new.is_empty();
+        if has_new {
             new.sort_by_key(|(number, _)| *number);
             self.slabs.set(new);
         }
-        places
+        (places, has_new)
     }
 
     /// A slab with vacant cells, and how many were begun there: a new one for many cells, so that

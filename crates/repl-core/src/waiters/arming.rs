@@ -112,4 +112,29 @@ mod tests {
         assert_eq!((shares(), bell.rings()), (None, 1));
         assert!(!waiters.target().must_settle(2));
     }
+
+    #[test]
+    fn a_shard_stays_closed_when_it_is_armed_and_when_it_is_rung() {
+        for closes_first in [true, false] {
+            let (mark, bell) = (Mark::new(0), Arc::new(Bell::new()));
+            let (waiters, arming) = (Waiters::new(), Arming::of(&bell));
+            let is_closed = || {
+                let poll = waiters.poll(&mark, 9, &mut None, std::task::Waker::noop());
+                poll == std::task::Poll::Ready(Err(crate::outcome::WaitError::Closed))
+            };
+            if closes_first {
+                waiters.close().wake();
+            }
+            waiters.arm(&mark, &arming);
+            if !closes_first {
+                waiters.close().wake();
+            }
+            assert!(is_closed(), "armed, closed first: {closes_first}");
+            mark.raise(1);
+            waiters.settle(&mark);
+            waiters.ring();
+            assert!(is_closed() && bell.rings() == 1, "rung, closed first: {closes_first}");
+            assert!(locked(&waiters.queue, |queue| queue.is_none()));
+        }
+    }
 }

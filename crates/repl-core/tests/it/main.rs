@@ -27,6 +27,7 @@ mod executors;
 mod forward_only;
 mod ids;
 mod incarnations;
+mod many_shards;
 mod membership;
 mod merge;
 mod no_completion_left_behind;
