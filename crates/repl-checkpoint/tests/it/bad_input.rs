@@ -13,7 +13,7 @@ use crate::protocol::DIR;
 use crate::support::arbitrary::junk;
 use crate::support::faulty::Faulty;
 use crate::support::{
-    Other, STORE, chain, contents, file, header, marks, marks_in, put, recovered, save, sealed,
+    Named, STORE, chain, contents, file, header, marks, marks_in, put, recovered, save, sealed,
     try_recover,
 };
 
@@ -118,7 +118,7 @@ fn another_generations_file_is_damage() {
 
 #[test]
 fn another_codecs_file_is_refused_and_never_fallen_back_from() {
-    let bytes = marks(&[(1, 20)]).seal(&Other, header(2)).unwrap();
+    let bytes = marks(&[(1, 20)]).seal(&Named("other"), header(2)).unwrap();
     is_refused(
         &bytes,
         |reason| matches!(reason, UnsealError::OtherCodec { expected: "json", found } if found == "other"),

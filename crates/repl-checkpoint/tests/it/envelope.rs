@@ -6,7 +6,7 @@ use repl_checkpoint::{
 };
 use repl_core::Incarnation;
 
-use crate::support::{STORE, codecs, every_field, header, marks, sealed, shard};
+use crate::support::{Named, STORE, codecs, every_field, header, marks, sealed, shard};
 
 const HEADER: usize = 180;
 /// The offsets of the version and of the checksum.
@@ -18,25 +18,6 @@ fn with_right_checksum(mut bytes: Vec<u8>) -> Vec<u8> {
     let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes[..CRC.start]), &bytes[HEADER..]);
     bytes[CRC].copy_from_slice(format!("{crc:08x}").as_bytes());
     bytes
-}
-
-/// The JSON codec under this name.
-struct Named(&'static str);
-
-impl Codec for Named {
-    fn name(&self) -> &'static str {
-        self.0
-    }
-    fn encode(&self, rows: &mut Rows<'_>, out: &mut Vec<u8>) -> Result<(), CodecError> {
-        JsonCodec.encode(rows, out)
-    }
-    fn decode(
-        &self,
-        bytes: &[u8],
-        row: &mut dyn FnMut(ShardCheckpoint),
-    ) -> Result<Incarnation, CodecError> {
-        JsonCodec.decode(bytes, row)
-    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use repl_core::ShardId;
 
 use crate::support::scripted::Scripted;
 use crate::support::{
-    AnyStore, Other, STORE, durable, loaded, marks, opened, put, recovered_from, save, sealed,
+    AnyStore, Named, STORE, durable, loaded, marks, opened, put, recovered_from, save, sealed,
     try_recover,
 };
 
@@ -37,7 +37,8 @@ fn a_recovery_with_the_wrong_codec_gives_the_store_back_to_use_the_right_one() {
     fn check<S: AnyStore>() {
         let dir = tempfile::tempdir().unwrap();
         save(&mut recovered_from::<S>(dir.path(), &[1]).checkpointer);
-        let error = recover(opened::<S>(dir.path()), Other, &[ONE], OnCorrupt::Fail).unwrap_err();
+        let error =
+            recover(opened::<S>(dir.path()), Named("other"), &[ONE], OnCorrupt::Fail).unwrap_err();
         let (kind, store) = error.into_parts();
         assert!(matches!(kind, RecoverErrorKind::Refused { .. }), "{kind}");
         let mut recovered = recover(store, JsonCodec, &[ONE], OnCorrupt::Fail).unwrap();

@@ -11,7 +11,7 @@ use repl_checkpoint::{
 use repl_core::ShardId;
 
 use crate::support::{
-    AnyStore, Other, STORE, contents, file, marks, put, recovered_from, save, sealed,
+    AnyStore, Named, STORE, contents, file, marks, put, recovered_from, save, sealed,
 };
 
 const ONE: ShardId = ShardId(1);
@@ -57,7 +57,7 @@ fn damage_is_passed_over_and_named_where_nothing_is_whole() {
 fn an_unknown_codec_is_named_and_its_payload_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("other");
-    let bytes = Checkpoint::default().seal(&Other, Header::default()).unwrap();
+    let bytes = Checkpoint::default().seal(&Named("other"), Header::default()).unwrap();
     fs::write(&path, bytes).unwrap();
     let found = peek(&path).unwrap();
     assert_eq!((found.codec.as_str(), found.checkpoint), ("other", None));

@@ -28,11 +28,11 @@ use repl_core::{Incarnation, LogId, SeqNo, SeqRange, ShardId};
 pub(crate) const STORE: StoreId = StoreId(0xfeed);
 
 /// The JSON codec under another name.
-pub(crate) struct Other;
+pub(crate) struct Named(pub(crate) &'static str);
 
-impl Codec for Other {
+impl Codec for Named {
     fn name(&self) -> &'static str {
-        "other"
+        self.0
     }
     fn encode(&self, rows: &mut Rows<'_>, out: &mut Vec<u8>) -> Result<(), CodecError> {
         JsonCodec.encode(rows, out)

@@ -12,7 +12,7 @@ use repl_core::{Incarnation, LogId, SeqRange};
 
 use super::{ONE, after};
 use crate::support::scripted::{Kept, Outcome, Scripted};
-use crate::support::{Other, STORE, durable, header, marks, save, sealed, shard};
+use crate::support::{Named, STORE, durable, header, marks, save, sealed, shard};
 
 const OUTCOMES: [Outcome; 2] = [Outcome::InDoubt, Outcome::InDoubtButThere];
 
@@ -242,7 +242,7 @@ fn a_store_that_cannot_be_read_is_an_error_and_can_be_tried_again() {
 fn a_checkpoint_of_another_codec_is_refused() {
     let (store, mut follower) = after(Outcome::InDoubt);
     let other = store.copy();
-    other.edit(|kept| kept.push((4, marks(&[(1, 9)]).seal(&Other, header(4)).unwrap())));
+    other.edit(|kept| kept.push((4, marks(&[(1, 9)]).seal(&Named("other"), header(4)).unwrap())));
     let error = follower.checkpointer.reopen(|| other.open()).unwrap_err();
     let ReopenError::Recover(kind) = &error else { panic!("{error}") };
     let is_other =

@@ -11,7 +11,7 @@ use repl_checkpoint::{
 use repl_core::ShardId;
 
 use crate::support::{
-    AnyStore, CODECS, NewCodec, Other, STORE, contents, header, marks, names, opened,
+    AnyStore, CODECS, Named, NewCodec, STORE, contents, header, marks, names, opened,
     recovered_from, save, sealed,
 };
 
@@ -155,7 +155,7 @@ fn a_cut_off_file_is_refused_with_its_length() {
 fn another_codecs_checkpoint_is_refused_and_never_fallen_back_from() {
     let dir = saved();
     let mut store: SlotStore = opened(dir.path());
-    let bytes = marks(&[(1, 20)]).seal(&Other, header(2)).unwrap();
+    let bytes = marks(&[(1, 20)]).seal(&Named("other"), header(2)).unwrap();
     store.save(Save { generation: 2, confirmed: 1, bytes: &bytes }).unwrap();
     drop(store);
     match refused(dir.path()).kind() {
