@@ -43,8 +43,10 @@ impl Waiters {
     ) -> R {
         let mut rest = Rest::default();
         let result = locked(&self.queue, |slot| {
-            let result = f(self.queue_in(slot), &self.target);
-            rest = self.bring_up_to_date(mark, slot);
+            let queue = self.queue_in(slot);
+            let result = f(queue, &self.target);
+            rest.watchers = self.bring_up_to_date(mark, queue);
+            rest.empty = slot.take_if(|queue| queue.is_empty());
             result
         });
         rest.finish();
@@ -61,27 +63,32 @@ impl Waiters {
         let mut rest = Rest::default();
         let result = locked(&self.queue, |slot| {
             // A shared queue holds nothing but a bell.
-            let result = f(Arc::get_mut(slot.as_mut()?)?, &self.target);
-            rest = self.bring_up_to_date(mark, slot);
+            let queue = Arc::get_mut(slot.as_mut()?)?;
+            let result = f(queue, &self.target);
+            rest.watchers = self.bring_up_to_date(mark, queue);
+            rest.empty = slot.take_if(|queue| queue.is_empty());
             Some(result)
         });
         rest.finish();
         result
     }
 
-    /// The queue, made if there is none.
+    /// The queue, made if there is none. Finding out whether it is shared takes an atomic
+    /// read-modify-write, so this is done once under each lock, as in `with_existing`.
     #[inline]
     pub(super) fn queue_in<'a>(&self, slot: &'a mut Option<Arc<WaitQueue>>) -> &'a mut WaitQueue {
         let queue = slot.get_or_insert_with(|| spare::take(self.target().is_closed()));
         Arc::make_mut(queue)
     }
 
-    /// After a change: updates the target, and takes out the watchers to wake, and an empty queue.
+    /// After a change: updates the target, and takes out the watchers to wake.
     #[inline]
-    pub(super) fn bring_up_to_date(&self, mark: &Mark, slot: &mut Option<Arc<WaitQueue>>) -> Rest {
-        let Some(queue) = slot.as_mut().and_then(Arc::get_mut) else { return Rest::default() };
+    pub(super) fn bring_up_to_date(
+        &self,
+        mark: &Mark,
+        queue: &mut WaitQueue,
+    ) -> Option<Box<Watchers>> {
         queue.update_target(&self.target);
-        let watchers = queue.take_watchers_if_changed(mark);
-        Rest { watchers, empty: slot.take_if(|queue| queue.is_empty()) }
+        queue.take_watchers_if_changed(mark)
     }
 }

@@ -58,7 +58,8 @@ impl Waiters {
             if result.is_none() {
                 rest.watchers = queue.take_watchers_if_changed(mark);
             } else {
-                rest = self.bring_up_to_date(mark, slot);
+                rest.watchers = self.bring_up_to_date(mark, queue);
+                rest.empty = slot.take_if(|queue| queue.is_empty());
             }
             result
         });
