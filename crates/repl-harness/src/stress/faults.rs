@@ -44,7 +44,8 @@ pub trait Faults: Default + Send + Sync + 'static {
     }
 
     /// Returns whether the wake-up with this result is lost. Then the wait goes on until the next
-    /// advance, or for ever if no advance can follow.
+    /// advance, or for ever if no advance can follow. Called only if the seqno was not reached when
+    /// the wait began.
     fn is_lost(&self, _shard: &Shard, _result: Result<SeqNo, WaitError>) -> bool {
         false
     }

@@ -99,7 +99,7 @@ impl<'a, F: Faults> Waiter<'a, F> {
             let before = self.checker.before_wait(&held.record, next, Some(LONG));
             let doing = "NextChange::wait_timeout";
             let watched = self.round.watched(doing, &held, next, Some(LONG));
-            let result = self.checker.subject.wait_next(&held.handle, &mut changes, LONG);
+            let result = self.checker.subject.wait_next(&held.handle, &mut changes, next, LONG);
             drop(watched);
             let now = self.checker.check_wait(&held.handle, &held.record, &before, result)?;
             if let Some(ended) = ended.replace(now) {
@@ -143,7 +143,7 @@ async fn follow<F: Faults>(round: &Round<F>, held: Held, times: u64) -> Checked<
     for _ in 0..=times {
         let before = checker.before_wait(&held.record, next, None);
         let watched = round.watched("the future of Changes::next", &held, next, None);
-        let result = checker.subject.next(&held.handle, &mut changes).await;
+        let result = checker.subject.next(&held.handle, &mut changes, next).await;
         drop(watched);
         let ended = checker.check_wait(&held.handle, &held.record, &before, result)?;
         all.push(ended);

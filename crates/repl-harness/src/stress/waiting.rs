@@ -1,4 +1,6 @@
 //! Every way to wait for a mark, with the wake-ups that a planted fault loses.
+//!
+//! A wait for a seqno that is reached when it begins ends without a wake-up: no fault can lose one.
 
 use std::future::pending;
 use std::thread;
@@ -13,6 +15,7 @@ use super::waits::Waited;
 impl<F: Faults> Subject<F> {
     /// Blocks until the mark is at `seqno`.
     pub(crate) fn wait(&self, shard: &Shard, seqno: SeqNo, timeout: Option<Duration>) -> Waited {
+        let sleeps = shard.applied() < seqno;
         let mut awaited = self.faults.awaited(shard, seqno);
         loop {
             let reached = shard.reached(awaited);
@@ -20,7 +23,7 @@ impl<F: Faults> Subject<F> {
                 Some(timeout) => reached.wait_timeout(timeout),
                 None => reached.wait(),
             };
-            if !self.faults.is_lost(shard, result) {
+            if !sleeps || !self.faults.is_lost(shard, result) {
                 return result;
             }
             awaited = result.unwrap_or_else(|_| hang()).saturating_add(1);
@@ -29,10 +32,11 @@ impl<F: Faults> Subject<F> {
 
     /// Waits until the mark is at `seqno`.
     pub(crate) async fn reached(&self, shard: &Shard, seqno: SeqNo) -> Waited {
+        let sleeps = shard.applied() < seqno;
         let mut awaited = self.faults.awaited(shard, seqno);
         loop {
             let result = shard.reached(awaited).await;
-            if !self.faults.is_lost(shard, result) {
+            if !sleeps || !self.faults.is_lost(shard, result) {
                 return result;
             }
             let Ok(mark) = result else { return pending().await };
@@ -40,27 +44,30 @@ impl<F: Faults> Subject<F> {
         }
     }
 
-    /// Blocks until the mark has changed.
+    /// Blocks until the mark has changed: it was below `seqno` when it was last given out.
     pub(crate) fn wait_next(
         &self,
         shard: &Shard,
         changes: &mut Changes,
+        seqno: SeqNo,
         timeout: Duration,
     ) -> Waited {
+        let sleeps = shard.applied() < seqno;
         loop {
             let result = changes.next().wait_timeout(timeout);
-            if !self.faults.is_lost(shard, result) {
+            if !sleeps || !self.faults.is_lost(shard, result) {
                 return result;
             }
             result.unwrap_or_else(|_| hang());
         }
     }
 
-    /// Waits until the mark has changed.
-    pub(crate) async fn next(&self, shard: &Shard, changes: &mut Changes) -> Waited {
+    /// Waits until the mark has changed: it was below `seqno` when it was last given out.
+    pub(crate) async fn next(&self, shard: &Shard, changes: &mut Changes, seqno: SeqNo) -> Waited {
+        let sleeps = shard.applied() < seqno;
         loop {
             let result = changes.next().await;
-            if !self.faults.is_lost(shard, result) {
+            if !sleeps || !self.faults.is_lost(shard, result) {
                 return result;
             }
             if result.is_err() {

@@ -1,9 +1,9 @@
 //! The suite catches every planted fault that loses a wake-up.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::thread::{self, ThreadId};
+use std::thread;
 
 use repl_core::{Advance, Incarnation, SeqNo, Shard, ShardId, WaitError};
 use repl_harness::stress::{Due, Faults};
@@ -34,8 +34,6 @@ fn an_advance_that_does_not_wake_is_caught() {
     struct Forgets {
         advances: AtomicU64,
         forgotten: Mutex<HashMap<(ShardId, Incarnation), SeqNo>>,
-        /// The threads whose wait began before its seqno was reached.
-        sleep: Mutex<HashSet<ThreadId>>,
     }
 
     impl Faults for Forgets {
@@ -46,20 +44,9 @@ fn an_advance_that_does_not_wake_is_caught() {
             shard.advance(seqno)
         }
 
-        fn awaited(&self, shard: &Shard, seqno: SeqNo) -> SeqNo {
-            let this = thread::current().id();
-            if shard.applied() < seqno {
-                locked(&self.sleep).insert(this);
-            } else {
-                locked(&self.sleep).remove(&this);
-            }
-            seqno
-        }
-
         fn is_lost(&self, shard: &Shard, result: Result<SeqNo, WaitError>) -> bool {
             let forgotten = locked(&self.forgotten).get(&key(shard)).copied();
-            let is_forgotten = result.is_ok_and(|mark| Some(mark) == forgotten);
-            is_forgotten && locked(&self.sleep).remove(&thread::current().id())
+            result.is_ok_and(|mark| Some(mark) == forgotten)
         }
     }
     hung::<Forgets>(&[Due::Reached]);
