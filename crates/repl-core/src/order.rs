@@ -1,33 +1,35 @@
-//! Shards in ascending order, for what looks at all of them: leaves of shards, in branches. A change
-//! makes the leaf that it touches anew. It changes the lists above it in place, unless a snapshot
-//! that is being made shares them; then it copies those.
+//! Shards in ascending order, for what looks at all of them: leaves of shards, in branches.
+//!
+//! A change is made in place. What a snapshot shares is copied before: the runs of keys, which it
+//! keeps, and while it is being made also the branches.
 
+mod cells;
 mod leaf;
 
 use std::sync::{Arc, OnceLock};
 
 use crate::cell::Cell;
 use crate::ids::{Incarnation, Key, SeqNo, ShardId};
-use crate::keys::Keys;
+use crate::keys::{Keys, Run};
 use crate::slabs::{Place, Slabs};
 
-use self::leaf::{Cells, LEAF, Leaf};
+use self::cells::Cells;
+use self::leaf::{LEAF, Leaf};
 
 /// The largest number of leaves in a branch.
 const BRANCH: usize = 64;
 
-/// Leaves, each with its first shard.
+/// Leaves, none empty. Each begins at a shard that is above all before it and not above its first.
 #[derive(Clone, Default)]
 struct Branch {
-    leaves: Vec<(ShardId, Arc<Leaf>)>,
+    leaves: Vec<(ShardId, Leaf)>,
 }
 
 /// All shards and their cells.
 #[derive(Clone)]
 pub(crate) struct Order {
     slabs: Slabs,
-    /// Branches, none empty, each with a shard that is not above its first; the first branch may
-    /// begin lower.
+    /// Branches, none empty. They begin as leaves do; the first one may have lower shards.
     branches: Vec<(ShardId, Arc<Branch>)>,
     next_incarnation: Incarnation,
     /// Made for the first snapshot.
@@ -45,14 +47,13 @@ impl Order {
         slabs: Slabs,
         next_incarnation: Incarnation,
     ) -> Self {
-        let leaf = |run: &Arc<[Key]>| {
+        let leaf = |run: &Arc<Run>| {
             let (here, later) = places.split_at(run.len());
             places = later;
-            let leaf = Leaf { keys: Arc::clone(run), cells: Cells::of(here) };
-            (leaf.first(), Arc::new(leaf))
+            let leaf = Leaf::of(Arc::clone(run), here.to_vec());
+            (leaf.first(), leaf)
         };
-        let leaves: Vec<_> = keys.runs().map(leaf).collect();
-        let branches = branches_of(&leaves);
+        let branches = branches_of(keys.runs().map(leaf).collect());
         Order { slabs, branches, next_incarnation, keys: OnceLock::from(keys) }
     }
 
@@ -82,16 +83,16 @@ impl Order {
     /// After a change of a branch: divides one with many leaves, joins one with few with the one
     /// before it, removes one with none.
     fn divide_or_join(&mut self, at: usize) {
-        let leaves = &self.branches[at].1.leaves;
+        let leaves = self.branches[at].1.leaves.len();
         let before = at.checked_sub(1).map(|before| self.branches[before].1.leaves.len());
-        if leaves.len() > BRANCH {
-            let branches = branches_of(leaves);
-            self.branches.splice(at..=at, branches);
-        } else if before.is_some_and(|before| before + leaves.len() <= BRANCH / 2) {
-            let (_, joined) = self.branches.remove(at);
+        if leaves > BRANCH {
+            let all = std::mem::take(&mut Arc::make_mut(&mut self.branches[at].1).leaves);
+            self.branches.splice(at..=at, branches_of(all));
+        } else if before.is_some_and(|before| before + leaves <= BRANCH / 2) {
+            let (_, mut joined) = self.branches.remove(at);
             let before = Arc::make_mut(&mut self.branches[at - 1].1);
-            before.leaves.extend_from_slice(&joined.leaves);
-        } else if leaves.is_empty() {
+            before.leaves.append(&mut Arc::make_mut(&mut joined).leaves);
+        } else if leaves == 0 {
             self.branches.remove(at);
         }
     }
@@ -107,12 +108,12 @@ impl Order {
 
     pub(crate) fn keys(&self) -> &Arc<Keys> {
         self.keys.get_or_init(|| {
-            Arc::new(Keys::of_runs(self.leaves().map(|leaf| Arc::clone(&leaf.keys))))
+            Arc::new(Keys::of_runs(self.leaves().map(|leaf| Arc::clone(leaf.run()))))
         })
     }
 
     fn leaves(&self) -> impl Iterator<Item = &Leaf> {
-        self.branches.iter().flat_map(|(_, branch)| &branch.leaves).map(|(_, leaf)| &**leaf)
+        self.branches.iter().flat_map(|(_, branch)| &branch.leaves).map(|(_, leaf)| leaf)
     }
 
     /// Every cell, ascending by shard.
@@ -145,12 +146,12 @@ impl Order {
 
     /// The cells of a leaf, if they are side by side.
     fn side_by_side(&self, leaf: &Leaf) -> Option<&[Cell]> {
-        let Cells::Run(first) = leaf.cells else { return None };
-        self.slabs.slab(first.slab())?.get(first.index()..first.index() + leaf.keys.len())
+        let Cells::Row(first, len) = leaf.cells() else { return None };
+        self.slabs.slab(first.slab())?.get(first.index()..first.index() + len)
     }
 
     fn cells_of(&self, leaf: &Leaf) -> impl Iterator<Item = &Cell> {
-        leaf.places().filter_map(|place| self.slabs.cell(place))
+        leaf.cells().places().filter_map(|place| self.slabs.cell(place))
     }
 }
 
@@ -160,19 +161,23 @@ fn first_of<T>(parts: &[(ShardId, T)], changes: &[Change]) -> (usize, usize) {
     let first = changes.first().map_or(ShardId(0), |(shard, _)| *shard);
     let next = parts.partition_point(|(begins, _)| *begins <= first).max(1);
     let end = match parts.get(next) {
-        Some((begins, _)) => changes.partition_point(|(shard, _)| shard < begins),
+        Some((begins, _)) => changes.iter().take_while(|(shard, _)| shard < begins).count(),
         None => changes.len(),
     };
     (next - 1, end)
 }
 
 /// Branches of these leaves, of about the same length.
-fn branches_of(leaves: &[(ShardId, Arc<Leaf>)]) -> Vec<(ShardId, Arc<Branch>)> {
+fn branches_of(mut leaves: Vec<(ShardId, Leaf)>) -> Vec<(ShardId, Arc<Branch>)> {
     let count = leaves.len().div_ceil(BRANCH).max(1);
-    let branch = |leaves: &[(ShardId, Arc<Leaf>)]| {
-        Some((leaves.first()?.0, Arc::new(Branch { leaves: leaves.to_vec() })))
-    };
-    leaves.chunks(leaves.len().div_ceil(count).max(1)).filter_map(branch).collect()
+    let size = leaves.len().div_ceil(count).max(1);
+    let mut branches = Vec::with_capacity(count);
+    for begin in (0..leaves.len()).step_by(size).rev() {
+        let leaves = leaves.split_off(begin);
+        branches.push((leaves[0].0, Arc::new(Branch { leaves })));
+    }
+    branches.reverse();
+    branches
 }
 
 impl Branch {
@@ -180,30 +185,32 @@ impl Branch {
         let mut rest = changes;
         while let [(shard, _), ..] = rest {
             if self.leaves.is_empty() {
-                self.leaves.push((*shard, Arc::default()));
+                self.leaves.push((*shard, Leaf::default()));
             }
             let (at, end) = first_of(&self.leaves, rest);
             let (here, later) = rest.split_at(end);
             rest = later;
-            match &self.leaves[at].1.with(here)[..] {
-                [only] => self.replace_by_one(at, only),
-                leaves => {
-                    let leaves = leaves.iter().map(|leaf| (leaf.first(), Arc::clone(leaf)));
-                    self.leaves.splice(at..=at, leaves);
-                }
+            let (begins, leaf) = &mut self.leaves[at];
+            *begins = (*begins).min(*shard);
+            let more = leaf.change(here);
+            if more.is_empty() {
+                self.join(at);
+            } else {
+                let more = more.into_iter().map(|leaf| (leaf.first(), leaf));
+                self.leaves.splice(at + 1..=at, more);
             }
         }
     }
 
-    /// Replaces a leaf. A small one is joined with the one before it.
-    fn replace_by_one(&mut self, at: usize, leaf: &Arc<Leaf>) {
-        let before = at.checked_sub(1).map(|before| &self.leaves[before].1);
-        match before.filter(|before| before.keys.len() + leaf.keys.len() <= LEAF / 2) {
-            Some(before) => {
-                self.leaves[at - 1].1 = Arc::new(before.joined(leaf));
-                self.leaves.remove(at);
-            }
-            None => self.leaves[at] = (leaf.first(), Arc::clone(leaf)),
+    /// Joins a small leaf with the one before it, and removes one without shards.
+    fn join(&mut self, at: usize) {
+        let len = self.leaves[at].1.len();
+        let before = at.checked_sub(1).map(|before| self.leaves[before].1.len());
+        if len == 0 {
+            self.leaves.remove(at);
+        } else if before.is_some_and(|before| before + len <= LEAF / 2) {
+            let (_, leaf) = self.leaves.remove(at);
+            self.leaves[at - 1].1.append(&leaf);
         }
     }
 }

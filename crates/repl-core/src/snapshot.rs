@@ -199,9 +199,8 @@ impl Snapshot {
         }
         let mut flags = kept.iter();
         self.marks.retain(|_| flags.next() == Some(&true));
-        let mut keys = Vec::with_capacity(self.marks.len());
-        keys.extend(self.keys.iter().zip(&kept).filter(|(_, kept)| **kept).map(|(key, _)| *key));
-        self.keys = Arc::new(keys.into());
+        let kept = self.keys.iter().zip(kept).filter_map(|(key, kept)| kept.then_some(key));
+        self.keys = Arc::new(kept.collect());
         let keys = &self.keys;
         let is_kept = |shard| keys.find(shard).is_some();
         self.above.retain(|shard, _| is_kept(*shard));
@@ -258,17 +257,17 @@ impl Snapshot {
 
     /// Every shard with its log and mark, ascending.
     pub(crate) fn keys_and_marks(&self) -> impl Iterator<Item = (Key, SeqNo)> + '_ {
-        self.keys.iter().copied().zip(self.marks.iter().copied())
+        self.keys.iter().zip(self.marks.iter().copied())
     }
 }
 
-fn entry(key: &Key, applied_set: AppliedSet) -> SnapshotEntry {
-    let Key { shard, log, incarnation } = *key;
+fn entry(key: Key, applied_set: AppliedSet) -> SnapshotEntry {
+    let Key { shard, log, incarnation } = key;
     SnapshotEntry { shard, log, incarnation, applied_set }
 }
 
 /// The incarnation after the highest one; the first one where there is none.
-fn after_all<'a>(keys: impl Iterator<Item = &'a Key>) -> Incarnation {
+fn after_all(keys: impl Iterator<Item = Key>) -> Incarnation {
     keys.map(|key| key.incarnation.next()).max().unwrap_or_default()
 }
 

@@ -1,111 +1,113 @@
 //! A leaf of the order: some shards, ascending, and where their cells are.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::Change;
-use crate::ids::{Key, ShardId};
-use crate::keys::RUN;
-use crate::slabs::{Place, SLAB};
+use super::cells::Cells;
+use crate::ids::ShardId;
+use crate::keys::{RUN, Run};
+use crate::slabs::Place;
 
 /// The largest number of shards in a leaf.
 pub(super) const LEAF: usize = RUN;
 
 /// Some shards, ascending.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Leaf {
-    /// Shared with every snapshot.
-    pub(super) keys: Arc<[Key]>,
-    pub(super) cells: Cells,
-}
-
-/// Where the cells of a leaf are, in the order of its keys.
-pub(super) enum Cells {
-    /// Side by side, beginning here.
-    Run(Place),
-    Each(Box<[Place]>),
-}
-
-impl Default for Cells {
-    fn default() -> Self {
-        Cells::Each(Box::default())
-    }
-}
-
-impl Cells {
-    pub(super) fn of(places: &[Place]) -> Self {
-        match places.first() {
-            Some(first) if first.index() + places.len() <= SLAB => {
-                let is_next = |(i, place): (usize, &Place)| *place == first.plus(i);
-                if places.iter().enumerate().all(is_next) {
-                    return Cells::Run(*first);
-                }
-            }
-            _ => {}
-        }
-        Cells::Each(places.into())
-    }
+    /// Shared with snapshots.
+    run: Arc<Run>,
+    cells: Cells,
 }
 
 impl Leaf {
-    pub(super) fn of(keys: &[Key], places: &[Place]) -> Self {
-        Leaf { keys: keys.into(), cells: Cells::of(places) }
+    pub(super) fn of(run: Arc<Run>, places: Vec<Place>) -> Self {
+        debug_assert_eq!(run.len(), places.len());
+        Leaf { run, cells: Cells::of(places) }
     }
 
-    /// The shards of this leaf, and behind them those of the next.
-    pub(super) fn joined(&self, next: &Leaf) -> Self {
-        let keys = [&*self.keys, &*next.keys].concat();
-        let mut places = Vec::with_capacity(keys.len());
-        for leaf in [self, next] {
-            leaf.add_places(0..leaf.keys.len(), &mut places);
-        }
-        Leaf::of(&keys, &places)
+    pub(super) fn run(&self) -> &Arc<Run> {
+        &self.run
+    }
+
+    pub(super) fn cells(&self) -> &Cells {
+        &self.cells
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.cells.len()
     }
 
     /// The first shard. Only an empty leaf has none.
     pub(super) fn first(&self) -> ShardId {
-        self.keys.first().map_or(ShardId(0), |key| key.shard)
+        self.run.shards().first().copied().unwrap_or_default()
     }
 
-    fn place(&self, i: usize) -> Place {
-        match &self.cells {
-            Cells::Run(first) => first.plus(i),
-            Cells::Each(places) => places[i],
+    /// Adds the shards of the next leaf.
+    pub(super) fn append(&mut self, next: &Leaf) {
+        Arc::make_mut(&mut self.run).extend(&next.run, 0..next.len());
+        self.cells = Cells::of(self.cells.places().chain(next.cells.places()).collect());
+    }
+
+    /// Makes some changes. Returns the leaves behind this one, of what it has no room for.
+    pub(super) fn change(&mut self, changes: &[Change]) -> Vec<Leaf> {
+        match changes {
+            [one] => self.change_one(one).into_iter().collect(),
+            _ => self.change_many(changes),
         }
     }
 
-    fn add_places(&self, range: Range<usize>, places: &mut Vec<Place>) {
-        match &self.cells {
-            Cells::Run(first) => places.extend(range.map(|i| first.plus(i))),
-            Cells::Each(all) => places.extend_from_slice(&all[range]),
+    /// Changes the leaf in place, but for a run that it shares.
+    fn change_one(&mut self, (shard, new): &Change) -> Option<Leaf> {
+        let run = Arc::make_mut(&mut self.run);
+        match (run.shards().binary_search(shard), new) {
+            (Ok(i), Some((key, place))) => {
+                run.set(i, *key);
+                self.cells.set(i, *place);
+            }
+            (Ok(i), None) => {
+                run.remove(i);
+                self.cells.remove(i);
+            }
+            (Err(i), Some((key, place))) => {
+                run.insert(i, *key);
+                self.cells.insert(i, *place);
+            }
+            (Err(_), None) => {}
         }
+        (run.len() > LEAF).then(|| {
+            let rest = Arc::new(run.split_off(LEAF / 2));
+            run.shrink();
+            Leaf { run: rest, cells: self.cells.split_off(LEAF / 2) }
+        })
     }
 
-    pub(super) fn places(&self) -> impl Iterator<Item = Place> {
-        (0..self.keys.len()).map(|i| self.place(i))
-    }
-
-    /// The leaves in place of this one after some changes: none if nothing is left.
-    pub(super) fn with(&self, changes: &[Change]) -> Vec<Arc<Leaf>> {
-        let mut keys = Vec::with_capacity(self.keys.len() + changes.len());
-        let mut places = Vec::with_capacity(keys.capacity());
+    /// Makes the leaf anew, in one pass over all shards.
+    fn change_many(&mut self, changes: &[Change]) -> Vec<Leaf> {
+        let (old, len) = (&*self.run, self.len() + changes.len());
+        let (mut run, mut places) = (Run::with_room(len), Vec::with_capacity(len));
         let mut from = 0;
         for (shard, new) in changes {
-            let rest = &self.keys[from..];
-            let to = from + rest.partition_point(|key| key.shard < *shard);
-            keys.extend_from_slice(&self.keys[from..to]);
-            self.add_places(from..to, &mut places);
-            let (key, place) = new.unzip();
-            keys.extend(key);
-            places.extend(place);
-            from = to + usize::from(self.keys.get(to).is_some_and(|key| key.shard == *shard));
+            let to = from + old.shards()[from..].partition_point(|before| before < shard);
+            run.extend(old, from..to);
+            self.cells.add_to(from..to, &mut places);
+            if let Some((key, place)) = new {
+                run.push(*key);
+                places.push(*place);
+            }
+            from = to + usize::from(old.shards().get(to) == Some(shard));
         }
-        keys.extend_from_slice(&self.keys[from..]);
-        self.add_places(from..self.keys.len(), &mut places);
+        run.extend(old, from..old.len());
+        self.cells.add_to(from..old.len(), &mut places);
         // Full leaves where many shards are added at once; halves where one is added to a full leaf.
-        let count = keys.len().div_ceil(LEAF);
-        let size = if count == 2 { keys.len().div_ceil(2) } else { LEAF };
-        let parts = keys.chunks(size).zip(places.chunks(size));
-        parts.map(|(keys, places)| Arc::new(Leaf::of(keys, places))).collect()
+        let count = run.len().div_ceil(LEAF);
+        let size = if count == 2 { run.len().div_ceil(2) } else { LEAF };
+        let mut rest = Vec::new();
+        for begin in (size..run.len()).step_by(size).rev() {
+            rest.push(Leaf::of(Arc::new(run.split_off(begin)), places.split_off(begin)));
+        }
+        rest.reverse();
+        run.shrink();
+        *self = Leaf::of(Arc::new(run), places);
+        rest
     }
 }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::{Snapshot, SnapshotEntry};
-use crate::ids::{Incarnation, Key, SeqNo, ShardId};
-use crate::keys::{Keys, RUN};
+use crate::ids::{Incarnation, Key, SeqNo};
+use crate::keys::KeysBuilder;
 use crate::table::Above;
 
 /// Builds a [`Snapshot`] from entries that come one after another.
 ///
-/// Entries that ascend by shard are kept as a snapshot keeps them, in 40 bytes a shard. Where
+/// Entries that ascend by shard are kept as a snapshot keeps them. Where
 /// entries come in an iterator, collect that: the result is the same.
 ///
 /// ```
@@ -27,11 +27,8 @@ use crate::table::Above;
 /// ```
 #[derive(Debug, Default)]
 pub struct SnapshotBuilder {
-    /// Full runs, ascending.
-    runs: Vec<Arc<[Key]>>,
-    /// The run after them.
-    run: Vec<Key>,
-    /// Parallel to both.
+    keys: KeysBuilder,
+    /// Parallel to `keys`.
     marks: Vec<SeqNo>,
     above: Above,
     /// Entries that did not come after those before them.
@@ -50,14 +47,11 @@ impl SnapshotBuilder {
     /// O(1) amortized, if its shard is above those before it.
     pub fn push(&mut self, entry: SnapshotEntry) {
         self.next_incarnation = self.next_incarnation.max(entry.incarnation.next());
-        if self.last().is_some_and(|last| last >= entry.shard) {
+        if self.keys.last().is_some_and(|last| last >= entry.shard) {
             return self.others.push(entry);
         }
         let SnapshotEntry { shard, log, incarnation, applied_set } = entry;
-        if self.run.len() == RUN {
-            self.end_run();
-        }
-        self.run.push(Key { shard, incarnation, log });
+        self.keys.push(Key { shard, incarnation, log });
         self.marks.push(applied_set.mark());
         let ranges = applied_set.into_ranges_above();
         if !ranges.is_empty() {
@@ -70,9 +64,8 @@ impl SnapshotBuilder {
     ///
     /// O(1) if the entries ascended by shard, O(shards log shards) otherwise.
     pub fn build(mut self) -> Snapshot {
-        self.end_run();
         self.marks.shrink_to_fit();
-        let keys = Arc::new(Keys::of_runs(self.runs));
+        let keys = Arc::new(self.keys.build());
         let ascending = Snapshot::of(keys, self.marks, self.above, self.next_incarnation);
         if self.others.is_empty() {
             return ascending;
@@ -85,14 +78,5 @@ impl SnapshotBuilder {
 
     pub(super) fn with_room(shards: usize) -> Self {
         SnapshotBuilder { marks: Vec::with_capacity(shards), ..Self::default() }
-    }
-
-    fn last(&self) -> Option<ShardId> {
-        self.run.last().map(|key| key.shard)
-    }
-
-    fn end_run(&mut self) {
-        self.runs.push(Arc::from(&self.run[..]));
-        self.run.clear();
     }
 }

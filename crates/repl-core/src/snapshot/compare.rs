@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::Snapshot;
 use crate::applied_set::AppliedSet;
 use crate::ids::{Incarnation, Key, LogId, SeqNo, ShardId};
+use crate::keys::KeysBuilder;
 use crate::table::Above;
 
 impl Snapshot {
@@ -57,7 +58,7 @@ impl Snapshot {
         }
         let both = pairs(self, earlier).filter_map(|(now, before)| {
             let (now, key) = now?;
-            let is_same = |(_, before): &(usize, &Key)| before.incarnation == key.incarnation;
+            let is_same = |(_, before): &(usize, Key)| before.incarnation == key.incarnation;
             Some((self.marks[now], before.filter(is_same).map_or(0, |(b, _)| earlier.marks[b])))
         });
         both.fold(0, sum)
@@ -85,13 +86,13 @@ impl Snapshot {
         choose: impl Fn(Option<(Key, SeqNo)>, Option<(Key, SeqNo)>) -> Option<(Key, SeqNo)>,
     ) -> Snapshot {
         let with_ranges = self.has_ranges_with(other);
-        let (mut keys, mut marks, mut above) = (Vec::new(), Vec::new(), Above::new());
+        let (mut keys, mut marks, mut above) = (KeysBuilder::default(), Vec::new(), Above::new());
         for pair in pairs(self, other) {
-            let ours = pair.0.map(|(i, key)| (*key, self.marks[i]));
-            let theirs = pair.1.map(|(i, key)| (*key, other.marks[i]));
+            let ours = pair.0.map(|(i, key)| (key, self.marks[i]));
+            let theirs = pair.1.map(|(i, key)| (key, other.marks[i]));
             let Some((key, mut mark)) = choose(ours, theirs) else { continue };
             if with_ranges {
-                let (shard, at) = (key.shard, |found: Option<(usize, &Key)>| found.map(|(i, _)| i));
+                let (shard, at) = (key.shard, |found: Option<(usize, Key)>| found.map(|(i, _)| i));
                 let set = match (at(pair.0), at(pair.1)) {
                     (Some(a), Some(b)) if has_one_log(pair) => {
                         both(&self.set_at(shard, a), &other.set_at(shard, b))
@@ -110,7 +111,7 @@ impl Snapshot {
             marks.push(mark);
         }
         let next = self.next_incarnation.max(other.next_incarnation);
-        Snapshot::of(Arc::new(keys.into()), marks, above, next)
+        Snapshot::of(Arc::new(keys.build()), marks, above, next)
     }
 
     fn has_ranges_with(&self, other: &Snapshot) -> bool {
@@ -124,14 +125,14 @@ fn order((key, mark): &(Key, SeqNo)) -> (SeqNo, Incarnation, LogId) {
 }
 
 /// Where a shard is in each of two snapshots, and its key there.
-type Pair<'a, 'b> = (Option<(usize, &'a Key)>, Option<(usize, &'b Key)>);
+type Pair = (Option<(usize, Key)>, Option<(usize, Key)>);
 
-fn has_one_log(pair: Pair<'_, '_>) -> bool {
+fn has_one_log(pair: Pair) -> bool {
     matches!(pair, (Some((_, a)), Some((_, b))) if a.log.may_be(b.log))
 }
 
 /// Every shard that either holds, ascending.
-fn pairs<'a, 'b>(a: &'a Snapshot, b: &'b Snapshot) -> impl Iterator<Item = Pair<'a, 'b>> {
+fn pairs(a: &Snapshot, b: &Snapshot) -> impl Iterator<Item = Pair> {
     let (mut a, mut b) =
         (a.keys.iter().enumerate().peekable(), b.keys.iter().enumerate().peekable());
     std::iter::from_fn(move || {

@@ -30,6 +30,6 @@ impl FromIterator<(ShardId, SeqNo)> for Snapshot {
 /// Holds no shard.
 impl Default for Snapshot {
     fn default() -> Self {
-        Snapshot::of(Arc::new(Vec::new().into()), Vec::new(), Above::new(), Incarnation::default())
+        Snapshot::of(Arc::default(), Vec::new(), Above::new(), Incarnation::default())
     }
 }

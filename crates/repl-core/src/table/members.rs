@@ -31,8 +31,7 @@ pub(super) struct Members {
 impl Members {
     /// The members of a table of restored shards: `keys`, in full runs, at these marks.
     pub(super) fn restore(keys: Arc<Keys>, marks: &[SeqNo], next_incarnation: Incarnation) -> Self {
-        let nothing = Keys::of_runs([]).into();
-        let order = Order::restore(nothing, &[], Slabs::default(), next_incarnation);
+        let order = Order::restore(Arc::default(), &[], Slabs::default(), next_incarnation);
         let mut members = Members {
             parts: Parts::with_room(keys.len()),
             slabs: Slabs::default(),
@@ -43,7 +42,7 @@ impl Members {
             removed: 0,
             closed: false,
         };
-        let (places, _) = members.begin(keys.iter().copied().zip(marks.iter().copied()));
+        let (places, _) = members.begin(keys.iter().zip(marks.iter().copied()));
         members.index(keys.iter().zip(&places).map(|(key, place)| (key.shard, Some(*place))));
         let order = Order::restore(keys, &places, members.slabs(), next_incarnation);
         members.order = Arc::new(order);
