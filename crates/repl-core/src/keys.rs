@@ -2,10 +2,12 @@
 
 mod column;
 mod run;
+#[cfg(all(test, not(loom_models)))]
+mod tests;
 
 use std::sync::Arc;
 
-use crate::ids::{Key, ShardId};
+use crate::ids::{Incarnation, Key, LogId, ShardId};
 
 pub(crate) use self::run::Run;
 
@@ -14,9 +16,16 @@ pub(crate) const RUN: usize = 256;
 
 #[derive(Default)]
 pub(crate) struct Keys {
-    /// None is empty. Each with the number of keys before it.
-    runs: Box<[(usize, Arc<Run>)]>,
+    /// None is empty.
+    runs: Box<[Counted]>,
     len: usize,
+}
+
+#[derive(Debug)]
+struct Counted {
+    /// The number of keys before this run.
+    before: usize,
+    run: Arc<Run>,
 }
 
 impl Keys {
@@ -26,7 +35,7 @@ impl Keys {
         let counted = |run: Arc<Run>| {
             let before = len;
             len += run.len();
-            (before, run)
+            Counted { before, run }
         };
         let runs = runs.into_iter().filter(|run| !run.is_empty()).map(counted).collect();
         Keys { runs, len }
@@ -36,30 +45,30 @@ impl Keys {
         self.len
     }
 
-    /// The place of a shard. O(log shards).
-    pub(crate) fn find(&self, shard: ShardId) -> Option<(usize, Key)> {
-        let begins_by = |(_, run): &(usize, Arc<Run>)| run.shards().first() <= Some(&shard);
-        let (before, run) = self.runs.get(self.runs.partition_point(begins_by).checked_sub(1)?)?;
-        let i = run.shards().binary_search(&shard).ok()?;
-        Some((before + i, run.key(i)))
+    /// The key of a shard. O(log shards).
+    pub(crate) fn find(&self, shard: ShardId) -> Option<KeyRef<'_>> {
+        let begins_by = |here: &Counted| here.run.shards().first() <= Some(&shard);
+        let here = self.runs.get(self.runs.partition_point(begins_by).checked_sub(1)?)?;
+        let i = here.run.shards().binary_search(&shard).ok()?;
+        Some(KeyRef { here, i })
     }
 
     /// The runs, none of which is empty or longer than [`RUN`].
     pub(crate) fn runs(&self) -> impl Iterator<Item = &Arc<Run>> {
-        self.runs.iter().map(|(_, run)| run)
+        self.runs.iter().map(|here| &here.run)
     }
 
     /// The same keys in runs that are full, but for the last one.
     pub(crate) fn in_full_runs(self: &Arc<Self>) -> Arc<Self> {
         let before_last = self.runs.split_last().map_or(&[][..], |(_, rest)| rest);
-        if before_last.iter().all(|(_, run)| run.len() == RUN) {
+        if before_last.iter().all(|here| here.run.len() == RUN) {
             return Arc::clone(self);
         }
-        Arc::new(self.iter().collect())
+        Arc::new(self.iter().map(KeyRef::key).collect())
     }
 
     pub(crate) fn iter(&self) -> KeysIter<'_> {
-        KeysIter { runs: self.runs.iter(), run: None, at: 0, left: self.len }
+        KeysIter { runs: self.runs.iter(), here: None, next: 0, len: self.len }
     }
 }
 
@@ -107,38 +116,99 @@ impl FromIterator<Key> for Keys {
 
 impl PartialEq for Keys {
     fn eq(&self, other: &Self) -> bool {
-        self.len == other.len && self.iter().eq(other.iter())
+        self.len == other.len && self.iter().map(KeyRef::key).eq(other.iter().map(KeyRef::key))
+    }
+}
+
+/// A key where it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeyRef<'a> {
+    here: &'a Counted,
+    /// Its place in the run.
+    i: usize,
+}
+
+impl KeyRef<'_> {
+    /// The key that many places after this one, in the same run.
+    #[inline]
+    pub(crate) fn plus(self, keys: usize) -> Self {
+        KeyRef { i: self.i + keys, ..self }
+    }
+
+    /// Its place among all keys.
+    #[inline]
+    pub(crate) fn place(self) -> usize {
+        self.here.before + self.i
+    }
+
+    #[inline]
+    pub(crate) fn shard(self) -> ShardId {
+        self.here.run.shards()[self.i]
+    }
+
+    #[inline]
+    pub(crate) fn incarnation(self) -> Incarnation {
+        self.here.run.incarnation(self.i)
+    }
+
+    #[inline]
+    pub(crate) fn log(self) -> LogId {
+        self.here.run.log(self.i)
+    }
+
+    #[inline]
+    pub(crate) fn key(self) -> Key {
+        Key { shard: self.shard(), incarnation: self.incarnation(), log: self.log() }
     }
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct KeysIter<'a> {
-    runs: std::slice::Iter<'a, (usize, Arc<Run>)>,
-    run: Option<&'a Run>,
-    /// The place of the next key in the run.
-    at: usize,
-    left: usize,
+    /// The rest of the runs.
+    runs: std::slice::Iter<'a, Counted>,
+    here: Option<&'a Counted>,
+    /// The place of the next key in that run.
+    next: usize,
+    /// The number of all keys.
+    len: usize,
 }
 
-impl Iterator for KeysIter<'_> {
-    type Item = Key;
+impl<'a> KeysIter<'a> {
+    /// The next key, which stays the next one.
+    #[inline]
+    fn peek(&mut self) -> Option<KeyRef<'a>> {
+        if self.here.is_none_or(|here| self.next == here.run.len()) {
+            (self.here, self.next) = (Some(self.runs.next()?), 0);
+        }
+        Some(KeyRef { here: self.here?, i: self.next })
+    }
+
+    /// The shards of the next keys, as many as are in one run; none at the end.
+    pub(crate) fn rest_of_run(&mut self) -> &'a [ShardId] {
+        self.peek().map_or(&[], |next| &next.here.run.shards()[next.i..])
+    }
+
+    /// Passes that many keys of a run. Returns the first of them.
+    pub(crate) fn pass(&mut self, keys: usize) -> Option<KeyRef<'a>> {
+        let first = self.peek().filter(|_| keys > 0);
+        self.next += keys;
+        first
+    }
+}
+
+impl<'a> Iterator for KeysIter<'a> {
+    type Item = KeyRef<'a>;
 
     #[inline]
-    fn next(&mut self) -> Option<Key> {
-        loop {
-            if let Some(run) = self.run.filter(|run| self.at < run.len()) {
-                let key = run.key(self.at);
-                self.at += 1;
-                self.left -= 1;
-                return Some(key);
-            }
-            self.run = Some(&self.runs.next()?.1);
-            self.at = 0;
-        }
+    fn next(&mut self) -> Option<KeyRef<'a>> {
+        let key = self.peek()?;
+        self.next += 1;
+        Some(key)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
+        let left = self.len - self.here.map_or(0, |here| here.before + self.next);
+        (left, Some(left))
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::applied_set::AppliedSet;
 use crate::ids::{Incarnation, Key, LogId, SeqNo, ShardId};
-use crate::keys::Keys;
+use crate::keys::{KeyRef, Keys};
 use crate::range_set::RangeSet;
 use crate::table::Above;
 
@@ -107,7 +107,7 @@ impl Snapshot {
     }
 
     fn index(&self, shard: ShardId) -> Option<usize> {
-        self.keys.find(shard).map(|(i, _)| i)
+        self.keys.find(shard).map(KeyRef::place)
     }
 
     /// Returns the mark of one shard; `None` for a shard that the snapshot does not hold.
@@ -121,7 +121,7 @@ impl Snapshot {
     ///
     /// O(log shards).
     pub fn incarnation(&self, shard: ShardId) -> Option<Incarnation> {
-        self.keys.find(shard).map(|(_, key)| key.incarnation)
+        self.keys.find(shard).map(KeyRef::incarnation)
     }
 
     /// Returns the applied seqnos of one shard; `None` for a shard that the snapshot does not hold.
@@ -135,7 +135,7 @@ impl Snapshot {
     ///
     /// O(log shards), and copies the ranges above the mark.
     pub fn entry(&self, shard: ShardId) -> Option<SnapshotEntry> {
-        self.keys.find(shard).map(|(i, key)| entry(key, self.set_at(shard, i)))
+        self.keys.find(shard).map(|key| entry(key, self.set_of(key)))
     }
 
     /// Returns the number of shards.
@@ -150,7 +150,7 @@ impl Snapshot {
 
     /// Returns every shard, ascending.
     pub fn shards(&self) -> impl ExactSizeIterator<Item = ShardId> + '_ {
-        self.keys.iter().map(|key| key.shard)
+        self.keys.iter().map(KeyRef::shard)
     }
 
     /// Returns every shard with its mark, ascending by shard.
@@ -199,7 +199,7 @@ impl Snapshot {
         }
         let mut flags = kept.iter();
         self.marks.retain(|_| flags.next() == Some(&true));
-        let kept = self.keys.iter().zip(kept).filter_map(|(key, kept)| kept.then_some(key));
+        let kept = self.keys.iter().zip(kept).filter_map(|(key, kept)| kept.then_some(key.key()));
         self.keys = Arc::new(kept.collect());
         let keys = &self.keys;
         let is_kept = |shard| keys.find(shard).is_some();
@@ -246,6 +246,10 @@ impl Snapshot {
         }
     }
 
+    fn set_of(&self, key: KeyRef<'_>) -> AppliedSet {
+        self.set_at(key.shard(), key.place())
+    }
+
     pub(crate) fn keys(&self) -> &Arc<Keys> {
         &self.keys
     }
@@ -257,18 +261,19 @@ impl Snapshot {
 
     /// Every shard with its log and mark, ascending.
     pub(crate) fn keys_and_marks(&self) -> impl Iterator<Item = (Key, SeqNo)> + '_ {
-        self.keys.iter().zip(self.marks.iter().copied())
+        self.keys.iter().map(KeyRef::key).zip(self.marks.iter().copied())
     }
 }
 
-fn entry(key: Key, applied_set: AppliedSet) -> SnapshotEntry {
-    let Key { shard, log, incarnation } = key;
+#[inline]
+fn entry(key: KeyRef<'_>, applied_set: AppliedSet) -> SnapshotEntry {
+    let Key { shard, log, incarnation } = key.key();
     SnapshotEntry { shard, log, incarnation, applied_set }
 }
 
 /// The incarnation after the highest one; the first one where there is none.
-fn after_all(keys: impl Iterator<Item = Key>) -> Incarnation {
-    keys.map(|key| key.incarnation.next()).max().unwrap_or_default()
+fn after_all<'a>(keys: impl Iterator<Item = KeyRef<'a>>) -> Incarnation {
+    keys.map(|key| key.incarnation().next()).max().unwrap_or_default()
 }
 
 impl PartialEq for Snapshot {

@@ -11,6 +11,7 @@ use crate::applied_set::AppliedSet;
 use crate::bell::Bell;
 use crate::cell::Cell;
 use crate::ids::{SeqNo, ShardId};
+use crate::keys::KeyRef;
 use crate::outcome::{Advance, Merged};
 use crate::shard::Shard;
 use crate::snapshot::{Snapshot, SnapshotEntry};
@@ -98,7 +99,7 @@ impl ReplicationState {
 
     /// Returns the ids of all tracked shards, ascending. O(shards).
     pub fn shards(&self) -> Vec<ShardId> {
-        self.table.order().keys().iter().map(|key| key.shard).collect()
+        self.table.order().keys().iter().map(KeyRef::shard).collect()
     }
 
     /// Returns the number of tracked shards. Waits for a call that is adding or removing shards.

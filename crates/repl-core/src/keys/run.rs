@@ -33,19 +33,25 @@ impl Run {
     }
 
     #[inline]
-    pub(crate) fn key(&self, i: usize) -> Key {
-        let (incarnation, log) = (self.incarnations.get(i), self.logs.get(i));
-        Key { shard: self.shards[i], incarnation, log }
+    pub(crate) fn incarnation(&self, i: usize) -> Incarnation {
+        *self.incarnations.get(i)
+    }
+
+    #[inline]
+    pub(crate) fn log(&self, i: usize) -> LogId {
+        *self.logs.get(i)
     }
 
     /// Adds a key of a shard above all that are here.
     #[inline]
     pub(crate) fn push(&mut self, key: Key) {
-        self.insert(self.len(), key);
+        let len = self.len();
+        self.shards.push(key.shard);
+        self.incarnations.push(len, key.incarnation);
+        self.logs.push(len, key.log);
     }
 
     /// Adds a key in place `i`.
-    #[inline]
     pub(crate) fn insert(&mut self, i: usize, key: Key) {
         let len = self.len();
         self.shards.insert(i, key.shard);
@@ -81,6 +87,12 @@ impl Run {
         let mut rest = Run { shards, incarnations, logs };
         rest.shrink();
         rest
+    }
+
+    /// How many of the columns keep a value for each key.
+    #[cfg(all(test, not(loom_models)))]
+    pub(super) fn lists(&self) -> usize {
+        usize::from(!self.incarnations.is_one()) + usize::from(!self.logs.is_one())
     }
 
     /// Gives back memory that is not in use.

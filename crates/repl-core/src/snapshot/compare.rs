@@ -1,12 +1,11 @@
 //! Two snapshots, shard by shard.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::Snapshot;
 use crate::applied_set::AppliedSet;
-use crate::ids::{Incarnation, Key, LogId, SeqNo, ShardId};
-use crate::keys::KeysBuilder;
+use crate::ids::{Incarnation, LogId, SeqNo, ShardId};
+use crate::keys::{KeyRef, KeysBuilder, KeysIter};
 use crate::table::Above;
 
 impl Snapshot {
@@ -34,7 +33,7 @@ impl Snapshot {
     pub fn min(&self, other: &Snapshot) -> Snapshot {
         self.combine(other, AppliedSet::intersection, |a, b| {
             let (a, b) = (a?, b?);
-            a.0.log.may_be(b.0.log).then(|| std::cmp::min_by_key(a, b, order))
+            a.0.log().may_be(b.0.log()).then(|| std::cmp::min_by_key(a, b, order))
         })
     }
 
@@ -43,9 +42,9 @@ impl Snapshot {
     /// as numbers, whatever their logs and incarnations.
     pub fn lag(&self, ahead: &Snapshot) -> impl Iterator<Item = (ShardId, u64)> {
         pairs(self, ahead).filter_map(|(behind, in_front)| {
-            let (i, key) = in_front?;
-            let at = behind.map_or(0, |(b, _)| self.marks[b]);
-            Some((key.shard, ahead.marks[i].saturating_sub(at)))
+            let key = in_front?;
+            let at = behind.map_or(0, |behind| self.marks[behind.place()]);
+            Some((key.shard(), ahead.marks[key.place()].saturating_sub(at)))
         })
     }
 
@@ -57,9 +56,10 @@ impl Snapshot {
             return self.marks.iter().copied().zip(earlier.marks.iter().copied()).fold(0, sum);
         }
         let both = pairs(self, earlier).filter_map(|(now, before)| {
-            let (now, key) = now?;
-            let is_same = |(_, before): &(usize, Key)| before.incarnation == key.incarnation;
-            Some((self.marks[now], before.filter(is_same).map_or(0, |(b, _)| earlier.marks[b])))
+            let now = now?;
+            let before = before.filter(|before| before.incarnation() == now.incarnation());
+            let from = before.map_or(0, |before| earlier.marks[before.place()]);
+            Some((self.marks[now.place()], from))
         });
         both.fold(0, sum)
     }
@@ -68,14 +68,15 @@ impl Snapshot {
     /// ranges that it has completed. It does not if the named logs of a shard differ.
     pub fn dominates(&self, other: &Snapshot) -> bool {
         let with_ranges = self.has_ranges_with(other);
-        pairs(self, other).all(|pair| match pair {
-            (_, None) => true,
-            (None, Some(_)) => false,
-            (Some((_, a)), Some((_, b))) if !a.log.may_be(b.log) => false,
-            (Some((i, key)), Some((j, _))) if with_ranges => {
-                self.set_at(key.shard, i).is_superset(&other.set_at(key.shard, j))
-            }
-            (Some((i, _)), Some((j, _))) => self.marks[i] >= other.marks[j],
+        stretches(self, other).all(|((ours, theirs), len)| {
+            let Some(theirs) = theirs else { return true };
+            let Some(ours) = ours else { return false };
+            let (marks, other_marks) =
+                (&self.marks[ours.place()..], &other.marks[theirs.place()..]);
+            let mut keys = (0..len).map(|i| (ours.plus(i), theirs.plus(i)));
+            marks.iter().zip(other_marks).take(len).all(|(mark, theirs)| mark >= theirs)
+                && keys.clone().all(|(a, b)| a.log().may_be(b.log()))
+                && (!with_ranges || keys.all(|(a, b)| self.set_of(a).is_superset(&other.set_of(b))))
         })
     }
 
@@ -83,33 +84,34 @@ impl Snapshot {
         &self,
         other: &Snapshot,
         both: impl Fn(&AppliedSet, &AppliedSet) -> AppliedSet,
-        choose: impl Fn(Option<(Key, SeqNo)>, Option<(Key, SeqNo)>) -> Option<(Key, SeqNo)>,
+        choose: impl for<'a> Fn(Option<At<'a>>, Option<At<'a>>) -> Option<At<'a>>,
     ) -> Snapshot {
         let with_ranges = self.has_ranges_with(other);
         let (mut keys, mut marks, mut above) = (KeysBuilder::default(), Vec::new(), Above::new());
-        for pair in pairs(self, other) {
-            let ours = pair.0.map(|(i, key)| (key, self.marks[i]));
-            let theirs = pair.1.map(|(i, key)| (key, other.marks[i]));
-            let Some((key, mut mark)) = choose(ours, theirs) else { continue };
+        pairs(self, other).for_each(|pair| {
+            let ours = pair.0.map(|key| (key, self.marks[key.place()]));
+            let theirs = pair.1.map(|key| (key, other.marks[key.place()]));
+            let Some((key, mut mark)) = choose(ours, theirs) else { return };
             if with_ranges {
-                let (shard, at) = (key.shard, |found: Option<(usize, Key)>| found.map(|(i, _)| i));
-                let set = match (at(pair.0), at(pair.1)) {
-                    (Some(a), Some(b)) if has_one_log(pair) => {
-                        both(&self.set_at(shard, a), &other.set_at(shard, b))
+                let set = match pair {
+                    (Some(a), Some(b)) if a.log().may_be(b.log()) => {
+                        both(&self.set_of(a), &other.set_of(b))
                     }
-                    (Some(a), Some(_)) if ours == Some((key, mark)) => self.set_at(shard, a),
-                    (Some(_), Some(b)) => other.set_at(shard, b),
-                    (Some(a), None) => self.set_at(shard, a),
-                    (None, b) => b.map(|b| other.set_at(shard, b)).unwrap_or_default(),
+                    (Some(a), Some(_)) if ours.as_ref().map(order) == Some(order(&(key, mark))) => {
+                        self.set_of(a)
+                    }
+                    (Some(_), Some(b)) => other.set_of(b),
+                    (Some(a), None) => self.set_of(a),
+                    (None, b) => b.map(|b| other.set_of(b)).unwrap_or_default(),
                 };
                 mark = set.mark();
                 if set.range_count() > 0 {
-                    above.insert(key.shard, set.into_ranges_above());
+                    above.insert(key.shard(), set.into_ranges_above());
                 }
             }
-            keys.push(key);
+            keys.push(key.key());
             marks.push(mark);
-        }
+        });
         let next = self.next_incarnation.max(other.next_incarnation);
         Snapshot::of(Arc::new(keys.build()), marks, above, next)
     }
@@ -120,28 +122,53 @@ impl Snapshot {
 }
 
 /// The order in which `max` and `min` choose, so that it does not matter which comes first.
-fn order((key, mark): &(Key, SeqNo)) -> (SeqNo, Incarnation, LogId) {
-    (*mark, key.incarnation, key.log)
+fn order((key, mark): &At<'_>) -> (SeqNo, Incarnation, LogId) {
+    (*mark, key.incarnation(), key.log())
 }
 
-/// Where a shard is in each of two snapshots, and its key there.
-type Pair = (Option<(usize, Key)>, Option<(usize, Key)>);
+/// A key and its mark.
+type At<'a> = (KeyRef<'a>, SeqNo);
 
-fn has_one_log(pair: Pair) -> bool {
-    matches!(pair, (Some((_, a)), Some((_, b))) if a.log.may_be(b.log))
+/// The keys of a shard in each of two snapshots.
+type Pair<'a, 'b> = (Option<KeyRef<'a>>, Option<KeyRef<'b>>);
+
+fn stretches<'a, 'b>(a: &'a Snapshot, b: &'b Snapshot) -> Stretches<'a, 'b> {
+    Stretches { a: a.keys.iter(), b: b.keys.iter() }
 }
 
 /// Every shard that either holds, ascending.
-fn pairs(a: &Snapshot, b: &Snapshot) -> impl Iterator<Item = Pair> {
-    let (mut a, mut b) =
-        (a.keys.iter().enumerate().peekable(), b.keys.iter().enumerate().peekable());
-    std::iter::from_fn(move || {
-        let order = match (a.peek(), b.peek()) {
-            (None, None) => return None,
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (Some((_, left)), Some((_, right))) => left.shard.cmp(&right.shard),
-        };
-        Some((a.next_if(|_| order.is_le()), b.next_if(|_| order.is_ge())))
+fn pairs<'a, 'b>(a: &'a Snapshot, b: &'b Snapshot) -> impl Iterator<Item = Pair<'a, 'b>> {
+    stretches(a, b).flat_map(|((a, b), len)| {
+        (0..len).map(move |i| (a.map(|key| key.plus(i)), b.map(|key| key.plus(i))))
     })
+}
+
+/// Stretches of shards that one of two snapshots or both hold: the first pair of each, and how many
+/// they are.
+struct Stretches<'a, 'b> {
+    a: KeysIter<'a>,
+    b: KeysIter<'b>,
+}
+
+impl<'a, 'b> Iterator for Stretches<'a, 'b> {
+    type Item = (Pair<'a, 'b>, usize);
+
+    fn next(&mut self) -> Option<(Pair<'a, 'b>, usize)> {
+        let below = |shards: &[ShardId], end: ShardId| {
+            shards.iter().take_while(|shard| **shard < end).count()
+        };
+        let (left, right) = (self.a.rest_of_run(), self.b.rest_of_run());
+        let (in_a, in_b) = match (left.first(), right.first()) {
+            (None, None) => return None,
+            (Some(_), None) => (left.len(), 0),
+            (None, Some(_)) => (0, right.len()),
+            (Some(first), Some(end)) if first < end => (below(left, *end), 0),
+            (Some(end), Some(first)) if first < end => (0, below(right, *end)),
+            _ => {
+                let both = left.iter().zip(right).take_while(|(left, right)| left == right).count();
+                (both, both)
+            }
+        };
+        Some(((self.a.pass(in_a), self.b.pass(in_b)), in_a.max(in_b)))
+    }
 }

@@ -20,7 +20,7 @@ impl Iterator for SnapshotIter<'_> {
     type Item = (ShardId, SeqNo);
 
     fn next(&mut self) -> Option<Self::Item> {
-        Some((self.keys.next()?.shard, *self.marks.next()?))
+        Some((self.keys.next()?.shard(), *self.marks.next()?))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -54,7 +54,7 @@ impl Iterator for SnapshotEntries<'_> {
     #[inline]
     fn next(&mut self) -> Option<SnapshotEntry> {
         let (key, mark) = (self.keys.next()?, *self.marks.next()?);
-        let set = match self.above.next_if(|(shard, _)| **shard == key.shard) {
+        let set = match self.above.next_if(|(shard, _)| **shard == key.shard()) {
             Some((_, ranges)) => AppliedSet::from_parts(mark, ranges.clone()),
             None => AppliedSet::up_to(mark),
         };

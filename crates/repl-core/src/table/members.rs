@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::cell::Cell;
 use crate::ids::{Incarnation, Key, SeqNo, ShardId};
 use crate::index::Parts;
-use crate::keys::Keys;
+use crate::keys::{KeyRef, Keys};
 use crate::order::{Change, Order};
 use crate::root::Root;
 use crate::shard::Shard;
@@ -42,8 +42,8 @@ impl Members {
             removed: 0,
             closed: false,
         };
-        let (places, _) = members.begin(keys.iter().zip(marks.iter().copied()));
-        members.index(keys.iter().zip(&places).map(|(key, place)| (key.shard, Some(*place))));
+        let (places, _) = members.begin(keys.iter().map(KeyRef::key).zip(marks.iter().copied()));
+        members.index(keys.iter().zip(&places).map(|(key, place)| (key.shard(), Some(*place))));
         let order = Order::restore(keys, &places, members.slabs(), next_incarnation);
         members.order = Arc::new(order);
         members

@@ -1,0 +1,131 @@
+//! A run against a vector of keys.
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+use super::{Keys, RUN, Run};
+use crate::ids::{Incarnation, Key, LogId, ShardId};
+
+#[derive(Debug, Clone)]
+enum Change {
+    /// Adds a key, or replaces that of the same shard.
+    Set(Key),
+    Remove(Index),
+    /// Splits the run, and keeps one of the parts.
+    Split(Index, bool),
+    /// Copies the run without some keys.
+    Copy(Index, Index),
+    Shrink,
+}
+
+/// Mostly the same log and incarnation.
+fn key() -> impl Strategy<Value = Key> {
+    let others = || prop_oneof![6 => Just(0), 1 => 1..3_u64];
+    (0..40_u64, others(), others()).prop_map(|(shard, incarnation, log)| Key {
+        shard: ShardId(shard),
+        incarnation: Incarnation(incarnation),
+        log: LogId::from(log),
+    })
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let at = any::<Index>;
+    prop_oneof![
+        8 => key().prop_map(Change::Set),
+        4 => at().prop_map(Change::Remove),
+        1 => (at(), any::<bool>()).prop_map(|(at, first)| Change::Split(at, first)),
+        1 => (at(), at()).prop_map(|(from, to)| Change::Copy(from, to)),
+        1 => Just(Change::Shrink),
+    ]
+}
+
+fn keys_of(run: &Run) -> Vec<Key> {
+    let key = |i| Key { shard: run.shards()[i], incarnation: run.incarnation(i), log: run.log(i) };
+    (0..run.len()).map(key).collect()
+}
+
+fn make(change: Change, run: &mut Run, model: &mut Vec<Key>) {
+    match change {
+        Change::Set(key) => match model.binary_search_by_key(&key.shard, |key| key.shard) {
+            Ok(i) => {
+                run.set(i, key);
+                model[i] = key;
+            }
+            Err(i) if i == model.len() => {
+                run.push(key);
+                model.push(key);
+            }
+            Err(i) => {
+                run.insert(i, key);
+                model.insert(i, key);
+            }
+        },
+        Change::Remove(at) if !model.is_empty() => {
+            let i = at.index(model.len());
+            run.remove(i);
+            model.remove(i);
+        }
+        Change::Remove(_) => {}
+        Change::Split(at, first) => {
+            let i = at.index(model.len() + 1);
+            let (rest, rest_of_model) = (run.split_off(i), model.split_off(i));
+            if !first {
+                (*run, *model) = (rest, rest_of_model);
+            }
+        }
+        Change::Copy(from, to) => {
+            let (a, b) = (from.index(model.len() + 1), to.index(model.len() + 1));
+            let gap = a.min(b)..a.max(b);
+            let mut copy = Run::with_room(0);
+            copy.extend(run, 0..gap.start);
+            copy.extend(run, gap.end..run.len());
+            *run = copy;
+            model.drain(gap);
+        }
+        Change::Shrink => run.shrink(),
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_run_has_the_keys_of_a_vector(changes in prop::collection::vec(change(), 1..150)) {
+        let (mut run, mut model) = (Run::default(), Vec::new());
+        for change in changes {
+            make(change, &mut run, &mut model);
+            prop_assert_eq!(keys_of(&run), &*model);
+        }
+    }
+}
+
+fn key_of(shard: usize, incarnation: u64) -> Key {
+    Key { shard: ShardId(shard as u64), incarnation: Incarnation(incarnation), log: LogId::UNNAMED }
+}
+
+#[test]
+fn what_all_keys_of_a_run_share_is_kept_once_and_again_after_a_split() {
+    let mut run: Run = Run::default();
+    (0..100).for_each(|shard| run.push(key_of(shard, 1)));
+    assert_eq!(run.lists(), 0);
+    run.set(70, key_of(70, 2));
+    assert_eq!(run.lists(), 1);
+    let rest = run.split_off(50);
+    run.shrink();
+    assert_eq!((run.lists(), rest.lists()), (0, 1));
+}
+
+#[test]
+fn keys_are_found_in_full_runs_and_in_the_last() {
+    let keys: Keys = (0..RUN * 2 + 3).map(|i| key_of(i * 2, 0)).collect();
+    assert_eq!(keys.runs().map(|run| run.len()).collect::<Vec<_>>(), [RUN, RUN, 3]);
+    for i in 0..RUN * 2 + 3 {
+        let shard = |number: usize| ShardId(number as u64);
+        assert_eq!(keys.find(shard(i * 2)).map(|key| key.place()), Some(i));
+        assert!(keys.find(shard(i * 2 + 1)).is_none());
+    }
+    let mut rest = keys.iter();
+    for left in (0..keys.len()).rev() {
+        rest.next();
+        assert_eq!(rest.len(), left);
+    }
+    assert!(rest.next().is_none());
+}
