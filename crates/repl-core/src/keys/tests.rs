@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use super::{Keys, RUN, Run};
+use super::{KeyRef, Keys, RUN, Run};
 use crate::ids::{Incarnation, Key, LogId, ShardId};
 
 #[derive(Debug, Clone)]
@@ -44,8 +44,8 @@ fn keys_of(run: &Run) -> Vec<Key> {
     (0..run.len()).map(key).collect()
 }
 
-fn make(change: Change, run: &mut Run, model: &mut Vec<Key>) {
-    match change {
+fn make(change: &Change, run: &mut Run, model: &mut Vec<Key>) {
+    match *change {
         Change::Set(key) => match model.binary_search_by_key(&key.shard, |key| key.shard) {
             Ok(i) => {
                 run.set(i, key);
@@ -91,7 +91,7 @@ proptest! {
     fn a_run_has_the_keys_of_a_vector(changes in prop::collection::vec(change(), 1..150)) {
         let (mut run, mut model) = (Run::default(), Vec::new());
         for change in changes {
-            make(change, &mut run, &mut model);
+            make(&change, &mut run, &mut model);
             prop_assert_eq!(keys_of(&run), &*model);
         }
     }
@@ -119,7 +119,7 @@ fn keys_are_found_in_full_runs_and_in_the_last() {
     assert_eq!(keys.runs().map(|run| run.len()).collect::<Vec<_>>(), [RUN, RUN, 3]);
     for i in 0..RUN * 2 + 3 {
         let shard = |number: usize| ShardId(number as u64);
-        assert_eq!(keys.find(shard(i * 2)).map(|key| key.place()), Some(i));
+        assert_eq!(keys.find(shard(i * 2)).map(KeyRef::place), Some(i));
         assert!(keys.find(shard(i * 2 + 1)).is_none());
     }
     let mut rest = keys.iter();

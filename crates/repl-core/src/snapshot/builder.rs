@@ -9,8 +9,9 @@ use crate::table::Above;
 
 /// Builds a [`Snapshot`] from entries that come one after another.
 ///
-/// Entries that ascend by shard are kept as a snapshot keeps them. Where
-/// entries come in an iterator, collect that: the result is the same.
+/// Entries that ascend by shard are kept as a snapshot keeps them, in 16 bytes a shard where logs
+/// and incarnations are the same. Where entries come in an iterator, collect that: the result is
+/// the same.
 ///
 /// ```
 /// use repl_core::{AppliedSet, ReplicationState, ShardId, SnapshotBuilder, SnapshotEntry};

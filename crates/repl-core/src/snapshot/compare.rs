@@ -1,10 +1,11 @@
 //! Two snapshots, shard by shard.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::Snapshot;
 use crate::applied_set::AppliedSet;
-use crate::ids::{Incarnation, LogId, SeqNo, ShardId};
+use crate::ids::{SeqNo, ShardId};
 use crate::keys::{KeyRef, KeysBuilder, KeysIter};
 use crate::table::Above;
 
@@ -19,7 +20,7 @@ impl Snapshot {
     #[must_use]
     pub fn max(&self, other: &Snapshot) -> Snapshot {
         self.combine(other, AppliedSet::union, |a, b| match (a, b) {
-            (Some(a), Some(b)) => Some(std::cmp::max_by_key(a, b, order)),
+            (Some(a), Some(b)) => Some(std::cmp::max_by(a, b, order)),
             (one, other) => one.or(other),
         })
     }
@@ -33,7 +34,7 @@ impl Snapshot {
     pub fn min(&self, other: &Snapshot) -> Snapshot {
         self.combine(other, AppliedSet::intersection, |a, b| {
             let (a, b) = (a?, b?);
-            a.0.log().may_be(b.0.log()).then(|| std::cmp::min_by_key(a, b, order))
+            a.0.log().may_be(b.0.log()).then(|| std::cmp::min_by(a, b, order))
         })
     }
 
@@ -88,30 +89,31 @@ impl Snapshot {
     ) -> Snapshot {
         let with_ranges = self.has_ranges_with(other);
         let (mut keys, mut marks, mut above) = (KeysBuilder::default(), Vec::new(), Above::new());
-        pairs(self, other).for_each(|pair| {
-            let ours = pair.0.map(|key| (key, self.marks[key.place()]));
-            let theirs = pair.1.map(|key| (key, other.marks[key.place()]));
-            let Some((key, mut mark)) = choose(ours, theirs) else { return };
-            if with_ranges {
-                let set = match pair {
-                    (Some(a), Some(b)) if a.log().may_be(b.log()) => {
-                        both(&self.set_of(a), &other.set_of(b))
+        for ((a, b), len) in stretches(self, other) {
+            for i in 0..len {
+                let ours = a.map(|key| (key.plus(i), self.marks[key.place() + i]));
+                let theirs = b.map(|key| (key.plus(i), other.marks[key.place() + i]));
+                let Some((key, mut mark)) = choose(ours, theirs) else { continue };
+                if with_ranges {
+                    let is_chosen = |at: &At<'_>| order(at, &(key, mark)).is_eq();
+                    let set = match (ours, theirs) {
+                        (Some((a, _)), Some((b, _))) if a.log().may_be(b.log()) => {
+                            both(&self.set_of(a), &other.set_of(b))
+                        }
+                        (Some(ours), theirs) if theirs.is_none() || is_chosen(&ours) => {
+                            self.set_of(ours.0)
+                        }
+                        (_, theirs) => theirs.map(|(b, _)| other.set_of(b)).unwrap_or_default(),
+                    };
+                    mark = set.mark();
+                    if set.range_count() > 0 {
+                        above.insert(key.shard(), set.into_ranges_above());
                     }
-                    (Some(a), Some(_)) if ours.as_ref().map(order) == Some(order(&(key, mark))) => {
-                        self.set_of(a)
-                    }
-                    (Some(_), Some(b)) => other.set_of(b),
-                    (Some(a), None) => self.set_of(a),
-                    (None, b) => b.map(|b| other.set_of(b)).unwrap_or_default(),
-                };
-                mark = set.mark();
-                if set.range_count() > 0 {
-                    above.insert(key.shard(), set.into_ranges_above());
                 }
+                keys.push(key.key());
+                marks.push(mark);
             }
-            keys.push(key.key());
-            marks.push(mark);
-        });
+        }
         let next = self.next_incarnation.max(other.next_incarnation);
         Snapshot::of(Arc::new(keys.build()), marks, above, next)
     }
@@ -122,8 +124,9 @@ impl Snapshot {
 }
 
 /// The order in which `max` and `min` choose, so that it does not matter which comes first.
-fn order((key, mark): &At<'_>) -> (SeqNo, Incarnation, LogId) {
-    (*mark, key.incarnation(), key.log())
+fn order((a, at): &At<'_>, (b, other_at): &At<'_>) -> Ordering {
+    let others = || a.incarnation().cmp(&b.incarnation()).then_with(|| a.log().cmp(&b.log()));
+    at.cmp(other_at).then_with(others)
 }
 
 /// A key and its mark.
