@@ -50,7 +50,7 @@ impl Keys {
         let begins_by = |here: &Counted| here.run.shards().first() <= Some(&shard);
         let here = self.runs.get(self.runs.partition_point(begins_by).checked_sub(1)?)?;
         let i = here.run.shards().binary_search(&shard).ok()?;
-        Some(KeyRef { here, i })
+        Some(KeyRef { run: &here.run, before: here.before, i })
     }
 
     /// The runs, none of which is empty or longer than [`RUN`].
@@ -68,7 +68,7 @@ impl Keys {
     }
 
     pub(crate) fn iter(&self) -> KeysIter<'_> {
-        KeysIter { runs: self.runs.iter(), here: None, next: 0, len: self.len }
+        KeysIter { runs: self.runs.iter(), next: None, end: 0, len: self.len }
     }
 }
 
@@ -123,7 +123,9 @@ impl PartialEq for Keys {
 /// A key where it is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KeyRef<'a> {
-    here: &'a Counted,
+    run: &'a Run,
+    /// The number of keys before the run.
+    before: usize,
     /// Its place in the run.
     i: usize,
 }
@@ -138,22 +140,22 @@ impl KeyRef<'_> {
     /// Its place among all keys.
     #[inline]
     pub(crate) fn place(self) -> usize {
-        self.here.before + self.i
+        self.before + self.i
     }
 
     #[inline]
     pub(crate) fn shard(self) -> ShardId {
-        self.here.run.shards()[self.i]
+        self.run.shards()[self.i]
     }
 
     #[inline]
     pub(crate) fn incarnation(self) -> Incarnation {
-        self.here.run.incarnation(self.i)
+        self.run.incarnation(self.i)
     }
 
     #[inline]
     pub(crate) fn log(self) -> LogId {
-        self.here.run.log(self.i)
+        self.run.log(self.i)
     }
 
     #[inline]
@@ -164,11 +166,12 @@ impl KeyRef<'_> {
 
 #[derive(Debug, Clone)]
 pub(crate) struct KeysIter<'a> {
-    /// The rest of the runs.
+    /// The runs after the one that the next key is in.
     runs: std::slice::Iter<'a, Counted>,
-    here: Option<&'a Counted>,
-    /// The place of the next key in that run.
-    next: usize,
+    /// The next key, unless it is behind its run.
+    next: Option<KeyRef<'a>>,
+    /// The number of keys in its run.
+    end: usize,
     /// The number of all keys.
     len: usize,
 }
@@ -177,22 +180,30 @@ impl<'a> KeysIter<'a> {
     /// The next key, which stays the next one.
     #[inline]
     fn peek(&mut self) -> Option<KeyRef<'a>> {
-        if self.here.is_none_or(|here| self.next == here.run.len()) {
-            (self.here, self.next) = (Some(self.runs.next()?), 0);
+        match self.next {
+            Some(next) if next.i < self.end => Some(next),
+            _ => self.begin_run(),
         }
-        Some(KeyRef { here: self.here?, i: self.next })
+    }
+
+    #[cold]
+    fn begin_run(&mut self) -> Option<KeyRef<'a>> {
+        let Counted { before, run } = self.runs.next()?;
+        self.end = run.len();
+        self.next = Some(KeyRef { run, before: *before, i: 0 });
+        self.next
     }
 
     /// The shards of the next keys, as many as are in one run; none at the end.
     pub(crate) fn rest_of_run(&mut self) -> &'a [ShardId] {
-        self.peek().map_or(&[], |next| &next.here.run.shards()[next.i..])
+        self.peek().map_or(&[], |next| &next.run.shards()[next.i..])
     }
 
     /// Passes that many keys of a run. Returns the first of them.
     pub(crate) fn pass(&mut self, keys: usize) -> Option<KeyRef<'a>> {
-        let first = self.peek().filter(|_| keys > 0);
-        self.next += keys;
-        first
+        let first = self.peek().filter(|_| keys > 0)?;
+        self.next = Some(first.plus(keys));
+        Some(first)
     }
 }
 
@@ -202,12 +213,12 @@ impl<'a> Iterator for KeysIter<'a> {
     #[inline]
     fn next(&mut self) -> Option<KeyRef<'a>> {
         let key = self.peek()?;
-        self.next += 1;
+        self.next = Some(key.plus(1));
         Some(key)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.len - self.here.map_or(0, |here| here.before + self.next);
+        let left = self.len - self.next.map_or(0, KeyRef::place);
         (left, Some(left))
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::btree_map;
 use std::iter::Peekable;
 
-use super::{Snapshot, SnapshotEntry, entry};
+use super::{Snapshot, SnapshotEntry};
 use crate::applied_set::AppliedSet;
-use crate::ids::{SeqNo, ShardId};
+use crate::ids::{Key, SeqNo, ShardId};
 use crate::keys::KeysIter;
 use crate::range_set::RangeSet;
 
@@ -53,12 +53,11 @@ impl Iterator for SnapshotEntries<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<SnapshotEntry> {
-        let (key, mark) = (self.keys.next()?, *self.marks.next()?);
-        let set = match self.above.next_if(|(shard, _)| **shard == key.shard()) {
-            Some((_, ranges)) => AppliedSet::from_parts(mark, ranges.clone()),
-            None => AppliedSet::up_to(mark),
-        };
-        Some(entry(key, set))
+        let (key, mark) = (self.keys.next()?.key(), *self.marks.next()?);
+        let Key { shard, log, incarnation } = key;
+        let applied_set =
+            if self.is_next_above(shard) { self.set_above(mark) } else { AppliedSet::up_to(mark) };
+        Some(SnapshotEntry { shard, log, incarnation, applied_set })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -67,3 +66,19 @@ impl Iterator for SnapshotEntries<'_> {
 }
 
 impl ExactSizeIterator for SnapshotEntries<'_> {}
+
+impl SnapshotEntries<'_> {
+    #[inline]
+    fn is_next_above(&mut self, shard: ShardId) -> bool {
+        self.above.peek().is_some_and(|(next, _)| **next == shard)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn set_above(&mut self, mark: SeqNo) -> AppliedSet {
+        match self.above.next() {
+            Some((_, ranges)) => AppliedSet::from_parts(mark, ranges.clone()),
+            None => AppliedSet::up_to(mark),
+        }
+    }
+}
