@@ -28,6 +28,7 @@ use loom::thread;
 use loom_models::{Advance, Reached, ReplicationState, Shard, ShardId, WaitError};
 
 mod any_change;
+mod claims;
 mod endings;
 mod marks;
 mod overflow;
@@ -49,12 +50,25 @@ std::thread_local! {
 
 /// Checks `model` in every interleaving.
 fn check(model: impl Fn() + Sync + Send + 'static) {
-    loom::model(move || {
+    loom::model(with_turns(model));
+}
+
+/// Checks `model` in every interleaving with at most so many preemptions, fewer than elsewhere: for
+/// models of three threads that take minutes otherwise. A thread that waits or ends gives way
+/// without a preemption.
+fn check_within(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.check(with_turns(model));
+}
+
+fn with_turns(model: impl Fn() + Sync + Send + 'static) -> impl Fn() + Sync + Send + 'static {
+    move || {
         let turns = Arc::new(AtomicU64::new(0));
         TURNS.set(Some(Arc::clone(&turns)));
         model();
         TURNS.set(None);
-    });
+    }
 }
 
 /// Checks `model`, with places between the steps of the sources at which a thread may be stopped.

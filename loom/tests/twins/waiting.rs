@@ -7,6 +7,8 @@ use loom::sync::{Condvar, Mutex, MutexGuard};
 use super::{loom_rejects, raise, relaxed_raise};
 use crate::{AtomicU64, Ordering, check, thread};
 
+mod ending;
+
 const REMOVED: u64 = 0;
 const NOBODY: u64 = u64::MAX;
 
@@ -177,16 +179,6 @@ fn leaving_of(steps: Steps) {
     });
 }
 
-/// The wait must end though the seqno is never reached.
-fn ending_of(steps: Steps, end: fn(&Twin)) {
-    check(move || {
-        let twin = Twin::new(steps);
-        let waiter = spawn(&twin, |twin| twin.wait(1));
-        end(&twin);
-        waiter.join().unwrap();
-    });
-}
-
 fn changes_of(steps: Steps) {
     check(move || {
         let twin = Twin::new(steps);
@@ -207,8 +199,6 @@ fn changes_of(steps: Steps) {
 fn the_twin_without_a_weakness_passes() {
     waking_of(REAL);
     leaving_of(REAL);
-    ending_of(REAL, REAL.close);
-    ending_of(REAL, REAL.remove);
     changes_of(REAL);
 }
 
@@ -271,30 +261,6 @@ fn a_waiter_dropped_without_leaving_is_found_by_later_advances() {
 fn leaving_without_the_lock_at_the_target_leaves_the_waiter_behind() {
     let leave = |twin: &Twin, seqno| leave_unless(twin, seqno, |target| target >= seqno);
     assert!(loom_rejects(|| leaving_of(Steps { leave, ..REAL })));
-}
-
-#[test]
-fn closing_after_emptying_the_queue_leaves_a_late_waiter_asleep() {
-    let close = |twin: &Twin| {
-        twin.end_all(twin.lock());
-        twin.lock().closed = true;
-    };
-    assert!(loom_rejects(|| ending_of(REAL, close)));
-}
-
-#[test]
-fn removing_after_emptying_the_queue_leaves_a_late_waiter_asleep() {
-    let remove = |twin: &Twin| {
-        twin.end_all(twin.lock());
-        twin.target.store(REMOVED, Ordering::Relaxed);
-    };
-    assert!(loom_rejects(|| ending_of(REAL, remove)));
-}
-
-#[test]
-fn removing_without_waking_leaves_a_waiter_asleep() {
-    let remove = |twin: &Twin| twin.target.store(REMOVED, Ordering::Relaxed);
-    assert!(loom_rejects(|| ending_of(REAL, remove)));
 }
 
 #[test]
