@@ -1,7 +1,7 @@
 //! Checkpoints chosen by the fuzzer, and their validity.
 
-use repl_checkpoint::{Checkpoint, EpochStart, Header, ShardCheckpoint, StoreId};
-use repl_core::{Incarnation, LogId, SeqRange, ShardId};
+use repl_checkpoint::{Checkpoint, Header, ShardCheckpoint, StoreId};
+use repl_core::{EpochStart, Incarnation, LogId, SeqRange, ShardId};
 
 use crate::choices::Choices;
 

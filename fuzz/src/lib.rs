@@ -1,4 +1,5 @@
-//! Fuzz targets for all code that reads untrusted bytes: checkpoint files, payloads, directories.
+//! Fuzz targets for all code that reads untrusted bytes: checkpoint files, payloads, directories; and
+//! for the verdict on what was read.
 //!
 //! Each target is a function of the fuzzer's bytes that panics if a guarantee does not hold. Where
 //! the expected result is not obvious, the target computes it independently, from the docs instead
@@ -17,12 +18,14 @@ mod follower;
 mod format;
 mod payloads;
 mod planted;
+mod reconcile;
 mod recovery;
 mod round_trip;
 mod slots;
 
 pub use envelope::envelope;
 pub use payloads::{bincode, json};
+pub use reconcile::reconcile;
 pub use recovery::recovery;
 pub use round_trip::round_trip;
 pub use slots::slots;

@@ -1,7 +1,7 @@
 //! Payloads: each is decoded as an independent decoder does, or refused.
 
-use repl_checkpoint::{BincodeCodec, Checkpoint, Codec, EpochStart, JsonCodec, ShardCheckpoint};
-use repl_core::{Incarnation, LogId, SeqRange, ShardId};
+use repl_checkpoint::{BincodeCodec, Checkpoint, Codec, JsonCodec, ShardCheckpoint};
+use repl_core::{EpochStart, Incarnation, LogId, SeqRange, ShardId};
 use serde::Deserialize;
 use wincode::{SchemaRead, SchemaWrite};
 

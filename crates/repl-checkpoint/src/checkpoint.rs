@@ -9,8 +9,8 @@ use std::error::Error;
 use std::fmt;
 
 use repl_core::{
-    AppliedSet, Incarnation, LogId, ReplicationState, SeqNo, SeqRange, ShardId, Snapshot,
-    SnapshotEntry,
+    AppliedSet, EpochStart, Incarnation, LogId, ReplicationState, SeqNo, SeqRange, ShardId,
+    Snapshot, SnapshotEntry,
 };
 use serde::{Deserialize, Serialize};
 
@@ -53,18 +53,8 @@ pub struct ShardCheckpoint {
     pub mark: SeqNo,
     /// Segments completed above the mark: ascending, disjoint, every one above `mark`.
     pub completed: Box<[SeqRange]>,
-    /// The leader terms of the log: epochs and their first segments both strictly ascending.
+    /// The epochs of the log: they and their first segments both strictly ascend.
     pub epochs: Box<[EpochStart]>,
-}
-
-/// A leader term and its first segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct EpochStart {
-    /// The leader term.
-    pub epoch: u64,
-    /// Its first segment.
-    pub first: SeqNo,
 }
 
 /// The first rule that a [`Checkpoint`] breaks.
@@ -114,8 +104,8 @@ impl fmt::Display for InvalidCheckpoint {
             InvalidCheckpoint::Range { shard, range } => {
                 write!(f, "shard {shard}: completed range {range} is out of place")
             }
-            InvalidCheckpoint::Epoch { shard, start: EpochStart { epoch, first } } => {
-                write!(f, "shard {shard}: epoch {epoch} from segment {first} is out of place")
+            InvalidCheckpoint::Epoch { shard, start } => {
+                write!(f, "shard {shard}: {start} is out of place")
             }
         }
     }

@@ -97,7 +97,7 @@ pub use background::{
 };
 #[cfg(feature = "json")]
 pub use bytes::CheckpointBytes;
-pub use checkpoint::{Checkpoint, EpochStart, InvalidCheckpoint, Rows, ShardCheckpoint, Track};
+pub use checkpoint::{Checkpoint, InvalidCheckpoint, Rows, ShardCheckpoint, Track};
 pub use checkpointer::{CheckpointError, Checkpointer, SaveReport, Saved};
 #[cfg(feature = "bincode")]
 pub use codec::BincodeCodec;

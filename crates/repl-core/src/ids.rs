@@ -1,4 +1,4 @@
-//! Identifiers of shards, segments and logs.
+//! Identifiers of shards, segments, logs and epochs.
 
 use std::fmt;
 
@@ -121,6 +121,26 @@ impl From<u64> for Incarnation {
 impl fmt::Display for Incarnation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// An epoch, which is the term of one leader, and its first segment.
+///
+/// Every segment from the first one on is of this epoch, up to where the next epoch begins. Epoch 0
+/// is an epoch like any other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+pub struct EpochStart {
+    /// The epoch: the number of a leader's term. Later leaders have higher numbers.
+    pub epoch: u64,
+    /// Its first segment. It is never changed, not even when the log deletes that segment.
+    pub first: SeqNo,
+}
+
+impl fmt::Display for EpochStart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "epoch {} from segment {}", self.epoch, self.first)
     }
 }
 

@@ -6,6 +6,8 @@
 //!   [waits](Shard::reached) for it.
 //! - [`ApplyWindow`] lets several threads apply the segments of one shard in any order.
 //! - [`Snapshot`] holds marks as plain values.
+//! - [`reconcile`] says at start whether a follower may go on from its mark, and [`Epochs`] show where
+//!   its log and the leader's part.
 //!
 //! The crate `repl-checkpoint` saves the marks once the data that they cover is durable.
 //!
@@ -77,6 +79,7 @@ mod range_set;
 
 mod applied_set;
 mod chunks;
+mod epochs;
 mod mark;
 mod park;
 mod wakers;
@@ -109,17 +112,21 @@ mod table;
 
 mod snapshot;
 
+mod reconcile;
+
 mod state;
 
 pub use applied_set::AppliedSet;
 pub use awaited::{AwaitedChanges, NextAwaited};
 pub use changes::{Changes, NextChange};
-pub use ids::{Incarnation, LogId, NewShard, SeqNo, ShardId};
+pub use epochs::{EpochEnd, Epochs};
+pub use ids::{EpochStart, Incarnation, LogId, NewShard, SeqNo, ShardId};
 pub use outcome::{
-    Advance, AlreadyTracked, ClaimError, CompleteError, Completion, Merged, WaitAllError,
-    WaitError, WindowError, WindowFull,
+    Advance, AlreadyTracked, ClaimError, CompleteError, Completion, EpochOrder, Merged, StaleEpoch,
+    WaitAllError, WaitError, WindowError, WindowFull,
 };
 pub use reached::Reached;
+pub use reconcile::{LogBounds, Progress, Verdict, reconcile};
 pub use seq_range::SeqRange;
 pub use shard::Shard;
 pub use snapshot::{Snapshot, SnapshotBuilder, SnapshotEntries, SnapshotEntry, SnapshotIter};

@@ -1,11 +1,14 @@
 //! What comes of moving a mark, waiting, claiming and completing: every result and error.
 
+mod epoch;
 mod io_error;
 
 use std::error::Error;
 use std::fmt;
 
 use crate::ids::{SeqNo, ShardId};
+
+pub use self::epoch::{EpochOrder, StaleEpoch};
 
 /// The outcome of an attempt to advance a mark.
 ///

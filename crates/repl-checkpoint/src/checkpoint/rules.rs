@@ -1,8 +1,8 @@
 //! The rules of a valid checkpoint, row by row.
 
-use repl_core::{Incarnation, ShardId};
+use repl_core::{EpochStart, Incarnation, ShardId};
 
-use super::{EpochStart, InvalidCheckpoint, ShardCheckpoint};
+use super::{InvalidCheckpoint, ShardCheckpoint};
 
 /// No incarnation is too high for it: numbers that have run out stay at the last one.
 pub(crate) const NO_LIMIT: Incarnation = Incarnation(u64::MAX);

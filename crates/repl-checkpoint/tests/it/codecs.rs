@@ -2,10 +2,10 @@
 
 use proptest::prelude::*;
 use repl_checkpoint::{
-    Checkpoint, CheckpointError, Codec, CodecError, EpochStart, InvalidCheckpoint, OnCorrupt, Rows,
-    SealError, ShardCheckpoint, recover,
+    Checkpoint, CheckpointError, Codec, CodecError, InvalidCheckpoint, OnCorrupt, Rows, SealError,
+    ShardCheckpoint, recover,
 };
-use repl_core::{Incarnation, SeqRange, ShardId};
+use repl_core::{EpochStart, Incarnation, SeqRange, ShardId};
 
 use crate::support::arbitrary::{checkpoint, junk};
 use crate::support::scripted::Scripted;

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use repl_checkpoint::{
-    CheckpointError, CloseError, CodecError, CorruptCheckpoint, CorruptReason, EpochStart,
-    InvalidCheckpoint, JsonCodec, LoadError, OnCorrupt, OpenStoreError, RecoverError,
-    RecoverErrorKind, ReopenError, SaveAndWaitError, SaveError, SealError, SlotFileError, Source,
-    SpawnError, Status, StoreId, UnsealError, recover,
+    CheckpointError, CloseError, CodecError, CorruptCheckpoint, CorruptReason, InvalidCheckpoint,
+    JsonCodec, LoadError, OnCorrupt, OpenStoreError, RecoverError, RecoverErrorKind, ReopenError,
+    SaveAndWaitError, SaveError, SealError, SlotFileError, Source, SpawnError, Status, StoreId,
+    UnsealError, recover,
 };
-use repl_core::{Incarnation, SeqRange, ShardId};
+use repl_core::{EpochStart, Incarnation, SeqRange, ShardId};
 
 use crate::protocol::DIR;
 use crate::support::faulty::Faulty;

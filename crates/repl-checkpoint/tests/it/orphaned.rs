@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use repl_checkpoint::{Checkpoint, Checkpointer, EpochStart, OnCorrupt, Saved, ShardCheckpoint};
-use repl_core::{Incarnation, LogId, NewShard, SeqRange, ShardId};
+use repl_checkpoint::{Checkpoint, Checkpointer, OnCorrupt, Saved, ShardCheckpoint};
+use repl_core::{EpochStart, Incarnation, LogId, NewShard, SeqRange, ShardId};
 
 use crate::support::{begun, durable, put, recovered, save, saved_in, sealed, shard, try_recover};
 

@@ -19,11 +19,11 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use repl_checkpoint::{
-    Attempt, Candidate, Checkpoint, CheckpointStore, Checkpointer, Codec, CodecError, EpochStart,
-    FileStore, Generation, Header, JsonCodec, LoadError, OnCorrupt, OpenStoreError, RecoverError,
-    Recovered, Rows, SaveReport, Saved, ShardCheckpoint, SlotStore, StoreId, recover,
+    Attempt, Candidate, Checkpoint, CheckpointStore, Checkpointer, Codec, CodecError, FileStore,
+    Generation, Header, JsonCodec, LoadError, OnCorrupt, OpenStoreError, RecoverError, Recovered,
+    Rows, SaveReport, Saved, ShardCheckpoint, SlotStore, StoreId, recover,
 };
-use repl_core::{Incarnation, LogId, SeqNo, SeqRange, ShardId};
+use repl_core::{EpochStart, Incarnation, LogId, SeqNo, SeqRange, ShardId};
 
 pub(crate) const STORE: StoreId = StoreId(0xfeed);
 

@@ -3,7 +3,8 @@
 use std::io;
 
 use super::{
-    AlreadyTracked, ClaimError, CompleteError, WaitAllError, WaitError, WindowError, WindowFull,
+    AlreadyTracked, ClaimError, CompleteError, EpochOrder, StaleEpoch, WaitAllError, WaitError,
+    WindowError, WindowFull,
 };
 
 impl From<WaitError> for io::Error {
@@ -64,5 +65,17 @@ impl From<WindowError> for io::Error {
 impl From<AlreadyTracked> for io::Error {
     fn from(err: AlreadyTracked) -> Self {
         io::Error::new(io::ErrorKind::AlreadyExists, err)
+    }
+}
+
+impl From<EpochOrder> for io::Error {
+    fn from(err: EpochOrder) -> Self {
+        io::Error::new(io::ErrorKind::InvalidData, err)
+    }
+}
+
+impl From<StaleEpoch> for io::Error {
+    fn from(err: StaleEpoch) -> Self {
+        io::Error::new(io::ErrorKind::InvalidInput, err)
     }
 }

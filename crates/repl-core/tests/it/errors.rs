@@ -4,8 +4,8 @@ use std::error::Error;
 use std::io;
 
 use repl_core::{
-    Advance, AlreadyTracked, ClaimError, CompleteError, ShardId, WaitAllError, WaitError,
-    WindowError, WindowFull,
+    Advance, AlreadyTracked, ClaimError, CompleteError, EpochOrder, EpochStart, ShardId,
+    StaleEpoch, WaitAllError, WaitError, WindowError, WindowFull,
 };
 
 const FULL: WindowFull = WindowFull { seqno: 70, resume_at: 6 };
@@ -82,6 +82,15 @@ fn window_errors_keep_their_kind_and_source_as_io_errors() {
     ]);
     let tracked = AlreadyTracked { shard: ShardId(4) };
     check(&[(tracked, io::ErrorKind::AlreadyExists, "shard 4 is already tracked")]);
+}
+
+#[test]
+fn epoch_errors_name_the_epoch_and_keep_their_kind_as_io_errors() {
+    let start = EpochStart { epoch: 3, first: 9 };
+    let order = "epoch 3 from segment 9 is out of place";
+    check(&[(EpochOrder { start }, io::ErrorKind::InvalidData, order)]);
+    let stale = StaleEpoch { epoch: 3, latest: 4 };
+    check(&[(stale, io::ErrorKind::InvalidInput, "epoch 3 cannot begin: epoch 4")]);
 }
 
 #[test]

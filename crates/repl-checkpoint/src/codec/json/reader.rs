@@ -1,8 +1,8 @@
 //! Reads exactly what the JSON codec writes.
 
-use repl_core::{Incarnation, LogId, SeqRange, ShardId};
+use repl_core::{EpochStart, Incarnation, LogId, SeqRange, ShardId};
 
-use crate::checkpoint::{EpochStart, ShardCheckpoint};
+use crate::checkpoint::ShardCheckpoint;
 use crate::codec::CodecError;
 
 pub(super) fn read(

@@ -5,10 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use repl_checkpoint::{
     Candidates, Checkpoint, CheckpointError, CheckpointStore, Checkpointer, CorruptReason,
-    EpochStart, Generation, Header, JsonCodec, LoadError, RecoverErrorKind, ReopenError, Save,
-    SaveError, Status, StoreId, UnsealError,
+    Generation, Header, JsonCodec, LoadError, RecoverErrorKind, ReopenError, Save, SaveError,
+    Status, StoreId, UnsealError,
 };
-use repl_core::{Incarnation, LogId, SeqRange};
+use repl_core::{EpochStart, Incarnation, LogId, SeqRange};
 
 use super::{ONE, after};
 use crate::support::scripted::{Kept, Outcome, Scripted};

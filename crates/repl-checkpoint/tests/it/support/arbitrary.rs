@@ -2,8 +2,8 @@
 
 use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
-use repl_checkpoint::{Checkpoint, EpochStart, ShardCheckpoint};
-use repl_core::{Incarnation, LogId, SeqNo, SeqRange, ShardId};
+use repl_checkpoint::{Checkpoint, ShardCheckpoint};
+use repl_core::{EpochStart, Incarnation, LogId, SeqNo, SeqRange, ShardId};
 
 /// Small and large numbers, and those at the edges of 2^53 and 2^64.
 pub(crate) fn number() -> impl Strategy<Value = u64> {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use repl_checkpoint::{Checkpoint, EpochStart, ShardCheckpoint};
-use repl_core::{Incarnation, LogId, SeqNo, SeqRange, ShardId};
+use repl_checkpoint::{Checkpoint, ShardCheckpoint};
+use repl_core::{EpochStart, Incarnation, LogId, SeqNo, SeqRange, ShardId};
 
 use fastrand::Rng;
 
