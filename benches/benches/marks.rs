@@ -115,7 +115,7 @@ fn by_id(c: &mut Criterion) {
         s.spawn(|| {
             let new = NewShard::new(ShardId(1));
             while !stop.load(Ordering::Relaxed) {
-                state.add_shard(new).unwrap();
+                state.add_shard(new.clone()).unwrap();
                 thread::sleep(Duration::from_millis(1));
                 state.remove_shard(new.shard).unwrap();
             }

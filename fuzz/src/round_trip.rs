@@ -49,6 +49,7 @@ fn restored(checkpoint: &Checkpoint) -> Snapshot {
         assert_eq!((entry.log, entry.incarnation), (shard.log, shard.incarnation));
         let (mark, above) = joined(shard.mark, &shard.completed);
         assert_eq!((entry.mark(), entry.applied_set.above().collect()), (mark, above));
+        assert_eq!(entry.epochs.as_slice(), &*shard.epochs);
     }
     let again = Checkpoint::of(&snapshot);
     assert_eq!(again.next_incarnation, checkpoint.next_incarnation);

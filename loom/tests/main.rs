@@ -30,6 +30,7 @@ use loom_models::{Advance, Reached, ReplicationState, Shard, ShardId, WaitError}
 mod any_change;
 mod claims;
 mod endings;
+mod epochs;
 mod marks;
 mod overflow;
 mod shards;

@@ -42,7 +42,7 @@ fn changes(shards: u64) -> Done {
             (began.elapsed(), changed)
         };
         let of = [
-            timed(&|| state.add_shard(new).is_ok()),
+            timed(&|| state.add_shard(new.clone()).is_ok()),
             timed(&|| state.reset_shard(NewShard::new(reset).with_mark(5)).is_some()),
             timed(&|| state.remove_shard(removed).is_some()),
         ];

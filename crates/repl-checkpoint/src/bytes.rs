@@ -62,7 +62,8 @@ use crate::ids::StoreId;
 ///
 /// // In a transaction of its own, to add shard 3:
 /// let new = NewShard::new(ShardId(3));
-/// let (next, added) = ReplicationState::next_checkpoint_bytes(&stored, |marks| marks.add_shard(new))?;
+/// let (next, added) =
+///     ReplicationState::next_checkpoint_bytes(&stored, |marks| marks.add_shard(new.clone()))?;
 /// added?;
 /// stored = next;
 /// state.add_shard(new)?; // after the commit

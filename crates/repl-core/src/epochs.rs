@@ -187,13 +187,13 @@ impl Epochs {
             return Some(0);
         }
         let (ours, theirs) = (self.as_slice(), theirs.as_slice());
-        let from = ours.first()?.first.max(theirs.first()?.first);
+        let from = ours.first()?.first.max(theirs.first()?.first).max(1); // there is no segment 0
         let at = |starts: &[EpochStart]| starts.partition_point(|start| start.first <= from) - 1;
         let (ours, theirs) = (&ours[at(ours)..], &theirs[at(theirs)..]);
         // Of segments that a log does not have yet, its table gives the epoch from the first on.
         let is_one_epoch = ours[0].epoch == theirs[0].epoch;
         if !(is_one_epoch && (from <= last || ours[0].first == theirs[0].first)) {
-            return (from <= 1).then_some(0);
+            return (from == 1).then_some(0);
         }
         let equal = ours[1..].iter().zip(&theirs[1..]).take_while(|(a, b)| a == b).count() + 1;
         let parts = [ours.get(equal), theirs.get(equal)].into_iter().flatten();

@@ -128,7 +128,7 @@ impl fmt::Display for Incarnation {
 ///
 /// Every segment from the first one on is of this epoch, up to where the next epoch begins. Epoch 0
 /// is an epoch like any other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct EpochStart {
@@ -144,49 +144,28 @@ impl fmt::Display for EpochStart {
     }
 }
 
-/// What a new incarnation of a shard begins with: see [`ReplicationState::add_shard`].
+/// What a client gets for a write, to wait for that write on any follower.
 ///
-/// ```
-/// use repl_core::{LogId, NewShard, ShardId};
-///
-/// let copied_up_to_40 = NewShard::new(ShardId(7)).with_mark(40).with_log(LogId(0xfeed));
-/// assert_eq!(copied_up_to_40.mark, 40);
-/// ```
-///
-/// [`ReplicationState::add_shard`]: crate::ReplicationState::add_shard
+/// The leader that takes the write makes it: its log, its epoch, and the segment that holds the
+/// write. It stays valid when another leader takes over, where a seqno alone does not: the next leader
+/// may use the same seqno for another write. See
+/// [`ReplicationState::reached_bookmark`](crate::ReplicationState::reached_bookmark).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct NewShard {
-    /// The shard.
-    pub shard: ShardId,
-    /// The log that it follows.
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+pub struct Bookmark {
+    /// The log.
     pub log: LogId,
-    /// The last segment that is already applied, for instance by a base copy; 0 for none.
-    pub mark: SeqNo,
+    /// The epoch of the leader that took the write.
+    pub epoch: u64,
+    /// The segment that holds the write.
+    pub seqno: SeqNo,
 }
 
-impl NewShard {
-    /// A shard of an unnamed log with nothing applied.
-    pub fn new(shard: impl Into<ShardId>) -> Self {
-        NewShard { shard: shard.into(), log: LogId::UNNAMED, mark: 0 }
-    }
-
-    /// Starts at `mark`: every segment up to and including it counts as applied.
-    #[must_use]
-    pub fn with_mark(self, mark: SeqNo) -> Self {
-        NewShard { mark, ..self }
-    }
-
-    /// Follows the log `log`.
-    #[must_use]
-    pub fn with_log(self, log: LogId) -> Self {
-        NewShard { log, ..self }
-    }
-}
-
-impl From<ShardId> for NewShard {
-    fn from(shard: ShardId) -> Self {
-        NewShard::new(shard)
+impl fmt::Display for Bookmark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Bookmark { log, epoch, seqno } = self;
+        write!(f, "segment {seqno} of epoch {epoch} in log {log}")
     }
 }
 

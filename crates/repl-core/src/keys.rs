@@ -7,6 +7,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use crate::epochs::Epochs;
 use crate::ids::{Incarnation, Key, LogId, ShardId};
 
 pub(crate) use self::run::Run;
@@ -64,7 +65,7 @@ impl Keys {
         if before_last.iter().all(|here| here.run.len() == RUN) {
             return Arc::clone(self);
         }
-        Arc::new(self.iter().map(KeyRef::key).collect())
+        Arc::new(self.iter().map(KeyRef::with_epochs).collect())
     }
 
     pub(crate) fn iter(&self) -> KeysIter<'_> {
@@ -82,11 +83,11 @@ pub(crate) struct KeysBuilder {
 impl KeysBuilder {
     /// Adds a key of a shard above all that are here.
     #[inline]
-    pub(crate) fn push(&mut self, key: Key) {
+    pub(crate) fn push(&mut self, key: Key, epochs: Epochs) {
         if self.run.len() == RUN {
             self.end_run(RUN);
         }
-        self.run.push(key);
+        self.run.push(key, epochs);
     }
 
     /// The last shard of all.
@@ -106,17 +107,17 @@ impl KeysBuilder {
     }
 }
 
-impl FromIterator<Key> for Keys {
-    fn from_iter<I: IntoIterator<Item = Key>>(keys: I) -> Self {
+impl FromIterator<(Key, Epochs)> for Keys {
+    fn from_iter<I: IntoIterator<Item = (Key, Epochs)>>(keys: I) -> Self {
         let mut builder = KeysBuilder::default();
-        keys.into_iter().for_each(|key| builder.push(key));
+        keys.into_iter().for_each(|(key, epochs)| builder.push(key, epochs));
         builder.build()
     }
 }
 
 impl PartialEq for Keys {
     fn eq(&self, other: &Self) -> bool {
-        self.len == other.len && self.iter().map(KeyRef::key).eq(other.iter().map(KeyRef::key))
+        self.len == other.len && self.iter().map(KeyRef::whole).eq(other.iter().map(KeyRef::whole))
     }
 }
 
@@ -130,7 +131,7 @@ pub(crate) struct KeyRef<'a> {
     i: usize,
 }
 
-impl KeyRef<'_> {
+impl<'a> KeyRef<'a> {
     /// The key that many places after this one, in the same run.
     #[inline]
     pub(crate) fn plus(self, keys: usize) -> Self {
@@ -156,6 +157,21 @@ impl KeyRef<'_> {
     #[inline]
     pub(crate) fn log(self) -> LogId {
         self.run.log(self.i)
+    }
+
+    /// The epochs, if there are any.
+    #[inline]
+    pub(crate) fn epochs(self) -> Option<&'a Epochs> {
+        self.run.epochs(self.shard())
+    }
+
+    fn whole(self) -> (Key, Option<&'a Epochs>) {
+        (self.key(), self.epochs())
+    }
+
+    #[inline]
+    pub(crate) fn with_epochs(self) -> (Key, Epochs) {
+        (self.key(), self.epochs().cloned().unwrap_or_default())
     }
 
     #[inline]

@@ -6,8 +6,9 @@
 //!   [waits](Shard::reached) for it.
 //! - [`ApplyWindow`] lets several threads apply the segments of one shard in any order.
 //! - [`Snapshot`] holds marks as plain values.
-//! - [`reconcile`] says at start whether a follower may go on from its mark, and [`Epochs`] show where
-//!   its log and the leader's part.
+//! - [`reconcile`] says at start whether a follower may go on from its mark. [`Epochs`] show where its
+//!   log and the leader's part.
+//! - [`Bookmark`] names a write, to [wait](ReplicationState::reached_bookmark) for it across leaders.
 //!
 //! The crate `repl-checkpoint` saves the marks once the data that they cover is durable.
 //!
@@ -40,7 +41,7 @@
 //!
 //! # Waiting
 //! A method that waits returns a future: [`Shard::reached`], [`ReplicationState::reached_all`],
-//! [`Changes::next`], [`AwaitedChanges::next`], [`ApplyWindow::room_for`], [`ApplyWindow::claim`].
+//! [`ReplicationState::reached_bookmark`], [`Changes::next`], [`AwaitedChanges::next`], [`ApplyWindow::room_for`], [`ApplyWindow::claim`].
 //! Await it under any executor, or block the thread with its `wait`, `wait_timeout` or
 //! `wait_deadline`. A future that is dropped leaves nothing behind.
 //!
@@ -81,6 +82,7 @@ mod applied_set;
 mod chunks;
 mod epochs;
 mod mark;
+mod new_shard;
 mod park;
 mod wakers;
 
@@ -120,17 +122,18 @@ pub use applied_set::AppliedSet;
 pub use awaited::{AwaitedChanges, NextAwaited};
 pub use changes::{Changes, NextChange};
 pub use epochs::{EpochEnd, Epochs};
-pub use ids::{EpochStart, Incarnation, LogId, NewShard, SeqNo, ShardId};
+pub use ids::{Bookmark, EpochStart, Incarnation, LogId, SeqNo, ShardId};
+pub use new_shard::NewShard;
 pub use outcome::{
-    Advance, AlreadyTracked, ClaimError, CompleteError, Completion, EpochOrder, Merged, StaleEpoch,
-    WaitAllError, WaitError, WindowError, WindowFull,
+    Advance, AlreadyTracked, BeginEpochError, BookmarkError, ClaimError, CompleteError, Completion,
+    EpochOrder, Merged, StaleEpoch, WaitAllError, WaitError, WindowError, WindowFull,
 };
 pub use reached::Reached;
 pub use reconcile::{LogBounds, Progress, Verdict, reconcile};
 pub use seq_range::SeqRange;
 pub use shard::Shard;
 pub use snapshot::{Snapshot, SnapshotBuilder, SnapshotEntries, SnapshotEntry, SnapshotIter};
-pub use state::{AnyChange, ReachedAll, ReplicationState};
+pub use state::{AnyChange, EpochBegun, ReachedAll, ReachedBookmark, ReplicationState};
 pub use window::{ApplyWindow, Claim, Claiming};
 
 #[cfg(loom_models)]

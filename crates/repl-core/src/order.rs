@@ -9,8 +9,10 @@ mod leaf;
 use std::sync::{Arc, OnceLock};
 
 use crate::cell::Cell;
+use crate::epochs::Epochs;
 use crate::ids::{Incarnation, Key, SeqNo, ShardId};
 use crate::keys::{Keys, Run};
+use crate::shard::Shard;
 use crate::slabs::{Place, Slabs};
 
 use self::cells::Cells;
@@ -36,8 +38,8 @@ pub(crate) struct Order {
     keys: OnceLock<Arc<Keys>>,
 }
 
-/// A change of one shard: where its cell is from now on, or that it is gone.
-pub(crate) type Change = (ShardId, Option<(Key, Place)>);
+/// A change of one shard: what it has from now on and where its cell is, or that it is gone.
+pub(crate) type Change = (ShardId, Option<(Key, Epochs, Place)>);
 
 impl Order {
     /// Restored shards: all of `keys`, in full runs, and the places of their cells.
@@ -112,6 +114,17 @@ impl Order {
         })
     }
 
+    /// Where the cell of a shard is, and the epochs of the shard. O(log shards).
+    pub(crate) fn find(&self, shard: ShardId) -> Option<(Place, Epochs)> {
+        let branch = part_of(&self.branches, shard)?;
+        part_of(&branch.leaves, shard)?.find(shard)
+    }
+
+    /// A handle on the cell at a place.
+    pub(crate) fn handle(&self, place: Place) -> Option<Shard> {
+        Some(Shard::new(Arc::clone(self.slabs.slab(place.slab())?), place.index()))
+    }
+
     fn leaves(&self) -> impl Iterator<Item = &Leaf> {
         self.branches.iter().flat_map(|(_, branch)| &branch.leaves).map(|(_, leaf)| leaf)
     }
@@ -153,6 +166,12 @@ impl Order {
     fn cells_of(&self, leaf: &Leaf) -> impl Iterator<Item = &Cell> {
         leaf.cells().places().filter_map(|place| self.slabs.cell(place))
     }
+}
+
+/// The last part that begins at or before a shard, or the first part. Parts ascend.
+fn part_of<T>(parts: &[(ShardId, T)], shard: ShardId) -> Option<&T> {
+    let next = parts.partition_point(|(begins, _)| *begins <= shard).max(1);
+    parts.get(next - 1).map(|(_, part)| part)
 }
 
 /// The last part that begins at or before the first change, or the first part; and how many changes

@@ -8,7 +8,7 @@ use std::fmt;
 
 use crate::ids::{SeqNo, ShardId};
 
-pub use self::epoch::{EpochOrder, StaleEpoch};
+pub use self::epoch::{BeginEpochError, BookmarkError, EpochOrder, StaleEpoch};
 
 /// The outcome of an attempt to advance a mark.
 ///

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::applied_set::AppliedSet;
 use crate::epochs::Epochs;
 use crate::ids::{LogId, SeqNo};
+use crate::snapshot::SnapshotEntry;
 
 /// What a follower holds when it starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,13 @@ pub enum Progress {
         /// The epochs of the applied segments; none where the engine has no epochs.
         epochs: Epochs,
     },
+}
+
+impl From<SnapshotEntry> for Progress {
+    fn from(entry: SnapshotEntry) -> Self {
+        let SnapshotEntry { log, applied_set: applied, epochs, .. } = entry;
+        Progress::Applied { log, applied, epochs }
+    }
 }
 
 /// What a log offers to a follower.
@@ -66,9 +74,9 @@ pub enum Verdict {
     },
     /// Applied segments differ from those of the log.
     Diverged {
-        /// Everything up to this segment is applied, and common. Undo what is applied above it, end
-        /// the incarnation, and go on from there. `None` if no such segment is known: take a base
-        /// copy.
+        /// Everything up to this segment is applied, and common. Undo what is applied above it, reset
+        /// the shard to it with the epochs of the log, and resume. `None` if no such segment is
+        /// known: take a base copy.
         common: Option<SeqNo>,
     },
     /// The latest epoch of the log is below the latest of the follower, so its leader is replaced:
@@ -127,7 +135,7 @@ pub enum Verdict {
 /// assert_eq!(verdict, Verdict::Diverged { common: Some(90) });
 /// assert_eq!(
 ///     verdict.to_string(),
-///     "applied segments above 90 differ from those of the log: undo them, and rewind to 90",
+///     "applied segments above 90 differ from those of the log: undo them, and reset the shard to 90",
 /// );
 /// let verdict = reconcile(&at(39), &log);
 /// assert_eq!(verdict, Verdict::BehindRetention { mark: 39, last_deleted: 40 });
@@ -175,7 +183,7 @@ fn diverged(applied: &AppliedSet, epochs: &Epochs, log: &LogBounds) -> Option<Ve
     // An epoch that has begun parts them even while the log has no segment of it.
     let with_next = epochs.find_divergence(highest, &log.epochs, SeqNo::MAX);
     let parts = common.is_none_or(|common| common < highest.min(log.last))
-        || with_next.is_some_and(|common| common < highest);
+        || with_next.is_none_or(|common| common < highest);
     // Below what is deleted there is nothing to go on with.
     let common = common.map(|common| common.min(applied.mark()));
     parts.then(|| Verdict::Diverged { common: common.filter(|c| *c >= log.last_deleted) })
@@ -203,7 +211,7 @@ impl fmt::Display for Verdict {
             Verdict::Diverged { common: Some(common) } => write!(
                 f,
                 "applied segments above {common} differ from those of the log: undo them, and \
-                 rewind to {common}"
+                 reset the shard to {common}"
             ),
             Verdict::Diverged { common: None } => f.write_str(
                 "applied segments differ from those of the log, and no common one is known: take \

@@ -11,6 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::applied_set::AppliedSet;
+use crate::epochs::Epochs;
 use crate::ids::{Incarnation, Key, LogId, SeqNo, ShardId};
 use crate::keys::{KeyRef, Keys};
 use crate::range_set::RangeSet;
@@ -27,8 +28,8 @@ pub use self::iter::{SnapshotEntries, SnapshotIter};
 /// Where segments are applied out of order, a shard has ranges that are completed above its mark.
 /// Mark and ranges together are its [set of applied seqnos](Snapshot::applied_set).
 ///
-/// Two snapshots are equal if everything in them is equal: shards, logs, incarnations, marks and
-/// ranges; [`same_marks`](Snapshot::same_marks) compares shards and marks alone. A shard that a
+/// Two snapshots are equal if everything in them is equal: shards, logs, incarnations, epochs, marks
+/// and ranges; [`same_marks`](Snapshot::same_marks) compares shards and marks alone. A shard that a
 /// snapshot does not hold is unknown to it, which is not the same as a mark of 0. [`max`] is
 /// commutative, associative and idempotent in marks and ranges, and [`dominates`] is a partial
 /// order of them.
@@ -68,13 +69,15 @@ pub struct SnapshotEntry {
     pub incarnation: Incarnation,
     /// The seqnos that are fully applied.
     pub applied_set: AppliedSet,
+    /// The epochs of the log.
+    pub epochs: Epochs,
 }
 
 impl SnapshotEntry {
-    /// A shard of an unnamed log, of the first incarnation.
+    /// A shard of an unnamed log without epochs, of the first incarnation.
     pub fn new(shard: impl Into<ShardId>, applied_set: AppliedSet) -> Self {
         let (shard, log, incarnation) = (shard.into(), LogId::UNNAMED, Incarnation(0));
-        SnapshotEntry { shard, log, incarnation, applied_set }
+        SnapshotEntry { shard, log, incarnation, applied_set, epochs: Epochs::default() }
     }
 
     /// The same of the log `log`.
@@ -87,6 +90,12 @@ impl SnapshotEntry {
     #[must_use]
     pub fn with_incarnation(self, incarnation: Incarnation) -> Self {
         SnapshotEntry { incarnation, ..self }
+    }
+
+    /// The same with these epochs.
+    #[must_use]
+    pub fn with_epochs(self, epochs: Epochs) -> Self {
+        SnapshotEntry { epochs, ..self }
     }
 
     /// Returns the mark: the last segment fully applied; 0 for none.
@@ -122,6 +131,13 @@ impl Snapshot {
     /// O(log shards).
     pub fn incarnation(&self, shard: ShardId) -> Option<Incarnation> {
         self.keys.find(shard).map(KeyRef::incarnation)
+    }
+
+    /// Returns the epochs of one shard; `None` for a shard that the snapshot does not hold.
+    ///
+    /// O(log shards).
+    pub fn epochs(&self, shard: ShardId) -> Option<Epochs> {
+        self.keys.find(shard).map(|key| key.epochs().cloned().unwrap_or_default())
     }
 
     /// Returns the applied seqnos of one shard; `None` for a shard that the snapshot does not hold.
@@ -199,7 +215,8 @@ impl Snapshot {
         }
         let mut flags = kept.iter();
         self.marks.retain(|_| flags.next() == Some(&true));
-        let kept = self.keys.iter().zip(kept).filter_map(|(key, kept)| kept.then_some(key.key()));
+        let kept =
+            self.keys.iter().zip(kept).filter_map(|(key, kept)| kept.then_some(key.with_epochs()));
         self.keys = Arc::new(kept.collect());
         let keys = &self.keys;
         let is_kept = |shard| keys.find(shard).is_some();
@@ -267,8 +284,8 @@ impl Snapshot {
 
 #[inline]
 fn entry(key: KeyRef<'_>, applied_set: AppliedSet) -> SnapshotEntry {
-    let Key { shard, log, incarnation } = key.key();
-    SnapshotEntry { shard, log, incarnation, applied_set }
+    let (Key { shard, log, incarnation }, epochs) = key.with_epochs();
+    SnapshotEntry { shard, log, incarnation, applied_set, epochs }
 }
 
 /// The incarnation after the highest one; the first one where there is none.

@@ -1,6 +1,8 @@
 //! The shards of one follower, by id.
 
 mod any_change;
+mod bookmark;
+mod epochs;
 mod membership;
 mod waiting;
 
@@ -18,6 +20,8 @@ use crate::snapshot::{Snapshot, SnapshotEntry};
 use crate::table::{Above, Table};
 
 pub use self::any_change::AnyChange;
+pub use self::bookmark::ReachedBookmark;
+pub use self::epochs::EpochBegun;
 pub use self::waiting::ReachedAll;
 
 /// Tracks the high-water mark of every shard of a follower.
@@ -75,8 +79,8 @@ impl ReplicationState {
         Self::new(&[ShardId::SINGLE])
     }
 
-    /// Restores a state that was saved: every shard of the snapshot with its log, incarnation, mark
-    /// and ranges. The state and the snapshot share the ids.
+    /// Restores a state that was saved: every shard of the snapshot with its log, incarnation, epochs,
+    /// mark and ranges. The state and the snapshot share the ids.
     pub fn restore(snapshot: &Snapshot) -> Self {
         let table = Table::restore(snapshot.keys(), snapshot.marks(), snapshot.next_incarnation());
         let state = ReplicationState { table, bell: Arc::new(Bell::new()) };
@@ -169,7 +173,8 @@ impl ReplicationState {
     ///
     /// Shards are matched by id. A shard whose named log differs in the snapshot is left as it is,
     /// and reported. An unnamed log matches every log: the caller guarantees that the marks are the
-    /// same log's. A snapshot taken before a shard was reset must not be merged after it.
+    /// same log's. A snapshot taken before a shard was reset, or before an epoch began, must not be
+    /// merged after it: epochs are neither compared nor changed.
     pub fn merge(&self, snapshot: &Snapshot) -> Merged {
         let mut merged = Merged::default();
         let mut above = snapshot.all_above().iter().peekable();

@@ -15,8 +15,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::cell::Cell;
-use crate::ids::{Incarnation, Key, NewShard, SeqNo, ShardId};
+use crate::epochs::Epochs;
+use crate::ids::{Incarnation, Key, SeqNo, ShardId};
 use crate::keys::Keys;
+use crate::new_shard::NewShard;
 use crate::order::{Change, Order};
 use crate::published::Published;
 use crate::range_set::RangeSet;
@@ -39,7 +41,7 @@ pub(crate) struct Table {
 
 /// Where each changed shard is from now on.
 fn places_of(changes: &[Change]) -> impl Iterator<Item = (ShardId, Option<Place>)> {
-    changes.iter().map(|(shard, change)| (*shard, change.map(|(_, place)| place)))
+    changes.iter().map(|(shard, change)| (*shard, change.as_ref().map(|(_, _, place)| *place)))
 }
 
 impl Table {
@@ -65,6 +67,14 @@ impl Table {
 
     pub(crate) fn handle(&self, shard: ShardId) -> Option<Shard> {
         self.published.find(move |root| root.handle(shard))
+    }
+
+    /// A handle on a shard, and the epochs of the same incarnation. Waits for a change that is being
+    /// made.
+    pub(crate) fn handle_and_epochs(&self, shard: ShardId) -> Option<(Shard, Epochs)> {
+        let order = self.order();
+        let (place, epochs) = order.find(shard)?;
+        Some((order.handle(place)?, epochs))
     }
 
     /// All shards, as they are now. Waits for a change that is being made.
@@ -102,27 +112,32 @@ impl Table {
 
     /// Adds one shard.
     pub(crate) fn add_one(&self, new: NewShard) -> Result<Shard, ShardId> {
+        let shard = new.shard;
         locked(&self.members, |members| {
-            if members.has(new.shard) {
-                return Err(new.shard);
+            if members.has(shard) {
+                return Err(shard);
             }
             self.put(members, &[new]);
-            members.handle(new.shard).ok_or(new.shard)
+            members.handle(shard).ok_or(shard)
         })
     }
 
-    /// Ends the cell of a shard, which has another from then on.
-    pub(crate) fn reset(
+    /// Ends the cell of a shard, which has another from then on; unless `new` refuses, which gets a
+    /// handle on the ended one and its epochs. `None` if the shard is not here.
+    pub(crate) fn reset<E>(
         &self,
         shard: ShardId,
-        new: impl FnOnce(&Shard) -> NewShard,
-    ) -> Option<(Shard, Woken)> {
+        new: impl FnOnce(&Shard, Epochs) -> Result<NewShard, E>,
+    ) -> Option<Result<(Shard, Woken), E>> {
         locked(&self.members, |members| {
-            let place = members.place(shard)?;
+            let (place, epochs) = members.order().find(shard)?;
             let ended = members.handle_at(place)?;
-            self.put(members, &[new(&ended)]);
+            match new(&ended, epochs) {
+                Ok(new) => self.put(members, &[new]),
+                Err(refused) => return Some(Err(refused)),
+            }
             self.free(members, &[place]);
-            Some((members.handle(shard)?, ended.cell().retire())) // 4
+            Some(Ok((members.handle(shard)?, ended.cell().retire()))) // 4
         })
     }
 
@@ -170,9 +185,11 @@ impl Table {
         let cells: Vec<(Key, SeqNo)> = new.iter().map(key).collect();
         self.take_order(); // 1
         let (places, has_new_slab) = members.begin(cells.iter().copied());
-        let begun = cells.iter().zip(places);
-        let changes: Vec<Change> =
-            begun.map(|((key, _), place)| (key.shard, Some((*key, place)))).collect();
+        let begun = cells.iter().zip(new).zip(places);
+        let change = |(((key, _), new), place): ((&(Key, SeqNo), &NewShard), Place)| {
+            (key.shard, Some((*key, new.epochs.clone(), place)))
+        };
+        let changes: Vec<Change> = begun.map(change).collect();
         if has_new_slab {
             self.publish(members); // 2
         }

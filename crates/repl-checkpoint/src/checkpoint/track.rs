@@ -41,9 +41,10 @@ impl Track {
         Track { all: false, starts }
     }
 
-    /// Tracks these shards too; one that the checkpoint lacks begins at the given mark and log.
+    /// Tracks these shards too; one that the checkpoint lacks begins at the given mark and log, with the
+    /// given epochs.
     ///
-    /// A shard that the checkpoint holds keeps its saved mark and log, whatever is given here. Of
+    /// A shard that the checkpoint holds keeps what is saved of it, whatever is given here. Of
     /// two starts for one shard the later counts.
     #[must_use]
     pub fn or_start(mut self, shards: impl IntoIterator<Item = NewShard>) -> Self {
@@ -57,7 +58,7 @@ impl Track {
 
     /// The shards given by id, ascending.
     pub(super) fn starts(&self) -> impl Iterator<Item = NewShard> {
-        self.starts.values().copied()
+        self.starts.values().cloned()
     }
 }
 

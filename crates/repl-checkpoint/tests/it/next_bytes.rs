@@ -47,7 +47,8 @@ fn a_segment_that_the_stored_bytes_hold_moves_nothing_and_changes_no_byte() {
 fn shards_are_added_reset_and_removed_in_the_stored_bytes() {
     let stored = ReplicationState::new(&[ONE]).to_checkpoint_bytes();
     let add = NewShard::new(TWO).with_mark(5);
-    let (stored, added) = next(&stored, |marks| marks.add_shard(add).unwrap().incarnation());
+    let begin = |marks: &ReplicationState| marks.add_shard(add.clone()).unwrap().incarnation();
+    let (stored, added) = next(&stored, begin);
     assert_eq!(held(&stored), [(1, 0), (2, 5)]);
     let (stored, reset) = next(&stored, |marks| {
         marks.reset_shard(NewShard::new(TWO).with_mark(3));
@@ -57,7 +58,7 @@ fn shards_are_added_reset_and_removed_in_the_stored_bytes() {
     let (stored, _) = next(&stored, |marks| marks.remove_shard(TWO).is_some());
     assert_eq!(held(&stored), [(1, 0)]);
     // No incarnation is used twice, from transaction to transaction.
-    let (stored, again) = next(&stored, |marks| marks.add_shard(add).unwrap().incarnation());
+    let (stored, again) = next(&stored, begin);
     assert!(added < reset && reset < again);
     assert_eq!(held(&stored), [(1, 0), (2, 5)]);
 }

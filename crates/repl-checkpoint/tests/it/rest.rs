@@ -49,8 +49,8 @@ fn every_kind_of_change_at_rest_is_saved() {
                 1,
                 Some((5, vec![range(7, 7), range(9, 20)])),
             ),
-            (&|state| drop(state.add_shard(new)), 2, Some((7, vec![]))),
-            (&|state| drop(state.reset_shard(new.with_mark(3))), 2, Some((3, vec![]))),
+            (&|state| drop(state.add_shard(new.clone())), 2, Some((7, vec![]))),
+            (&|state| drop(state.reset_shard(new.clone().with_mark(3))), 2, Some((3, vec![]))),
             (&|state| drop(state.remove_shard(ShardId(2))), 2, None),
         ];
         for (change, shard, expected) in changes {

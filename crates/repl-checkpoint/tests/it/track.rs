@@ -60,7 +60,7 @@ fn all_tracks_nothing_where_nothing_was_saved() {
 fn a_shard_that_the_checkpoint_lacks_begins_at_the_given_mark_and_log() {
     let new = NewShard::new(ShardId(3)).with_mark(30).with_log(LogId(3));
     for (track, orphaned) in [
-        (Track::all().or_start([new]), vec![]),
+        (Track::all().or_start([new.clone()]), vec![]),
         (Track::only(&[ShardId(1), ShardId(3)]).or_start([new]), vec![ShardId(5)]),
     ] {
         let (dir, mut follower) = tracking(track);

@@ -1,15 +1,18 @@
-//! A run against a vector of keys.
+//! A run against a vector of keys, each with its epochs.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::{KeyRef, Keys, RUN, Run};
-use crate::ids::{Incarnation, Key, LogId, ShardId};
+use crate::epochs::Epochs;
+use crate::ids::{EpochStart, Incarnation, Key, LogId, ShardId};
+
+type Row = (Key, Epochs);
 
 #[derive(Debug, Clone)]
 enum Change {
     /// Adds a key, or replaces that of the same shard.
-    Set(Key),
+    Set(Row),
     Remove(Index),
     /// Splits the run, and keeps one of the parts.
     Split(Index, bool),
@@ -18,20 +21,24 @@ enum Change {
     Shrink,
 }
 
-/// Mostly the same log and incarnation.
-fn key() -> impl Strategy<Value = Key> {
+fn epochs_of(epoch: u64) -> Epochs {
+    Epochs::new((0..epoch).map(|first| EpochStart { epoch: first, first })).unwrap_or_default()
+}
+
+/// Mostly the same log and incarnation, and no epochs.
+fn row() -> impl Strategy<Value = Row> {
     let others = || prop_oneof![6 => Just(0), 1 => 1..3_u64];
-    (0..40_u64, others(), others()).prop_map(|(shard, incarnation, log)| Key {
-        shard: ShardId(shard),
-        incarnation: Incarnation(incarnation),
-        log: LogId::from(log),
+    (0..40_u64, others(), others(), others()).prop_map(|(shard, incarnation, log, epoch)| {
+        let (shard, incarnation, log) =
+            (ShardId(shard), Incarnation(incarnation), LogId::from(log));
+        (Key { shard, incarnation, log }, epochs_of(epoch))
     })
 }
 
 fn change() -> impl Strategy<Value = Change> {
     let at = any::<Index>;
     prop_oneof![
-        8 => key().prop_map(Change::Set),
+        8 => row().prop_map(Change::Set),
         4 => at().prop_map(Change::Remove),
         1 => (at(), any::<bool>()).prop_map(|(at, first)| Change::Split(at, first)),
         1 => (at(), at()).prop_map(|(from, to)| Change::Copy(from, to)),
@@ -39,27 +46,33 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-fn keys_of(run: &Run) -> Vec<Key> {
-    let key = |i| Key { shard: run.shards()[i], incarnation: run.incarnation(i), log: run.log(i) };
-    (0..run.len()).map(key).collect()
+fn rows_of(run: &Run) -> Vec<Row> {
+    let row = |i: usize| {
+        let shard = run.shards()[i];
+        let key = Key { shard, incarnation: run.incarnation(i), log: run.log(i) };
+        (key, run.epochs(shard).cloned().unwrap_or_default())
+    };
+    (0..run.len()).map(row).collect()
 }
 
-fn make(change: &Change, run: &mut Run, model: &mut Vec<Key>) {
-    match *change {
-        Change::Set(key) => match model.binary_search_by_key(&key.shard, |key| key.shard) {
-            Ok(i) => {
-                run.set(i, key);
-                model[i] = key;
+fn make(change: Change, run: &mut Run, model: &mut Vec<Row>) {
+    match change {
+        Change::Set((key, epochs)) => {
+            match model.binary_search_by_key(&key.shard, |(key, _)| key.shard) {
+                Ok(i) => {
+                    run.set(i, key, epochs.clone());
+                    model[i] = (key, epochs);
+                }
+                Err(i) if i == model.len() => {
+                    run.push(key, epochs.clone());
+                    model.push((key, epochs));
+                }
+                Err(i) => {
+                    run.insert(i, key, epochs.clone());
+                    model.insert(i, (key, epochs));
+                }
             }
-            Err(i) if i == model.len() => {
-                run.push(key);
-                model.push(key);
-            }
-            Err(i) => {
-                run.insert(i, key);
-                model.insert(i, key);
-            }
-        },
+        }
         Change::Remove(at) if !model.is_empty() => {
             let i = at.index(model.len());
             run.remove(i);
@@ -91,8 +104,8 @@ proptest! {
     fn a_run_has_the_keys_of_a_vector(changes in prop::collection::vec(change(), 1..150)) {
         let (mut run, mut model) = (Run::default(), Vec::new());
         for change in changes {
-            make(&change, &mut run, &mut model);
-            prop_assert_eq!(keys_of(&run), &*model);
+            make(change, &mut run, &mut model);
+            prop_assert_eq!(rows_of(&run), &*model);
         }
     }
 }
@@ -104,9 +117,9 @@ fn key_of(shard: usize, incarnation: u64) -> Key {
 #[test]
 fn what_all_keys_of_a_run_share_is_kept_once_and_again_after_a_split() {
     let mut run: Run = Run::default();
-    (0..100).for_each(|shard| run.push(key_of(shard, 1)));
+    (0..100).for_each(|shard| run.push(key_of(shard, 1), Epochs::default()));
     assert_eq!(run.lists(), 0);
-    run.set(70, key_of(70, 2));
+    run.set(70, key_of(70, 2), Epochs::default());
     assert_eq!(run.lists(), 1);
     let rest = run.split_off(50);
     run.shrink();
@@ -115,7 +128,8 @@ fn what_all_keys_of_a_run_share_is_kept_once_and_again_after_a_split() {
 
 #[test]
 fn keys_are_found_in_full_runs_and_in_the_last() {
-    let keys: Keys = (0..RUN * 2 + 3).map(|i| key_of(i * 2, 0)).collect();
+    let key = |i: usize| (key_of(i * 2, 0), Epochs::default());
+    let keys: Keys = (0..RUN * 2 + 3).map(key).collect();
     assert_eq!(keys.runs().map(|run| run.len()).collect::<Vec<_>>(), [RUN, RUN, 3]);
     for i in 0..RUN * 2 + 3 {
         let shard = |number: usize| ShardId(number as u64);

@@ -35,7 +35,7 @@ impl Cells {
         }
     }
 
-    fn place(&self, i: usize) -> Place {
+    pub(super) fn place(&self, i: usize) -> Place {
         match self {
             Cells::Row(first, _) => first.plus(i),
             Cells::Each(places) => places[i],

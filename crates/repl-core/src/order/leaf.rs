@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Change;
 use super::cells::Cells;
+use crate::epochs::Epochs;
 use crate::ids::ShardId;
 use crate::keys::{RUN, Run};
 use crate::slabs::Place;
@@ -42,6 +43,12 @@ impl Leaf {
         self.run.shards().first().copied().unwrap_or_default()
     }
 
+    /// Where the cell of a shard is, and the epochs of the shard.
+    pub(super) fn find(&self, shard: ShardId) -> Option<(Place, Epochs)> {
+        let i = self.run.shards().binary_search(&shard).ok()?;
+        Some((self.cells.place(i), self.run.epochs(shard).cloned().unwrap_or_default()))
+    }
+
     /// Adds the shards of the next leaf.
     pub(super) fn append(&mut self, next: &Leaf) {
         Arc::make_mut(&mut self.run).extend(&next.run, 0..next.len());
@@ -60,16 +67,16 @@ impl Leaf {
     fn change_one(&mut self, (shard, new): &Change) -> Option<Leaf> {
         let run = Arc::make_mut(&mut self.run);
         match (run.shards().binary_search(shard), new) {
-            (Ok(i), Some((key, place))) => {
-                run.set(i, *key);
+            (Ok(i), Some((key, epochs, place))) => {
+                run.set(i, *key, epochs.clone());
                 self.cells.set(i, *place);
             }
             (Ok(i), None) => {
                 run.remove(i);
                 self.cells.remove(i);
             }
-            (Err(i), Some((key, place))) => {
-                run.insert(i, *key);
+            (Err(i), Some((key, epochs, place))) => {
+                run.insert(i, *key, epochs.clone());
                 self.cells.insert(i, *place);
             }
             (Err(_), None) => {}
@@ -90,8 +97,8 @@ impl Leaf {
             let to = from + old.shards()[from..].partition_point(|before| before < shard);
             run.extend(old, from..to);
             self.cells.add_to(from..to, &mut places);
-            if let Some((key, place)) = new {
-                run.push(*key);
+            if let Some((key, epochs, place)) = new {
+                run.push(*key, epochs.clone());
                 places.push(*place);
             }
             from = to + usize::from(old.shards().get(to) == Some(shard));

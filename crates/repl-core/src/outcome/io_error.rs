@@ -3,8 +3,8 @@
 use std::io;
 
 use super::{
-    AlreadyTracked, ClaimError, CompleteError, EpochOrder, StaleEpoch, WaitAllError, WaitError,
-    WindowError, WindowFull,
+    AlreadyTracked, BeginEpochError, BookmarkError, ClaimError, CompleteError, EpochOrder,
+    StaleEpoch, WaitAllError, WaitError, WindowError, WindowFull,
 };
 
 impl From<WaitError> for io::Error {
@@ -77,5 +77,26 @@ impl From<EpochOrder> for io::Error {
 impl From<StaleEpoch> for io::Error {
     fn from(err: StaleEpoch) -> Self {
         io::Error::new(io::ErrorKind::InvalidInput, err)
+    }
+}
+
+impl From<BeginEpochError> for io::Error {
+    fn from(err: BeginEpochError) -> Self {
+        let kind = match err {
+            BeginEpochError::Stale(_) => io::ErrorKind::InvalidInput,
+            BeginEpochError::UnknownShard => io::ErrorKind::NotFound,
+        };
+        io::Error::new(kind, err)
+    }
+}
+
+impl From<BookmarkError> for io::Error {
+    fn from(err: BookmarkError) -> Self {
+        let kind = match err {
+            BookmarkError::Timeout => io::ErrorKind::TimedOut,
+            BookmarkError::UnknownShard => io::ErrorKind::NotFound,
+            _ => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, err)
     }
 }

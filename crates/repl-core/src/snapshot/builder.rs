@@ -51,8 +51,8 @@ impl SnapshotBuilder {
         if self.keys.last().is_some_and(|last| last >= entry.shard) {
             return self.others.push(entry);
         }
-        let SnapshotEntry { shard, log, incarnation, applied_set } = entry;
-        self.keys.push(Key { shard, incarnation, log });
+        let SnapshotEntry { shard, log, incarnation, applied_set, epochs } = entry;
+        self.keys.push(Key { shard, incarnation, log }, epochs);
         self.marks.push(applied_set.mark());
         let ranges = applied_set.into_ranges_above();
         if !ranges.is_empty() {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Snapshot;
 use crate::applied_set::AppliedSet;
+use crate::epochs::Epochs;
 use crate::ids::{SeqNo, ShardId};
 use crate::keys::{KeyRef, KeysBuilder, KeysIter};
 use crate::table::Above;
@@ -13,10 +14,10 @@ impl Snapshot {
     /// Returns the union: every shard that either holds, with its larger mark and all ranges that
     /// either has completed.
     ///
-    /// Shards are matched by id; marks of different incarnations are compared as numbers. Log and
-    /// incarnation are those of the larger mark; of equal marks, those of the later incarnation. If
-    /// the named logs of a shard differ, nothing is combined: the entry with the larger mark is
-    /// taken whole.
+    /// Shards are matched by id; marks of different incarnations are compared as numbers. Log,
+    /// incarnation and epochs are those of the larger mark; of equal marks, those of the later
+    /// incarnation. If the named logs of a shard differ, nothing is combined: the entry with the
+    /// larger mark is taken whole.
     #[must_use]
     pub fn max(&self, other: &Snapshot) -> Snapshot {
         self.combine(other, AppliedSet::union, |a, b| match (a, b) {
@@ -28,7 +29,7 @@ impl Snapshot {
     /// Returns the intersection: every shard that both hold, with its smaller mark and the ranges
     /// above it that both have completed. A shard whose named logs differ is left out.
     ///
-    /// Log and incarnation are those of the smaller mark; of equal marks, those of the earlier
+    /// Log, incarnation and epochs are those of the smaller mark; of equal marks, those of the earlier
     /// incarnation.
     #[must_use]
     pub fn min(&self, other: &Snapshot) -> Snapshot {
@@ -110,7 +111,8 @@ impl Snapshot {
                         above.insert(key.shard(), set.into_ranges_above());
                     }
                 }
-                keys.push(key.key());
+                let (key, epochs) = key.with_epochs();
+                keys.push(key, epochs);
                 marks.push(mark);
             }
         }
@@ -125,8 +127,10 @@ impl Snapshot {
 
 /// The order in which `max` and `min` choose, so that it does not matter which comes first.
 fn order((a, at): &At<'_>, (b, other_at): &At<'_>) -> Ordering {
-    let others = || a.incarnation().cmp(&b.incarnation()).then_with(|| a.log().cmp(&b.log()));
-    at.cmp(other_at).then_with(others)
+    at.cmp(other_at)
+        .then_with(|| a.incarnation().cmp(&b.incarnation()))
+        .then_with(|| a.log().cmp(&b.log()))
+        .then_with(|| a.epochs().map(Epochs::as_slice).cmp(&b.epochs().map(Epochs::as_slice)))
 }
 
 /// A key and its mark.

@@ -3,9 +3,9 @@
 use std::collections::btree_map;
 use std::iter::Peekable;
 
-use super::{Snapshot, SnapshotEntry};
+use super::{Snapshot, SnapshotEntry, entry};
 use crate::applied_set::AppliedSet;
-use crate::ids::{Key, SeqNo, ShardId};
+use crate::ids::{SeqNo, ShardId};
 use crate::keys::KeysIter;
 use crate::range_set::RangeSet;
 
@@ -53,11 +53,9 @@ impl Iterator for SnapshotEntries<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<SnapshotEntry> {
-        let (key, mark) = (self.keys.next()?.key(), *self.marks.next()?);
-        let Key { shard, log, incarnation } = key;
-        let applied_set =
-            if self.is_next_above(shard) { self.set_above(mark) } else { AppliedSet::up_to(mark) };
-        Some(SnapshotEntry { shard, log, incarnation, applied_set })
+        let (key, mark) = (self.keys.next()?, *self.marks.next()?);
+        let is_above = self.is_next_above(key.shard());
+        Some(entry(key, if is_above { self.set_above(mark) } else { AppliedSet::up_to(mark) }))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

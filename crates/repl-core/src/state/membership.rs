@@ -1,7 +1,11 @@
 //! Adding, resetting and removing shards.
 
+use std::convert::Infallible;
+
 use super::ReplicationState;
-use crate::ids::{NewShard, SeqNo, ShardId};
+use crate::epochs::Epochs;
+use crate::ids::{SeqNo, ShardId};
+use crate::new_shard::NewShard;
 use crate::outcome::AlreadyTracked;
 use crate::shard::Shard;
 use crate::wakers::Woken;
@@ -27,11 +31,11 @@ impl ReplicationState {
         Ok(())
     }
 
-    /// Ends the present incarnation of a shard and begins another at the given mark and log, in one
-    /// step. Returns `None` if the shard is not tracked.
+    /// Ends the present incarnation of a shard and begins another at the given mark, log and epochs,
+    /// in one step. Returns `None` if the shard is not tracked.
     ///
     /// For use after a new base copy, or when the tail of the log was cut; [`rewind_shard`] keeps
-    /// the log. Waits on the ended incarnation fail with
+    /// log and epochs. Waits on the ended incarnation fail with
     /// [`WaitError::Removed`](crate::WaitError::Removed).
     ///
     /// Saved checkpoints hold the ended incarnation until the next saves. Where the data of the
@@ -41,20 +45,23 @@ impl ReplicationState {
     ///
     /// [`rewind_shard`]: Self::rewind_shard
     pub fn reset_shard(&self, new: NewShard) -> Option<Shard> {
-        self.reset(new.shard, |_| new)
+        self.reset(new.shard, |_, _| new)
     }
 
-    /// Ends the present incarnation of a shard and begins another of the same log at the mark `to`,
-    /// in one step. Returns `None` if the shard is not tracked.
+    /// Ends the present incarnation of a shard and begins another of the same log and epochs at the
+    /// mark `to`, in one step. Returns `None` if the shard is not tracked.
     ///
     /// As [`reset_shard`](Self::reset_shard) otherwise. What was completed above the mark is
     /// dropped. `to` may be above the present mark.
     pub fn rewind_shard(&self, shard: ShardId, to: SeqNo) -> Option<Shard> {
-        self.reset(shard, |ended| NewShard::new(shard).with_mark(to).with_log(ended.log()))
+        self.reset(shard, |ended, epochs| {
+            NewShard::new(shard).with_mark(to).with_log(ended.log()).with_epochs(epochs)
+        })
     }
 
-    fn reset(&self, shard: ShardId, new: impl FnOnce(&Shard) -> NewShard) -> Option<Shard> {
-        let (began, woken) = self.table.reset(shard, new)?;
+    fn reset(&self, shard: ShardId, new: impl FnOnce(&Shard, Epochs) -> NewShard) -> Option<Shard> {
+        let never = |ended: &Shard, epochs| Ok::<_, Infallible>(new(ended, epochs));
+        let Ok((began, woken)) = self.table.reset(shard, never)?;
         woken.wake();
         self.bell.ring();
         Some(began)

@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use repl_core::{ApplyWindow, NewShard, ReplicationState, SeqRange, ShardId, WaitError};
+use repl_core::{
+    ApplyWindow, EpochStart, NewShard, ReplicationState, SeqRange, ShardId, WaitError,
+};
 
 use crate::{StopAtEnd, counting, poll};
 
@@ -37,9 +39,11 @@ fn every_kind_of_change_ends_the_wait() {
     assert!(wakes(&state, || shard.advance(8))); // and over the range
     assert_eq!(shard.applied(), 12);
     let new = NewShard::new(ShardId(3));
-    assert!(wakes(&state, || state.add_shard(new)));
-    assert!(wakes(&state, || state.reset_shard(new.with_mark(7))));
+    assert!(wakes(&state, || state.add_shard(new.clone())));
+    assert!(wakes(&state, || state.reset_shard(new.clone().with_mark(7))));
     assert!(wakes(&state, || state.rewind_shard(ShardId(3), 2)));
+    let start = EpochStart { epoch: 0, first: 1 };
+    assert!(wakes(&state, || state.begin_epoch(ShardId(3), start)));
     assert!(wakes(&state, || state.remove_shard(ShardId(3))));
     assert!(wakes(&state, || state.add_shards(&[new])));
     assert!(wakes(&state, || state.remove_shards(&[ShardId(3)])));

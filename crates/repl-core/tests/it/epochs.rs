@@ -101,6 +101,9 @@ fn logs_have_everything_below_a_replaced_epoch_in_common() {
     assert_eq!(theirs.find_divergence(125, &ours, 150), Some(119));
     assert_eq!(ours.find_divergence(150, &ours, 125), Some(125));
     assert_eq!(ours.find_divergence(110, &theirs, 125), Some(110));
+    // There is no segment 0 that could differ.
+    let (a, b) = (epochs([(1, 0), (3, 1)]), epochs([(2, 0), (3, 1)]));
+    assert_eq!(a.find_divergence(9, &b, 7), Some(7));
     let from_0 = epochs([(3, 0), (5, 120)]);
     assert_eq!(from_0.find_divergence(150, &epochs([(3, 0), (4, 120)]), 125), Some(119));
 }

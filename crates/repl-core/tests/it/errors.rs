@@ -4,8 +4,8 @@ use std::error::Error;
 use std::io;
 
 use repl_core::{
-    Advance, AlreadyTracked, ClaimError, CompleteError, EpochOrder, EpochStart, ShardId,
-    StaleEpoch, WaitAllError, WaitError, WindowError, WindowFull,
+    Advance, AlreadyTracked, BeginEpochError, BookmarkError, ClaimError, CompleteError, EpochOrder,
+    EpochStart, ShardId, StaleEpoch, WaitAllError, WaitError, WindowError, WindowFull,
 };
 
 const FULL: WindowFull = WindowFull { seqno: 70, resume_at: 6 };
@@ -91,6 +91,23 @@ fn epoch_errors_name_the_epoch_and_keep_their_kind_as_io_errors() {
     check(&[(EpochOrder { start }, io::ErrorKind::InvalidData, order)]);
     let stale = StaleEpoch { epoch: 3, latest: 4 };
     check(&[(stale, io::ErrorKind::InvalidInput, "epoch 3 cannot begin: epoch 4")]);
+    let unknown = (BeginEpochError::UnknownShard, io::ErrorKind::NotFound, "does not track");
+    let refused = BeginEpochError::from(stale);
+    check(&[(refused, io::ErrorKind::InvalidInput, "epoch 3 cannot begin"), unknown]);
+}
+
+#[test]
+fn bookmark_errors_keep_their_kind_as_io_errors() {
+    use io::ErrorKind::{NotFound, Other, TimedOut};
+    check(&[
+        (BookmarkError::Lost, Other, "write it again"),
+        (BookmarkError::TooOld, Other, "ask the leader"),
+        (BookmarkError::OtherLog, Other, "another log"),
+        (BookmarkError::Timeout, TimedOut, "timed out"),
+        (BookmarkError::Closed, Other, "closed"),
+        (BookmarkError::Removed, Other, "removed"),
+        (BookmarkError::UnknownShard, NotFound, "does not track"),
+    ]);
 }
 
 #[test]

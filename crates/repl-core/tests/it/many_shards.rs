@@ -38,7 +38,7 @@ fn shards_that_come_and_go_are_those_of_a_map() {
         let (many, single) = new.split_at(new.len() / 8 * 7);
         state.add_shards(many).unwrap();
         for new in single {
-            state.add_shard(*new).unwrap();
+            state.add_shard(new.clone()).unwrap();
         }
         map.extend(new.iter().map(|new| (new.shard, 1)));
         assert_same(&state, &map, &ids);

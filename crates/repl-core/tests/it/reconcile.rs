@@ -94,6 +94,14 @@ fn a_leader_without_a_segment_of_its_own_replaces_the_tail_too() {
 }
 
 #[test]
+fn a_log_that_is_empty_but_has_an_epoch_may_differ_all_the_same() {
+    let empty = |starts| LogBounds { last: 0, last_deleted: 0, epochs: starts, ..log() };
+    let against = |starts| reconcile(&applied(168, epochs([(3, 1)])), &empty(starts));
+    assert_eq!(against(epochs([(4, 3)])), Verdict::Diverged { common: Some(0) });
+    assert_eq!(against(epochs([(3, 1)])), Verdict::AheadOfLog { applied: 168, last: 0 });
+}
+
+#[test]
 fn what_is_completed_above_the_mark_diverges_too() {
     let completed = |range: SeqRange| {
         let applied = AppliedSet::new(100, [range]);
@@ -149,7 +157,7 @@ fn every_verdict_says_what_to_do() {
         (Verdict::Resume { mark: 9 }, "up to 9 are applied: resume with the next one"),
         (Verdict::BehindRetention { mark: 9, last_deleted: 12 }, "up to 12: take a base copy"),
         (Verdict::AheadOfLog { applied: 9, last: 7 }, "9 is applied, but the log ends at 7: wait"),
-        (Verdict::Diverged { common: Some(9) }, "undo them, and rewind to 9"),
+        (Verdict::Diverged { common: Some(9) }, "undo them, and reset the shard to 9"),
         (Verdict::Diverged { common: None }, "take a base copy"),
         (Verdict::StaleLog { epoch: 5, latest: 6 }, "but epoch 6 has begun: follow the leader"),
         (Verdict::OtherLog { ours: LogId(7), log: LogId(8) }, &other),

@@ -76,7 +76,7 @@ fn raise(incarnation: &mut Incarnation, to: u64) -> Advance {
 }
 
 impl Model {
-    fn begin(&mut self, new: NewShard) {
+    fn begin(&mut self, new: &NewShard) {
         let incarnation = Incarnation { log: new.log, mark: new.mark, removed: false };
         self.incarnations.push(incarnation);
         self.now.insert(new.shard, self.incarnations.len() - 1);
@@ -139,21 +139,21 @@ impl Both {
     fn apply(&mut self, call: Call) -> Result<(), TestCaseError> {
         match call {
             Call::Add(new) => {
-                let added = self.state.add_shard(new);
+                let added = self.state.add_shard(new.clone());
                 let known = self.model.now.contains_key(&new.shard);
                 prop_assert_eq!(added.is_err(), known);
                 if let Ok(handle) = added {
-                    self.model.begin(new);
+                    self.model.begin(&new);
                     prop_assert_eq!(handle.applied(), new.mark);
                     self.handles.push((handle, self.model.incarnations.len() - 1));
                 }
             }
             Call::AddMany(many) => self.add_many(&many)?,
             Call::Reset(new) => {
-                let reset = self.state.reset_shard(new);
+                let reset = self.state.reset_shard(new.clone());
                 prop_assert_eq!(reset.is_some(), self.model.end(new.shard));
                 if let Some(handle) = reset {
-                    self.model.begin(new);
+                    self.model.begin(&new);
                     self.handles.push((handle, self.model.incarnations.len() - 1));
                 }
             }
@@ -162,7 +162,7 @@ impl Both {
                 let rewound = self.state.rewind_shard(shard, to);
                 prop_assert_eq!(rewound.is_some(), self.model.end(shard));
                 if let Some(handle) = rewound {
-                    self.model.begin(NewShard::new(shard).with_mark(to).with_log(log));
+                    self.model.begin(&NewShard::new(shard).with_mark(to).with_log(log));
                     self.handles.push((handle, self.model.incarnations.len() - 1));
                 }
             }
@@ -232,7 +232,7 @@ impl Both {
         prop_assert_eq!(added.is_err(), doubled || known);
         if added.is_ok() {
             for new in many {
-                self.model.begin(*new);
+                self.model.begin(new);
             }
         }
         Ok(())

@@ -170,7 +170,7 @@ impl Both {
             Call::Reset(mark) => {
                 let new = NewShard::new(ShardId::SINGLE).with_mark(mark);
                 self.end();
-                self.shard = match self.state.reset_shard(new) {
+                self.shard = match self.state.reset_shard(new.clone()) {
                     Some(shard) => shard,
                     None => self.state.add_shard(new).unwrap(),
                 };

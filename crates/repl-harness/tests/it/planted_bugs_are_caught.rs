@@ -95,7 +95,8 @@ fn a_shard_added_again_with_its_old_mark_is_caught() {
 
         fn add(&self, state: &ReplicationState, new: NewShard) -> Option<Shard> {
             let inherited = locked(&self.0).get(&new.shard).copied().unwrap_or(0);
-            state.add_shard(new.with_mark(new.mark.max(inherited))).ok()
+            let mark = new.mark.max(inherited);
+            state.add_shard(new.with_mark(mark)).ok()
         }
     }
     caught::<Inherits>(&[Invariant::OwnIncarnationOnly]);

@@ -14,7 +14,7 @@ proptest! {
 
 const ENTRY: &str = concat!(
     r#"{"shard":1,"log":"00000000000000000000000000000005","incarnation":3,"#,
-    r#""applied_set":{"mark":2,"above":[]}}"#,
+    r#""applied_set":{"mark":2,"above":[]},"epochs":[]}"#,
 );
 
 #[test]
@@ -36,8 +36,9 @@ fn a_snapshot_that_is_not_in_form_is_refused() {
         (4, format!("{ENTRY},{ENTRY}"), "do not ascend"),
         (3, ENTRY.to_owned(), "incarnation 3 or a later one"),
         (0, ENTRY.to_owned(), "incarnation 0 or a later one"),
-        (4, ENTRY.replace("[]", r#"[{"first":3,"last":4}]"#), "the ranges above 2"),
-        (4, ENTRY.replace("[]", r#"[{"first":9,"last":4}]"#), "inverted"),
+        (4, ENTRY.replacen("[]", r#"[{"first":3,"last":4}]"#, 1), "the ranges above 2"),
+        (4, ENTRY.replacen("[]", r#"[{"first":9,"last":4}]"#, 1), "inverted"),
+        (4, ENTRY.replace(r#"s":[]"#, r#"s":[{"epoch":1}]"#), "missing field `first`"),
         (4, ENTRY.replace(r#""incarnation":3,"#, ""), "missing field `incarnation`"),
         (4, ENTRY.replace(r#""mark":2"#, r#""mark":2,"more":0"#), "unknown field `more`"),
         (4, ENTRY.replace(r#""shard":1"#, r#""shard":1,"more":0"#), "unknown field `more`"),
