@@ -77,7 +77,8 @@ use crate::ids::StoreId;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait CheckpointBytes: Sized {
-    /// Returns the marks of all tracked shards, with what is completed above them, as sealed bytes.
+    /// Returns the marks of all tracked shards, with their epochs and what is completed above them, as
+    /// sealed bytes.
     ///
     /// Equal marks of the same incarnations give equal bytes.
     fn to_checkpoint_bytes(&self) -> Vec<u8>;
@@ -122,11 +123,10 @@ impl CheckpointBytes for ReplicationState {
         moves: impl FnOnce(&Self) -> R,
     ) -> Result<(Vec<u8>, R), UnsealError> {
         let read = Unsealed::read(&JsonCodec, StoreId::UNNAMED, stored, &Track::all())?;
-        let Content { marks, carried } = read.content;
+        let Content { marks, orphaned } = read.content;
         let state = ReplicationState::restore(&marks);
         let result = moves(&state);
-        // Epochs are not in the state.
-        let next = Content { marks: Arc::new(state.snapshot()), carried };
+        let next = Content { marks: Arc::new(state.snapshot()), orphaned };
         Ok((sealed(next.rows(), read.header, read.length), result))
     }
 }

@@ -9,7 +9,7 @@ use std::error::Error;
 use std::fmt;
 
 use repl_core::{
-    AppliedSet, EpochStart, Incarnation, LogId, ReplicationState, SeqNo, SeqRange, ShardId,
+    AppliedSet, EpochStart, Epochs, Incarnation, LogId, ReplicationState, SeqNo, SeqRange, ShardId,
     Snapshot, SnapshotEntry,
 };
 use serde::{Deserialize, Serialize};
@@ -114,7 +114,7 @@ impl fmt::Display for InvalidCheckpoint {
 impl Error for InvalidCheckpoint {}
 
 impl Checkpoint {
-    /// Returns the checkpoint of a snapshot, without epochs.
+    /// Returns the checkpoint of a snapshot.
     pub fn of(snapshot: &Snapshot) -> Self {
         Checkpoint {
             next_incarnation: snapshot.next_incarnation(),
@@ -133,7 +133,8 @@ impl Checkpoint {
         Rows::of_checkpoint(self)
     }
 
-    /// Returns a state at the marks of this checkpoint, with what is completed above them.
+    /// Returns a state at the marks of this checkpoint, with its epochs and what is completed above
+    /// the marks.
     ///
     /// `track` says which shards it tracks; a slice of shard ids tracks exactly those. A shard that
     /// the checkpoint lacks begins at mark 0, unless `track` gives another start. Shards that are
@@ -151,16 +152,20 @@ impl Checkpoint {
     }
 }
 
+/// Epochs that do not ascend are left out.
 impl From<&ShardCheckpoint> for SnapshotEntry {
     fn from(saved: &ShardCheckpoint) -> Self {
         let applied = AppliedSet::new(saved.mark, saved.completed.iter().copied());
-        SnapshotEntry::new(saved.shard, applied)
+        let entry = SnapshotEntry::new(saved.shard, applied)
             .with_log(saved.log)
-            .with_incarnation(saved.incarnation)
+            .with_incarnation(saved.incarnation);
+        match Epochs::new(saved.epochs.iter().copied()) {
+            Ok(epochs) if !epochs.is_empty() => entry.with_epochs(epochs),
+            _ => entry,
+        }
     }
 }
 
-/// The epochs are empty: a snapshot has none.
 impl From<SnapshotEntry> for ShardCheckpoint {
     fn from(entry: SnapshotEntry) -> Self {
         ShardCheckpoint {
@@ -172,7 +177,7 @@ impl From<SnapshotEntry> for ShardCheckpoint {
                 0 => Box::default(),
                 _ => entry.applied_set.above().collect(),
             },
-            epochs: Box::default(),
+            epochs: entry.epochs.as_slice().into(),
         }
     }
 }

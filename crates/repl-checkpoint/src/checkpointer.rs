@@ -15,8 +15,9 @@ use repl_core::{ReplicationState, Snapshot};
 
 use crate::attempt::Attempt;
 use crate::causes::with_causes;
+use crate::checkpoint::ShardCheckpoint;
 use crate::codec::Codec;
-use crate::content::{Carried, Content, Unsealed};
+use crate::content::{Content, Unsealed};
 use crate::envelope::Header;
 use crate::floors::Floors;
 use crate::ids::{Generation, StoreId};
@@ -51,8 +52,8 @@ pub struct Checkpointer {
     store: Option<Unshared<dyn CheckpointStore>>,
     store_id: StoreId,
     codec: Box<dyn Codec>,
-    /// What the state does not hold and no save may lose.
-    carried: Arc<Carried>,
+    /// Shards that the state does not track and no save may lose, ascending.
+    orphaned: Arc<Vec<ShardCheckpoint>>,
     /// The newest save that this process acknowledged, or else what it recovered.
     acknowledged: Written,
     /// The same, or what the store held when it was opened again. No save goes below its marks
@@ -95,13 +96,12 @@ impl Checkpointer {
         let Start { state, store, codec, newest, attempted } = start;
         let Unsealed { header, content, orphaned, length } = newest;
         let recovered = Written { header, content };
-        let with_epochs = recovered.content.carried.with_epochs.clone();
         Checkpointer {
             shared: Shared::new(state),
             store_id: store.store_id(),
             store: Some(Unshared::new(store)),
             codec,
-            carried: Arc::new(Carried { orphaned, with_epochs }),
+            orphaned: Arc::new(orphaned),
             acknowledged: recovered.clone(),
             base: recovered,
             doubtful: None,

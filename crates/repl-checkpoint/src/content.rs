@@ -1,4 +1,4 @@
-//! The content of a checkpoint: the marks of the state, and what is carried beside them.
+//! The content of a checkpoint: the shards of the state, and the orphaned ones beside them.
 
 use std::sync::Arc;
 
@@ -13,38 +13,29 @@ use crate::ids::StoreId;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Content {
     pub(crate) marks: Arc<Snapshot>,
-    pub(crate) carried: Arc<Carried>,
+    /// Shards that the state does not track, ascending: every save carries them on from the
+    /// recovered checkpoint.
+    pub(crate) orphaned: Arc<Vec<ShardCheckpoint>>,
 }
 
-/// What every save carries on from the recovered checkpoint, as the state does not hold it.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Carried {
-    /// Shards that the state does not track, ascending.
-    pub(crate) orphaned: Vec<ShardCheckpoint>,
-    /// Shards that have epochs, tracked or not, ascending.
-    pub(crate) with_epochs: Vec<ShardCheckpoint>,
-}
-
-impl Carried {
-    /// The place of an orphaned shard. O(log orphans).
-    pub(crate) fn orphan(&self, shard: ShardId) -> Option<usize> {
-        self.orphaned.binary_search_by_key(&shard, |s| s.shard).ok()
-    }
+/// The place of an orphaned shard. O(log orphans).
+pub(crate) fn orphan(orphaned: &[ShardCheckpoint], shard: ShardId) -> Option<usize> {
+    orphaned.binary_search_by_key(&shard, |s| s.shard).ok()
 }
 
 impl Content {
-    /// Whether it is exactly this. Compares `carried` by address, as a change replaces it.
-    pub(crate) fn is(&self, marks: &Snapshot, carried: &Arc<Carried>) -> bool {
-        Arc::ptr_eq(&self.carried, carried) && *self.marks == *marks
+    /// Whether it is exactly this. Compares `orphaned` by address, as a change replaces it.
+    pub(crate) fn is(&self, marks: &Snapshot, orphaned: &Arc<Vec<ShardCheckpoint>>) -> bool {
+        Arc::ptr_eq(&self.orphaned, orphaned) && *self.marks == *marks
     }
 
     /// Whether it holds a shard, in any incarnation.
     pub(crate) fn names(&self, shard: ShardId) -> bool {
-        self.marks.mark(shard).is_some() || self.carried.orphan(shard).is_some()
+        self.marks.mark(shard).is_some() || orphan(&self.orphaned, shard).is_some()
     }
 
     pub(crate) fn rows(&self) -> Rows<'_> {
-        Rows::between(&self.marks, &self.carried.orphaned, &self.carried.with_epochs)
+        Rows::between(&self.marks, &self.orphaned)
     }
 
     /// Whether a checkpoint of this says the same as one of `other`. Ranges that touch each other
@@ -63,7 +54,7 @@ impl Content {
 }
 
 fn is_same_row(a: &ShardCheckpoint, b: &ShardCheckpoint) -> bool {
-    a == b || (a.epochs == b.epochs && SnapshotEntry::from(a) == SnapshotEntry::from(b))
+    a == b || SnapshotEntry::from(a) == SnapshotEntry::from(b)
 }
 
 /// A checkpoint that was read.
@@ -100,7 +91,6 @@ struct Decoded<'a> {
     track: &'a Track,
     rules: Rules,
     marks: SnapshotBuilder,
-    with_epochs: Vec<ShardCheckpoint>,
     orphaned: Vec<ShardCheckpoint>,
 }
 
@@ -110,7 +100,6 @@ impl<'a> Decoded<'a> {
             track,
             rules: Rules::default(),
             marks: SnapshotBuilder::new(),
-            with_epochs: Vec::new(),
             orphaned: Vec::new(),
         }
     }
@@ -125,9 +114,6 @@ impl<'a> Decoded<'a> {
             return;
         }
         self.marks.push(SnapshotEntry::from(&row));
-        if !row.epochs.is_empty() {
-            self.with_epochs.push(row.clone());
-        }
         if !self.track.includes(row.shard) {
             self.orphaned.push(row);
         }
@@ -148,8 +134,7 @@ impl<'a> Decoded<'a> {
         }
         self.rules.broken()?;
         self.orphaned.shrink_to_fit();
-        let carried = Carried { orphaned: Vec::new(), with_epochs: self.with_epochs };
         let marks = Arc::new(marks.with_next_incarnation(next));
-        Ok((Content { marks, carried: Arc::new(carried) }, self.orphaned))
+        Ok((Content { marks, orphaned: Arc::default() }, self.orphaned))
     }
 }

@@ -7,7 +7,7 @@ use repl_core::{
 use super::{Checkpoint, Track};
 
 impl Checkpoint {
-    /// The marks of every shard, with what was completed above them.
+    /// The marks of every shard, with its epochs and what was completed above them.
     pub(super) fn marks(&self) -> Snapshot {
         let marks: Snapshot = self.shards.iter().map(SnapshotEntry::from).collect();
         marks.with_next_incarnation(self.next_incarnation)
@@ -28,6 +28,7 @@ pub(crate) fn restored(saved: &Snapshot, track: Track) -> (ReplicationState, Vec
     let begun = new.iter().map(|new| {
         SnapshotEntry::new(new.shard, AppliedSet::up_to(new.mark))
             .with_log(new.log)
+            .with_epochs(new.epochs.clone())
             .with_incarnation(incarnation)
     });
     let marks = merged(tracked, begun).with_next_incarnation(next);

@@ -36,26 +36,19 @@ pub struct Rows<'a> {
 #[derive(Debug, Clone)]
 struct MarkRows<'a> {
     entries: SnapshotEntries<'a>,
-    /// Shards whose epochs a row of the same incarnation gets.
-    with_epochs: std::slice::Iter<'a, ShardCheckpoint>,
     row: ShardCheckpoint,
     /// Whether `row` is still to be returned.
     is_ready: bool,
 }
 
 impl<'a> Rows<'a> {
-    /// Returns the rows of a snapshot, without epochs.
+    /// Returns the rows of a snapshot.
     pub fn of(snapshot: &'a Snapshot) -> Self {
-        Rows::between(snapshot, &[], &[])
+        Rows::between(snapshot, &[])
     }
 
-    /// The rows of a snapshot, with epochs, and between them those of shards that it does not hold.
-    /// Both slices ascend.
-    pub(crate) fn between(
-        marks: &'a Snapshot,
-        others: &'a [ShardCheckpoint],
-        with_epochs: &'a [ShardCheckpoint],
-    ) -> Self {
+    /// The rows of a snapshot, and between them those of shards that it does not hold, ascending.
+    pub(crate) fn between(marks: &'a Snapshot, others: &'a [ShardCheckpoint]) -> Self {
         let row = ShardCheckpoint {
             shard: ShardId(0),
             log: LogId::UNNAMED,
@@ -64,10 +57,9 @@ impl<'a> Rows<'a> {
             completed: Box::default(),
             epochs: Box::default(),
         };
-        let (entries, with_epochs) = (marks.entries(), with_epochs.iter());
         Rows {
             next_incarnation: marks.next_incarnation(),
-            marks: Some(MarkRows { entries, with_epochs, row, is_ready: false }),
+            marks: Some(MarkRows { entries: marks.entries(), row, is_ready: false }),
             saved: others.iter(),
             rules: Rules::default(),
         }
@@ -153,16 +145,8 @@ impl MarkRows<'_> {
         if entry.applied_set.range_count() > 0 || !row.completed.is_empty() {
             row.completed = entry.applied_set.above().collect();
         }
-        if !row.epochs.is_empty() {
-            row.epochs = Box::default();
-        }
-        while let Some(old) = self.with_epochs.as_slice().first()
-            && old.shard <= row.shard
-        {
-            if (old.shard, old.incarnation) == (row.shard, row.incarnation) {
-                row.epochs.clone_from(&old.epochs);
-            }
-            self.with_epochs.next();
+        if *row.epochs != *entry.epochs.as_slice() {
+            row.epochs = entry.epochs.as_slice().into();
         }
         true
     }

@@ -41,7 +41,7 @@ impl Checkpointer {
         let in_doubt = self.doubtful.as_ref().map(|written| written.header);
         if in_doubt == Some(newest.header) {
             // A save that is there found these orphans tracked.
-            self.carried = self.carried_beside(&newest.content.marks);
+            self.orphaned = self.orphans_beside(&newest.content.marks);
         }
         self.store = Some(Unshared::new(store));
         self.confirmed = newest.header.confirmed;

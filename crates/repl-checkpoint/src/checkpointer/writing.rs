@@ -22,7 +22,7 @@ impl Checkpointer {
         }
         let generation = self.attempted.checked_add(1).ok_or(CheckpointError::NoGenerationLeft)?;
         let header = Header { store: self.store_id, generation, confirmed: self.confirmed };
-        let content = Content { carried: self.carried_beside(&marks), marks: Arc::new(marks) };
+        let content = Content { orphaned: self.orphans_beside(&marks), marks: Arc::new(marks) };
         // About as long as the last one: room that is not needed is memory that is not there.
         let room = self.length + self.length / 16;
         let bytes = content.rows().seal_with_room(&*self.codec, header, room)?;
@@ -52,7 +52,7 @@ impl Checkpointer {
         saved?;
         self.confirmed = generation;
         self.length = bytes.len();
-        self.carried = Arc::clone(&written.content.carried);
+        self.orphaned = Arc::clone(&written.content.orphaned);
         let [newest, previous] = &mut self.held;
         *previous = newest.replace(written.content.clone());
         self.shared.saved(written.content.clone(), previous.clone()); // 4
@@ -65,7 +65,7 @@ impl Checkpointer {
     pub(super) fn holds(&self, marks: &Snapshot) -> bool {
         // An orphan that is tracked by now, and was not saved as such, is no mark that they hold.
         let is = |content: &Option<Content>| {
-            content.as_ref().is_some_and(|content| content.is(marks, &self.carried))
+            content.as_ref().is_some_and(|content| content.is(marks, &self.orphaned))
         };
         self.held.iter().all(is)
     }

@@ -16,6 +16,7 @@ mod completed;
 mod directories;
 mod envelope;
 mod environment;
+mod epochs;
 mod errors;
 mod file_store;
 mod floors;
