@@ -1,6 +1,6 @@
 //! The engine: follows a log, and loses nothing at whatever instant it is killed.
 //!
-//! 1. *Recover* the marks of the last checkpoint.
+//! 1. *Recover* the marks of the last checkpoint, and compare them with the logs (`start.rs`).
 //! 2. *Apply* the next segment of a shard: its rows go into the memtable, then the mark advances.
 //! 3. *Flush* the memtables into the table files.
 //! 4. *Save* the marks.
@@ -21,6 +21,8 @@ use std::time::Duration;
 use repl_checkpoint::{Checkpointer, FileStore, JsonCodec, OnCorrupt, Saved, StoreId, recover};
 use repl_core::{SeqNo, Shard, ShardId, Snapshot};
 
+use crate::start;
+
 /// The rows of a segment, of a memtable or of a table file.
 pub(crate) type Rows = BTreeMap<u64, u64>;
 
@@ -35,9 +37,15 @@ pub(crate) struct Table {
     shard: Shard,
     /// The rows that are not in the file yet. They replace those of the file.
     memtable: Mutex<Rows>,
-    file: PathBuf,
+    paths: Paths,
+}
+
+/// Where the files of a shard are.
+pub(crate) struct Paths {
+    /// The table file.
+    pub(crate) table: PathBuf,
     /// A folder with a file per segment, named by its seqno.
-    log: PathBuf,
+    pub(crate) log: PathBuf,
 }
 
 impl Engine {
@@ -46,10 +54,19 @@ impl Engine {
         let store = FileStore::open(dir.join("marks"), StoreId::UNNAMED)?;
         // If the newest checkpoint is damaged, recovery uses the one before. Step 5 deletes no
         // segment above the marks of that one.
-        let recovered = recover(store, JsonCodec, shards, OnCorrupt::FallBack)?; // 1
-        let shards = shards.iter().filter_map(|id| recovered.state.shard(*id));
-        let tables = shards.map(|shard| Table::open(dir, shard).map(Arc::new));
-        let tables = tables.collect::<io::Result<_>>()?;
+        let mut recovered = recover(store, JsonCodec, shards, OnCorrupt::FallBack)?; // 1
+        let missing = &recovered.report.missing;
+        let open = |id: &ShardId| {
+            let log = dir.join("log").join(id.to_string());
+            let paths = Paths { table: dir.join(format!("table-{id}")), log };
+            let shard = start::begin(&recovered.state, *id, missing.contains(id), &paths)?;
+            Ok(Arc::new(Table { shard, memtable: Mutex::default(), paths }))
+        };
+        let tables = shards.iter().map(open).collect::<io::Result<_>>()?;
+        if !missing.is_empty() {
+            // Nothing is applied yet, so nothing to flush. From now on no row is without a mark.
+            recovered.checkpointer.checkpoint(|_| Ok(()))?;
+        }
         Ok(Engine { tables, checkpointer: recovered.checkpointer })
     }
 
@@ -70,8 +87,9 @@ impl Engine {
     pub(crate) fn delete_up_to(&self, floors: &Snapshot) -> io::Result<()> {
         for table in &self.tables {
             let floor = floors.mark(table.shard.id()).unwrap_or(0);
-            for seqno in table.segments()?.into_iter().filter(|seqno| *seqno <= floor) {
-                fs::remove_file(table.log.join(seqno.to_string()))?;
+            let segments = start::segments(&table.paths.log)?;
+            for seqno in segments.into_iter().filter(|seqno| *seqno <= floor) {
+                fs::remove_file(table.paths.log.join(seqno.to_string()))?;
             }
         }
         Ok(())
@@ -79,26 +97,11 @@ impl Engine {
 }
 
 impl Table {
-    fn open(dir: &Path, shard: Shard) -> io::Result<Table> {
-        let file = dir.join(format!("table-{}", shard.id()));
-        let log = dir.join("log").join(shard.id().to_string());
-        let table = Table { shard, memtable: Mutex::default(), file, log };
-        // A segment that is gone never comes: better to fail than to wait for it.
-        let (mark, first) = (table.shard.applied(), table.segments()?.into_iter().min());
-        match first.filter(|first| *first > mark + 1) {
-            None => Ok(table),
-            Some(first) => Err(io::Error::other(format!(
-                "{} begins at segment {first}, but the mark is {mark}: copy the shard anew",
-                table.log.display()
-            ))),
-        }
-    }
-
     /// Applies the log from the mark up to `until`. Waits for segments that are not written yet.
     pub(crate) fn follow(&self, until: SeqNo) -> io::Result<()> {
         while self.shard.applied() < until {
             let seqno = self.shard.applied() + 1;
-            if let Some(rows) = read(&self.log.join(seqno.to_string()))? {
+            if let Some(rows) = read(&self.paths.log.join(seqno.to_string()))? {
                 self.memtable.lock().unwrap_or_else(PoisonError::into_inner).extend(rows); // 2
                 self.shard.advance(seqno);
             } else {
@@ -113,18 +116,12 @@ impl Table {
         // `follow` waits for the lock. A larger engine gives it a second memtable meanwhile.
         let mut memtable = self.memtable.lock().unwrap_or_else(PoisonError::into_inner);
         if !memtable.is_empty() {
-            let mut rows = read(&self.file)?.unwrap_or_default();
+            let mut rows = read(&self.paths.table)?.unwrap_or_default();
             rows.extend(&*memtable);
-            replace(&self.file, &serde_json::to_vec(&rows)?)?;
+            replace(&self.paths.table, &serde_json::to_vec(&rows)?)?;
             memtable.clear(); // not before the rows are durable elsewhere
         }
         Ok(())
-    }
-
-    fn segments(&self) -> io::Result<Vec<SeqNo>> {
-        let names = fs::read_dir(&self.log)?.map(|entry| Ok(entry?.file_name()));
-        let names = names.collect::<io::Result<Vec<_>>>()?;
-        Ok(names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect())
     }
 }
 

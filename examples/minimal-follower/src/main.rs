@@ -1,7 +1,7 @@
 //! A follower to copy: a storage engine that follows a log, in under 150 lines.
 //!
-//! `engine.rs` is the engine, and `follower.rs` the process that runs it. The other files test
-//! them: the parent in this file writes the logs, kills the process with SIGKILL at random
+//! `engine.rs` is the engine, `start.rs` compares it with its logs at each start, and `follower.rs` is
+//! the process that runs it. The other files test them: the parent in this file writes the logs, kills the process with SIGKILL at random
 //! instants, checks what it left, and starts it again.
 //!
 //! ```sh
@@ -12,6 +12,7 @@ mod engine;
 mod follower;
 mod leader;
 mod mutant;
+mod start;
 mod verify;
 
 use std::fs;

@@ -5,6 +5,7 @@
 //! specific to SQLite is here. README.md gives an overview, and the reasons for each rule.
 
 mod base_copy;
+mod bounds;
 mod cli;
 mod clients;
 mod database;

@@ -9,7 +9,7 @@ use crate::cli::StoreKind;
 use crate::clients::Seen;
 use crate::events::Event;
 use crate::positions::Mark;
-use crate::verify::Verdict;
+use crate::verify::Comparison;
 use crate::wal::LogPoint;
 
 /// More starts than this are summed up in one row.
@@ -37,7 +37,7 @@ pub(crate) struct Report {
     pub(crate) reads: u64,
     #[serde(flatten)]
     pub(crate) seen: Seen,
-    pub(crate) replicas: Vec<Verdict>,
+    pub(crate) replicas: Vec<Comparison>,
     #[serde(skip)]
     pub(crate) shards: BTreeMap<u64, Shard>,
     #[serde(skip)]
@@ -120,14 +120,14 @@ impl Report {
     }
 
     /// Returns the report with what the clients saw and the comparisons found, and the faults.
-    pub(crate) fn close(mut self, seen: Seen, replicas: Vec<Verdict>) -> (Report, Vec<String>) {
+    pub(crate) fn close(mut self, seen: Seen, replicas: Vec<Comparison>) -> (Report, Vec<String>) {
         let micros = &mut self.checkpoint_micros;
         micros.sort_unstable();
         self.checkpoints = micros.len();
         self.checkpoint_median_micros = micros.get(micros.len() / 2).copied().unwrap_or(0);
         self.transactions = self.transactions_done();
         (self.seen, self.replicas) = (seen, replicas);
-        let differing = self.replicas.iter().filter(|verdict| !verdict.equal);
+        let differing = self.replicas.iter().filter(|comparison| !comparison.equal);
         let faults = differing.map(|v| format!("replica db{} {}", v.shard, v.text())).collect();
         (self, faults)
     }
@@ -161,7 +161,7 @@ impl example_support::Report for Report {
             row("reads of own writes", format!("{}: {how}", seen.read_your_writes)),
         ]);
         rows.extend(self.replicas.iter().map(|v| row(format!("replica db{}", v.shard), v.text())));
-        let equal = self.replicas.iter().filter(|verdict| verdict.equal).count();
+        let equal = self.replicas.iter().filter(|comparison| comparison.equal).count();
         let (all, kills) = (self.replicas.len(), self.kills + self.leader_kills);
         rows.push(row("replicas equal", format!("{equal} of {all}, after {kills} kills")));
         Ok(rows)
@@ -202,9 +202,9 @@ impl FollowerStart {
     }
 }
 
-impl Verdict {
+impl Comparison {
     fn text(&self) -> String {
-        let Verdict { tables, rows, hash, differences, .. } = self;
+        let Comparison { tables, rows, hash, differences, .. } = self;
         if self.equal {
             format!("equal: {tables} tables, {rows} rows, hash {hash}")
         } else {

@@ -107,9 +107,9 @@ impl<'a> Parent<'a> {
             follower.order(Order::Finish);
         }
         self.read_events(Duration::ZERO)?;
-        let verdicts = self.setup.shards().map(|shard| compare(&self.setup.layout, shard)); // 6
-        let verdicts = verdicts.collect::<Result<_, _>>()?;
-        Ok(self.report.close(self.clients.seen, verdicts))
+        let comparisons = self.setup.shards().map(|shard| compare(&self.setup.layout, shard)); // 6
+        let comparisons = comparisons.collect::<Result<_, _>>()?;
+        Ok(self.report.close(self.clients.seen, comparisons))
     }
 
     fn is_done(&self) -> bool {

@@ -7,19 +7,22 @@
 //! | saved | a new log, and a restart record that ends the old one at the mark | at its start |
 //! | saved | no replica, no position of the mark, or any other log | error |
 //!
+//! The verdict of [`reconcile`] on the log is printed at each start.
+//!
 //! With `--rebase` the mark is discarded instead of that error:
 //! 1. Remove the shard and save twice, so that no generation holds its mark any more.
 //! 2. Make the base copy as for a new shard. A crash in between leaves a shard without a mark.
 
 use example_support::{Context, Error, chain};
 use repl_checkpoint::Checkpointer;
-use repl_core::{SeqNo, Shard, ShardId};
+use repl_core::{LogBounds, Progress, SeqNo, Shard, ShardId, Verdict, reconcile};
 use thiserror::Error;
 
+use crate::bounds::{Seen, bounds, first_log, progress};
 use crate::handover::RestartRecords;
 use crate::layout::Layout;
 use crate::positions::{Mark, Positions, seqno_of};
-use crate::tail::{Step, Tail};
+use crate::tail::{NO_LOG, Step, Tail};
 use crate::wal::{LogPoint, WalHeader};
 
 /// How a shard starts.
@@ -66,7 +69,10 @@ pub(crate) fn decide(
     shard: &Shard,
 ) -> Result<Start, Error> {
     let (id, mark) = (shard.id(), shard.applied());
+    let path = layout.replica(id);
     if mark == 0 {
+        let ours = if path.exists() { Progress::DataWithoutMarks } else { Progress::Nothing };
+        verdict(id, &ours, &first_log());
         return Ok(Start::Copy(id));
     }
     let advice = "restore it, or run again with --rebase to copy the database again";
@@ -74,7 +80,6 @@ pub(crate) fn decide(
         let what = format!("shard {id}: {what} the mark {}: {advice}", Mark(mark));
         Err(CannotContinue(what).into())
     };
-    let path = layout.replica(id);
     if !path.exists() {
         return cannot(format!("there is no replica {} for", path.display()));
     }
@@ -83,16 +88,37 @@ pub(crate) fn decide(
         return cannot(format!("{} does not hold the position of", path.display()));
     };
     let mut tail = Tail::new(&layout.log(id));
-    match tail.step(&at)? {
-        Step::Idle | Step::Transaction(_) => {}
-        Step::NewLog(header) => at = next_log(layout, shard, &at, &header)?,
-        Step::Reset(why) => return Err(reset(layout, shard, &at, why)),
+    let (seen, why) = match tail.step(&at)? {
+        Step::Idle | Step::Transaction(_) => (Seen::Holds, ""),
+        Step::NewLog(header) => {
+            match RestartRecords::load(&layout.restarts(id))?.follow(at, &header) {
+                Ok(start) => {
+                    at = start;
+                    (Seen::Holds, "")
+                }
+                Err(why) => (Seen::Begins(seqno_of(shard.log(), &header.start())), why),
+            }
+        }
+        Step::Reset(NO_LOG) => (Seen::Gone, NO_LOG),
+        Step::Reset(why) => (Seen::Differs, why),
+    };
+    let log = bounds(shard.log(), mark, seen);
+    let verdict = verdict(id, &progress(shard.log(), mark), &log);
+    if !matches!(verdict, Verdict::Resume { .. }) {
+        return Err(reset(layout, shard, &at, &format!("{why} ({verdict})")));
     }
     // If it restarts just now, it may do so only at this place.
     let end = tail.end(Some(at))?.filter(|end| end.salts == at.salts).unwrap_or(at);
     // If nothing of the log is applied yet, the mark is in the previous log.
     let log_end = if end.frame == 0 { mark } else { seqno_of(shard.log(), &end) };
     Ok(Start::Resume { shard: shard.clone(), at, log_end })
+}
+
+/// Prints what the follower makes of the log.
+fn verdict(id: ShardId, ours: &Progress, log: &LogBounds) -> Verdict {
+    let verdict = reconcile(ours, log);
+    eprintln!("follower: shard {id}: {verdict}");
+    verdict
 }
 
 /// Decides how all shards start. With `rebase`, discards the marks that cannot be used.

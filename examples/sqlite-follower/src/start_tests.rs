@@ -17,6 +17,11 @@ struct Saved {
 
 impl Saved {
     fn new() -> Saved {
+        Saved::with_place(|at| at)
+    }
+
+    /// The place of the mark is recorded as `place` says.
+    fn with_place(place: impl FnOnce(LogPoint) -> LogPoint) -> Saved {
         let leader = Fixture::new(1024);
         let at = copy_base(&leader.layout, SHARD, &mut leader.tail().0).unwrap();
         let saved = Saved { leader, at };
@@ -26,7 +31,7 @@ impl Saved {
         let new = NewShard::new(SHARD).with_mark(mark).with_log(base);
         recovered.state.add_shard(new).unwrap();
         let positions = Positions::load(&saved.leader.layout.positions()).unwrap();
-        positions.begin(SHARD, base, at);
+        positions.begin(SHARD, base, place(at));
         let floors = recovered.checkpointer.floors();
         let checkpointer = &mut recovered.checkpointer;
         checkpointer.checkpoint(|a| positions.save(a.marks(), &floors)).unwrap();
@@ -93,12 +98,22 @@ fn any_other_log_is_an_error_and_copied_with_rebase() {
     assert!(matches!(saved.decide(false).unwrap(), Start::Resume { .. }), "nothing is missing yet");
     saved.write();
     assert!(needs_copy(saved.decide(false), "no restart record"));
+    assert!(needs_copy(saved.decide(false), "the log has deleted those up to 8589934592"));
     let mut records = RestartRecords::load(&saved.leader.layout.restarts(SHARD)).unwrap();
     let at = saved.at;
     records.put(LogPoint { frame: at.frame + 1, ..at }).unwrap();
     assert!(needs_copy(saved.decide(false), "ended at a later frame"));
     fs::write(saved.leader.layout.log(SHARD), b"").unwrap();
     assert!(needs_copy(saved.decide(false), "the log is gone"));
+    assert!(needs_copy(saved.decide(false), "but the log ends at 0"));
+    assert!(matches!(saved.decide(true).unwrap(), Start::Copy(SHARD)));
+}
+
+#[test]
+fn a_log_with_another_content_at_the_mark_has_diverged() {
+    let saved = Saved::with_place(|at| LogPoint { checksum: [1, 2], ..at });
+    assert!(needs_copy(saved.decide(false), "the frame at that place is different now"));
+    assert!(needs_copy(saved.decide(false), "applied segments differ from those of the log"));
     assert!(matches!(saved.decide(true).unwrap(), Start::Copy(SHARD)));
 }
 

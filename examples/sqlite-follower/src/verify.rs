@@ -19,7 +19,7 @@ use crate::replica::open_immutable;
 
 /// The result of comparing one replica.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Verdict {
+pub(crate) struct Comparison {
     pub(crate) shard: u64,
     pub(crate) equal: bool,
     pub(crate) tables: u64,
@@ -36,7 +36,7 @@ pub(crate) struct Verdict {
 struct Content(BTreeMap<String, (u64, u64)>);
 
 /// Compares a replica with the leader's database. Neither may be written meanwhile.
-pub(crate) fn compare(layout: &Layout, shard: ShardId) -> Result<Verdict, Error> {
+pub(crate) fn compare(layout: &Layout, shard: ShardId) -> Result<Comparison, Error> {
     let leader = Content::read(&open_existing(&layout.database(shard))?);
     let leader = leader.context(|| format!("shard {shard}: cannot read the leader's database"))?;
     let check = || -> rusqlite::Result<Vec<String>> {
@@ -48,7 +48,7 @@ pub(crate) fn compare(layout: &Layout, shard: ShardId) -> Result<Verdict, Error>
     let differences = check().unwrap_or_else(|e| vec![format!("cannot read the replica: {e}")]);
     let mut hash = DefaultHasher::new();
     leader.hash(&mut hash);
-    Ok(Verdict {
+    Ok(Comparison {
         shard: shard.0,
         equal: differences.is_empty(),
         tables: leader.0.len() as u64 - 1,
