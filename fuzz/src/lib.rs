@@ -1,5 +1,5 @@
-//! Fuzz targets for all code that reads untrusted bytes: checkpoint files, payloads, directories; and
-//! for the verdict on what was read.
+//! Fuzz targets for all code that reads untrusted bytes (checkpoint files, payloads, directories),
+//! and for the verdict on what was read.
 //!
 //! Each target is a function of the fuzzer's bytes that panics if a guarantee does not hold. Where
 //! the expected result is not obvious, the target computes it independently, from the docs instead

@@ -77,8 +77,8 @@ use crate::ids::StoreId;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait CheckpointBytes: Sized {
-    /// Returns the marks of all tracked shards, with their epochs and what is completed above them, as
-    /// sealed bytes.
+    /// Returns the marks of all tracked shards, with their epochs and what is completed above them,
+    /// as sealed bytes.
     ///
     /// Equal marks of the same incarnations give equal bytes.
     fn to_checkpoint_bytes(&self) -> Vec<u8>;

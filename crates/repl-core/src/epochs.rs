@@ -9,8 +9,8 @@ use crate::outcome::{EpochOrder, StaleEpoch};
 /// The epochs of one log: where the term of each leader begins.
 ///
 /// Epochs and their first segments both ascend. An epoch without a segment is not kept, unless it is
-/// the latest. The value is immutable and cheap to clone: clones share the memory, and no epochs need
-/// none.
+/// the latest. The value is immutable and cheap to clone: clones share the memory, and no epochs
+/// need none.
 ///
 /// Two logs that have a segment of the same number and the same epoch are equal up to that segment,
 /// as long as no two leaders ever have the same epoch. So epochs show where two logs part:
@@ -28,8 +28,8 @@ use crate::outcome::{EpochOrder, StaleEpoch};
 ///
 /// # Tables that are cut off
 /// A log that has deleted its first segments may drop the epochs in front of the one that its first
-/// segment is of. It does not change where that one began. Segments before the first epoch of a table
-/// are of an unknown epoch, which is not the same as epoch 0.
+/// segment is of. It does not change where that one began. Segments before the first epoch of a
+/// table are of an unknown epoch, which is not the same as epoch 0.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(try_from = "Vec<EpochStart>", into = "Vec<EpochStart>"))]
@@ -166,8 +166,8 @@ impl Epochs {
     /// Returns the last segment that two logs have in common, or `None` where their epochs cannot
     /// tell. O(epochs).
     ///
-    /// This log ends at `our_last` and has these epochs; the other log ends at `their_last`. Logs that
-    /// do not part have the lesser of both in common.
+    /// This log ends at `our_last` and has these epochs; the other log ends at `their_last`. Logs
+    /// that do not part have the lesser of both in common.
     ///
     /// The answer is exact, or it is `None`. It is `None`
     /// - where a log with segments has no epochs;

@@ -147,8 +147,8 @@ impl fmt::Display for EpochStart {
 /// What a client gets for a write, to wait for that write on any follower.
 ///
 /// The leader that takes the write makes it: its log, its epoch, and the segment that holds the
-/// write. It stays valid when another leader takes over, where a seqno alone does not: the next leader
-/// may use the same seqno for another write. See
+/// write. It stays valid when another leader takes over. A seqno alone does not: the next leader may
+/// use the same seqno for another write. See
 /// [`ReplicationState::reached_bookmark`](crate::ReplicationState::reached_bookmark).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

@@ -6,9 +6,10 @@
 //!   [waits](Shard::reached) for it.
 //! - [`ApplyWindow`] lets several threads apply the segments of one shard in any order.
 //! - [`Snapshot`] holds marks as plain values.
-//! - [`reconcile`] says at start whether a follower may go on from its mark. [`Epochs`] show where its
-//!   log and the leader's part.
-//! - [`Bookmark`] names a write, to [wait](ReplicationState::reached_bookmark) for it across leaders.
+//! - [`reconcile`] says at start whether a follower may go on from its mark. [`Epochs`] show where
+//!   its log and the leader's part.
+//! - [`Bookmark`] names a write, to [wait](ReplicationState::reached_bookmark) for it from leader to
+//!   leader.
 //!
 //! The crate `repl-checkpoint` saves the marks once the data that they cover is durable.
 //!
@@ -41,7 +42,8 @@
 //!
 //! # Waiting
 //! A method that waits returns a future: [`Shard::reached`], [`ReplicationState::reached_all`],
-//! [`ReplicationState::reached_bookmark`], [`Changes::next`], [`AwaitedChanges::next`], [`ApplyWindow::room_for`], [`ApplyWindow::claim`].
+//! [`ReplicationState::reached_bookmark`], [`Changes::next`], [`AwaitedChanges::next`],
+//! [`ApplyWindow::room_for`], [`ApplyWindow::claim`].
 //! Await it under any executor, or block the thread with its `wait`, `wait_timeout` or
 //! `wait_deadline`. A future that is dropped leaves nothing behind.
 //!

@@ -74,9 +74,9 @@ pub enum Verdict {
     },
     /// Applied segments differ from those of the log.
     Diverged {
-        /// Everything up to this segment is applied, and common. Undo what is applied above it, reset
-        /// the shard to it with the epochs of the log, and resume. `None` if no such segment is
-        /// known: take a base copy.
+        /// Everything up to this segment is applied, and common. Undo what is applied above it,
+        /// reset the shard to it with the epochs of the log, and resume. `None` if no such segment
+        /// is known: take a base copy.
         common: Option<SeqNo>,
     },
     /// The latest epoch of the log is below the latest of the follower, so its leader is replaced:
@@ -133,10 +133,7 @@ pub enum Verdict {
 /// assert_eq!(reconcile(&at(90), &log), Verdict::Resume { mark: 90 });
 /// let verdict = reconcile(&at(95), &log);
 /// assert_eq!(verdict, Verdict::Diverged { common: Some(90) });
-/// assert_eq!(
-///     verdict.to_string(),
-///     "applied segments above 90 differ from those of the log: undo them, and reset the shard to 90",
-/// );
+/// assert!(verdict.to_string().ends_with("undo them, and reset the shard to 90"));
 /// let verdict = reconcile(&at(39), &log);
 /// assert_eq!(verdict, Verdict::BehindRetention { mark: 39, last_deleted: 40 });
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -79,8 +79,8 @@ impl ReplicationState {
         Self::new(&[ShardId::SINGLE])
     }
 
-    /// Restores a state that was saved: every shard of the snapshot with its log, incarnation, epochs,
-    /// mark and ranges. The state and the snapshot share the ids.
+    /// Restores a state that was saved: every shard of the snapshot with its log, incarnation,
+    /// epochs, mark and ranges. The state and the snapshot share the ids.
     pub fn restore(snapshot: &Snapshot) -> Self {
         let table = Table::restore(snapshot.keys(), snapshot.marks(), snapshot.next_incarnation());
         let state = ReplicationState { table, bell: Arc::new(Bell::new()) };

@@ -1,8 +1,8 @@
 //! A follower to copy: a storage engine that follows a log, in under 150 lines.
 //!
-//! `engine.rs` is the engine, `start.rs` compares it with its logs at each start, and `follower.rs` is
-//! the process that runs it. The other files test them: the parent in this file writes the logs, kills the process with SIGKILL at random
-//! instants, checks what it left, and starts it again.
+//! `engine.rs` is the engine, `start.rs` compares it with its logs at each start, and `follower.rs`
+//! is the process that runs it. The other files test them: the parent in this file writes the logs,
+//! kills the process with SIGKILL at random instants, checks what it left, and starts it again.
 //!
 //! ```sh
 //! cargo run --locked --release -p minimal-follower

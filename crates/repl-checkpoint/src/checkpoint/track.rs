@@ -41,8 +41,8 @@ impl Track {
         Track { all: false, starts }
     }
 
-    /// Tracks these shards too; one that the checkpoint lacks begins at the given mark and log, with the
-    /// given epochs.
+    /// Tracks these shards too; one that the checkpoint lacks begins at the given mark and log, with
+    /// the given epochs.
     ///
     /// A shard that the checkpoint holds keeps what is saved of it, whatever is given here. Of
     /// two starts for one shard the later counts.

@@ -1,4 +1,4 @@
-//! Every checkpoint saves the epochs of every tracked shard, and a crash leaves them with their data.
+//! Every checkpoint saves the epochs of every tracked shard, and a crash leaves them with the data.
 
 use repl_checkpoint::{
     CheckpointBytes, FileStore, JsonCodec, OnCorrupt, Recovered, SlotStore, Track, recover,

@@ -35,7 +35,7 @@ pub enum BeginEpochError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum BookmarkError {
-    /// The log does not have the write: a later epoch begins at or below its segment. Write it again.
+    /// The log does not have the write: a later epoch begins at or below its segment. Write again.
     Lost,
     /// The epochs of the shard begin after the bookmark, so they cannot tell whether the log has the
     /// write. Ask the leader, or read what was written.

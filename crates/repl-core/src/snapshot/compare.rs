@@ -29,8 +29,8 @@ impl Snapshot {
     /// Returns the intersection: every shard that both hold, with its smaller mark and the ranges
     /// above it that both have completed. A shard whose named logs differ is left out.
     ///
-    /// Log, incarnation and epochs are those of the smaller mark; of equal marks, those of the earlier
-    /// incarnation.
+    /// Log, incarnation and epochs are those of the smaller mark; of equal marks, those of the
+    /// earlier incarnation.
     #[must_use]
     pub fn min(&self, other: &Snapshot) -> Snapshot {
         self.combine(other, AppliedSet::intersection, |a, b| {

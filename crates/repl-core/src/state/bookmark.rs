@@ -69,8 +69,8 @@ impl ReplicationState {
     /// - [`OtherLog`](BookmarkError::OtherLog) if both logs have a name, and not the same;
     /// - [`UnknownShard`](BookmarkError::UnknownShard) if the shard is not tracked, and
     ///   [`Removed`](BookmarkError::Removed) if it was removed during the wait;
-    /// - [`Closed`](BookmarkError::Closed) if the state or the shard is closed, or if the shard lacks
-    ///   the epoch and has a mark of `u64::MAX`.
+    /// - [`Closed`](BookmarkError::Closed) if the state or the shard is closed, or if the shard
+    ///   lacks the epoch and has a mark of `u64::MAX`.
     pub fn reached_bookmark(&self, shard: ShardId, bookmark: Bookmark) -> ReachedBookmark<'_> {
         let step = self.step_of(shard, bookmark, BookmarkError::UnknownShard);
         ReachedBookmark { state: self, shard, bookmark, step }

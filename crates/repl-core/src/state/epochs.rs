@@ -36,8 +36,8 @@ impl ReplicationState {
         self.table.handle_and_epochs(shard).map(|(_, epochs)| epochs)
     }
 
-    /// Returns what one shard has applied, to [`reconcile`](crate::reconcile) it with a log; `None` for
-    /// a shard that this state does not track.
+    /// Returns what one shard has applied, to [`reconcile`](crate::reconcile) it with a log; `None`
+    /// for a shard that this state does not track.
     ///
     /// O(log shards), and copies the ranges above the mark.
     pub fn progress(&self, shard: ShardId) -> Option<Progress> {

@@ -1,4 +1,4 @@
-//! Beginning an epoch cuts what it replaces, returns that, and shuts out the handles of earlier ones.
+//! Beginning an epoch cuts and returns what it replaces, and shuts out the handles of earlier ones.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
