@@ -4,7 +4,7 @@ use crate::applied_set::AppliedSet;
 use crate::epochs::Epochs;
 use crate::ids::{Incarnation, LogId, SeqNo, ShardId};
 
-/// One shard of a [`Snapshot`], whole.
+/// One shard of a [`Snapshot`](crate::Snapshot), whole.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(::serde::Serialize, ::serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
