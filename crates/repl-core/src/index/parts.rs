@@ -7,8 +7,9 @@ use crate::ids::ShardId;
 use crate::slabs::Place;
 use crate::sync::{AtomicU64, Ordering};
 
-/// The largest number of slots in a part: building one again takes some tens of microseconds.
-const PART: usize = 4096;
+/// The largest number of slots in a part: to build one again takes some tens of microseconds, and so
+/// does the new list of parts where they are many.
+const PART: usize = 8192;
 const SMALLEST: usize = 8;
 
 struct Part {
