@@ -95,6 +95,8 @@ mod waiters;
 
 mod cell;
 
+mod slabs;
+
 mod shard;
 
 mod reached;
@@ -104,7 +106,6 @@ mod changes;
 mod window;
 
 mod index;
-mod slabs;
 
 mod keys;
 mod order;

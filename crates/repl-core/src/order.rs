@@ -122,7 +122,7 @@ impl Order {
 
     /// A handle on the cell at a place.
     pub(crate) fn handle(&self, place: Place) -> Option<Shard> {
-        Some(Shard::new(Arc::clone(self.slabs.slab(place.slab())?), place.index()))
+        Shard::at(&self.slabs, place)
     }
 
     fn leaves(&self) -> impl Iterator<Item = &Leaf> {
@@ -149,10 +149,19 @@ impl Order {
                 place += 1;
                 cell.applied()
             };
-            match self.side_by_side(leaf) {
-                Some(cells) => marks.extend(cells.iter().map(&mut read)),
-                None => marks.extend(self.cells_of(leaf).map(read)),
+            // Most often no flag is set, and a jump for each costs more than another look at a leaf.
+            if let Some(cells) = self.side_by_side(leaf) {
+                let (begin, mut any) = (marks.len(), false);
+                marks.extend(cells.iter().map(|cell| {
+                    any |= cell.has_above();
+                    cell.applied()
+                }));
+                if !any {
+                    continue;
+                }
+                marks.truncate(begin);
             }
+            marks.extend(self.cells_of(leaf).map(&mut read));
         }
         (marks, above)
     }

@@ -1,7 +1,5 @@
 //! What a look-up by id needs: the index and the slabs.
 
-use std::sync::Arc;
-
 use crate::cell::Cell;
 use crate::ids::ShardId;
 use crate::index::{Found, Index};
@@ -29,9 +27,8 @@ impl Root {
 
     pub(crate) fn handle(&self, shard: ShardId) -> Found<Shard> {
         self.index.find(shard, |place| {
-            let slab = self.slabs.slab(place.slab())?;
-            slab.get(place.index()).filter(|cell| cell.shard() == shard)?;
-            Some(Shard::new(Arc::clone(slab), place.index()))
+            self.slabs.cell(place).filter(|cell| cell.shard() == shard)?;
+            Shard::at(&self.slabs, place)
         })
     }
 }

@@ -10,6 +10,7 @@ use crate::cell::Cell;
 use crate::ids::{Incarnation, LogId, SeqNo, ShardId};
 use crate::outcome::Advance;
 use crate::seq_range::SeqRange;
+use crate::slabs::{Place, Slabs};
 
 /// A cheap handle on one shard of a [`ReplicationState`](crate::ReplicationState): reads and
 /// advances its mark without a look-up.
@@ -45,6 +46,12 @@ impl Shard {
     #[inline]
     pub(crate) fn new(slab: Arc<[Cell]>, index: usize) -> Self {
         Shard { cell: Yoke::attach_to_cart(slab, |cells| &cells[index]) }
+    }
+
+    /// A handle on the cell at a place; `None` if there is no cell.
+    pub(crate) fn at(slabs: &Slabs, place: Place) -> Option<Self> {
+        let slab = slabs.slab(place.slab())?;
+        (place.index() < slab.len()).then(|| Shard::new(Arc::clone(slab), place.index()))
     }
 
     #[inline]

@@ -92,7 +92,7 @@ impl Members {
     }
 
     pub(super) fn handle_at(&self, place: Place) -> Option<Shard> {
-        Some(Shard::new(Arc::clone(self.slabs.slab(place.slab())?), place.index()))
+        Shard::at(&self.slabs, place)
     }
 
     /// Begins cells that nothing leads to yet. Returns their places, and whether the root must be
