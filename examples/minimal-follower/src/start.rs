@@ -52,7 +52,7 @@ fn bounds(log: &Path, mark: SeqNo) -> io::Result<LogBounds> {
     let segments = segments(log)?;
     let (first, last) = (segments.iter().min(), segments.iter().max());
     Ok(LogBounds {
-        last_deleted: first.map_or(mark, |first| first - 1),
+        last_deleted: first.map_or(mark, |first| first.saturating_sub(1)),
         last: last.copied().unwrap_or(mark),
         epochs: epochs(log)?,
         ..LogBounds::default()
@@ -114,6 +114,15 @@ mod tests {
         let behind =
             "shard 3 cannot follow its log: segments up to 20 are applied, but the log has";
         assert!(refused(&dir).contains(behind));
+    }
+
+    #[test]
+    fn a_file_with_the_number_0_stands_for_no_segment() {
+        let (dir, mut leader) = followed();
+        fs::write(log_of(dir.path(), SHARDS[0]).join("0"), "").unwrap();
+        leader.write_next().unwrap();
+        follower::run(dir.path(), 21, Engine::checkpoint).unwrap();
+        assert_eq!(verify::check(dir.path(), &leader, true).unwrap().faults, [""; 0]);
     }
 
     #[test]
