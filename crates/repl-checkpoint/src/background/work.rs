@@ -27,8 +27,8 @@ use crate::checkpointer::{CheckpointError, Checkpointer, Saved};
 /// A shorter interval would keep a core busy while nothing moves.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// The number of looks in a row that find nothing to save before the thread rests. To
-/// begin a rest costs about as much as this many looks.
+/// The number of looks in a row that find nothing to save before the thread rests. To begin a rest
+/// costs about as much as this many looks.
 const LOOKS: u32 = 2;
 
 /// When the last save was tried, and the marks then where the schedule counts what has moved.
