@@ -92,7 +92,7 @@ fn save_ours<'a>(dir: &Path, bytes: &'a [u8]) -> impl FnMut(&mut Bencher<'_>) + 
     move |b| {
         b.iter(|| {
             generation += 1;
-            let save = Save { generation, confirmed: generation - 1, bytes };
+            let save = Save { generation, confirmed: generation - 1, bytes, base: None };
             store.save(save).unwrap();
         });
     }

@@ -52,7 +52,7 @@ fn save(c: &mut Criterion) {
 
 fn save_next(store: &mut impl CheckpointStore, generation: &mut u64, bytes: &[u8]) {
     *generation += 1;
-    let save = Save { generation: *generation, confirmed: *generation - 1, bytes };
+    let save = Save { generation: *generation, confirmed: *generation - 1, bytes, base: None };
     store.save(save).unwrap();
 }
 

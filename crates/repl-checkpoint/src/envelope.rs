@@ -9,13 +9,18 @@
 //! The checksum covers the header up to its own digits, and the payload. The rest of the header
 //! must be byte for byte what rendering its fields gives. docs/format.md has every offset.
 
+mod delta;
 mod error;
+mod line;
 mod pieces;
 
 use crate::checkpoint::{Checkpoint, Rows};
 use crate::codec::{Codec, CodecError};
 use crate::ids::{Generation, StoreId};
 
+use self::line::name_of;
+
+pub use self::delta::DeltaHeader;
 pub use self::error::{SealError, UnsealError};
 pub(crate) use self::pieces::Pieces;
 
@@ -34,6 +39,14 @@ impl Header {
     /// Whether the confirmed generation is an earlier one, or there is none.
     fn is_in_order(&self) -> bool {
         self.confirmed == 0 || self.confirmed < self.generation
+    }
+
+    fn check_order(&self) -> Result<(), SealError> {
+        let Header { generation, confirmed, .. } = *self;
+        match self.is_in_order() {
+            true => Ok(()),
+            false => Err(SealError::Confirmed { generation, confirmed }),
+        }
     }
 }
 
@@ -89,36 +102,36 @@ impl Rows<'_> {
 
     /// The same with room for `room` bytes, which spares growing.
     pub(crate) fn seal_with_room(
-        mut self,
+        self,
         codec: &dyn Codec,
         header: Header,
         room: usize,
     ) -> Result<Vec<u8>, SealError> {
-        let codec_name = codec.name();
-        let of_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        if !(1..=8).contains(&codec_name.len()) || !codec_name.bytes().all(of_name) {
-            return Err(SealError::CodecName { codec: codec_name });
-        }
-        if !header.is_in_order() {
-            let Header { generation, confirmed, .. } = header;
-            return Err(SealError::Confirmed { generation, confirmed });
-        }
+        let name = name_of(codec)?;
+        header.check_order()?;
         let mut bytes = Vec::with_capacity(HEADER_LENGTH.max(room));
         bytes.resize(HEADER_LENGTH, b' ');
-        let encoded = codec.encode(&mut self, &mut bytes);
-        self.validate()?;
-        encoded.map_err(|source| SealError::Codec { codec: codec_name, source })?;
-        let Some(payload) = bytes.get(HEADER_LENGTH..) else {
-            let source = CodecError::new("it removed bytes that it had not written");
-            return Err(SealError::Codec { codec: codec_name, source });
-        };
+        encoded(self, codec, &mut bytes)?;
+        let payload = bytes.get(HEADER_LENGTH..).unwrap_or_default();
         let length = payload.len() as u64;
-        let checked = render(codec_name, &header, length);
+        let checked = render(name, &header, length);
         let crc = checksum(checked.as_bytes(), payload);
         bytes[..CHECKED_HEADER].copy_from_slice(checked.as_bytes());
         bytes[CHECKED_HEADER..HEADER_LENGTH].copy_from_slice(format!("{crc:08x}\n").as_bytes());
         Ok(bytes)
     }
+}
+
+/// Appends the rows that are left, if all rows are valid.
+fn encoded(mut rows: Rows<'_>, codec: &dyn Codec, bytes: &mut Vec<u8>) -> Result<(), SealError> {
+    let before = bytes.len();
+    let encoded = codec.encode(&mut rows, bytes);
+    rows.validate()?;
+    let kept = encoded.and_then(|()| match bytes.len() >= before {
+        true => Ok(()),
+        false => Err(CodecError::new("it removed bytes that it had not written")),
+    });
+    kept.map_err(|source| SealError::Codec { codec: codec.name(), source })
 }
 
 /// Checks the envelope, and that it is of this codec and store; returns its header and the payload.

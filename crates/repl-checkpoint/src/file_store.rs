@@ -184,7 +184,7 @@ impl<D: Disk> CheckpointStore for FileStore<D> {
             self.loaded = generation;
             let path = self.path(generation);
             let bytes = read_checkpoint(&self.directory.disk, &path);
-            Candidate { path, generation: Some(generation), bytes }
+            Candidate { path, generation: Some(generation), bytes, deltas: Vec::new() }
         })))
     }
 
@@ -193,6 +193,9 @@ impl<D: Disk> CheckpointStore for FileStore<D> {
             return Err(SaveError::Poisoned { path: self.directory.path.clone() });
         }
         self.directory.check_process()?;
+        if let Some(base) = save.base {
+            return Err(SaveError::other_base(self.directory.path.clone(), base));
+        }
         // Until the opposite is known.
         self.poisoned = true;
         let saved = self.save_file(&save);

@@ -105,7 +105,7 @@ pub use codec::BincodeCodec;
 pub use codec::JsonCodec;
 pub use codec::{Codec, CodecError};
 pub use disk::{Disk, FileKind, NoSync, OsDir, OsDisk, OsFile, OsLock};
-pub use envelope::{Header, SealError, UnsealError};
+pub use envelope::{DeltaHeader, Header, SealError, UnsealError};
 pub use file_store::FileStore;
 pub use floors::{Floors, UntilSaved};
 pub use health::{Health, Status};
@@ -118,7 +118,7 @@ pub use recovery::{
 };
 pub use slot_store::SlotStore;
 pub use store::{
-    Candidate, Candidates, CheckpointStore, LoadError, OpenStoreError, Save, SaveError,
+    Candidate, Candidates, CheckpointStore, DeltaBase, LoadError, OpenStoreError, Save, SaveError,
     SlotFileError,
 };
 

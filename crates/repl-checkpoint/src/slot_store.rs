@@ -220,6 +220,9 @@ impl<D: Disk> CheckpointStore for SlotStore<D> {
             return Err(SaveError::Poisoned { path: self.directory.path.clone() });
         }
         self.directory.check_process()?;
+        if let Some(base) = save.base {
+            return Err(SaveError::other_base(self.path(), base));
+        }
         // Until the opposite is known.
         self.poisoned = true;
         let saved = match self.open.as_ref().and_then(|slots| slots.target(&save)) {

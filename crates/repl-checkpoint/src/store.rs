@@ -71,6 +71,15 @@ pub trait CheckpointStore: Send {
     fn max_torn(&self) -> usize {
         0
     }
+
+    /// Returns what a delta that is saved now builds on, or `None` if the next save is to be whole.
+    ///
+    /// A delta holds only what has changed since an earlier generation. A store that wraps another
+    /// may return what the inner one does, if it passes on [`Save::base`] and
+    /// [`Candidate::deltas`]; with the default it gets whole checkpoints alone.
+    fn delta_base(&self) -> Option<DeltaBase> {
+        None
+    }
 }
 
 impl<T: CheckpointStore + ?Sized> CheckpointStore for Box<T> {
@@ -89,6 +98,10 @@ impl<T: CheckpointStore + ?Sized> CheckpointStore for Box<T> {
     fn max_torn(&self) -> usize {
         (**self).max_torn()
     }
+
+    fn delta_base(&self) -> Option<DeltaBase> {
+        (**self).delta_base()
+    }
 }
 
 /// An iterator over what a store keeps, the newest first: see [`CheckpointStore::load`].
@@ -106,6 +119,8 @@ pub struct Candidate {
     /// An [`UnsealError`](crate::UnsealError) as the inner error says that it is damaged, and was
     /// not read for that reason.
     pub bytes: io::Result<Vec<u8>>,
+    /// The delta records that build on its bytes, in their order; empty if there are none.
+    pub deltas: Vec<Vec<u8>>,
 }
 
 /// A checkpoint to save.
@@ -117,6 +132,22 @@ pub struct Save<'a> {
     ///
     /// It, or a newer durable one, must survive even if this save fails.
     pub confirmed: Generation,
-    /// The sealed bytes.
+    /// The sealed bytes: a whole checkpoint, or one delta record.
     pub bytes: &'a [u8],
+    /// The generation that the bytes build on, if they are a delta; `None` for a whole checkpoint.
+    ///
+    /// A store that has not offered it with [`delta_base`](CheckpointStore::delta_base) refuses with
+    /// [`SaveError::NotSaved`], and writes nothing.
+    pub base: Option<Generation>,
+}
+
+/// What a delta that is saved now builds on: see [`CheckpointStore::delta_base`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DeltaBase {
+    /// The generation that it builds on, which this store has acknowledged.
+    pub generation: Generation,
+    /// The checksum in the header of that generation.
+    pub link: u32,
+    /// The longest record that there is room for.
+    pub room: usize,
 }

@@ -45,7 +45,7 @@ impl Checkpointer {
         self.attempted = generation;
         self.doubtful = Some(written.clone());
         saving();
-        let saved = store.get_mut().save(Save { generation, confirmed, bytes }); // 3
+        let saved = store.get_mut().save(Save { generation, confirmed, bytes, base: None }); // 3
         if !saved.as_ref().is_err_and(SaveError::is_poisoning) {
             self.doubtful = None;
         }

@@ -34,7 +34,7 @@ use crate::checkpoint::{Rows, ShardCheckpoint};
 ///     Checkpoint::unseal(&JsonCodec, from.store_id(), &newest.bytes?)?;
 /// let bytes = checkpoint.seal(&BincodeCodec, header)?;
 /// let mut to = FileStore::open(new.path(), from.store_id())?;
-/// to.save(Save { generation: header.generation, confirmed: header.confirmed, bytes: &bytes })?;
+/// to.save(Save { generation: header.generation, confirmed: header.confirmed, bytes: &bytes, base: None })?;
 /// # drop(to);
 /// # let store = FileStore::open(new.path(), StoreId::UNNAMED)?;
 /// # let report = recover(store, BincodeCodec, &[], OnCorrupt::Fail)?.report;

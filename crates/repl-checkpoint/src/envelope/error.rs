@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use repl_core::ShardId;
+
 use crate::checkpoint::InvalidCheckpoint;
 use crate::codec::CodecError;
 use crate::ids::{Generation, StoreId};
@@ -27,6 +29,18 @@ pub enum SealError {
         /// The generation that it names as confirmed.
         confirmed: Generation,
     },
+    /// The generation that a delta builds on is not an earlier one.
+    Base {
+        /// The number of this save.
+        generation: Generation,
+        /// The generation that it builds on.
+        base: Generation,
+    },
+    /// A shard that a delta removes is out of order, or has changed as well.
+    Removed {
+        /// The shard.
+        shard: ShardId,
+    },
     /// The name of the codec does not fit the header.
     CodecName {
         /// The name.
@@ -46,6 +60,13 @@ impl fmt::Display for SealError {
                 "generation {generation} names {confirmed} as confirmed, which is not an earlier \
                  one"
             ),
+            SealError::Base { generation, base } => write!(
+                f,
+                "generation {generation} builds on generation {base}, which is not an earlier one"
+            ),
+            SealError::Removed { shard } => {
+                write!(f, "removed shard {shard} is out of order, or has changed as well")
+            }
             SealError::CodecName { codec } => {
                 write!(f, "codec name {codec:?}: a name is 1 to 8 characters of a-z, 0-9 and '-'")
             }
@@ -58,7 +79,10 @@ impl Error for SealError {
         match self {
             SealError::Invalid(source) => Some(source),
             SealError::Codec { source, .. } => Some(source),
-            SealError::Confirmed { .. } | SealError::CodecName { .. } => None,
+            SealError::Confirmed { .. }
+            | SealError::Base { .. }
+            | SealError::Removed { .. }
+            | SealError::CodecName { .. } => None,
         }
     }
 }

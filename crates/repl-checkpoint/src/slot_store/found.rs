@@ -92,11 +92,13 @@ impl SlotFile {
             path: path.clone(),
             generation: None,
             bytes: Ok(head),
+            deltas: Vec::new(),
         });
         page.into_iter().chain(all.into_iter().map(move |(generation, slot)| Candidate {
             path: path.clone(),
             generation,
             bytes: read_slot(disk, &path, slot, size),
+            deltas: Vec::new(),
         }))
     }
 }

@@ -5,6 +5,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use crate::ids::Generation;
+
 use super::hint::{to_do, to_do_at_open, to_do_first};
 use super::slot_file_error::SlotFileError;
 
@@ -234,6 +236,17 @@ impl fmt::Display for SaveError {
                 path.display()
             ),
         }
+    }
+}
+
+impl SaveError {
+    /// The refusal of a delta on a base that the store has not offered.
+    pub(crate) fn other_base(path: PathBuf, base: Generation) -> Self {
+        let source = io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("it builds on generation {base}, which the store has not offered"),
+        );
+        SaveError::NotSaved { act: "save a delta in", path, source }
     }
 }
 

@@ -58,7 +58,7 @@ fn an_acknowledged_save_is_in_its_file_byte_for_byte() {
     let dir = tempfile::tempdir().unwrap();
     let mut opened = store(dir.path());
     let bytes = sealed(7, &marks(&[(1, 2)]));
-    let save = Save { generation: 7, confirmed: 0, bytes: &bytes };
+    let save = Save { generation: 7, confirmed: 0, bytes: &bytes, base: None };
     opened.save(save).unwrap();
     let found = loaded(&mut opened).unwrap();
     assert_eq!(found.len(), 1);

@@ -49,7 +49,7 @@ fn slot_file() -> Vec<u8> {
         let confirmed = if generation == 40 { 0 } else { generation - 1 };
         let header = Header { generation, confirmed, ..HEADER };
         let bytes = marks(&[(1, generation * 100)]).seal(&JsonCodec, header).unwrap();
-        store.save(Save { generation, confirmed, bytes: &bytes }).unwrap();
+        store.save(Save { generation, confirmed, bytes: &bytes, base: None }).unwrap();
     }
     std::fs::read(dir.path().join("marks.slots")).unwrap()
 }

@@ -112,14 +112,15 @@ fn a_slot_store_acknowledges_no_save_that_a_later_recovery_does_not_find() {
     for generation in [1, 2] {
         let confirmed = generation - 1;
         let bytes = bytes(generation, confirmed, generation);
-        old.save(Save { generation, confirmed, bytes: &bytes }).unwrap();
+        old.save(Save { generation, confirmed, bytes: &bytes, base: None }).unwrap();
     }
     fs::remove_file(dir.path().join("repl-checkpoint.lock")).unwrap();
     let store = SlotStore::open(dir.path(), STORE).unwrap();
     let mut new = recover(store, JsonCodec, &[ShardId(1)], OnCorrupt::Fail).unwrap();
     // Generation 3 was tried and not saved.
     let bytes = bytes(4, 2, 4);
-    let refused = old.save(Save { generation: 4, confirmed: 2, bytes: &bytes }).unwrap_err();
+    let refused =
+        old.save(Save { generation: 4, confirmed: 2, bytes: &bytes, base: None }).unwrap_err();
     assert!(matches!(refused, SaveError::Replaced { .. }), "{refused}");
     drop(old);
     let mut acknowledged = 2;

@@ -34,7 +34,12 @@ pub(crate) fn bytes_of(generation: u64) -> Vec<u8> {
 }
 
 pub(crate) fn save(store: &mut impl CheckpointStore, generation: u64) -> Result<(), SaveError> {
-    store.save(Save { generation, confirmed: generation - 1, bytes: &bytes_of(generation) })
+    store.save(Save {
+        generation,
+        confirmed: generation - 1,
+        bytes: &bytes_of(generation),
+        base: None,
+    })
 }
 
 #[test]

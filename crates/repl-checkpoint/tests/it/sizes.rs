@@ -64,7 +64,9 @@ fn slot_file(codec: &dyn Codec, shards: u64) -> (Vec<u8>, usize) {
     let mut store = open_slots(&disk).unwrap();
     for generation in 1..=4 {
         let bytes = sealed_by(codec, shards, generation);
-        store.save(Save { generation, confirmed: generation - 1, bytes: &bytes }).unwrap();
+        store
+            .save(Save { generation, confirmed: generation - 1, bytes: &bytes, base: None })
+            .unwrap();
     }
     let file = disk.bytes(FILE).unwrap();
     let last_slot = PAGE + (file.len() - PAGE) / 3 * 2;

@@ -249,5 +249,5 @@ fn save(
     let checkpoint = Checkpoint { next_incarnation: Incarnation(1), shards };
     let header = Header { store: STORE_ID, generation, confirmed };
     let bytes = checkpoint.seal(&JsonCodec, header).unwrap_or_default();
-    store.save(Save { generation, confirmed, bytes: &bytes })
+    store.save(Save { generation, confirmed, bytes: &bytes, base: None })
 }

@@ -70,12 +70,17 @@ use crate::panics::caught;
 ///         found.sort_by(|a, b| b.cmp(a));
 ///         Ok(Box::new(found.into_iter().map(|(generation, path)| Candidate {
 ///             bytes: fs::read(&path),
+///             deltas: Vec::new(),
 ///             generation: Some(generation),
 ///             path,
 ///         })))
 ///     }
 ///
 ///     fn save(&mut self, save: Save<'_>) -> Result<(), SaveError> {
+///         if save.base.is_some() {
+///             let source = io::Error::other("no deltas are kept");
+///             return Err(SaveError::NotSaved { act: "save", path: self.0.clone(), source });
+///         }
 ///         if self.2 {
 ///             return Err(SaveError::Poisoned { path: self.0.clone() });
 ///         }

@@ -77,7 +77,7 @@ impl<const WRONG: char> CheckpointStore for Own<WRONG> {
         let candidate = move |generation: u64| {
             let path = self.dir.join(generation.to_string());
             let bytes = self.disk.read_at(&path, 0, usize::MAX);
-            Candidate { path, generation: Some(generation), bytes }
+            Candidate { path, generation: Some(generation), bytes, deltas: Vec::new() }
         };
         Ok(Box::new(all.into_iter().map(candidate)))
     }

@@ -123,7 +123,8 @@ impl CheckpointStore for Files {
                 _ => {}
             }
             let generation = generation + u64::from(self.wrong == Wrong::OtherGeneration);
-            found.push(Candidate { path, generation: Some(generation), bytes: Ok(bytes) });
+            let (generation, bytes) = (Some(generation), Ok(bytes));
+            found.push(Candidate { path, generation, bytes, deltas: Vec::new() });
         }
         match self.wrong {
             Wrong::OldestFirst => found.reverse(),
@@ -131,6 +132,7 @@ impl CheckpointStore for Files {
                 path: self.dir.clone(),
                 generation: Some(1),
                 bytes: Ok(Vec::new()),
+                deltas: Vec::new(),
             }),
             _ => {}
         }

@@ -29,7 +29,7 @@ fn save_long(store: &mut Slots, generation: u64) -> Result<(), SaveError> {
     let others = (2..200).map(|id| (id, 7));
     let all: Vec<_> = [(1, generation * 10)].into_iter().chain(others).collect();
     let bytes = sealed(generation, &marks(&all));
-    store.save(Save { generation, confirmed: generation - 1, bytes: &bytes })
+    store.save(Save { generation, confirmed: generation - 1, bytes: &bytes, base: None })
 }
 
 const CASES: [Case; 5] = [

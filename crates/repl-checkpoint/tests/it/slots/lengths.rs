@@ -47,7 +47,7 @@ fn save(store: &mut Slots, generation: Generation, length: usize) {
     let bytes = marks(&[(1, generation * 10)]);
     let bytes = bytes.seal(&Padded(length - HEADER), header(generation)).unwrap();
     assert_eq!(bytes.len(), length);
-    store.save(Save { generation, confirmed: generation - 1, bytes: &bytes }).unwrap();
+    store.save(Save { generation, confirmed: generation - 1, bytes: &bytes, base: None }).unwrap();
 }
 
 /// Checks that a process that starts now finds this generation, and no damage.

@@ -24,7 +24,7 @@ fn moved(disk: &Faulty) -> bool {
 fn outgrowing_a_slot_keeps_the_two_checkpoints_before() {
     let (disk, mut store) = with_saves(5);
     let bytes = long(6, 200);
-    store.save(Save { generation: 6, confirmed: 5, bytes: &bytes }).unwrap();
+    store.save(Save { generation: 6, confirmed: 5, bytes: &bytes, base: None }).unwrap();
     assert!(moved(&disk));
     let found = loaded(&mut store).unwrap();
     let all: Vec<_> = found.into_iter().map(|c| c.bytes.unwrap()).collect();
@@ -34,7 +34,9 @@ fn outgrowing_a_slot_keeps_the_two_checkpoints_before() {
     // Later saves are in place again.
     for generation in 7..=9 {
         let bytes = long(generation, 200);
-        store.save(Save { generation, confirmed: generation - 1, bytes: &bytes }).unwrap();
+        store
+            .save(Save { generation, confirmed: generation - 1, bytes: &bytes, base: None })
+            .unwrap();
         assert!(!moved(&disk));
     }
     assert_eq!(slots(&file(&disk)), [Some(7), Some(8), Some(9)]);
@@ -68,7 +70,9 @@ fn an_envelope_that_fills_its_slot_to_the_last_byte_stays_in_place() {
     let mut put = |generation, length: usize| {
         let bytes = marks(&[]).seal(&Long(length - 180), header(generation)).unwrap();
         assert_eq!(bytes.len(), length);
-        store.save(Save { generation, confirmed: generation - 1, bytes: &bytes }).unwrap();
+        store
+            .save(Save { generation, confirmed: generation - 1, bytes: &bytes, base: None })
+            .unwrap();
         let found = loaded(&mut store).unwrap().remove(0);
         assert!(found.generation == Some(generation) && found.bytes.unwrap() == bytes);
         moved(&disk)
@@ -83,10 +87,10 @@ fn an_envelope_that_fills_its_slot_to_the_last_byte_stays_in_place() {
 #[test]
 fn a_save_goes_into_a_new_file_if_the_next_slot_must_be_kept() {
     let (disk, mut store) = with_saves(5);
-    store.save(Save { generation: 6, confirmed: 3, bytes: &bytes_of(6) }).unwrap();
+    store.save(Save { generation: 6, confirmed: 3, bytes: &bytes_of(6), base: None }).unwrap();
     assert!(moved(&disk));
     assert_eq!(whole(&mut store), [6, 5, 4]);
-    store.save(Save { generation: 7, confirmed: 5, bytes: &bytes_of(7) }).unwrap();
+    store.save(Save { generation: 7, confirmed: 5, bytes: &bytes_of(7), base: None }).unwrap();
     assert!(!moved(&disk));
     assert_eq!(whole(&mut store), [7, 6, 5]);
 }
@@ -98,7 +102,9 @@ fn the_confirmed_checkpoint_and_the_newest_are_never_overwritten() {
             let (_disk, mut store) = with_saves(newest);
             let before = whole(&mut store);
             let bytes = bytes_of(newest + 1);
-            store.save(Save { generation: newest + 1, confirmed, bytes: &bytes }).unwrap();
+            store
+                .save(Save { generation: newest + 1, confirmed, bytes: &bytes, base: None })
+                .unwrap();
             let after = whole(&mut store);
             assert_eq!(after[0], newest + 1);
             let kept = before.iter().filter(|g| **g >= confirmed).take(2);
@@ -111,7 +117,7 @@ fn the_confirmed_checkpoint_and_the_newest_are_never_overwritten() {
 fn a_file_never_shrinks() {
     let disk = Faulty::new();
     let mut store = opened(&disk).unwrap();
-    store.save(Save { generation: 1, confirmed: 0, bytes: &long(1, 400) }).unwrap();
+    store.save(Save { generation: 1, confirmed: 0, bytes: &long(1, 400), base: None }).unwrap();
     let length = file(&disk).len();
     for generation in 2..=5 {
         save(&mut store, generation).unwrap();
@@ -119,7 +125,7 @@ fn a_file_never_shrinks() {
     drop(store);
     // The save goes into a new file of the same size.
     let mut store = opened(&disk).unwrap();
-    store.save(Save { generation: 6, confirmed: 1, bytes: &bytes_of(6) }).unwrap();
+    store.save(Save { generation: 6, confirmed: 1, bytes: &bytes_of(6), base: None }).unwrap();
     assert_eq!(file(&disk).len(), length);
 }
 
@@ -139,7 +145,9 @@ fn a_slot_file_whose_newest_checkpoint_is_gone_or_damaged_is_not_replaced() {
         damage(&disk);
         let before = file(&disk);
         let bytes = long(4, 200);
-        let refused = store.save(Save { generation: 4, confirmed: 3, bytes: &bytes }).unwrap_err();
+        let refused = store
+            .save(Save { generation: 4, confirmed: 3, bytes: &bytes, base: None })
+            .unwrap_err();
         assert!(matches!(&refused, SaveError::NotSaved { act: "replace", .. }), "{refused}");
         assert!(chain(&refused).contains("open the store again"), "{refused}");
         assert_eq!(file(&disk), before);
@@ -147,6 +155,6 @@ fn a_slot_file_whose_newest_checkpoint_is_gone_or_damaged_is_not_replaced() {
         let found = found_on(&disk).0;
         assert_eq!(found, 2);
         let mut next = opened(&disk).unwrap();
-        next.save(Save { generation: 4, confirmed: 1, bytes: &bytes }).unwrap();
+        next.save(Save { generation: 4, confirmed: 1, bytes: &bytes, base: None }).unwrap();
     }
 }

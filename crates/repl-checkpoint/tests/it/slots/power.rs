@@ -17,7 +17,7 @@ fn bytes_of(generation: u64) -> Vec<u8> {
 
 fn save(store: &mut Slots, generation: u64) {
     let bytes = bytes_of(generation);
-    store.save(Save { generation, confirmed: generation - 1, bytes: &bytes }).unwrap();
+    store.save(Save { generation, confirmed: generation - 1, bytes: &bytes, base: None }).unwrap();
 }
 
 /// Every mix of two files: each sector that differs is old or new.
@@ -96,7 +96,7 @@ fn a_power_cut_at_each_call_of_outgrowing_leaves_the_old_file_or_the_new_one() {
         (1..=3).for_each(|generation| save(&mut store, generation));
         let old = file(&disk);
         disk.arm(Fault { on: "", after: stop, times: usize::MAX, how: How::Errno(EIO) });
-        let saved = store.save(Save { generation: 4, confirmed: 3, bytes: &outgrown });
+        let saved = store.save(Save { generation: 4, confirmed: 3, bytes: &outgrown, base: None });
         drop(store);
         assert_eq!(saved.is_ok(), stop >= disk.calls().len());
         let (now, renamed) = (file(&disk), file(&disk).len() > old.len());

@@ -136,7 +136,7 @@ fn what_follows_an_envelope_is_zero_however_long_the_one_before_was() {
     let long =
         |generation| sealed(generation, &marks(&(0..90).map(|id| (id, 7)).collect::<Vec<_>>()));
     let put = |store: &mut SlotStore<Faulty>, generation, bytes: &[u8]| {
-        store.save(Save { generation, confirmed: generation - 1, bytes }).unwrap();
+        store.save(Save { generation, confirmed: generation - 1, bytes, base: None }).unwrap();
     };
     for generation in 2..=4 {
         put(&mut store, generation, &long(generation));
@@ -165,7 +165,9 @@ fn a_save_writes_whole_pages_and_no_more_than_it_or_the_one_before_it_in_the_slo
         [400, 2, 2, 2, 200, 2, 2, 2, 2].into_iter().zip(1..).map(|(shards, generation)| {
             let bytes = of_length(generation, shards);
             disk.arm(None);
-            store.save(Save { generation, confirmed: generation - 1, bytes: &bytes }).unwrap();
+            store
+                .save(Save { generation, confirmed: generation - 1, bytes: &bytes, base: None })
+                .unwrap();
             let call = disk.calls().into_iter().find(|call| call.starts_with("write_at"))?;
             let (_, length) = call.split_once('+')?;
             Some((

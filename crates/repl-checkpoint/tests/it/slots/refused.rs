@@ -85,7 +85,9 @@ fn a_slot_file_path_that_is_not_a_file_is_refused_and_not_followed() {
         );
         let mut store = error.into_store();
         let bytes = sealed(1, &marks(&[(1, 1)]));
-        let failed = store.save(Save { generation: 1, confirmed: 0, bytes: &bytes }).unwrap_err();
+        let failed = store
+            .save(Save { generation: 1, confirmed: 0, bytes: &bytes, base: None })
+            .unwrap_err();
         assert!(matches!(failed, SaveError::NotSaved { act: "replace", .. }), "{failed}");
     }
     assert_eq!(fs::read(target).unwrap(), before);
@@ -101,7 +103,7 @@ fn a_file_that_is_replaced_by_a_link_is_not_written_through_it() {
     fs::remove_file(&path).unwrap();
     std::os::unix::fs::symlink(&target, &path).unwrap();
     let bytes = sealed(2, &marks(&[(1, 1)]));
-    store.save(Save { generation: 2, confirmed: 1, bytes: &bytes }).unwrap_err();
+    store.save(Save { generation: 2, confirmed: 1, bytes: &bytes, base: None }).unwrap_err();
     assert_eq!(fs::read(target).unwrap(), before);
 }
 
@@ -121,13 +123,14 @@ fn another_stores_file_is_refused_whether_or_not_its_slots_are_whole() {
     let theirs = StoreId(0xbad);
     let mut store = SlotStore::open(dir.path(), theirs).unwrap();
     let bytes = sealed(1, &marks(&[(1, 1)]));
-    store.save(Save { generation: 1, confirmed: 0, bytes: &bytes }).unwrap();
+    store.save(Save { generation: 1, confirmed: 0, bytes: &bytes, base: None }).unwrap();
     drop(store);
     let other = SlotFileError::OtherStore { expected: STORE, found: theirs };
     assert_eq!(bad_slots(dir.path()), other);
     assert!(other.to_string().contains("open it by its own id"));
     let mut store: SlotStore = opened(dir.path());
-    let failed = store.save(Save { generation: 2, confirmed: 1, bytes: &bytes }).unwrap_err();
+    let failed =
+        store.save(Save { generation: 2, confirmed: 1, bytes: &bytes, base: None }).unwrap_err();
     assert!(matches!(failed, SaveError::NotSaved { act: "replace", .. }), "{failed}");
 }
 
@@ -156,7 +159,7 @@ fn another_codecs_checkpoint_is_refused_and_never_fallen_back_from() {
     let dir = saved();
     let mut store: SlotStore = opened(dir.path());
     let bytes = marks(&[(1, 20)]).seal(&Named("other"), header(2)).unwrap();
-    store.save(Save { generation: 2, confirmed: 1, bytes: &bytes }).unwrap();
+    store.save(Save { generation: 2, confirmed: 1, bytes: &bytes, base: None }).unwrap();
     drop(store);
     match refused(dir.path()).kind() {
         RecoverErrorKind::Refused { refused, .. } => assert!(matches!(

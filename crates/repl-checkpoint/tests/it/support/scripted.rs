@@ -118,13 +118,14 @@ impl CheckpointStore for Scripted {
             path: path_of(*generation),
             generation: Some(*generation),
             bytes: Ok(bytes.clone()),
+            deltas: Vec::new(),
         };
         let all: Vec<Candidate> = self.inner().saved.iter().rev().map(candidate).collect();
         Ok(Box::new(all.into_iter()))
     }
 
     fn save(&mut self, save: Save<'_>) -> Result<(), SaveError> {
-        let Save { generation, confirmed, bytes } = save;
+        let Save { generation, confirmed, bytes, .. } = save;
         let mut inner = self.inner();
         inner.events.push(format!("save {generation} confirmed {confirmed}"));
         let path = path_of(generation);

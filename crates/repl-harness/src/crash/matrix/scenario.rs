@@ -246,7 +246,7 @@ pub(super) fn save(
     long: bool,
 ) -> Result<(), SaveError> {
     let bytes = sealed(generation, confirmed, long);
-    store.save(Save { generation, confirmed, bytes: &bytes })
+    store.save(Save { generation, confirmed, bytes: &bytes, base: None })
 }
 
 /// The bytes of a generation, with other shards as padding if `padded`.

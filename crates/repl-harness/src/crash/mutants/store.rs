@@ -67,16 +67,16 @@ impl MutantStore {
             .and_then(|(_, checkpoint)| checkpoint.seal(&PLAIN, header).ok());
         let bytes = sealed.as_deref().unwrap_or(save.bytes);
         self.last = generation;
-        self.store.save(Save { generation, confirmed, bytes })
+        self.store.save(Save { generation, confirmed, bytes, base: None })
     }
 
     /// Saves other marks as this generation.
     fn save_instead(&mut self, marks: &Snapshot, save: &Save<'_>) -> Result<(), SaveError> {
-        let Save { generation, confirmed, bytes } = *save;
+        let Save { generation, confirmed, bytes, .. } = *save;
         let header = Header { store: self.store_id(), generation, confirmed };
         let sealed = Checkpoint::of(marks).seal(&PLAIN, header);
         let bytes = sealed.as_deref().unwrap_or(bytes);
-        self.store.save(Save { generation, confirmed, bytes })
+        self.store.save(Save { generation, confirmed, bytes, base: None })
     }
 }
 
@@ -118,7 +118,7 @@ impl CheckpointStore for MutantStore {
     }
 
     fn save(&mut self, save: Save<'_>) -> Result<(), SaveError> {
-        let Save { generation, confirmed, bytes } = save;
+        let Save { generation, bytes, .. } = save;
         let written = write_mutated(self.mutant, bytes);
         let instead = self.store.notes.lock().instead.take();
         let saved = match self.mutant {
@@ -131,9 +131,9 @@ impl CheckpointStore for MutantStore {
                 self.save_as(self.last.max(self.loaded) + 1, &save)
             }
             Mutant::OneGeneration => {
-                self.store.save(Save { generation, confirmed: generation, bytes: &written })
+                self.store.save(Save { confirmed: generation, bytes: &written, ..save })
             }
-            _ => self.store.save(Save { generation, confirmed, bytes: &written }),
+            _ => self.store.save(Save { bytes: &written, ..save }),
         };
         match saved {
             Err(SaveError::InDoubt { act, path, source }) if self.hides(act) => {

@@ -48,7 +48,7 @@ impl Ledger {
         size: Size,
     ) -> Result<(), StoreViolation> {
         let bytes = self.sealed(generation, confirmed, size)?;
-        saved(store, Save { generation, confirmed, bytes: &bytes })?;
+        saved(store, Save { generation, confirmed, bytes: &bytes, base: None })?;
         self.saved.insert(generation, bytes);
         self.confirmed = confirmed;
         Ok(())

@@ -1,0 +1,138 @@
+//! A delta record: one header line of fixed width, the ids of removed shards, then the codec's
+//! bytes of a checkpoint of the changed shards alone.
+//!
+//! ```text
+//! repl-checkpoint delta v2 codec=json     store=<32 hex digits> generation=<20 digits>
+//!     confirmed=<20 digits> base=<20 digits> link=<8 hex digits> removed=<20 digits>
+//!     length=<20 digits> payload=<8 hex digits> crc32c=<8 hex digits>
+//! ```
+//! `crc32c` covers the header up to its own digits, and `payload` all bytes after the header. `link`
+//! is the `crc32c` of the record that the delta builds on.
+
+use repl_core::ShardId;
+
+use super::line::{Fields, ID_LINE, finished, id_line, name_of};
+use super::{Header, SealError, VERSION, encoded};
+use crate::checkpoint::Rows;
+use crate::codec::Codec;
+use crate::ids::Generation;
+
+const MAGIC: &str = "repl-checkpoint delta v";
+/// The bytes of the header line.
+pub(crate) const DELTA_HEADER: usize = 272;
+
+/// The identity of a delta, and of the generation that it builds on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct DeltaHeader {
+    /// Its store and generations.
+    pub header: Header,
+    /// The generation that it builds on.
+    pub base: Generation,
+    /// The checksum in the header of that generation: [`DeltaBase::link`](crate::DeltaBase::link).
+    pub link: u32,
+}
+
+/// The fields of the header line of a delta.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DeltaLine<'a> {
+    pub(crate) codec: &'a str,
+    pub(crate) delta: DeltaHeader,
+    /// The number of removed shards.
+    pub(crate) removed: u64,
+    /// The number of bytes after the header.
+    pub(crate) length: u64,
+    /// The checksum of these bytes.
+    pub(crate) payload: u32,
+}
+
+impl<'a> DeltaLine<'a> {
+    /// The header at the beginning of `bytes` and its checksum; `None` unless it is byte for byte
+    /// what rendering its fields gives.
+    pub(crate) fn of(bytes: &'a [u8]) -> Option<(Self, u32)> {
+        let line = bytes.get(..DELTA_HEADER)?;
+        let mut fields = Fields::after(line, MAGIC, VERSION)?;
+        let codec = fields.codec()?;
+        let store = fields.store()?;
+        let generation = fields.number(" generation=")?;
+        let confirmed = fields.number(" confirmed=")?;
+        let header = Header { store, generation, confirmed };
+        let base = fields.number(" base=")?;
+        let link = fields.checksum(" link=")?;
+        let delta = DeltaHeader { header, base, link };
+        let removed = fields.number(" removed=")?;
+        let length = fields.number(" length=")?;
+        let payload = fields.checksum(" payload=")?;
+        let found = DeltaLine { codec, delta, removed, length, payload };
+        let (again, crc) = found.render();
+        let is_in_order = header.is_in_order() && base < generation;
+        let has_removed = removed.checked_mul(ID_LINE as u64).is_some_and(|ids| ids <= length);
+        (again.as_bytes() == line && is_in_order && has_removed).then_some((found, crc))
+    }
+
+    /// The header line, and its checksum.
+    fn render(&self) -> (String, u32) {
+        let DeltaLine { codec, delta, removed, length, payload } = self;
+        let DeltaHeader { header: Header { store, generation, confirmed }, base, link } = delta;
+        finished(format!(
+            "{MAGIC}{VERSION} codec={codec:<8} store={store} generation={generation:020} \
+             confirmed={confirmed:020} base={base:020} link={link:08x} removed={removed:020} \
+             length={length:020} payload={payload:08x}"
+        ))
+    }
+}
+
+impl Rows<'_> {
+    /// Encodes the rows that are left with `codec` and seals them as a delta record: what
+    /// [`Save::bytes`](crate::Save::bytes) holds beside a [`Save::base`](crate::Save::base).
+    ///
+    /// The rows are the shards that have changed since the generation that it builds on. `removed`
+    /// are those that it holds and this one does not, ascending.
+    ///
+    /// # Errors
+    /// [`SealError`]: nothing is sealed that no reader accepts.
+    pub fn seal_delta(
+        self,
+        codec: &dyn Codec,
+        delta: DeltaHeader,
+        removed: &[ShardId],
+    ) -> Result<Vec<u8>, SealError> {
+        let name = name_of(codec)?;
+        delta.header.check_order()?;
+        if delta.base >= delta.header.generation {
+            let (generation, base) = (delta.header.generation, delta.base);
+            return Err(SealError::Base { generation, base });
+        }
+        self.check_removed(removed)?;
+        let mut bytes = Vec::with_capacity(DELTA_HEADER + removed.len() * ID_LINE);
+        bytes.resize(DELTA_HEADER, b' ');
+        removed.iter().for_each(|shard| bytes.extend_from_slice(id_line(*shard).as_bytes()));
+        encoded(self, codec, &mut bytes)?;
+        let rest = bytes.get(DELTA_HEADER..).unwrap_or_default();
+        let line = DeltaLine {
+            codec: name,
+            delta,
+            removed: removed.len() as u64,
+            length: rest.len() as u64,
+            payload: crc32c::crc32c(rest),
+        };
+        bytes[..DELTA_HEADER].copy_from_slice(line.render().0.as_bytes());
+        Ok(bytes)
+    }
+
+    /// Checks that ids of removed shards ascend, and that none of them has a row.
+    fn check_removed(&self, removed: &[ShardId]) -> Result<(), SealError> {
+        if let Some(pair) = removed.windows(2).find(|pair| pair[0] >= pair[1]) {
+            return Err(SealError::Removed { shard: pair[1] });
+        }
+        if removed.is_empty() {
+            return Ok(());
+        }
+        let mut rows = self.clone();
+        while let Some(row) = rows.next() {
+            if removed.binary_search(&row.shard).is_ok() {
+                return Err(SealError::Removed { shard: row.shard });
+            }
+        }
+        Ok(())
+    }
+}
