@@ -10,8 +10,10 @@
 #![warn(missing_docs)]
 #![expect(clippy::missing_panics_doc, reason = "a target fails by a panic")]
 
+mod chains;
 mod checkpoints;
 mod choices;
+mod deltas;
 mod envelope;
 mod expected;
 mod follower;
@@ -23,6 +25,7 @@ mod recovery;
 mod round_trip;
 mod slots;
 
+pub use deltas::deltas;
 pub use envelope::envelope;
 pub use payloads::{bincode, json};
 pub use reconcile::reconcile;

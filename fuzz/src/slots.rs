@@ -2,16 +2,18 @@
 
 use std::path::Path;
 
-use repl_checkpoint::{Checkpoint, Codec, Disk, JsonCodec, OnCorrupt, StoreId, UnsealError};
+use repl_checkpoint::{Checkpoint, Codec, Disk, OnCorrupt, StoreId};
 use repl_harness::crash::SimDisk;
 
+use crate::chains::{Link, delta, envelope_in, holds, is_whole};
 use crate::choices::Choices;
 use crate::expected::{Holds, Outcome, expected};
 use crate::follower::{DIR, Setup};
-use crate::format::{PAGE, first_page, generation_in, length_in};
+use crate::format::{ALIGN, DELTA_HEADER, PAGE, first_page};
 use crate::planted::{STORE, codec, planted};
 
 const SLOTS: usize = 3;
+const UNUSED: u8 = 0xff;
 
 /// Creates a slot file, recovers, saves, and recovers again.
 pub fn slots(data: &[u8]) {
@@ -35,10 +37,10 @@ pub fn slots(data: &[u8]) {
 fn file(c: &mut Choices<'_>, codec: &dyn Codec) -> Vec<u8> {
     let size = (1 + c.below(2)) * PAGE;
     let mut file = match c.below(12) {
-        9 => first_page(2, STORE, size),
-        10 => first_page(1, StoreId(1), size),
-        11 => first_page(1, STORE, c.place(4 * PAGE)),
-        _ => first_page(1, STORE, size),
+        9 => first_page(3, STORE, size),
+        10 => first_page(2, StoreId(1), size),
+        11 => first_page(2, STORE, c.place(4 * PAGE)),
+        _ => first_page(2, STORE, size),
     };
     let newest = if c.rarely(16) { c.number() } else { 9 };
     let rotation = c.below(SLOTS);
@@ -46,7 +48,8 @@ fn file(c: &mut Choices<'_>, codec: &dyn Codec) -> Vec<u8> {
         let age = (rotation + SLOTS - slot) % SLOTS;
         let generation = newest.saturating_sub(if c.rarely(8) { 0 } else { age as u64 });
         let mut bytes = planted(c, codec, generation).bytes;
-        bytes.resize(size, 0);
+        add_deltas(c, codec, &mut bytes);
+        bytes.resize(size, UNUSED);
         if c.rarely(8) {
             let at = c.place(size);
             bytes[at] ^= c.byte();
@@ -66,6 +69,31 @@ fn file(c: &mut Choices<'_>, codec: &dyn Codec) -> Vec<u8> {
     file
 }
 
+/// Appends up to three deltas, mostly right ones.
+fn add_deltas(c: &mut Choices<'_>, codec: &dyn Codec, slot: &mut Vec<u8>) {
+    let Some(mut link) = Link::of(slot) else { return };
+    let envelope = slot.clone();
+    let mut deltas = Vec::new();
+    for _ in 0..c.below(4) {
+        let now = match holds(codec, &envelope, &deltas) {
+            Holds::Whole(_, checkpoint) => *checkpoint,
+            _ => Checkpoint::default(),
+        };
+        let mut record = delta(c, codec, &link, &now);
+        if let Some((next, ..)) = link.then(&record) {
+            link = next;
+        }
+        if c.rarely(16) {
+            let at = c.place(record.len());
+            record[at] ^= c.byte();
+        }
+        let align = if c.rarely(16) { 1 } else { ALIGN };
+        slot.resize(slot.len().next_multiple_of(align), UNUSED);
+        slot.extend_from_slice(&record);
+        deltas.push(record);
+    }
+}
+
 /// The expected result of a recovery, and the highest generation in the file.
 fn found_in(file: &[u8], codec: &dyn Codec, on_corrupt: OnCorrupt) -> (Outcome, u64) {
     let not_loaded = (Outcome::NotLoaded, 0);
@@ -78,29 +106,83 @@ fn found_in(file: &[u8], codec: &dyn Codec, on_corrupt: OnCorrupt) -> (Outcome, 
     if !fits {
         return not_loaded;
     }
-    let slots: Vec<&[u8]> = file[PAGE..].chunks(size).map(envelope).collect();
-    let whole: Vec<Option<u64>> = slots.iter().map(|slot| whole(slot)).collect();
-    let newest = (0..SLOTS).filter(|i| whole[*i].is_some()).max_by_key(|i| (whole[*i], *i));
-    let Some(newest) = newest else {
-        let all = slots.iter().map(|slot| Holds::of(slot, codec));
-        let foreign = all.into_iter().any(|holds| matches!(holds, Holds::Foreign));
-        return match page_is_whole {
-            false => not_loaded,
-            true if foreign => (Outcome::Refused, 0),
-            true => (Outcome::Corrupt, 0),
+    let slots: Vec<Slot> = file[PAGE..].chunks(size).map(Slot::of).collect();
+    let count = slots.iter().filter(|slot| slot.damaged.is_some()).count() as u64;
+    let mut chains: Vec<(u64, usize, usize)> = Vec::new();
+    for (i, slot) in slots.iter().enumerate() {
+        // A damaged slot counts once, so only what is whole of it is another checkpoint.
+        let deltas = if slot.damaged.is_some() { slot.whole() } else { slot.all() };
+        chains.extend(deltas.map(|deltas| (slot.generations[deltas], i, deltas)));
+    }
+    if !page_is_whole && chains.is_empty() {
+        return not_loaded;
+    }
+    let highest = chains.iter().map(|(generation, ..)| *generation).max().unwrap_or(0);
+    let mut all: Vec<Holds> = Vec::new();
+    all.extend((!page_is_whole).then_some(Holds::Corrupt));
+    all.extend(
+        slots.iter().filter_map(|slot| slot.damaged.as_ref().map(|head| Holds::of(head, codec))),
+    );
+    while let Some(newest) = chains.iter().max().copied() {
+        chains.retain(|chain| *chain != newest);
+        let (generation, i, deltas) = newest;
+        let slot = &slots[i];
+        all.push(holds(codec, &slot.records[0], &slot.records[1..=deltas]));
+        match slot.whole() {
+            Some(whole) if whole < deltas => chains.push((slot.generations[whole], i, whole)),
+            Some(_) => chains.retain(|(other, ..)| *other != generation),
+            None => {}
+        }
+    }
+    (expected(all, on_corrupt, 1), highest.saturating_add(count))
+}
+
+/// What is in a slot.
+#[derive(Default)]
+struct Slot {
+    /// The first bytes of a slot without a right header, or nothing if something is behind its
+    /// chain; `None` if it is not damaged.
+    damaged: Option<Vec<u8>>,
+    /// The envelope, and the deltas of its chain.
+    records: Vec<Vec<u8>>,
+    /// The generation of each.
+    generations: Vec<u64>,
+}
+
+impl Slot {
+    fn of(slot: &[u8]) -> Self {
+        let mut found = Slot::default();
+        let Some((mut end, mut link)) = envelope_in(slot) else {
+            let is_empty = slot[..PAGE].iter().all(|byte| *byte == 0);
+            found.damaged = Some(if is_empty { Vec::new() } else { slot[..PAGE].to_vec() });
+            return found;
         };
-    };
-    let round = (1..SLOTS).map(|steps| (newest + steps) % SLOTS);
-    let newer: Vec<usize> = round.take_while(|i| whole[*i].is_none()).collect();
-    let mut rest: Vec<usize> = (0..SLOTS).filter(|i| whole[*i].is_some()).collect();
-    rest.sort_by_key(|i| std::cmp::Reverse((whole[*i], *i)));
-    rest.dedup_by_key(|i| whole[*i]);
-    let below = (0..SLOTS).filter(|i| whole[*i].is_none() && !newer.contains(i));
-    let order = newer.iter().rev().copied().chain(rest.iter().copied()).chain(below);
-    let page = (!page_is_whole).then_some(Holds::Corrupt);
-    let all = page.into_iter().chain(order.map(|i| Holds::of(slots[i], codec)));
-    let highest = whole[newest].unwrap_or(0).saturating_add(newer.len() as u64);
-    (expected(all, on_corrupt, 1), highest)
+        let mut start = 0;
+        loop {
+            found.records.push(slot[start..end].to_vec());
+            found.generations.push(link.generation());
+            start = end.next_multiple_of(ALIGN);
+            let rest = &slot[start..];
+            let next = link.then(rest).filter(|_| slot[end..start].iter().all(|b| *b == UNUSED));
+            let Some((next, length, _)) = next else { break };
+            let length = usize::try_from(length).ok().and_then(|n| n.checked_add(DELTA_HEADER));
+            let Some(length) = length.filter(|length| *length <= rest.len()) else { break };
+            (link, end) = (next, start + length);
+        }
+        let is_clean = slot[end..].iter().all(|byte| *byte == UNUSED);
+        found.damaged = (!is_clean).then(Vec::new);
+        found
+    }
+
+    /// The number of deltas.
+    fn all(&self) -> Option<usize> {
+        self.records.len().checked_sub(1)
+    }
+
+    /// The number of deltas before the first damaged one; `None` if the envelope is damaged.
+    fn whole(&self) -> Option<usize> {
+        self.records.iter().take_while(|record| is_whole(record)).count().checked_sub(1)
+    }
 }
 
 enum Page {
@@ -115,42 +197,21 @@ fn page(file: &[u8]) -> Page {
     let text = |range| page.get(range).and_then(|text| std::str::from_utf8(text).ok());
     let size = text(69..89).and_then(|size| size.parse().ok()).unwrap_or(0);
     let store = text(31..63).and_then(|store| u128::from_str_radix(store, 16).ok());
-    let is = |page: &[u8], store| size > 0 && page == first_page(1, store, size);
+    let is = |page: &[u8], store| size > 0 && page == first_page(2, store, size);
     match store.map(StoreId) {
         Some(STORE) if is(page, STORE) && size.is_multiple_of(PAGE) => return Page::Whole(size),
         Some(store) if is(page, store) && size.is_multiple_of(PAGE) => return Page::Foreign,
         _ => {}
     }
-    // A number other than 1 is another version, unless it is a single digit changed from 1.
+    // A number other than 2 is another version, unless it is a single digit changed from 2.
     let version = page.strip_prefix(b"repl-checkpoint slots v");
     let version = version.and_then(|rest| rest.split(|b| *b == b' ').next()).unwrap_or_default();
     let is_number = (1..=8).contains(&version.len()) && version.iter().all(u8::is_ascii_digit);
-    if !is_number || version == b"1" {
+    if !is_number || version == b"2" {
         return Page::Corrupt;
     }
-    let mut as_version_1 = page.to_vec();
-    as_version_1[23] = b'1';
-    let changed = version.len() == 1 && store.is_some_and(|s| is(&as_version_1, StoreId(s)));
+    let mut as_version_2 = page.to_vec();
+    as_version_2[23] = b'2';
+    let changed = version.len() == 1 && store.is_some_and(|s| is(&as_version_2, StoreId(s)));
     if changed { Page::Corrupt } else { Page::Foreign }
-}
-
-/// The envelope in a slot that only zeros follow, or else the whole slot.
-fn envelope(slot: &[u8]) -> &[u8] {
-    let length = if slot[0] == 0 { Some(0) } else { length_in(slot) };
-    let parts = length.and_then(|length| slot.split_at_checked(length));
-    parts.filter(|(_, rest)| rest.iter().all(|b| *b == 0)).map_or(slot, |(envelope, _)| envelope)
-}
-
-/// The generation of an envelope that is not corrupt, whatever its codec, store and payload.
-fn whole(envelope: &[u8]) -> Option<u64> {
-    match Checkpoint::unseal(&JsonCodec, STORE, envelope) {
-        Ok(_)
-        | Err(
-            UnsealError::OtherCodec { .. }
-            | UnsealError::OtherStore { .. }
-            | UnsealError::Payload(_)
-            | UnsealError::Invalid(_),
-        ) => generation_in(envelope),
-        Err(_) => None,
-    }
 }

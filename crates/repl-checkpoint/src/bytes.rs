@@ -114,7 +114,7 @@ impl CheckpointBytes for ReplicationState {
 
     fn from_checkpoint_bytes(bytes: &[u8], shards: &[ShardId]) -> Result<Self, UnsealError> {
         let track = Track::only(shards);
-        let read = Unsealed::read(&JsonCodec, StoreId::UNNAMED, bytes, &Track::all())?;
+        let read = Unsealed::read(&JsonCodec, StoreId::UNNAMED, bytes, &[], &Track::all())?;
         Ok(restored(&read.content.marks, track).0)
     }
 
@@ -122,7 +122,7 @@ impl CheckpointBytes for ReplicationState {
         stored: &[u8],
         moves: impl FnOnce(&Self) -> R,
     ) -> Result<(Vec<u8>, R), UnsealError> {
-        let read = Unsealed::read(&JsonCodec, StoreId::UNNAMED, stored, &Track::all())?;
+        let read = Unsealed::read(&JsonCodec, StoreId::UNNAMED, stored, &[], &Track::all())?;
         let Content { marks, orphaned } = read.content;
         let state = ReplicationState::restore(&marks);
         let result = moves(&state);

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use repl_core::{Incarnation, ShardId, Snapshot, SnapshotBuilder, SnapshotEntry};
 
+use crate::chain;
 use crate::checkpoint::{InvalidCheckpoint, NO_LIMIT, Rows, Rules, ShardCheckpoint, Track};
 use crate::codec::Codec;
-use crate::envelope::{Header, UnsealError, payload_of};
+use crate::envelope::{Header, UnsealError};
 use crate::ids::StoreId;
 
 /// The content of one save. Cheap to clone.
@@ -65,22 +66,22 @@ pub(crate) struct Unsealed {
     pub(crate) content: Content,
     /// Its shards that are not tracked, as they were read.
     pub(crate) orphaned: Vec<ShardCheckpoint>,
-    /// The number of its bytes.
+    /// The number of bytes of the whole checkpoint, without deltas.
     pub(crate) length: usize,
 }
 
 impl Unsealed {
-    /// Checks and decodes sealed bytes, row by row.
+    /// Checks and decodes sealed bytes and the deltas that build on them, row by row.
     pub(crate) fn read(
         codec: &dyn Codec,
         store: StoreId,
         bytes: &[u8],
+        deltas: &[Vec<u8>],
         track: &Track,
     ) -> Result<Self, UnsealError> {
-        let (header, payload) = payload_of(codec, store, bytes)?;
         let mut decoded = Decoded::new(track);
-        let next =
-            codec.decode(payload, &mut |row| decoded.push(row)).map_err(UnsealError::Payload)?;
+        let (header, next) =
+            chain::decode(codec, store, bytes, deltas, &mut |row| decoded.push(row))?;
         let (content, orphaned) = decoded.content(next).map_err(UnsealError::Invalid)?;
         Ok(Unsealed { header, content, orphaned, length: bytes.len() })
     }

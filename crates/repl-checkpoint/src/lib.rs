@@ -70,6 +70,7 @@ mod blocking;
 #[cfg(feature = "json")]
 mod bytes;
 mod causes;
+mod chain;
 mod checkpoint;
 mod checkpointer;
 mod codec;
@@ -105,7 +106,7 @@ pub use codec::BincodeCodec;
 pub use codec::JsonCodec;
 pub use codec::{Codec, CodecError};
 pub use disk::{Disk, FileKind, NoSync, OsDir, OsDisk, OsFile, OsLock};
-pub use envelope::{DeltaHeader, Header, SealError, UnsealError};
+pub use envelope::{DeltaError, DeltaHeader, Header, SealError, UnsealError};
 pub use file_store::FileStore;
 pub use floors::{Floors, UntilSaved};
 pub use health::{Health, Status};

@@ -5,13 +5,14 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::chain;
 use crate::checkpoint::Checkpoint;
 use crate::codec::known_codec;
 use crate::directory::names::{SLOT_FILE, checkpoint_file, generations_in};
 use crate::disk::{Disk, OsDisk};
-use crate::envelope::{Header, UnsealError, verify};
+use crate::envelope::{Header, Sealed, SealedDelta, UnsealError, verify};
 use crate::reading::{HEAD, read_checkpoint};
-use crate::slot_store::{is_slot_file, newest_slot, slot_file_length};
+use crate::slot_store::{is_slot_file, newest_chain, other_slot_version, slot_file_length};
 use crate::store::hint::to_do;
 
 /// The number of times that files may change under the reader before it gives up.
@@ -164,13 +165,10 @@ fn peek_file(path: &Path) -> Result<Peeked, PeekError> {
             Err(source) => failed("read", path, source),
         })?;
         left = left.saturating_sub(1);
-        let newest = if is_slot_file(&bytes) { newest_slot(&bytes) } else { Some((&*bytes, true)) };
         let settled = before.as_ref() == Some(&bytes);
-        match newest.map_or(Err(UnsealError::Magic), |(envelope, _)| unsealed(path, envelope)) {
+        match newest_in(path, &bytes) {
             // A slot that is torn because it is written to holds the newest one.
-            Ok(found) if settled || left == 0 || newest.is_some_and(|(_, all)| all) => {
-                return Ok(found);
-            }
+            Ok((found, all_whole)) if settled || left == 0 || all_whole => return Ok(found),
             Err(source) if settled => {
                 return Err(PeekError::Damaged { path: path.to_owned(), source });
             }
@@ -192,13 +190,34 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-fn unsealed(path: &Path, bytes: &[u8]) -> Result<Peeked, UnsealError> {
-    let (header, codec, _) = verify(bytes)?;
+/// The newest whole checkpoint in the bytes of a file, and whether all of the file is whole.
+fn newest_in(path: &Path, bytes: &[u8]) -> Result<(Peeked, bool), UnsealError> {
+    if !is_slot_file(bytes) {
+        return Ok((unsealed(path, bytes, &[])?, true));
+    }
+    if let Some(version) = other_slot_version(bytes) {
+        return Err(UnsealError::Version { version });
+    }
+    let newest = newest_chain(bytes).ok_or(UnsealError::Magic)?;
+    Ok((unsealed(path, newest.envelope, &newest.deltas)?, newest.all_whole))
+}
+
+fn unsealed(path: &Path, bytes: &[u8], deltas: &[&[u8]]) -> Result<Peeked, UnsealError> {
+    let Sealed { header, codec, .. } = verify(bytes)?;
+    let newest = match deltas.last() {
+        Some(delta) => newest_header(delta)?,
+        None => header,
+    };
     let checkpoint = match known_codec(codec) {
-        Some(known) => Some(Checkpoint::unseal(known, header.store, bytes)?.1),
+        Some(known) => Some(chain::unseal(known, header.store, bytes, deltas)?.1),
         None => None,
     };
-    Ok(Peeked { path: path.to_owned(), header, codec: codec.to_owned(), checkpoint })
+    Ok(Peeked { path: path.to_owned(), header: newest, codec: codec.to_owned(), checkpoint })
+}
+
+fn newest_header(delta: &[u8]) -> Result<Header, UnsealError> {
+    let damaged = |source| UnsealError::Delta { generation: 0, source };
+    SealedDelta::of(delta).map(|sealed| sealed.line.delta.header).map_err(damaged)
 }
 
 fn failed(act: &'static str, path: &Path, source: io::Error) -> PeekError {
@@ -249,18 +268,18 @@ mod tests {
     fn parts_of_two_slot_files_are_not_taken_for_one() {
         let dir = tempfile::tempdir().unwrap();
         let (old, new) = (slot_file(dir.path(), 1), slot_file(dir.path(), 200));
-        assert!(newest_slot(&new).is_some());
+        assert!(newest_chain(&new).is_some());
         // The length of the old file, and a whole slot of the new one.
         assert!(new.len() < 3 * old.len());
-        assert_eq!(newest_slot(&new[..old.len()]), None);
+        assert_eq!(newest_chain(&new[..old.len()]), None);
     }
 
     #[test]
     fn a_torn_slot_is_seen_beside_a_whole_one() {
         let dir = tempfile::tempdir().unwrap();
         let mut bytes = slot_file(dir.path(), 1);
-        assert!(matches!(newest_slot(&bytes), Some((_, true))));
+        assert!(newest_chain(&bytes).unwrap().all_whole);
         *bytes.last_mut().unwrap() = 1;
-        assert!(matches!(newest_slot(&bytes), Some((_, false))));
+        assert!(!newest_chain(&bytes).unwrap().all_whole);
     }
 }

@@ -1,5 +1,6 @@
 //! Recovery: from the newest usable checkpoint to a running state.
 
+mod candidate;
 mod error;
 mod reopen;
 
@@ -11,10 +12,10 @@ use crate::checkpoint::{Track, restored};
 use crate::checkpointer::{Checkpointer, Start};
 use crate::codec::Codec;
 use crate::content::Unsealed;
-use crate::envelope::UnsealError;
 use crate::ids::{Generation, StoreId};
 use crate::store::{Candidate, CheckpointStore};
 
+use self::candidate::check_generation;
 pub use self::error::{CorruptCheckpoint, CorruptReason, RecoverError, RecoverErrorKind};
 pub use self::reopen::ReopenError;
 
@@ -225,10 +226,7 @@ fn open_candidate(
     track: &Track,
 ) -> Result<Unsealed, CorruptReason> {
     let bytes = candidate.bytes?;
-    let found = Unsealed::read(codec, store, &bytes, track)?;
-    let generation = found.header.generation;
-    match candidate.generation.filter(|expected| *expected != generation) {
-        None => Ok(found),
-        Some(expected) => Err(UnsealError::OtherGeneration { expected, found: generation }.into()),
-    }
+    let found = Unsealed::read(codec, store, &bytes, &candidate.deltas, track)?;
+    check_generation(candidate.generation, found.header)?;
+    Ok(found)
 }

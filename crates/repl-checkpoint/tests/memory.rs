@@ -13,9 +13,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use repl_checkpoint::{
-    Checkpoint, CheckpointStore, Codec, FileStore, Header, JsonCodec, LoadError, NoSync, OnCorrupt,
-    Recovered, SaveAndWaitError, Saved, Schedule, ShardCheckpoint, SlotStore, StoreId, UnsealError,
-    recover,
+    Candidate, Checkpoint, CheckpointStore, Codec, FileStore, Header, JsonCodec, LoadError, NoSync,
+    OnCorrupt, Recovered, SaveAndWaitError, Saved, Schedule, ShardCheckpoint, SlotStore, StoreId,
+    UnsealError, recover,
 };
 use repl_core::{Incarnation, LogId, ReplicationState, SeqRange, ShardId};
 
@@ -75,6 +75,7 @@ fn what_is_read_takes_memory_by_its_own_length() {
     bincode();
     envelopes();
     slot_files();
+    deltas();
 }
 
 #[test]
@@ -178,11 +179,11 @@ fn bincode() {
     }
 }
 
-/// Puts a number of 20 digits into `bytes`, and the checksum of all before it and of `rest`.
-fn claiming(bytes: &[u8], number: usize, claim: u64, crc: usize, rest: &[u8]) -> Vec<u8> {
+/// Puts a number of 20 digits into `bytes`, and the checksum of all before that.
+fn claiming(bytes: &[u8], number: usize, claim: u64, crc: usize) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     bytes[number..number + 20].copy_from_slice(format!("{claim:020}").as_bytes());
-    let checksum = crc32c::crc32c(&[&bytes[..crc], rest].concat());
+    let checksum = crc32c::crc32c(&bytes[..crc]);
     bytes[crc..crc + 8].copy_from_slice(format!("{checksum:08x}").as_bytes());
     bytes
 }
@@ -191,7 +192,7 @@ fn claiming(bytes: &[u8], number: usize, claim: u64, crc: usize, rest: &[u8]) ->
 fn envelope(claim: u64) -> Vec<u8> {
     let header = Header { generation: 1, ..Header::default() };
     let sealed = many(1).seal(&JsonCodec, header).unwrap();
-    claiming(&sealed, 143, claim, 171, &sealed[180..])
+    claiming(&sealed, 143, claim, 188)
 }
 
 fn envelopes() {
@@ -204,8 +205,38 @@ fn envelopes() {
     }
 }
 
+fn deltas() {
+    const CHAINS: &[u8] = include_bytes!("golden/v2.deltas.slots");
+    const STORE: StoreId = StoreId(0x00c0_ffee_0000_0000_0000_0000_0000_0001);
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = SlotStore::open(dir.path(), STORE).unwrap();
+    let mut load = |bytes: &[u8]| {
+        fs::write(dir.path().join("marks.slots"), bytes).unwrap();
+        takes_little("chains", bytes.len(), SMALL, || store.load().map(Iterator::collect::<Vec<_>>))
+    };
+    assert_eq!(load(CHAINS).unwrap().len(), 3);
+    let (envelope, record) = (&CHAINS[4096..4096 + 277], &CHAINS[4608..4608 + 351]);
+    for claim in CLAIMS {
+        // The number of removed shards, and the length.
+        for number in [190, 218] {
+            let record = claiming(record, number, claim, 263);
+            let file = [&CHAINS[..4608], &record, &CHAINS[4608 + record.len()..]].concat();
+            assert_eq!(load(&file).unwrap().len(), 4, "{claim}");
+            let candidate = Candidate {
+                path: dir.path().to_owned(),
+                generation: None,
+                bytes: Ok(envelope.to_vec()),
+                deltas: vec![record],
+            };
+            let opened =
+                takes_little("a delta", 700, SMALL, || candidate.unseal(&JsonCodec, STORE));
+            assert!(opened.is_err());
+        }
+    }
+}
+
 fn slot_files() {
-    const WHOLE: &[u8] = include_bytes!("golden/v1.slots");
+    const WHOLE: &[u8] = include_bytes!("golden/v2.slots");
     const STORE: StoreId = StoreId(0x00c0_ffee_0000_0000_0000_0000_0000_0001);
     let dir = tempfile::tempdir().unwrap();
     let mut store = SlotStore::open(dir.path(), STORE).unwrap();
@@ -219,7 +250,7 @@ fn slot_files() {
     for claim in CLAIMS {
         // Multiples of a page, and others.
         for claim in [claim & !4095, claim] {
-            let page = claiming(&WHOLE[..4096], 69, claim, 97, &[]);
+            let page = claiming(&WHOLE[..4096], 69, claim, 97);
             assert!(matches!(load(&page), Err(LoadError::Slots { .. })), "{claim}");
             let file = [&page[..], &WHOLE[4096..]].concat();
             let is_cut_off = |error| matches!(error, LoadError::Slots { .. });

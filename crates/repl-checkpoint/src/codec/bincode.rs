@@ -20,7 +20,7 @@ use crate::checkpoint::{Rows, ShardCheckpoint};
 ///
 /// A store keeps its codec. To change it, save the newest checkpoint into a new directory:
 /// ```
-/// use repl_checkpoint::{BincodeCodec, Checkpoint, CheckpointStore, FileStore, JsonCodec, Save};
+/// use repl_checkpoint::{BincodeCodec, CheckpointStore, FileStore, JsonCodec, Save};
 /// # use repl_checkpoint::{OnCorrupt, StoreId, recover};
 /// # let (old, new) = (tempfile::tempdir()?, tempfile::tempdir()?);
 /// # let store = FileStore::open(old.path(), StoreId::UNNAMED)?;
@@ -30,8 +30,7 @@ use crate::checkpoint::{Rows, ShardCheckpoint};
 ///
 /// let mut from = FileStore::open(old.path(), StoreId::UNNAMED)?;
 /// let newest = from.load()?.into_iter().next().ok_or("nothing was saved")?;
-/// let (header, checkpoint) =
-///     Checkpoint::unseal(&JsonCodec, from.store_id(), &newest.bytes?)?;
+/// let (header, checkpoint) = newest.unseal(&JsonCodec, from.store_id())?;
 /// let bytes = checkpoint.seal(&BincodeCodec, header)?;
 /// let mut to = FileStore::open(new.path(), from.store_id())?;
 /// to.save(Save { generation: header.generation, confirmed: header.confirmed, bytes: &bytes, base: None })?;

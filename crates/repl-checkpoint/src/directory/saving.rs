@@ -221,9 +221,10 @@ impl<'a, D: Disk> NewFile<'a, D> {
         self.out.write_all(bytes).map_err(|source| not_saved("write", self.path, source))
     }
 
-    pub(crate) fn append_zeros(&mut self, length: u64) -> Result<(), SaveError> {
-        let zeros = io::copy(&mut io::repeat(0).take(length), &mut self.out);
-        zeros.map(|_| ()).map_err(|source| not_saved("write", self.path, source))
+    /// Appends bytes that stand for nothing: 0xff, as zeros are what a lost write leaves.
+    pub(crate) fn append_unused(&mut self, length: u64) -> Result<(), SaveError> {
+        let unused = io::copy(&mut io::repeat(0xff).take(length), &mut self.out);
+        unused.map(|_| ()).map_err(|source| not_saved("write", self.path, source))
     }
 }
 

@@ -11,11 +11,11 @@
 
 use repl_core::ShardId;
 
-use super::line::{Fields, ID_LINE, finished, id_line, name_of};
-use super::{Header, SealError, VERSION, encoded};
+use super::line::{Fields, ID_LINE, finished, id_line, id_of, name_of};
+use super::{DeltaError, Header, SealError, VERSION, WholeLine, check_payload, encoded};
 use crate::checkpoint::Rows;
 use crate::codec::Codec;
-use crate::ids::Generation;
+use crate::ids::{Generation, StoreId};
 
 const MAGIC: &str = "repl-checkpoint delta v";
 /// The bytes of the header line.
@@ -43,6 +43,61 @@ pub(crate) struct DeltaLine<'a> {
     pub(crate) length: u64,
     /// The checksum of these bytes.
     pub(crate) payload: u32,
+}
+
+/// What the next delta of a chain builds on: the newest record of the chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Link {
+    pub(crate) codec: String,
+    pub(crate) store: StoreId,
+    pub(crate) generation: Generation,
+    /// The checksum of its header.
+    pub(crate) crc: u32,
+}
+
+impl Link {
+    /// An envelope of this header and checksum.
+    pub(crate) fn of(line: &WholeLine<'_>, crc: u32) -> Self {
+        let Header { store, generation, .. } = line.header;
+        Link { codec: line.codec.to_owned(), store, generation, crc }
+    }
+
+    /// Whether a delta builds on this record.
+    pub(crate) fn is_base_of(&self, line: &DeltaLine<'_>) -> bool {
+        let DeltaHeader { header, base, link } = line.delta;
+        line.codec == self.codec
+            && (header.store, base, link) == (self.store, self.generation, self.crc)
+    }
+
+    /// Moves on to a delta.
+    pub(crate) fn follow(&mut self, line: &DeltaLine<'_>, crc: u32) {
+        (self.generation, self.crc) = (line.delta.header.generation, crc);
+    }
+}
+
+/// A delta record that passes the checks of its bytes.
+pub(crate) struct SealedDelta<'a> {
+    pub(crate) line: DeltaLine<'a>,
+    /// The checksum of the header.
+    pub(crate) crc: u32,
+    /// Ascending.
+    pub(crate) removed: Vec<ShardId>,
+    pub(crate) payload: &'a [u8],
+}
+
+impl<'a> SealedDelta<'a> {
+    pub(crate) fn of(bytes: &'a [u8]) -> Result<Self, DeltaError> {
+        let (line, crc) = DeltaLine::of(bytes).ok_or(DeltaError::Header)?;
+        let rest = &bytes[DELTA_HEADER..];
+        check_payload(rest, line.length, line.payload)?;
+        let ids = usize::try_from(line.removed).ok().and_then(|ids| ids.checked_mul(ID_LINE));
+        let split = ids.and_then(|ids| rest.split_at_checked(ids));
+        let (ids, payload) = split.ok_or(DeltaError::RemovedIds)?;
+        let removed: Option<Vec<ShardId>> = ids.chunks(ID_LINE).map(id_of).collect();
+        let ascends = |ids: &Vec<ShardId>| ids.windows(2).all(|pair| pair[0] < pair[1]);
+        let removed = removed.filter(ascends).ok_or(DeltaError::RemovedIds)?;
+        Ok(SealedDelta { line, crc, removed, payload })
+    }
 }
 
 impl<'a> DeltaLine<'a> {

@@ -9,6 +9,8 @@ use crate::checkpoint::InvalidCheckpoint;
 use crate::codec::CodecError;
 use crate::ids::{Generation, StoreId};
 
+use super::{DeltaError, VERSION};
+
 /// A checkpoint could not be sealed.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -101,7 +103,7 @@ pub enum UnsealError {
     Empty,
     /// The first bytes are not those of a checkpoint.
     Magic,
-    /// A newer format, which this version does not read.
+    /// Another format, which this version does not read.
     Version {
         /// The version.
         version: String,
@@ -115,7 +117,7 @@ pub enum UnsealError {
         /// The length that it has.
         found: u64,
     },
-    /// The checksum does not match.
+    /// The checksum of the payload does not match.
     Checksum {
         /// The checksum that the header says.
         expected: u32,
@@ -147,6 +149,18 @@ pub enum UnsealError {
     Payload(CodecError),
     /// Whole, but the checkpoint in it is not valid.
     Invalid(InvalidCheckpoint),
+    /// A delta is damaged, or does not fit what it builds on.
+    Delta {
+        /// The generation of the delta; 0 if its header is damaged.
+        generation: Generation,
+        /// What is wrong with it.
+        source: DeltaError,
+    },
+    /// Something other than 0xff follows the last record of a slot.
+    Rest {
+        /// The offset in the slot.
+        at: u64,
+    },
 }
 
 impl fmt::Display for UnsealError {
@@ -156,14 +170,18 @@ impl fmt::Display for UnsealError {
             UnsealError::Magic => f.write_str("it does not begin with \"repl-checkpoint v\""),
             UnsealError::Version { version } => write!(
                 f,
-                "its format version is {version:?}, and this program reads version 1: upgrade it"
+                "its format version is {version:?}, and this program reads version {VERSION}: use \
+                 the release that wrote it"
             ),
             UnsealError::Header => f.write_str("its header line is damaged"),
             UnsealError::Length { expected, found } => {
                 write!(f, "its payload has {found} bytes, and its header says {expected}")
             }
             UnsealError::Checksum { expected, found } => {
-                write!(f, "its checksum is {found:08x}, and its header says {expected:08x}")
+                write!(
+                    f,
+                    "the checksum of its payload is {found:08x}, and its header says {expected:08x}"
+                )
             }
             UnsealError::OtherCodec { expected, found } => write!(
                 f,
@@ -180,6 +198,12 @@ impl fmt::Display for UnsealError {
             ),
             UnsealError::Payload(_) => f.write_str("its payload cannot be decoded"),
             UnsealError::Invalid(_) => f.write_str("its payload is not a valid checkpoint"),
+            UnsealError::Delta { generation, .. } => {
+                write!(f, "the delta of generation {generation} cannot be applied")
+            }
+            UnsealError::Rest { at } => {
+                write!(f, "something other than 0xff follows its last record, at byte {at}")
+            }
         }
     }
 }
@@ -189,6 +213,7 @@ impl Error for UnsealError {
         match self {
             UnsealError::Payload(source) => Some(source),
             UnsealError::Invalid(source) => Some(source),
+            UnsealError::Delta { source, .. } => Some(source),
             _ => None,
         }
     }
@@ -198,7 +223,7 @@ impl UnsealError {
     /// Returns whether the bytes are damaged, so that recovery may fall back to an older
     /// checkpoint.
     ///
-    /// Otherwise they are of another store, another codec or a newer version, and falling back
+    /// Otherwise they are of another store, another codec or another version, and falling back
     /// would hide a mistake.
     pub fn is_damage(&self) -> bool {
         match self {
@@ -212,7 +237,9 @@ impl UnsealError {
             | UnsealError::Checksum { .. }
             | UnsealError::OtherGeneration { .. }
             | UnsealError::Payload(_)
-            | UnsealError::Invalid(_) => true,
+            | UnsealError::Invalid(_)
+            | UnsealError::Delta { .. }
+            | UnsealError::Rest { .. } => true,
         }
     }
 }

@@ -64,3 +64,10 @@ pub(super) const ID_LINE: usize = 21;
 pub(super) fn id_line(shard: ShardId) -> String {
     format!("{:020}\n", shard.0)
 }
+
+/// The id in a line; `None` unless it is what rendering the id gives.
+pub(super) fn id_of(line: &[u8]) -> Option<ShardId> {
+    let digits = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
+    let shard = ShardId(digits.parse().ok()?);
+    (id_line(shard).as_bytes() == line).then_some(shard)
+}

@@ -1,7 +1,7 @@
 //! The first page of a slot file: its format, its store and the length of its slots.
 //!
 //! ```text
-//! repl-checkpoint slots v1 store=<32 hex digits> slot=<20 digits> crc32c=<8 hex digits>
+//! repl-checkpoint slots v2 store=<32 hex digits> slot=<20 digits> crc32c=<8 hex digits>
 //! ```
 //! then a line feed, and zeros up to 4096 bytes.
 
@@ -11,7 +11,7 @@ use crate::ids::StoreId;
 pub(super) const PAGE: usize = 4096;
 
 pub(super) const MAGIC: &str = "repl-checkpoint slots v";
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 /// The fields of a first page.
 pub(super) struct FirstPage {
@@ -45,9 +45,10 @@ impl FirstPage {
     pub(super) fn other_version(page: &[u8]) -> Option<String> {
         let version = page.strip_prefix(MAGIC.as_bytes())?.split(|b| *b == b' ').next()?;
         let is_number = (1..=8).contains(&version.len()) && version.iter().all(u8::is_ascii_digit);
-        let mut as_version_1 = page.to_vec();
-        as_version_1.splice(MAGIC.len()..MAGIC.len() + version.len(), VERSION.bytes());
-        let other = is_number && version != VERSION.as_bytes() && Self::of(&as_version_1).is_none();
+        let mut as_this_version = page.to_vec();
+        as_this_version.splice(MAGIC.len()..MAGIC.len() + version.len(), VERSION.bytes());
+        let other =
+            is_number && version != VERSION.as_bytes() && Self::of(&as_this_version).is_none();
         other.then(|| String::from_utf8_lossy(version).into_owned())
     }
 }

@@ -11,7 +11,7 @@ use crate::ids::StoreId;
 pub enum SlotFileError {
     /// Neither its first page nor any slot is whole.
     NothingWhole,
-    /// A newer format, which this version does not read.
+    /// Another format, which this version does not read.
     Version {
         /// The version.
         version: String,
@@ -41,8 +41,8 @@ impl fmt::Display for SlotFileError {
             ),
             SlotFileError::Version { version } => write!(
                 f,
-                "its slot format version is {version:?}, and this program reads version 1: \
-                 upgrade it"
+                "its slot format version is {version:?}, and this program reads version 2: use \
+                 the release that wrote it"
             ),
             SlotFileError::OtherStore { expected, found } => write!(
                 f,

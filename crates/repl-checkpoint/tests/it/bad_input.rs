@@ -138,10 +138,10 @@ fn another_stores_file_is_refused_and_never_fallen_back_from() {
 
 #[test]
 fn a_newer_version_is_refused_and_never_fallen_back_from() {
-    let bytes = b"repl-checkpoint v2 of a later program\n";
+    let bytes = b"repl-checkpoint v3 of a later program\n";
     is_refused(
         bytes,
-        |reason| matches!(reason, UnsealError::Version { version } if version == "2"),
+        |reason| matches!(reason, UnsealError::Version { version } if version == "3"),
     );
 }
 

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use repl_checkpoint::{
-    CheckpointError, CloseError, CodecError, CorruptCheckpoint, CorruptReason, InvalidCheckpoint,
-    JsonCodec, LoadError, OnCorrupt, OpenStoreError, RecoverError, RecoverErrorKind, ReopenError,
-    SaveAndWaitError, SaveError, SealError, SlotFileError, Source, SpawnError, Status, StoreId,
-    UnsealError, recover,
+    CheckpointError, CloseError, CodecError, CorruptCheckpoint, CorruptReason, DeltaError,
+    InvalidCheckpoint, JsonCodec, LoadError, OnCorrupt, OpenStoreError, RecoverError,
+    RecoverErrorKind, ReopenError, SaveAndWaitError, SaveError, SealError, SlotFileError, Source,
+    SpawnError, Status, StoreId, UnsealError, recover,
 };
 use repl_core::{EpochStart, Incarnation, SeqRange, ShardId};
 
@@ -103,10 +103,12 @@ fn errors() -> Vec<(ErrorKind, Boxed, io::Error)> {
         InvalidInput => SealError::Invalid(invalid()),
         InvalidInput => SealError::Codec { codec: "json", source: codec_error() },
         InvalidInput => SealError::Confirmed { generation: 1, confirmed: 2 },
+        InvalidInput => SealError::Base { generation: 1, base: 2 },
+        InvalidInput => SealError::Removed { shard: ONE },
         InvalidInput => SealError::CodecName { codec: "no name" },
         InvalidData => UnsealError::Empty,
         InvalidData => UnsealError::Magic,
-        Unsupported => UnsealError::Version { version: "2".to_owned() },
+        Unsupported => UnsealError::Version { version: "3".to_owned() },
         InvalidData => UnsealError::Header,
         InvalidData => UnsealError::Length { expected: 1, found: 2 },
         InvalidData => UnsealError::Checksum { expected: 1, found: 2 },
@@ -115,6 +117,8 @@ fn errors() -> Vec<(ErrorKind, Boxed, io::Error)> {
         InvalidData => UnsealError::OtherGeneration { expected: 1, found: 2 },
         InvalidData => UnsealError::Payload(codec_error()),
         InvalidData => UnsealError::Invalid(invalid()),
+        InvalidData => UnsealError::Delta { generation: 1, source: DeltaError::Header },
+        InvalidData => UnsealError::Rest { at: 1 },
         ResourceBusy => OpenStoreError::Locked { path: path() },
         NotADirectory => OpenStoreError::NotADirectory { path: path() },
         InvalidInput => OpenStoreError::OtherKind {
@@ -122,7 +126,7 @@ fn errors() -> Vec<(ErrorKind, Boxed, io::Error)> {
         },
         PermissionDenied => OpenStoreError::Io { act: "lock", path: path(), source: disk_error() },
         InvalidData => SlotFileError::NothingWhole,
-        Unsupported => SlotFileError::Version { version: "2".to_owned() },
+        Unsupported => SlotFileError::Version { version: "3".to_owned() },
         InvalidData => SlotFileError::OtherStore { expected: StoreId(1), found: StoreId(2) },
         InvalidData => SlotFileError::Length { expected: 1, found: 2 },
         PermissionDenied => LoadError::Io { act: "list", path: path(), source: disk_error() },
@@ -138,7 +142,7 @@ fn errors() -> Vec<(ErrorKind, Boxed, io::Error)> {
         InvalidData => not_loaded(),
         InvalidData => recovery(&[b""], OnCorrupt::Fail).unwrap_err(),
         InvalidData => recovery(&[b"repl-checkpoint vx", b""], OnCorrupt::Fail).unwrap_err(),
-        Unsupported => recovery(&[b"repl-checkpoint v2 ", b""], OnCorrupt::Fail).unwrap_err(),
+        Unsupported => recovery(&[b"repl-checkpoint v3 ", b""], OnCorrupt::Fail).unwrap_err(),
         PermissionDenied => CheckpointError::Flush(Box::new(disk_error())),
         Other => CheckpointError::Flush("the engine said no".into()),
         InvalidInput => CheckpointError::BelowLastSave { shard: ONE, saved: 2, lowered: 1 },

@@ -173,9 +173,11 @@ fn a_huge_slot_file_without_a_whole_first_page_is_refused() {
                 continue;
             }
             let [fails, falls_back, peeked] = answers::<SlotStore>(dir.path());
-            for refused in [fails, falls_back] {
-                assert!(refused.contains("no part of it is whole"), "{refused}");
-            }
+            // The first slot begins where it did, and its checkpoint is whole.
+            let is_refused = fails.contains("no part of it is whole");
+            assert!(is_refused || !zeros && fails.contains("is damaged; generation 2"), "{fails}");
+            let falls_back_to = if is_refused { "slot file" } else { "fell back to 2" };
+            assert!(falls_back.starts_with(falls_back_to), "{falls_back}");
             assert!(peeked.contains("is no whole checkpoint"), "{peeked}");
         }
     }

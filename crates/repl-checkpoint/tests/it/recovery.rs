@@ -121,7 +121,7 @@ fn if_all_are_damaged_recovery_fails_whatever_the_caller_chose() {
 fn a_file_of_a_newer_version_below_damage_is_not_fallen_back_to() {
     let dir = tempfile::tempdir().unwrap();
     put(dir.path(), 3, b"");
-    put(dir.path(), 2, b"repl-checkpoint v2 of a newer version");
+    put(dir.path(), 2, b"repl-checkpoint v3 of a newer version");
     put(dir.path(), 1, &sealed(1, &marks(&[(1, 10)])));
     let error = try_recover(dir.path(), &[1], OnCorrupt::FallBack).unwrap_err();
     let RecoverErrorKind::Refused { refused, newer } = error.kind() else { panic!("{error}") };

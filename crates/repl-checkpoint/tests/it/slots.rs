@@ -16,6 +16,7 @@ use repl_core::{SeqNo, ShardId};
 
 use crate::protocol::{open_slots as opened, save};
 use crate::support::faulty::Faulty;
+use crate::support::format::used;
 use crate::support::{STORE, loaded};
 
 type Slots = repl_checkpoint::SlotStore<Faulty>;
@@ -57,10 +58,7 @@ fn with_file(bytes: &[u8]) -> Faulty {
 fn slots(bytes: &[u8]) -> Vec<Option<Generation>> {
     let size = (bytes.len() - PAGE) / 3;
     let generation = |slot: &[u8]| {
-        let length = slot.iter().rposition(|b| *b != 0)? + 1;
-        Checkpoint::unseal(&JsonCodec, STORE, &slot[..length])
-            .ok()
-            .map(|(header, _)| header.generation)
+        Checkpoint::unseal(&JsonCodec, STORE, used(slot)).ok().map(|(header, _)| header.generation)
     };
     bytes[PAGE..].chunks(size).map(generation).collect()
 }

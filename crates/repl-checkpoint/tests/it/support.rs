@@ -3,8 +3,10 @@
 #[cfg(target_os = "linux")]
 pub(crate) mod again;
 pub(crate) mod arbitrary;
+pub(crate) mod deltas;
 pub(crate) mod faulty;
 pub(crate) mod follower;
+pub(crate) mod format;
 pub(crate) mod hooked;
 pub(crate) mod process;
 pub(crate) mod scripted;

@@ -12,7 +12,9 @@ const SLOT_FILE: &str = "/data/marks/marks.slots";
 /// The length of a slot file's first page: docs/format.md.
 pub(crate) const PAGE: usize = 4096;
 /// The offset of the payload in a sealed checkpoint: docs/format.md.
-pub(crate) const PAYLOAD: usize = 180;
+pub(crate) const PAYLOAD: usize = 197;
+/// What the unused bytes of a slot are: docs/format.md.
+pub(crate) const UNUSED: u8 = 0xff;
 /// The number of slots behind that page.
 pub(crate) const SLOTS: usize = 3;
 

@@ -9,7 +9,7 @@ mod store;
 use super::kind::StoreKind;
 
 pub(crate) use self::disk::MutantDisk;
-pub(crate) use self::envelope::{AheadCodec, read_mutated, write_mutated};
+pub(crate) use self::envelope::{AheadCodec, read_mutated};
 pub(crate) use self::saver::Saver;
 pub(crate) use self::slots::read_mutated_slots;
 pub(crate) use self::store::{MutantStore, Opened};
@@ -82,7 +82,7 @@ mutants! {
     IgnoreDataSync of SLOTS,
     /// the tail of a longer, older checkpoint stays in the slot
     StaleTail of SLOTS,
-    /// the zeros over a longer, older checkpoint end a byte early
+    /// the unused bytes over a longer, older checkpoint end a byte early
     ShortZeros of SLOTS,
     /// a save overwrites the slot of the newest checkpoint
     NewestOverwritten of SLOTS,
@@ -132,7 +132,7 @@ mutants! {
     EmptyIsAbsent of BOTH,
     /// the checksum is not checked
     NoChecksum of BOTH,
-    /// the header is outside the checksum
+    /// the checksum of the header is not checked
     HeaderUnchecked of FILES,
     /// the length is not checked
     LengthUnchecked of FILES,

@@ -277,7 +277,7 @@ pub(crate) fn found(
     let mark = |shard: &ShardId| follower.state.applied_seqno(*shard).unwrap_or(u64::MAX);
     let marks = shards.iter().map(mark).collect();
     let recorded = notes.lock();
-    let bytes = recorded.loaded.iter().find(|(of, _)| *of == generation).map(|(_, bytes)| *bytes);
+    let bytes = recorded.loaded.iter().rfind(|(of, _)| *of == generation).map(|(_, bytes)| *bytes);
     match bytes {
         _ if generation == 0 => Ok(Written { generation, marks, bytes: 0 }),
         Some(bytes) => Ok(Written { generation, marks, bytes }),

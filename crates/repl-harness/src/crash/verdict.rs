@@ -45,7 +45,9 @@ pub(crate) fn of_slots(mutant: Option<Mutant>, file: &[u8]) -> u128 {
                 Checkpoint::unseal(&PLAIN, STORE_ID, read.as_deref().unwrap_or(&bytes)).err();
             let whole = kind.as_ref().is_none_or(is_whole);
             let bytes = if whole { hash_bytes(&bytes) } else { 0 };
-            (candidate.generation, bytes, kind.as_ref().map(discriminant))
+            let deltas: Vec<u128> =
+                candidate.deltas.iter().map(|delta| hash_bytes(delta)).collect();
+            (candidate.generation, bytes, deltas, kind.as_ref().map(discriminant))
         })
         .collect();
     hash128(&(length, known))

@@ -162,7 +162,7 @@ impl Run<'_> {
                 return Err(broken(CodecPromise::Deterministic, what, &again));
             }
         }
-        for before in [&b"."[..], &[0xa5; 180]] {
+        for before in [&b"."[..], &[0xa5; 197]] {
             let out = self.encode(checkpoint, before)?;
             match out.strip_prefix(before) {
                 Some(appended) if appended == bytes => {}

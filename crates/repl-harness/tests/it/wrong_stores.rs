@@ -84,7 +84,7 @@ impl Files {
 
     /// The payload sealed anew, without a check of the old checksum.
     fn sealed_again(&self, generation: u64, bytes: &[u8]) -> Vec<u8> {
-        let Some(payload) = bytes.get(180..) else { return bytes.to_vec() };
+        let Some(payload) = bytes.get(197..) else { return bytes.to_vec() };
         let Ok(checkpoint) = Checkpoint::decode(&JsonCodec, payload) else {
             return bytes.to_vec();
         };

@@ -52,8 +52,8 @@ fn the_kernel_sees_a_slot_file_replaced_as_a_checkpoint_file_is() {
     let Some(seen) = seen::<SlotStore>(0) else { return };
     let read = ["openat slots", "close slots"];
     let expected = [
-        // The first page and three slots.
-        &read.repeat(4)[..],
+        // The first page, the headers of three slots, and the two checkpoints that are kept.
+        &read.repeat(6)[..],
         &["openat marker", "write marker", "close marker", "rename marker"],
         &["openat temp"],
         &read.repeat(2),

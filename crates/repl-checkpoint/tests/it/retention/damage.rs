@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use repl_checkpoint::{Checkpoint, FileStore, Generation, JsonCodec, SlotStore};
 
+use crate::support::format::used;
 use crate::support::{STORE, file};
 
 /// One kind, for one store.
@@ -53,7 +54,10 @@ pub(super) const SLOTS: &[Damage<SlotStore>] = &[
     of_slots("half a slot", |dir| to_slot(dir, |slot, _| slot[200..].fill(0))),
     of_slots("a flipped bit", |dir| to_slot(dir, |slot, _| slot[190] ^= 4)),
     of_slots("garbage", |dir| to_slot(dir, |slot, _| slot.fill(0xa5))),
-    of_slots("a byte behind it", |dir| to_slot(dir, |slot, _| *slot.last_mut().unwrap() = 1)),
+    Damage {
+        falls_back: false,
+        ..of_slots("a byte behind it", |dir| to_slot(dir, |slot, _| *slot.last_mut().unwrap() = 1))
+    },
     // It is whole, so the loss of the newest one cannot be noticed.
     Damage {
         is_reported: false,
@@ -120,10 +124,8 @@ fn to_slot(dir: &Path, change: fn(&mut [u8], &[u8])) {
     let path = dir.join("marks.slots");
     let mut bytes = fs::read(&path).unwrap();
     let size = (bytes.len() - PAGE) / 3;
-    let generation = |slot: &[u8]| {
-        let length = slot.iter().rposition(|b| *b != 0)? + 1;
-        Some(Checkpoint::unseal(&JsonCodec, STORE, &slot[..length]).ok()?.0.generation)
-    };
+    let generation =
+        |slot: &[u8]| Some(Checkpoint::unseal(&JsonCodec, STORE, used(slot)).ok()?.0.generation);
     let slots: Vec<_> = bytes[PAGE..].chunks(size).map(generation).collect();
     let newest = (0..3).max_by_key(|slot| slots[*slot]).unwrap();
     let start = |slot: usize| PAGE + slot * size;

@@ -8,10 +8,8 @@ use repl_core::Incarnation;
 
 use super::{ONE, PAGE, Slots, opened};
 use crate::support::faulty::Faulty;
+use crate::support::format::HEADER;
 use crate::support::{header, marks};
-
-/// The length of the header of a sealed checkpoint.
-const HEADER: usize = 180;
 
 /// The JSON codec with spaces up to this length of the payload.
 struct Padded(usize);

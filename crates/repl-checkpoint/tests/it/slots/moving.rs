@@ -6,6 +6,7 @@ use repl_core::Incarnation;
 use super::{FILE, PAGE, file, found_on, opened, save, slots, whole, with_saves};
 use crate::protocol::bytes_of;
 use crate::support::faulty::Faulty;
+use crate::support::format::HEADER;
 use crate::support::{chain, header, loaded, marks, sealed};
 
 fn long(generation: u64, shards: u64) -> Vec<u8> {
@@ -68,7 +69,7 @@ impl Codec for Long {
 fn an_envelope_that_fills_its_slot_to_the_last_byte_stays_in_place() {
     let (disk, mut store) = with_saves(3);
     let mut put = |generation, length: usize| {
-        let bytes = marks(&[]).seal(&Long(length - 180), header(generation)).unwrap();
+        let bytes = marks(&[]).seal(&Long(length - HEADER), header(generation)).unwrap();
         assert_eq!(bytes.len(), length);
         store
             .save(Save { generation, confirmed: generation - 1, bytes: &bytes, base: None })

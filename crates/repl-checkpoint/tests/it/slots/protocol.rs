@@ -98,7 +98,7 @@ fn the_first_save_of_a_later_process_writes_all_that_is_kept_into_a_new_file() {
     disk.arm(None);
     save(&mut store, 4).unwrap();
     let read =
-        [&["kind marks.slots", "length marks.slots"], &["read_at marks.slots"; 4][..]].concat();
+        [&["kind marks.slots", "length marks.slots"], &["read_at marks.slots"; 6][..]].concat();
     let kept = [&[CREATE], &["read_at marks.slots"; 2][..]].concat();
     assert_eq!(
         disk.calls(),
@@ -120,8 +120,9 @@ fn a_load_looks_and_reads_and_gives_each_checkpoint_once_the_newest_first() {
     save(&mut store, 4).unwrap();
     disk.arm(None);
     let found = loaded(&mut store).unwrap();
-    // The first page and each slot, and then each checkpoint as the iterator comes to it.
-    let calls = [&["kind marks.slots", "length marks.slots"], &["read_at marks.slots"; 7][..]];
+    // The first page and the headers of each slot; then each checkpoint as the iterator comes to it,
+    // and once more as it goes on to the next.
+    let calls = [&["kind marks.slots", "length marks.slots"], &["read_at marks.slots"; 10][..]];
     assert_eq!(disk.calls(), calls.concat());
     for (candidate, generation) in found.into_iter().zip([4, 3, 2]) {
         assert_eq!(candidate.path.to_str(), Some(FILE));
@@ -131,7 +132,7 @@ fn a_load_looks_and_reads_and_gives_each_checkpoint_once_the_newest_first() {
 }
 
 #[test]
-fn what_follows_an_envelope_is_zero_however_long_the_one_before_was() {
+fn what_follows_an_envelope_is_unused_however_long_the_one_before_was() {
     let (disk, mut store) = with_saves(1);
     let long =
         |generation| sealed(generation, &marks(&(0..90).map(|id| (id, 7)).collect::<Vec<_>>()));

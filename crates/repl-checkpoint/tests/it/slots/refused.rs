@@ -139,10 +139,10 @@ fn a_newer_version_is_refused_by_its_number() {
     let dir = saved();
     let path = dir.path().join(NAME);
     let mut bytes = fs::read(&path).unwrap();
-    let line = "repl-checkpoint slots v2 of a newer program\n";
+    let line = "repl-checkpoint slots v3 of a newer program\n";
     bytes[..line.len()].copy_from_slice(line.as_bytes());
     fs::write(&path, &bytes).unwrap();
-    assert_eq!(bad_slots(dir.path()), SlotFileError::Version { version: "2".to_owned() });
+    assert_eq!(bad_slots(dir.path()), SlotFileError::Version { version: "3".to_owned() });
 }
 
 #[test]

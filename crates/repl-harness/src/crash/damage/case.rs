@@ -3,7 +3,7 @@
 use repl_checkpoint::{Checkpoint, Header, OnCorrupt, StoreId};
 
 use crate::crash::layout::STORE_ID;
-use crate::crash::mutants::{read_mutated, write_mutated};
+use crate::crash::mutants::read_mutated;
 use crate::crash::padded::PLAIN;
 use crate::crash::protocol::Protocol;
 
@@ -65,8 +65,7 @@ pub(super) fn of_another_store(protocol: Protocol, bytes: &[u8]) -> Option<Vec<u
     let real = mutant.map_or_else(|| bytes.to_vec(), |mutant| read_mutated(mutant, bytes));
     let (header, checkpoint) = Checkpoint::unseal(&PLAIN, STORE_ID, &real).ok()?;
     let header = Header { store: StoreId(STORE_ID.0 + 1), ..header };
-    let sealed = checkpoint.seal(&PLAIN, header).ok()?;
-    Some(mutant.map_or_else(|| sealed.clone(), |mutant| write_mutated(mutant, &sealed)))
+    checkpoint.seal(&PLAIN, header).ok()
 }
 
 /// Flips of single bits. A save is tried after the first one of each byte.

@@ -8,7 +8,7 @@ use super::case::{Case, Hit, flips, lengths, of_another_store};
 use super::{Base, Sweep, is_older};
 use crate::crash::disk::State;
 use crate::crash::invariant::Violation;
-use crate::crash::layout::{PAGE, SLOTS, STORE_ID, slot_file};
+use crate::crash::layout::{PAGE, PAYLOAD, SLOTS, STORE_ID, UNUSED, slot_file};
 use crate::crash::padded::PLAIN;
 
 /// Damages the file after each save of a process and of the next one. Flips single bits only after
@@ -69,10 +69,10 @@ impl File {
         PAGE + slot * self.size..PAGE + (slot + 1) * self.size
     }
 
-    /// The envelope in a slot: the bytes before the zeros.
+    /// The envelope in a slot: the bytes before the unused ones.
     fn envelope(&self, slot: usize) -> &[u8] {
         let bytes = &self.bytes[self.slot(slot)];
-        let length = bytes.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
+        let length = bytes.iter().rposition(|b| *b != UNUSED).map_or(0, |last| last + 1);
         &bytes[..length]
     }
 
@@ -130,7 +130,8 @@ impl File {
             ];
             for (sector, how) in kinds {
                 let damaged = self.with(at, &sector);
-                let hit = if self.is_whole(&damaged) { Hit::Whole } else { self.hit(at) };
+                let is_unseen = self.is_whole(&damaged) || self.has_other_header(&damaged);
+                let hit = if is_unseen { Hit::Whole } else { self.hit(at) };
                 all.push(Case::new(format!("sector {k} is {how}"), damaged, hit));
             }
         }
@@ -142,6 +143,16 @@ impl File {
         let other = File { bytes: damaged.to_vec(), earlier: Vec::new(), ..*self };
         let page = damaged[..PAGE] == self.bytes[..PAGE];
         page && (0..SLOTS).all(|slot| other.generation(slot).is_some())
+    }
+
+    /// Whether the newest slot has the whole header of another checkpoint: of a slot that is not
+    /// the newest then, the payload is not read.
+    fn has_other_header(&self, damaged: &[u8]) -> bool {
+        let header = self.slot(self.newest).start..self.slot(self.newest).start + PAYLOAD;
+        let found = &damaged[header.clone()];
+        let checked = found.len() - 9;
+        let digits = format!("{:08x}\n", crc32c::crc32c(&found[..checked]));
+        found != &self.bytes[header] && found[checked..] == *digits.as_bytes()
     }
 
     fn slots(&self, sweep: &Sweep) -> Vec<Case> {
@@ -185,9 +196,9 @@ impl File {
         let file = |how: &str, bytes| Case::new(how, bytes, Hit::File);
         vec![
             Case::new("the page is lost", self.with(0, &vec![0; PAGE]), Hit::Page),
-            file("another store's page", page(line(1, STORE_ID.0 + 1, self.size))),
-            file("another size's page", page(line(1, STORE_ID.0, 2 * self.size))),
-            file("another version's page", page(line(2, STORE_ID.0, self.size))),
+            file("another store's page", page(line(2, STORE_ID.0 + 1, self.size))),
+            file("another size's page", page(line(2, STORE_ID.0, 2 * self.size))),
+            file("another version's page", page(line(3, STORE_ID.0, self.size))),
         ]
     }
 

@@ -114,7 +114,7 @@ mod tests {
 
     use super::*;
     use crate::crash::disk::SECTOR;
-    use crate::crash::layout::STORE_ID;
+    use crate::crash::layout::{STORE_ID, UNUSED};
 
     fn sealed(generation: u64) -> Vec<u8> {
         let header = Header { store: STORE_ID, generation, confirmed: generation - 1 };
@@ -128,13 +128,13 @@ mod tests {
 
     /// A file of the generations 5, 6 and 4 in its slots.
     fn file() -> FileNode {
-        let line = format!("repl-checkpoint slots v1 store={STORE_ID} slot={PAGE:020} crc32c=");
+        let line = format!("repl-checkpoint slots v2 store={STORE_ID} slot={PAGE:020} crc32c=");
         let mut bytes = format!("{line}{:08x}\n", crc32c::crc32c(line.as_bytes())).into_bytes();
         for (slot, generation) in [5, 6, 4].into_iter().enumerate() {
-            bytes.resize(PAGE * (slot + 1), 0);
+            bytes.resize(PAGE * (slot + 1), if slot == 0 { 0 } else { UNUSED });
             bytes.extend(sealed(generation));
         }
-        bytes.resize(PAGE * (SLOTS + 1), 0);
+        bytes.resize(PAGE * (SLOTS + 1), UNUSED);
         FileNode::settled(Content::new(bytes), SECTOR)
     }
 
@@ -157,7 +157,7 @@ mod tests {
         assert!(envelope.len() > SECTOR);
         let sectors = envelope.len().next_multiple_of(SECTOR);
         let mut padded = envelope.clone();
-        padded.resize(sectors + SECTOR, 0);
+        padded.resize(sectors + SECTOR, UNUSED);
         let mut two = file();
         // The oldest slot and a part of the newest; a part is written again after a failed sync.
         two.write_at(3 * PAGE, &padded);

@@ -12,7 +12,7 @@ use repl_checkpoint::{Disk, FileKind};
 use super::Mutant;
 use super::slots::{InSlots, changes_slots, read_mutated_slots, with_short_zeros};
 use crate::crash::disk::{SimDir, SimDisk, SimFile, SimLock};
-use crate::crash::layout::{is_of_marker, is_temp, marker, slot_file};
+use crate::crash::layout::{UNUSED, is_of_marker, is_temp, marker, slot_file};
 use crate::locked::locked;
 
 /// A disk that forwards every call, with one mutation.
@@ -183,7 +183,7 @@ impl Disk for MutantDisk {
     fn write_at(&self, file: &SimFile, offset: u64, bytes: &[u8]) -> io::Result<usize> {
         let offset = self.later().slots.in_place(self.mutant, offset);
         if self.is(Mutant::StaleTail) {
-            let length = bytes.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
+            let length = bytes.iter().rposition(|b| *b != UNUSED).map_or(0, |last| last + 1);
             let taken = self.disk.write_at(file, offset, &bytes[..length])?;
             return Ok(if taken == length { bytes.len() } else { taken });
         }

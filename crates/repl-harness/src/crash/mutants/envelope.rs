@@ -6,20 +6,11 @@ use repl_core::Incarnation;
 use super::Mutant;
 use crate::crash::layout::PAYLOAD;
 
-/// The offset of the checksum's digits: docs/format.md.
-const CHECKSUM: usize = 171;
-/// The digits of the payload's length.
+/// The offset of the digits of the header's checksum: docs/format.md.
+const CHECKSUM: usize = 188;
+/// The digits of the payload's checksum, and of its length.
+const PAYLOAD_CHECKSUM: std::ops::Range<usize> = 172..180;
 const LENGTH: std::ops::Range<usize> = 143..163;
-
-/// The bytes that are written in place of `sealed`.
-pub(crate) fn write_mutated(mutant: Mutant, sealed: &[u8]) -> Vec<u8> {
-    let mut bytes = sealed.to_vec();
-    if mutant == Mutant::HeaderUnchecked && bytes.len() >= PAYLOAD {
-        let crc = crc32c::crc32c(&bytes[PAYLOAD..]);
-        put_checksum(&mut bytes, crc);
-    }
-    bytes
-}
 
 /// The bytes that the real envelope is given in place of a file's.
 pub(crate) fn read_mutated(mutant: Mutant, file: &[u8]) -> Vec<u8> {
@@ -28,14 +19,12 @@ pub(crate) fn read_mutated(mutant: Mutant, file: &[u8]) -> Vec<u8> {
         return bytes;
     }
     match mutant {
-        Mutant::NoChecksum => put_right_checksum(&mut bytes),
-        Mutant::HeaderUnchecked => {
-            let stored = bytes[CHECKSUM..PAYLOAD - 1].to_vec();
-            let found = format!("{:08x}", crc32c::crc32c(&bytes[PAYLOAD..]));
-            if stored == found.as_bytes() {
-                put_right_checksum(&mut bytes);
-            }
+        Mutant::NoChecksum => {
+            let crc = crc32c::crc32c(&bytes[PAYLOAD..]);
+            bytes[PAYLOAD_CHECKSUM].copy_from_slice(format!("{crc:08x}").as_bytes());
+            put_header_checksum(&mut bytes);
         }
+        Mutant::HeaderUnchecked => put_header_checksum(&mut bytes),
         Mutant::LengthUnchecked => {
             let length = std::str::from_utf8(&bytes[LENGTH]).ok().and_then(|s| s.parse().ok());
             let end = length.and_then(|length: usize| length.checked_add(PAYLOAD));
@@ -46,12 +35,8 @@ pub(crate) fn read_mutated(mutant: Mutant, file: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn put_right_checksum(bytes: &mut [u8]) {
-    let crc = crc32c::crc32c_append(crc32c::crc32c(&bytes[..CHECKSUM]), &bytes[PAYLOAD..]);
-    put_checksum(bytes, crc);
-}
-
-fn put_checksum(bytes: &mut [u8], crc: u32) {
+fn put_header_checksum(bytes: &mut [u8]) {
+    let crc = crc32c::crc32c(&bytes[..CHECKSUM]);
     bytes[CHECKSUM..PAYLOAD].copy_from_slice(format!("{crc:08x}\n").as_bytes());
 }
 

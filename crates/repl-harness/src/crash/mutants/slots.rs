@@ -3,7 +3,7 @@
 use repl_checkpoint::Checkpoint;
 
 use super::Mutant;
-use crate::crash::layout::{PAGE, PAYLOAD, SLOTS, STORE_ID};
+use crate::crash::layout::{PAGE, PAYLOAD, SLOTS, STORE_ID, UNUSED};
 use crate::crash::padded::PLAIN;
 
 /// The digits of a payload's length in its header: docs/format.md.
@@ -89,10 +89,10 @@ pub(super) fn changes_slots(mutant: Mutant) -> bool {
     matches!(mutant, Mutant::TailUnchecked | Mutant::PageUnchecked)
 }
 
-/// The number of bytes that are written if the zeros over the older checkpoint in a slot end a byte
-/// early: whole pages, as the store writes them.
+/// The number of bytes that are written if the unused ones over the older checkpoint in a slot end a
+/// byte early: whole pages, as the store writes them.
 pub(super) fn with_short_zeros(file: &[u8], offset: u64, bytes: &[u8]) -> usize {
-    let used = |bytes: &[u8]| bytes.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
+    let used = |bytes: &[u8]| bytes.iter().rposition(|b| *b != UNUSED).map_or(0, |last| last + 1);
     let slot = usize::try_from(offset).ok().and_then(|at| file.get(at..)?.get(..bytes.len()));
     let older = used(slot.unwrap_or_default()).saturating_sub(1);
     used(bytes).max(older).next_multiple_of(PAGE).min(bytes.len())
@@ -106,7 +106,7 @@ pub(crate) fn read_mutated_slots(mutant: Mutant, file: &[u8]) -> Vec<u8> {
             let size = file.len().saturating_sub(PAGE) / SLOTS;
             for slot in bytes.get_mut(PAGE..).unwrap_or_default().chunks_mut(size.max(1)) {
                 if let Some(rest) = length(slot).and_then(|length| slot.get_mut(length..)) {
-                    rest.fill(0);
+                    rest.fill(UNUSED);
                 }
             }
         }
@@ -125,7 +125,7 @@ pub(crate) fn read_mutated_slots(mutant: Mutant, file: &[u8]) -> Vec<u8> {
 
 /// An intact first page.
 fn first_page(size: usize) -> Vec<u8> {
-    let line = format!("repl-checkpoint slots v1 store={STORE_ID} slot={size:020} crc32c=");
+    let line = format!("repl-checkpoint slots v2 store={STORE_ID} slot={size:020} crc32c=");
     let mut page = format!("{line}{:08x}\n", crc32c::crc32c(line.as_bytes())).into_bytes();
     page.resize(PAGE, 0);
     page

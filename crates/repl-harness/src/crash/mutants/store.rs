@@ -6,7 +6,7 @@ use repl_checkpoint::{
 };
 use repl_core::Snapshot;
 
-use super::{Mutant, read_mutated, write_mutated};
+use super::{Mutant, read_mutated};
 use crate::crash::disk::{SimDisk, hash_bytes};
 use crate::crash::padded::PLAIN;
 use crate::crash::watched::Watched;
@@ -118,8 +118,7 @@ impl CheckpointStore for MutantStore {
     }
 
     fn save(&mut self, save: Save<'_>) -> Result<(), SaveError> {
-        let Save { generation, bytes, .. } = save;
-        let written = write_mutated(self.mutant, bytes);
+        let generation = save.generation;
         let instead = self.store.notes.lock().instead.take();
         let saved = match self.mutant {
             Mutant::SupersededSaved if instead.is_some() => {
@@ -130,10 +129,8 @@ impl CheckpointStore for MutantStore {
             Mutant::DoubtfulGenerationReused if self.opened == Opened::Again => {
                 self.save_as(self.last.max(self.loaded) + 1, &save)
             }
-            Mutant::OneGeneration => {
-                self.store.save(Save { confirmed: generation, bytes: &written, ..save })
-            }
-            _ => self.store.save(Save { bytes: &written, ..save }),
+            Mutant::OneGeneration => self.store.save(Save { confirmed: generation, ..save }),
+            _ => self.store.save(save),
         };
         match saved {
             Err(SaveError::InDoubt { act, path, source }) if self.hides(act) => {

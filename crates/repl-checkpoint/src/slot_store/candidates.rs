@@ -1,0 +1,78 @@
+//! The candidates of a slot file, each read when the iterator returns it.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::chain::Chain;
+use super::found::{SlotFile, reader};
+use super::pool::Pool;
+use super::{SLOTS, offset};
+use crate::disk::Disk;
+use crate::store::Candidate;
+
+/// First what is damaged, which counts as newer than all that is whole.
+pub(super) struct FoundCandidates<'a, D> {
+    disk: &'a D,
+    path: PathBuf,
+    size: usize,
+    damaged: std::vec::IntoIter<Candidate>,
+    chains: Pool,
+    /// The chain of the candidate that was returned last.
+    given: Option<Chain>,
+}
+
+impl<'a, D: Disk> FoundCandidates<'a, D> {
+    pub(super) fn new(file: SlotFile, disk: &'a D, path: PathBuf) -> Self {
+        let chains = Pool::new(file.chains);
+        let candidate = |generation, bytes| Candidate {
+            path: path.clone(),
+            generation,
+            bytes,
+            deltas: Vec::new(),
+        };
+        let mut damaged: Vec<Candidate> = Vec::with_capacity(SLOTS + 1);
+        damaged.extend(file.damaged_page.map(|head| candidate(None, Ok(head))));
+        let count = file.damaged.len() as u64;
+        damaged.extend(file.damaged.into_iter().zip(0..).map(|(bytes, i)| {
+            let generation = chains.highest().saturating_add(count - i);
+            candidate(Some(generation), bytes)
+        }));
+        let (size, damaged) = (file.size, damaged.into_iter());
+        FoundCandidates { disk, path, size, damaged, chains, given: None }
+    }
+}
+
+impl<D: Disk> FoundCandidates<'_, D> {
+    fn read(&self, chain: &Chain) -> (io::Result<Vec<u8>>, Vec<Vec<u8>>) {
+        let start = offset(chain.slot, self.size);
+        let bytes = self.disk.read_at(&self.path, start as u64, chain.envelope.length);
+        let mut reader = reader(self.disk, &self.path, chain.slot, self.size);
+        let deltas = chain.deltas.iter().map(|delta| reader.owned(delta.at, delta.length));
+        match deltas.collect() {
+            Ok(deltas) => (bytes, deltas),
+            Err(error) => (bytes.and(Err(error)), Vec::new()),
+        }
+    }
+}
+
+impl<D: Disk> Iterator for FoundCandidates<'_, D> {
+    type Item = Candidate;
+
+    fn next(&mut self) -> Option<Candidate> {
+        if let Some(candidate) = self.damaged.next() {
+            return Some(candidate);
+        }
+        // The one before was not taken. Only now it matters where its damage is.
+        if let Some(chain) = self.given.take() {
+            let mut reader = reader(self.disk, &self.path, chain.slot, self.size);
+            let whole = chain.whole_deltas(&mut reader);
+            drop(reader);
+            self.chains.settle(chain, whole);
+        }
+        let chain = self.chains.take()?;
+        let (path, generation) = (self.path.clone(), Some(chain.generation()));
+        let (bytes, deltas) = self.read(&chain);
+        self.given = Some(chain);
+        Some(Candidate { path, generation, bytes, deltas })
+    }
+}

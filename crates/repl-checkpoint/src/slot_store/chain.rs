@@ -1,0 +1,184 @@
+//! The chain of records in a slot: an envelope, then deltas, as their headers say.
+
+use std::io;
+
+use super::page::PAGE;
+use super::reader::{CHUNK, Reader, UNUSED};
+use crate::envelope::{DELTA_HEADER, DeltaLine, HEADER_LENGTH, Link, UnsealError, WholeLine};
+use crate::ids::Generation;
+
+/// A record begins at a multiple of this.
+pub(super) const ALIGN: usize = 512;
+
+/// A record whose header is right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Record {
+    pub(super) generation: Generation,
+    /// Its offset in the slot, and its length.
+    pub(super) at: usize,
+    pub(super) length: usize,
+    header_length: usize,
+    /// The checksums of its header and of its payload.
+    crc: u32,
+    payload: u32,
+}
+
+impl Record {
+    pub(super) fn end(&self) -> usize {
+        self.at + self.length
+    }
+
+    /// Reads it in pieces, and gives each to `each`. Returns whether it is whole, and still the
+    /// one whose header was read.
+    pub(super) fn check<E>(
+        &self,
+        reader: &mut Reader<'_>,
+        failed: impl Fn(io::Error) -> E,
+        mut each: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        let mut payload = 0;
+        let mut at = self.at;
+        while at < self.end() {
+            let piece = reader.bytes(at, CHUNK.min(self.end() - at)).map_err(&failed)?;
+            if piece.is_empty() {
+                return Ok(false);
+            }
+            let rest = match at == self.at {
+                false => piece,
+                true => match piece.split_at_checked(self.header_length) {
+                    Some((header, rest)) if self.is_header(header) => rest,
+                    _ => return Ok(false),
+                },
+            };
+            payload = crc32c::crc32c_append(payload, rest);
+            each(piece)?;
+            at += piece.len();
+        }
+        Ok(payload == self.payload)
+    }
+
+    fn is_header(&self, header: &[u8]) -> bool {
+        let end = format!("{:08x}\n", self.crc);
+        let checked = header.strip_suffix(end.as_bytes());
+        checked.is_some_and(|checked| crc32c::crc32c(checked) == self.crc)
+    }
+}
+
+/// An envelope and the deltas that build on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Chain {
+    pub(super) slot: usize,
+    pub(super) envelope: Record,
+    pub(super) deltas: Vec<Record>,
+}
+
+impl Chain {
+    pub(super) fn last(&self) -> &Record {
+        self.deltas.last().unwrap_or(&self.envelope)
+    }
+
+    /// Its last generation.
+    pub(super) fn generation(&self) -> Generation {
+        self.last().generation
+    }
+
+    /// Reads all of it, and gives the pieces to `each`, padding included. Returns how many deltas
+    /// are whole up to the first that is not; `None` if the envelope is not.
+    pub(super) fn check<E>(
+        &self,
+        reader: &mut Reader<'_>,
+        failed: impl Fn(io::Error) -> E,
+        mut each: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<Option<usize>, E> {
+        if !self.envelope.check(reader, &failed, &mut each)? {
+            return Ok(None);
+        }
+        let mut end = self.envelope.end();
+        for (i, delta) in self.deltas.iter().enumerate() {
+            each(&[UNUSED; ALIGN][..delta.at - end])?;
+            if !delta.check(reader, &failed, &mut each)? {
+                return Ok(Some(i));
+            }
+            end = delta.end();
+        }
+        Ok(Some(self.deltas.len()))
+    }
+
+    /// The same, where damage need not be told from bytes that cannot be read.
+    pub(super) fn whole_deltas(&self, reader: &mut Reader<'_>) -> Option<usize> {
+        if !self.envelope.check(reader, |_| (), |_| Ok(())).unwrap_or(false) {
+            return None;
+        }
+        let whole = |delta: &&Record| delta.check(reader, |_| (), |_| Ok(())).unwrap_or(false);
+        Some(self.deltas.iter().take_while(whole).count())
+    }
+
+    /// The chain up to the first record that is not whole.
+    pub(super) fn whole_part(mut self, reader: &mut Reader<'_>) -> Option<Self> {
+        let deltas = self.whole_deltas(reader)?;
+        self.deltas.truncate(deltas);
+        Some(self)
+    }
+}
+
+/// A slot whose headers were read.
+pub(super) struct Looked {
+    /// The records up to the first that is not right.
+    pub(super) chain: Option<Chain>,
+    /// If the slot is damaged, its first bytes, or what is wrong behind its chain.
+    pub(super) damage: Option<io::Result<Vec<u8>>>,
+}
+
+/// Reads the headers of a slot, and whether all bytes between and after its records are unused.
+pub(super) fn look_at(slot: usize, reader: &mut Reader<'_>) -> io::Result<Looked> {
+    let size = reader.size;
+    let head = reader.bytes(0, PAGE)?;
+    let fits = |(line, crc): (WholeLine<'_>, u32)| {
+        let length = record_length(HEADER_LENGTH, line.length).filter(|length| *length <= size);
+        length.map(|length| (Link::of(&line, crc), line.payload, length))
+    };
+    let Some((mut link, payload, length)) = WholeLine::of(head).and_then(fits) else {
+        // A slot of zeros is empty.
+        let is_empty = head.iter().all(|byte| *byte == 0);
+        let head = if is_empty { Vec::new() } else { head.to_vec() };
+        return Ok(Looked { chain: None, damage: Some(Ok(head)) });
+    };
+    let (generation, crc) = (link.generation, link.crc);
+    let header_length = HEADER_LENGTH;
+    let envelope = Record { generation, at: 0, length, header_length, crc, payload };
+    let mut chain = Chain { slot, envelope, deltas: Vec::new() };
+    let used = loop {
+        let end = chain.last().end();
+        let at = end.next_multiple_of(ALIGN);
+        if let Some(used) = reader.first_used(end, at)? {
+            break Some(used);
+        }
+        match delta_at(reader, at, &mut link)? {
+            Some(delta) => chain.deltas.push(delta),
+            None => break reader.first_used(at, size)?,
+        }
+    };
+    let rest = |at| io::Error::new(io::ErrorKind::InvalidData, UnsealError::Rest { at });
+    let damage = used.map(|at| Err(rest(at as u64)));
+    Ok(Looked { chain: Some(chain), damage })
+}
+
+/// The delta at an offset, if its header is right and it builds on the record of `link`.
+fn delta_at(reader: &mut Reader<'_>, at: usize, link: &mut Link) -> io::Result<Option<Record>> {
+    let size = reader.size;
+    let Some((line, crc)) = DeltaLine::of(reader.bytes(at, DELTA_HEADER)?) else {
+        return Ok(None);
+    };
+    let length = record_length(DELTA_HEADER, line.length);
+    let Some(length) = length.filter(|length| *length <= size - at && link.is_base_of(&line))
+    else {
+        return Ok(None);
+    };
+    link.follow(&line, crc);
+    let (generation, payload) = (line.delta.header.generation, line.payload);
+    Ok(Some(Record { generation, at, length, header_length: DELTA_HEADER, crc, payload }))
+}
+
+fn record_length(header: usize, rest: u64) -> Option<usize> {
+    usize::try_from(rest).ok()?.checked_add(header)
+}
