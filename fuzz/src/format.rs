@@ -22,7 +22,7 @@ pub(crate) fn store_in(bytes: &[u8]) -> StoreId {
 /// The fields of the header of an envelope, if it is exactly as these are formatted.
 pub(crate) fn header_in(bytes: &[u8]) -> Option<Envelope> {
     let line = std::str::from_utf8(bytes.get(..HEADER)?).ok()?;
-    let number = |digits| line.get(digits)?.parse::<u64>().ok();
+    let number = |digits: std::ops::Range<usize>| line.get(digits)?.parse::<u64>().ok();
     let found = Envelope {
         codec: line.get(25..33)?.trim_end_matches(' ').to_owned(),
         store: store_in(bytes),

@@ -86,8 +86,6 @@ mutants! {
     ShortZeros of SLOTS,
     /// a save overwrites the slot of the newest checkpoint
     NewestOverwritten of SLOTS,
-    /// only two of the three slots are written in turn
-    TwoSlots of SLOTS,
     /// the first save of a process overwrites a slot of the file that it found
     FirstSaveInPlace of SLOTS,
     /// temporary files are never removed

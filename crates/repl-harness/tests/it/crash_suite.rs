@@ -142,7 +142,6 @@ fn every_mutant_of_a_slot_store_is_caught() {
         (Mutant::EmptyIsAbsent, Invariant::DamageIsReported),
         (Mutant::TailUnchecked, Invariant::DamageIsReported),
         (Mutant::PageUnchecked, Invariant::DamageIsReported),
-        (Mutant::TwoSlots, Invariant::DamageIsReported),
         (Mutant::FailedFlushSaved, Invariant::OnlyFlushedIsSaved),
         (Mutant::SupersededSaved, Invariant::OnlyFlushedIsSaved),
         (Mutant::DoubtfulGenerationReused, Invariant::GenerationsRise),

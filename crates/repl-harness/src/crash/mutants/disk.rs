@@ -204,7 +204,6 @@ impl Disk for MutantDisk {
             }
             _ => self.disk.sync_data(file),
         };
-        self.later().slots.saves += 1;
         if self.is(Mutant::IgnoreDataSync) { Ok(()) } else { synced }
     }
 

@@ -16,8 +16,6 @@ const SLOT_LENGTH: std::ops::Range<usize> = 69..89;
 pub(super) struct InSlots {
     /// The number of bytes written to a new file.
     pub(super) written: usize,
-    /// The number of saves in place that were synced.
-    pub(super) saves: usize,
     found: Option<Found>,
 }
 
@@ -62,7 +60,6 @@ impl InSlots {
         };
         let slot = match (mutant, &self.found) {
             (Mutant::NewestOverwritten, _) => SLOTS - 1,
-            (Mutant::TwoSlots, _) => 1 + self.saves % 2,
             // The first save went where the store expects its last slot.
             (_, Some(found)) => (at / size + found.first + 1) % SLOTS,
             _ => at / size,
