@@ -59,6 +59,19 @@ impl Keys {
         self.runs.iter().map(|here| &here.run)
     }
 
+    /// The run in place `i` among the runs.
+    #[inline]
+    pub(crate) fn run(&self, i: usize) -> Option<&Arc<[Key]>> {
+        self.runs.get(i).map(|run| &run.keys)
+    }
+
+    /// The number of keys in the run in place `i`, without a look at the run itself.
+    #[inline]
+    pub(crate) fn run_len(&self, i: usize) -> usize {
+        let before = |i: usize| self.runs.get(i).map_or(self.len, |run| run.before);
+        before(i + 1) - before(i)
+    }
+
     /// The same keys in runs that are full, but for the last one.
     pub(crate) fn in_full_runs(self: &Arc<Self>) -> Arc<Self> {
         let before_last = self.runs.split_last().map_or(&[][..], |(_, rest)| rest);

@@ -135,7 +135,10 @@ pub use reached::Reached;
 pub use reconcile::{LogBounds, Progress, Verdict, reconcile};
 pub use seq_range::SeqRange;
 pub use shard::Shard;
-pub use snapshot::{Snapshot, SnapshotBuilder, SnapshotEntries, SnapshotEntry, SnapshotIter};
+pub use snapshot::{
+    Snapshot, SnapshotBuilder, SnapshotChange, SnapshotChanges, SnapshotEntries, SnapshotEntry,
+    SnapshotIter,
+};
 pub use state::{AnyChange, EpochBegun, ReachedAll, ReachedBookmark, ReplicationState};
 pub use window::{ApplyWindow, Claim, Claiming};
 

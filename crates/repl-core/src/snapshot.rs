@@ -1,6 +1,7 @@
 //! The marks of all shards, taken together, as plain values.
 
 mod builder;
+mod changes;
 mod compare;
 mod convert;
 mod entry;
@@ -19,6 +20,7 @@ use crate::range_set::RangeSet;
 use crate::table::Above;
 
 pub use self::builder::SnapshotBuilder;
+pub use self::changes::{SnapshotChange, SnapshotChanges};
 pub use self::entry::SnapshotEntry;
 pub use self::iter::{SnapshotEntries, SnapshotIter};
 

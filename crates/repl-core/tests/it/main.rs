@@ -44,6 +44,7 @@ mod room;
 mod seq_range;
 mod shard_close;
 mod skips;
+mod snapshot_changes;
 mod snapshot_laws;
 mod snapshot_range_laws;
 mod snapshots;
