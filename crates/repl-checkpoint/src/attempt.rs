@@ -4,6 +4,7 @@ use std::fmt;
 
 use repl_core::{SeqNo, ShardId, Snapshot};
 
+use crate::changes::Changes;
 use crate::shared::Pending;
 
 /// A checkpoint that has begun: the marks to make durable, and then to save.
@@ -20,6 +21,8 @@ use crate::shared::Pending;
 #[must_use = "dropping an attempt counts as a failed flush"]
 pub struct Attempt {
     pub(crate) marks: Snapshot,
+    /// What `marks` change since the last save; `None` once they are lowered.
+    pub(crate) changes: Option<Changes>,
     pub(crate) pending: Pending,
 }
 
@@ -34,12 +37,16 @@ impl Attempt {
     /// A mark that is equal or lower stays, ranges included. What is dropped is replayed after a
     /// crash, even if an earlier checkpoint held it. O(log shards).
     pub fn lower(&mut self, shard: ShardId, mark: SeqNo) {
-        self.marks.lower(shard, mark);
+        if self.marks.lower(shard, mark) {
+            self.changes = None;
+        }
     }
 
     /// Drops the ranges that are completed above a mark, where they are not durable.
     pub fn drop_above(&mut self, shard: ShardId) {
-        self.marks.drop_above(shard);
+        if self.marks.drop_above(shard) {
+            self.changes = None;
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Saves the marks after the data that they cover is durable.
 
+mod delta;
 mod error;
+mod held;
 mod orphans;
 mod reopened;
 mod report;
@@ -24,6 +26,8 @@ use crate::ids::{Generation, StoreId};
 use crate::shared::{Shared, Unsaveable};
 use crate::store::CheckpointStore;
 use crate::unshared::Unshared;
+
+use self::held::Held;
 
 pub use self::error::CheckpointError;
 pub use self::report::{SaveReport, Saved};
@@ -61,14 +65,14 @@ pub struct Checkpointer {
     base: Written,
     /// The save in doubt.
     doubtful: Option<Written>,
-    /// What the store holds: the last save since it was opened, and the one before that.
-    held: [Option<Content>; 2],
+    /// What the store holds of the saves since it was opened.
+    held: Held,
     /// The newest generation known to survive a crash.
     confirmed: Generation,
     /// The highest generation ever attempted.
     attempted: Generation,
-    /// The number of bytes of the last save, or of the recovered one.
-    length: usize,
+    /// The number of bytes of the last whole checkpoint.
+    whole_length: usize,
     on_save: Option<Unshared<OnSave>>,
 }
 
@@ -105,10 +109,10 @@ impl Checkpointer {
             acknowledged: recovered.clone(),
             base: recovered,
             doubtful: None,
-            held: [None, None],
+            held: Held::default(),
             confirmed: header.confirmed,
             attempted: attempted.max(header.generation),
-            length,
+            whole_length: length,
             on_save: None,
         }
     }
@@ -122,7 +126,8 @@ impl Checkpointer {
     /// `checkpoint(|_| Ok(()))`.
     ///
     /// If the last two saves of this process hold exactly the current marks, neither `flush` nor
-    /// the store is called. Costs the flush, one pass over the marks and one save.
+    /// the store is called. Costs the flush, a snapshot, one pass over the marks and one save, which
+    /// writes only what has changed if the store takes deltas.
     ///
     /// # Errors
     /// [`CheckpointError`]. The floors do not move, and [`Floors::health`] says why. After
@@ -192,11 +197,12 @@ impl Checkpointer {
         let pending = self.shared.begin();
         let pending = pending.map_err(|doubt| CheckpointError::Poisoned { doubt })?;
         let marks = self.state().snapshot(); // 1
-        if self.holds(&marks) {
+        let changes = self.changes(&marks);
+        if self.is_saved(&changes) {
             pending.succeeded();
             return Ok(None);
         }
-        Ok(Some(Attempt { marks, pending }))
+        Ok(Some(Attempt { marks, changes: Some(changes), pending }))
     }
 
     /// Saves an attempt whose data is durable.
@@ -204,8 +210,8 @@ impl Checkpointer {
     /// Blocks for the save, which writes and syncs a file. Where a task must not block for that
     /// long, wrap the call, as in
     /// `tokio::task::block_in_place(|| checkpointer.save(attempt))` under tokio with several
-    /// threads, or move it into `spawn_blocking` (docs/adopting.md shows that). Costs one pass over
-    /// the marks and one save.
+    /// threads, or move it into `spawn_blocking` (docs/adopting.md shows that). Costs one save, of
+    /// what has changed or of all marks.
     ///
     /// # Errors
     /// [`CheckpointError`]. The floors do not move, and [`Floors::health`] says why. After
@@ -216,7 +222,7 @@ impl Checkpointer {
     /// If the store panics; the save is in doubt then. If the codec or the function given to
     /// [`on_save`](Checkpointer::on_save) panics; nothing is in doubt then.
     pub fn save(&mut self, attempt: Attempt) -> Result<Saved, CheckpointError> {
-        let Attempt { marks, mut pending } = attempt;
+        let Attempt { marks, changes, mut pending } = attempt;
         pending.check(&self.shared).map_err(|why| match why {
             Unsaveable::OtherCheckpointer => CheckpointError::OtherCheckpointer,
             Unsaveable::Superseded => CheckpointError::Superseded,
@@ -224,18 +230,14 @@ impl Checkpointer {
         })?;
         let saving = Instant::now();
         let flush_time = saving.duration_since(pending.began());
-        let written = match self.written(marks) {
-            Ok(Some((written, bytes))) => {
-                self.store(written, &bytes, || pending.saving()).map(Some)
-            }
-            Ok(None) => Ok(None),
-            Err(error) => Err(error),
-        };
-        match written {
-            Ok(Some((generation, bytes))) => {
+        let changes = changes.unwrap_or_else(|| self.changes(&marks));
+        let prepared = self.prepared(marks, changes);
+        let store = |save| self.store(save, || pending.saving());
+        match prepared.and_then(|save| save.map(store).transpose()) {
+            Ok(Some((generation, base, bytes))) => {
                 pending.succeeded();
                 let save_time = saving.elapsed();
-                let report = SaveReport { generation, bytes, flush_time, save_time };
+                let report = SaveReport { generation, base, bytes, flush_time, save_time };
                 if let Some(on_save) = &mut self.on_save {
                     on_save.get_mut()(&report);
                 }

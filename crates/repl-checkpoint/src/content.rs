@@ -25,11 +25,6 @@ pub(crate) fn orphan(orphaned: &[ShardCheckpoint], shard: ShardId) -> Option<usi
 }
 
 impl Content {
-    /// Whether it is exactly this. Compares `orphaned` by address, as a change replaces it.
-    pub(crate) fn is(&self, marks: &Snapshot, orphaned: &Arc<Vec<ShardCheckpoint>>) -> bool {
-        Arc::ptr_eq(&self.orphaned, orphaned) && *self.marks == *marks
-    }
-
     /// Whether it holds a shard, in any incarnation.
     pub(crate) fn names(&self, shard: ShardId) -> bool {
         self.marks.mark(shard).is_some() || orphan(&self.orphaned, shard).is_some()
@@ -37,6 +32,19 @@ impl Content {
 
     pub(crate) fn rows(&self) -> Rows<'_> {
         Rows::between(&self.marks, &self.orphaned)
+    }
+
+    /// The row of a shard. O(log shards).
+    pub(crate) fn row(&self, shard: ShardId) -> Option<ShardCheckpoint> {
+        match self.marks.entry(shard) {
+            Some(entry) => Some(ShardCheckpoint::from(entry)),
+            None => orphan(&self.orphaned, shard).map(|i| self.orphaned[i].clone()),
+        }
+    }
+
+    /// The number of rows.
+    pub(crate) fn len(&self) -> usize {
+        self.marks.len() + self.orphaned.len()
     }
 
     /// Whether a checkpoint of this says the same as one of `other`. Ranges that touch each other

@@ -71,6 +71,7 @@ mod blocking;
 mod bytes;
 mod causes;
 mod chain;
+mod changes;
 mod checkpoint;
 mod checkpointer;
 mod codec;

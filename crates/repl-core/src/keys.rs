@@ -61,8 +61,14 @@ impl Keys {
 
     /// The run in place `i` among the runs.
     #[inline]
-    pub(crate) fn run(&self, i: usize) -> Option<&Arc<[Key]>> {
-        self.runs.get(i).map(|run| &run.keys)
+    pub(crate) fn run(&self, i: usize) -> Option<&Arc<Run>> {
+        self.runs.get(i).map(|here| &here.run)
+    }
+
+    /// The key in place `at` of the run in place `i`.
+    pub(crate) fn key(&self, i: usize, at: usize) -> Option<KeyRef<'_>> {
+        let here = self.runs.get(i)?;
+        Some(KeyRef { run: &here.run, before: here.before, i: at })
     }
 
     /// The number of keys in the run in place `i`, without a look at the run itself.

@@ -194,11 +194,11 @@ impl Snapshot {
         }
     }
 
-    /// Drops what is completed above the mark of one shard.
+    /// Drops what is completed above the mark of one shard. Returns whether there was anything.
     ///
     /// Ranges dropped this way are replayed after a crash even if an earlier checkpoint held them.
-    pub fn drop_above(&mut self, shard: ShardId) {
-        self.above.remove(&shard);
+    pub fn drop_above(&mut self, shard: ShardId) -> bool {
+        self.above.remove(&shard).is_some()
     }
 
     /// Returns the marks alone, without what is completed above them.

@@ -1,5 +1,6 @@
 //! Closing the store, and going on with one that was opened again.
 
+use super::held::Held;
 use super::{Checkpointer, Written};
 use crate::codec::Codec;
 use crate::ids::{Generation, StoreId};
@@ -47,7 +48,7 @@ impl Checkpointer {
         self.confirmed = newest.header.confirmed;
         self.base = newest;
         self.doubtful = None;
-        self.held = [None, None];
+        self.held = Held::default();
         self.attempted = self.attempted.max(attempted);
         self.shared.reopened();
     }

@@ -22,10 +22,14 @@ pub enum Saved {
 pub struct SaveReport {
     /// The generation of the save.
     pub generation: Generation,
-    /// The number of bytes given to the store.
+    /// The generation that the saved delta builds on; `None` if all marks were saved.
+    ///
+    /// A [`SlotStore`](crate::SlotStore) takes deltas, from the third save of a process on.
+    pub base: Option<Generation>,
+    /// The number of bytes given to the store. It may write some more, to fill a sector.
     pub bytes: u64,
     /// The time between `begin` and `save`, which includes the flush.
     pub flush_time: Duration,
-    /// The time to encode, seal and store the marks.
+    /// The time to encode, seal and store the marks, or what has changed.
     pub save_time: Duration,
 }

@@ -5,84 +5,102 @@ use std::sync::Arc;
 use repl_core::Snapshot;
 
 use super::{CheckpointError, Checkpointer, Written};
+use crate::changes::{Below, Changes};
 use crate::content::Content;
 use crate::envelope::Header;
 use crate::ids::Generation;
 use crate::store::{Save, SaveError};
 
+/// A save that is ready for the store.
+pub(super) struct Prepared {
+    written: Written,
+    /// What it changes since the last save.
+    changes: Changes,
+    /// A whole checkpoint, or a delta on `base`.
+    bytes: Vec<u8>,
+    base: Option<Generation>,
+}
+
 impl Checkpointer {
-    /// What to write of `marks`, and its bytes; `None` if the last two saves hold exactly that.
-    pub(super) fn written(
-        &self,
+    /// What `marks` change since the last save, or since what was recovered.
+    pub(super) fn changes(&self, marks: &Snapshot) -> Changes {
+        Changes::between(&self.base.content.marks, marks, self.most_changes())
+    }
+
+    /// Whether the last two saves since the store was opened hold exactly the marks with these
+    /// changes since the last one.
+    pub(super) fn is_saved(&self, changes: &Changes) -> bool {
+        // An orphan that is tracked by now, and was not saved as such, is a change.
+        let newest = self.held.newest();
+        let same_orphans =
+            newest.is_some_and(|newest| Arc::ptr_eq(&newest.orphaned, &self.orphaned));
+        same_orphans && self.held.is_repeated() && changes.is_empty
+    }
+
+    /// What to write of `marks`; `None` if the last two saves hold exactly that.
+    pub(super) fn prepared(
+        &mut self,
         marks: Snapshot,
-    ) -> Result<Option<(Written, Vec<u8>)>, CheckpointError> {
-        self.check_not_below(&marks)?;
-        if self.holds(&marks) {
+        mut changes: Changes,
+    ) -> Result<Option<Prepared>, CheckpointError> {
+        if let Some(Below { shard, saved, lowered }) = changes.below {
+            return Err(CheckpointError::BelowLastSave { shard, saved, lowered });
+        }
+        if self.is_saved(&changes) {
             return Ok(None);
         }
         let generation = self.attempted.checked_add(1).ok_or(CheckpointError::NoGenerationLeft)?;
         let header = Header { store: self.store_id, generation, confirmed: self.confirmed };
         let content = Content { orphaned: self.orphans_beside(&marks), marks: Arc::new(marks) };
+        if let Some(newest) = self.held.newest() {
+            changes.add_orphans(&newest.orphaned, &content.orphaned);
+        }
+        let (base, bytes) = match self.delta(header, &content, &changes)? {
+            Some((base, bytes)) => (Some(base), bytes),
+            None => (None, self.whole(header, &content)?),
+        };
+        Ok(Some(Prepared { written: Written { header, content }, changes, bytes, base }))
+    }
+
+    fn whole(&self, header: Header, content: &Content) -> Result<Vec<u8>, CheckpointError> {
         // About as long as the last one: room that is not needed is memory that is not there.
-        let room = self.length + self.length / 16;
-        let bytes = content.rows().seal_with_room(&*self.codec, header, room)?;
-        Ok(Some((Written { header, content }, bytes)))
+        let room = self.whole_length + self.whole_length / 16;
+        Ok(content.rows().seal_with_room(&*self.codec, header, room)?)
     }
 
     /// Gives the bytes to the store, and moves the floors. `saving` is called before the first
     /// write.
     pub(super) fn store(
         &mut self,
-        written: Written,
-        bytes: &[u8],
+        save: Prepared,
         saving: impl FnOnce(),
-    ) -> Result<(Generation, u64), CheckpointError> {
+    ) -> Result<(Generation, Option<Generation>, u64), CheckpointError> {
         let Some(store) = &mut self.store else {
             let doubt = "the store is closed".to_owned();
             return Err(CheckpointError::Poisoned { doubt });
         };
+        let Prepared { written, changes, bytes, base } = save;
         let Header { generation, confirmed, .. } = written.header;
         self.attempted = generation;
         self.doubtful = Some(written.clone());
         saving();
-        let saved = store.get_mut().save(Save { generation, confirmed, bytes, base: None }); // 3
+        let saved = store.get_mut().save(Save { generation, confirmed, bytes: &bytes, base }); // 3
         if !saved.as_ref().is_err_and(SaveError::is_poisoning) {
             self.doubtful = None;
         }
+        if saved.is_err() && base.is_some() {
+            self.held.end_deltas(); // a store that refuses deltas gets a whole checkpoint
+        }
         saved?;
         self.confirmed = generation;
-        self.length = bytes.len();
+        if base.is_none() {
+            self.whole_length = bytes.len();
+        }
         self.orphaned = Arc::clone(&written.content.orphaned);
-        let [newest, previous] = &mut self.held;
-        *previous = newest.replace(written.content.clone());
-        self.shared.saved(written.content.clone(), previous.clone()); // 4
+        self.held.push(written.clone(), changes);
+        self.shared.saved(written.content.clone(), self.held.previous().cloned()); // 4
         self.acknowledged = written.clone();
         self.base = written;
-        Ok((generation, bytes.len() as u64))
-    }
-
-    /// Whether the last two saves since the store was opened hold exactly these marks.
-    pub(super) fn holds(&self, marks: &Snapshot) -> bool {
-        // An orphan that is tracked by now, and was not saved as such, is no mark that they hold.
-        let is = |content: &Option<Content>| {
-            content.as_ref().is_some_and(|content| content.is(marks, &self.orphaned))
-        };
-        self.held.iter().all(is)
-    }
-
-    /// Checks that no mark is below the last save, within one incarnation of its shard.
-    fn check_not_below(&self, marks: &Snapshot) -> Result<(), CheckpointError> {
-        let base = &self.base.content.marks;
-        let mut before = base.iter().peekable();
-        for (shard, lowered) in marks {
-            while before.next_if(|(old, _)| *old < shard).is_some() {}
-            let Some((_, saved)) = before.next_if(|(old, _)| *old == shard) else {
-                continue;
-            };
-            if lowered < saved && marks.incarnation(shard) == base.incarnation(shard) {
-                return Err(CheckpointError::BelowLastSave { shard, saved, lowered });
-            }
-        }
-        Ok(())
+        Ok((generation, base, bytes.len() as u64))
     }
 }

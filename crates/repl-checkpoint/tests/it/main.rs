@@ -13,6 +13,7 @@ mod checkpoint_bytes;
 mod checkpointer;
 mod codecs;
 mod completed;
+mod delta_saves;
 mod deltas;
 mod directories;
 mod envelope;

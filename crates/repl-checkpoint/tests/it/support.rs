@@ -3,6 +3,7 @@
 #[cfg(target_os = "linux")]
 pub(crate) mod again;
 pub(crate) mod arbitrary;
+pub(crate) mod chained;
 pub(crate) mod deltas;
 pub(crate) mod faulty;
 pub(crate) mod follower;

@@ -6,8 +6,8 @@ use std::iter::Peekable;
 use std::sync::Arc;
 
 use super::Snapshot;
-use crate::ids::{Key, SeqNo, ShardId};
-use crate::keys::Keys;
+use crate::ids::{SeqNo, ShardId};
+use crate::keys::{KeyRef, Keys, Run};
 
 /// A shard that differs between two snapshots: see [`Snapshot::changes_since`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,13 +27,14 @@ pub enum SnapshotChange {
         /// The mark of its new incarnation.
         mark: SeqNo,
     },
-    /// Both hold the shard, in one incarnation. Its mark, the ranges above it or its log differ.
+    /// Both hold the shard, in one incarnation. Its mark, the ranges above it, its log or its epochs
+    /// differ.
     Changed {
         /// The shard.
         shard: ShardId,
         /// Its mark in the older snapshot.
         from: SeqNo,
-        /// Its mark in the newer one, which is the same where only ranges or logs differ.
+        /// Its mark in the newer one, which is the same where only something else differs.
         to: SeqNo,
     },
     /// Only the older snapshot holds the shard.
@@ -99,29 +100,30 @@ pub struct SnapshotChanges<'a> {
     above: Sparse<'a, crate::range_set::RangeSet>,
 }
 
+/// A key and its mark.
+type At<'a> = (KeyRef<'a>, SeqNo);
+
 /// The largest number of marks that are compared at a time, if no run is longer.
 const BLOCK: usize = 4096;
 
-impl SnapshotChanges<'_> {
+impl<'a> SnapshotChanges<'a> {
     /// The next shard that differs in its key or mark.
     fn next_in_keys(&mut self) -> Option<SnapshotChange> {
         loop {
             if self.shared == 0 {
                 self.shared = self.shared_from_here();
             }
-            if self.shared == 0 {
-                match self.step()? {
-                    Some(change) => return Some(change),
-                    None => continue,
+            if self.shared > 0 {
+                let (now, old) = (self.now.marks(self.shared), self.old.marks(self.shared));
+                self.skip(first_difference(now, old).unwrap_or(self.shared));
+                if self.shared == 0 {
+                    continue;
                 }
             }
-            let marks = (self.now.marks(self.shared), self.old.marks(self.shared));
-            let Some(i) = first_difference(marks.0, marks.1) else {
-                self.skip(self.shared);
-                continue;
-            };
-            self.skip(i);
-            return self.step().flatten();
+            let (now, old) = self.step()?;
+            if let Some(change) = change(now, old) {
+                return Some(change);
+            }
         }
     }
 
@@ -148,32 +150,39 @@ impl SnapshotChanges<'_> {
         self.shared -= keys;
     }
 
-    /// Goes over the lower of the next keys, or over both where they are of one shard. Returns what
-    /// differs there, or `None` if no key is left.
-    fn step(&mut self) -> Option<Option<SnapshotChange>> {
+    /// Goes over the lower of the next keys, or over both where they are of one shard. `None` if no
+    /// key is left.
+    fn step(&mut self) -> Option<(Option<At<'a>>, Option<At<'a>>)> {
         let (now, old) = (self.now.key(), self.old.key());
         let order = match (&now, &old) {
             (None, None) => return None,
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
-            (Some((now, _)), Some((old, _))) => now.shard.cmp(&old.shard),
+            (Some((now, _)), Some((old, _))) => now.shard().cmp(&old.shard()),
         };
         let now = now.filter(|_| order.is_le());
         let old = old.filter(|_| order.is_ge());
         self.now.skip(usize::from(now.is_some()));
         self.old.skip(usize::from(old.is_some()));
         self.shared = self.shared.saturating_sub(1);
-        Some(match (now, old) {
-            (Some((key, mark)), None) => Some(SnapshotChange::Added { shard: key.shard, mark }),
-            (None, Some((key, _))) => Some(SnapshotChange::Removed { shard: key.shard }),
-            (Some((key, mark)), Some((old, _))) if key.incarnation != old.incarnation => {
-                Some(SnapshotChange::Reset { shard: key.shard, mark })
-            }
-            (Some((key, to)), Some((old, from))) if to != from || key.log != old.log => {
-                Some(SnapshotChange::Changed { shard: key.shard, from, to })
-            }
-            _ => None,
-        })
+        Some((now, old))
+    }
+}
+
+/// What differs in the key or mark of one shard.
+fn change(now: Option<At<'_>>, old: Option<At<'_>>) -> Option<SnapshotChange> {
+    match (now, old) {
+        (Some((key, mark)), None) => Some(SnapshotChange::Added { shard: key.shard(), mark }),
+        (None, Some((key, _))) => Some(SnapshotChange::Removed { shard: key.shard() }),
+        (Some((key, mark)), Some((old, _))) if key.incarnation() != old.incarnation() => {
+            Some(SnapshotChange::Reset { shard: key.shard(), mark })
+        }
+        (Some((key, to)), Some((old, from)))
+            if to != from || key.log() != old.log() || key.epochs() != old.epochs() =>
+        {
+            Some(SnapshotChange::Changed { shard: key.shard(), from, to })
+        }
+        _ => None,
     }
 }
 
@@ -226,14 +235,13 @@ impl<'a> Side<'a> {
     }
 
     /// The run that comes so many runs later, and its length.
-    fn run(&self, ahead: usize) -> Option<(&'a Arc<[Key]>, usize)> {
+    fn run(&self, ahead: usize) -> Option<(&'a Arc<Run>, usize)> {
         let run = self.run + ahead;
         Some((self.keys().run(run)?, self.keys().run_len(run)))
     }
 
-    fn key(&self) -> Option<(Key, SeqNo)> {
-        let (run, _) = self.run(0)?;
-        Some((run[self.at], self.snapshot.marks[self.place]))
+    fn key(&self) -> Option<At<'a>> {
+        Some((self.keys().key(self.run, self.at)?, self.snapshot.marks[self.place]))
     }
 
     /// The next marks.
