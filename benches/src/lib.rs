@@ -1,5 +1,5 @@
 //! Code shared by the benches: the bare work, the baseline, peers built from other crates, embedded
-//! databases, tasks, pairs of threads, shard ids, and rounds.
+//! databases, a disk that counts, tasks, pairs of threads, shard ids, and rounds.
 //!
 //! ```
 //! let marks = benches::baseline::Marks::new(&benches::dense_ids(4));
@@ -9,6 +9,7 @@
 
 pub mod bare;
 pub mod baseline;
+pub mod counted;
 pub mod databases;
 pub mod nowhere;
 pub mod peers;

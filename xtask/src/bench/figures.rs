@@ -27,6 +27,9 @@ fn figure_row(figure: &Value) -> Option<String> {
     if scale.is_some() {
         return scale;
     }
+    if let Some(shards) = figure["saved_shards"].as_u64() {
+        return saves_row(figure, shards);
+    }
     let shards = figure["shards"].as_u64()?;
     if let Some(bytes) = figure["bytes_a_shard"].as_u64() {
         let met = if bytes <= 160 { "yes" } else { "no" };
@@ -45,6 +48,24 @@ fn figure_row(figure: &Value) -> Option<String> {
     Some(format!(
         "| CPU time of background checkpoints of {shards} shards, {codec}, {saves:.1} per second, \
          all marks moving | at most {goal} % of a core | {percent:.2} % | {met} |"
+    ))
+}
+
+/// The bytes that are written by saves after one mark has moved.
+fn saves_row(figure: &Value, shards: u64) -> Option<String> {
+    const PAGE: u64 = 4096;
+    let field = |name: &str| figure[name].as_u64();
+    let (mean, row) = (field("mean_bytes")?, field("row_bytes")?);
+    let (goal, most) = match shards {
+        ..=1024 => ("under 4 pages".to_owned(), 4 * PAGE),
+        _ => (format!("under 2 pages and twice a row, of {row} bytes"), 2 * PAGE + 2 * row),
+    };
+    Some(format!(
+        "| mean of what a save writes after one of {shards} marks has moved, in whole pages, over \
+         {} saves to a SlotStore, of which {} are deltas | {goal} | {mean} bytes | {} |",
+        field("saves")?,
+        field("deltas")?,
+        met(mean < most)
     ))
 }
 
@@ -204,6 +225,18 @@ mod tests {
         };
         assert!(is_met(2048, 1024) && !is_met(2049, 0) && !is_met(0, 1025));
         assert_eq!(figure_row(&serde_json::json!({ "window_capacity": 9 })), None);
+    }
+
+    #[test]
+    fn saves_of_one_mark_must_write_few_pages() {
+        let saves = |shards, mean| {
+            json!({
+                "saved_shards": shards, "saves": 9, "deltas": 8, "mean_bytes": mean,
+                "row_bytes": 60,
+            })
+        };
+        assert!(ends(&saves(1024, 16_383), "| yes |") && ends(&saves(1024, 16_384), "| no |"));
+        assert!(ends(&saves(65_536, 8311), "| yes |") && ends(&saves(65_536, 8312), "| no |"));
     }
 
     #[test]

@@ -97,6 +97,72 @@ pub(super) const ROWS: &[Row] = &[
         goal: Goal::Faster(2.0),
     },
     Row {
+        work: "what changed between two snapshots of 65,536 shards where one mark moved, vs a \
+               comparison of the marks",
+        group: "changes_moved_65536",
+        peer: "slices",
+        operations: 1,
+        goal: Goal::AtMost(1.2),
+    },
+    Row {
+        work: "the same, 1,048,576 shards",
+        group: "changes_moved_1048576",
+        peer: "slices",
+        operations: 1,
+        goal: Goal::AtMost(1.2),
+    },
+    Row {
+        work: "the same where one shard was added",
+        group: "changes_added_1048576",
+        peer: "slices",
+        operations: 1,
+        goal: Goal::AtMost(1.2),
+    },
+    Row {
+        work: "checkpoint of 1,024 shards to SlotStore after one mark moved, vs a snapshot, a \
+               comparison of the marks, and a bare write and data sync of one page",
+        group: "save_one_moved_1024",
+        peer: "bare",
+        operations: 1,
+        goal: Goal::AtMost(1.15),
+    },
+    Row {
+        work: "the same, 65,536 shards",
+        group: "save_one_moved_65536",
+        peer: "bare",
+        operations: 1,
+        goal: Goal::AtMost(1.15),
+    },
+    Row {
+        work: "the same, 1,048,576 shards",
+        group: "save_one_moved_1048576",
+        peer: "bare",
+        operations: 1,
+        goal: Goal::AtMost(1.15),
+    },
+    Row {
+        work: "checkpoint of 1,024 shards to SlotStore after one mark moved, vs one commit of that row in \
+               SQLite (WAL, FULL)",
+        group: "save_one_moved_1024",
+        peer: "sqlite",
+        operations: 1,
+        goal: Goal::Faster(1.0),
+    },
+    Row {
+        work: "the same, vs redb",
+        group: "save_one_moved_1024",
+        peer: "redb",
+        operations: 1,
+        goal: Goal::Faster(1.0),
+    },
+    Row {
+        work: "the same, vs fjall",
+        group: "save_one_moved_1024",
+        peer: "fjall",
+        operations: 1,
+        goal: Goal::Faster(1.0),
+    },
+    Row {
         work: "checkpoint of 16 shards to SlotStore, vs one commit of SQLite (WAL, FULL)",
         group: "commit_16",
         peer: "sqlite",
