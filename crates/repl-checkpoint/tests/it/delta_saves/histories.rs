@@ -4,13 +4,13 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use repl_checkpoint::{
-    Attempt, Checkpoint, JsonCodec, NoSync, OnCorrupt, Recovered, ShardCheckpoint, SlotStore,
-    Track, recover,
+    Attempt, Checkpoint, JsonCodec, NoSync, OnCorrupt, Recovered, Saved, ShardCheckpoint,
+    SlotStore, Track, recover,
 };
 use repl_core::{NewShard, ShardId, Snapshot};
 
 use super::{SHARDS, all};
-use crate::support::chained::{Chained, Wrote};
+use crate::support::chained::Chained;
 use crate::support::{STORE, copy_of};
 
 #[derive(Debug, Clone)]
@@ -99,9 +99,13 @@ fn expected(marks: &Snapshot, orphaned: &[ShardCheckpoint]) -> Checkpoint {
     expected
 }
 
+/// The number of saves that were whole, and of deltas.
+type Count = [usize; 2];
+
 fn saved(
     place: &dyn Place,
     follower: &mut Recovered,
+    count: &mut Count,
     lower: impl FnOnce(&mut Attempt),
 ) -> Result<(), TestCaseError> {
     let Some(mut attempt) = follower.checkpointer.begin().unwrap() else {
@@ -112,14 +116,20 @@ fn saved(
     lower(&mut attempt);
     let now = expected(attempt.marks(), follower.checkpointer.orphaned_shards());
     match follower.checkpointer.save(attempt) {
-        Ok(_) => prop_assert_eq!(place.newest(), now),
+        Ok(saved) => {
+            if let Saved::Written(report) = saved {
+                count[usize::from(report.base.is_some())] += 1;
+            }
+            prop_assert_eq!(place.newest(), now);
+        }
         Err(repl_checkpoint::CheckpointError::BelowLastSave { .. }) => {}
         Err(error) => prop_assert!(false, "{error}"),
     }
     Ok(())
 }
 
-fn history(place: &dyn Place, acts: &[Act]) -> Result<(), TestCaseError> {
+fn history(place: &dyn Place, acts: &[Act]) -> Result<Count, TestCaseError> {
+    let mut count = [0, 0];
     let mut follower = place.recovered(Track::from(&all()[..]));
     for act in acts {
         let state = follower.state.clone();
@@ -144,12 +154,14 @@ fn history(place: &dyn Place, acts: &[Act]) -> Result<(), TestCaseError> {
             Act::DropOrphan(id) => {
                 follower.checkpointer.drop_orphan(ShardId(id));
             }
-            Act::Save => saved(place, &mut follower, |_| {})?,
-            Act::SaveLowered(id, by, above) => saved(place, &mut follower, |attempt| {
-                let mark = attempt.marks().mark(ShardId(id)).unwrap_or(0);
-                attempt.lower(ShardId(id), mark.saturating_sub(by));
-                attempt.drop_above(ShardId(above));
-            })?,
+            Act::Save => saved(place, &mut follower, &mut count, |_| {})?,
+            Act::SaveLowered(id, by, above) => {
+                saved(place, &mut follower, &mut count, |attempt| {
+                    let mark = attempt.marks().mark(ShardId(id)).unwrap_or(0);
+                    attempt.lower(ShardId(id), mark.saturating_sub(by));
+                    attempt.drop_above(ShardId(above));
+                })?
+            }
             Act::Abandon => drop(follower.checkpointer.begin().unwrap()),
             Act::Reopen => place.reopen(&mut follower),
             Act::Restart(from) => {
@@ -158,7 +170,7 @@ fn history(place: &dyn Place, acts: &[Act]) -> Result<(), TestCaseError> {
             }
         }
     }
-    Ok(())
+    Ok(count)
 }
 
 proptest! {
@@ -186,17 +198,17 @@ fn the_histories_have_deltas_and_whole_checkpoints() {
     use proptest::test_runner::TestRunner;
 
     let mut runner = TestRunner::deterministic();
-    let (mut deltas, mut wholes) = (0, 0);
+    let mut counts = [[0, 0]; 2];
     for _ in 0..8 {
-        let store = Chained::default();
         let acts = prop::collection::vec(act(), 120).new_tree(&mut runner).unwrap().current();
-        history(&store, &acts).unwrap();
-        for wrote in store.all_written() {
-            match wrote {
-                Wrote::Whole => wholes += 1,
-                Wrote::Delta { .. } => deltas += 1,
-            }
+        let dir = tempfile::tempdir().unwrap();
+        let places: [&dyn Place; 2] = [&Chained::default(), &Slots(dir.path())];
+        for (place, count) in places.into_iter().zip(&mut counts) {
+            let [whole, deltas] = history(place, &acts).unwrap();
+            *count = [count[0] + whole, count[1] + deltas];
         }
     }
-    assert!(deltas > wholes && wholes > 20, "{deltas} deltas, {wholes} whole checkpoints");
+    for [whole, deltas] in counts {
+        assert!(deltas > whole && whole > 20, "{counts:?}");
+    }
 }

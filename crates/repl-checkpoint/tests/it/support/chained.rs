@@ -78,11 +78,6 @@ impl Chained {
         self.inner().kept.last().unwrap().wrote.clone()
     }
 
-    /// What all saves wrote.
-    pub(crate) fn all_written(&self) -> Vec<Wrote> {
-        self.inner().kept.iter().map(|kept| kept.wrote.clone()).collect()
-    }
-
     /// What a recovery finds now.
     pub(crate) fn newest(&self) -> Checkpoint {
         self.inner().kept.last().unwrap().checkpoint.clone()
