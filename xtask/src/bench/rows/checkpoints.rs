@@ -160,7 +160,7 @@ pub(super) const ROWS: &[Row] = &[
         group: "save_one_moved_1024",
         peer: "fjall",
         operations: 1,
-        goal: Goal::Faster(1.0),
+        goal: Goal::AtMost(1.2),
     },
     Row {
         work: "checkpoint of 16 shards to SlotStore, vs one commit of SQLite (WAL, FULL)",
