@@ -1,9 +1,7 @@
 //! Shards that come, go and begin again between two deltas, and orphans.
 
-use repl_checkpoint::{
-    Checkpoint, CheckpointStore, EpochStart, JsonCodec, Save, Saved, ShardCheckpoint,
-};
-use repl_core::{Incarnation, NewShard, ShardId};
+use repl_checkpoint::{Checkpoint, CheckpointStore, JsonCodec, Save, Saved, ShardCheckpoint};
+use repl_core::{EpochStart, Incarnation, NewShard, ShardId};
 
 use super::{follower, holds, move_by_one, written};
 use crate::support::chained::{Chained, Wrote};
@@ -80,6 +78,17 @@ fn with_orphans() -> (Chained, repl_checkpoint::Recovered) {
     assert_eq!(written(&store, &mut second), Wrote::Whole);
     assert_eq!(written(&store, &mut second), Wrote::Whole);
     (store, second)
+}
+
+#[test]
+fn a_delta_holds_an_epoch_that_a_shard_has_begun() {
+    let (store, mut follower) = follower();
+    move_by_one(&follower, [7]);
+    let start = EpochStart { epoch: 4, first: 2 };
+    assert_eq!(follower.state.begin_epoch(ShardId(7), start).unwrap().shard.applied(), 1);
+    assert_eq!(written(&store, &mut follower), Wrote::delta(1, &[7], &[]));
+    let row = store.newest().shard(ShardId(7)).unwrap().clone();
+    assert_eq!((&row.epochs[..], row.mark), (&[start][..], 1));
 }
 
 #[test]
