@@ -1,8 +1,8 @@
 //! A chain: a sealed checkpoint and the deltas that build on it, read in one pass.
 //!
 //! 1. Check the envelope of the checkpoint.
-//! 2. Decode the deltas into a patch: for each shard that they touch, what the checkpoint must say of
-//!    it, and what it becomes.
+//! 2. Decode the deltas into a patch: for each shard that they touch, what the checkpoint must say
+//!    of it, and what it becomes.
 //! 3. Decode the rows of the checkpoint, and merge the patch into them as they pass.
 
 mod merge;

@@ -47,10 +47,10 @@ impl Header {
 
     fn check_order(&self) -> Result<(), SealError> {
         let Header { generation, confirmed, .. } = *self;
-        match self.is_in_order() {
-            true => Ok(()),
-            false => Err(SealError::Confirmed { generation, confirmed }),
+        if self.is_in_order() {
+            return Ok(());
         }
+        Err(SealError::Confirmed { generation, confirmed })
     }
 }
 
@@ -125,9 +125,11 @@ fn encoded(mut rows: Rows<'_>, codec: &dyn Codec, bytes: &mut Vec<u8>) -> Result
     let before = bytes.len();
     let encoded = codec.encode(&mut rows, bytes);
     rows.validate()?;
-    let kept = encoded.and_then(|()| match bytes.len() >= before {
-        true => Ok(()),
-        false => Err(CodecError::new("it removed bytes that it had not written")),
+    let kept = encoded.and_then(|()| {
+        if bytes.len() >= before {
+            return Ok(());
+        }
+        Err(CodecError::new("it removed bytes that it had not written"))
     });
     kept.map_err(|source| SealError::Codec { codec: codec.name(), source })
 }

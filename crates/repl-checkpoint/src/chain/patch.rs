@@ -20,6 +20,7 @@ pub(super) struct Patch {
 }
 
 /// What becomes of one shard.
+#[derive(Default)]
 pub(super) struct Change {
     /// The generation of a delta that removes it and needs it in the checkpoint.
     needs: Option<Generation>,
@@ -93,12 +94,6 @@ impl Patch {
     }
 }
 
-impl Default for Change {
-    fn default() -> Self {
-        Change { needs: None, first: None, newest: None, row: None }
-    }
-}
-
 impl Change {
     fn needing(generation: Generation) -> Self {
         Change { needs: Some(generation), ..Change::default() }
@@ -153,10 +148,10 @@ fn check_row(
 
 /// Checks that the next incarnation does not fall.
 pub(super) fn check_next(before: Incarnation, found: Incarnation) -> Result<(), DeltaError> {
-    match found < before {
-        true => Err(DeltaError::LowerNextIncarnation { before, found }),
-        false => Ok(()),
+    if found < before {
+        return Err(DeltaError::LowerNextIncarnation { before, found });
     }
+    Ok(())
 }
 
 pub(super) fn in_delta(generation: Generation) -> impl Fn(DeltaError) -> UnsealError {

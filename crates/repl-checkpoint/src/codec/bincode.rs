@@ -20,7 +20,7 @@ use crate::checkpoint::{Rows, ShardCheckpoint};
 ///
 /// A store keeps its codec. To change it, save the newest checkpoint into a new directory:
 /// ```
-/// use repl_checkpoint::{BincodeCodec, CheckpointStore, FileStore, JsonCodec, Save};
+/// use repl_checkpoint::{BincodeCodec, CheckpointStore, FileStore, Header, JsonCodec, Save};
 /// # use repl_checkpoint::{OnCorrupt, StoreId, recover};
 /// # let (old, new) = (tempfile::tempdir()?, tempfile::tempdir()?);
 /// # let store = FileStore::open(old.path(), StoreId::UNNAMED)?;
@@ -33,7 +33,8 @@ use crate::checkpoint::{Rows, ShardCheckpoint};
 /// let (header, checkpoint) = newest.unseal(&JsonCodec, from.store_id())?;
 /// let bytes = checkpoint.seal(&BincodeCodec, header)?;
 /// let mut to = FileStore::open(new.path(), from.store_id())?;
-/// to.save(Save { generation: header.generation, confirmed: header.confirmed, bytes: &bytes, base: None })?;
+/// let Header { generation, confirmed, .. } = header;
+/// to.save(Save { generation, confirmed, bytes: &bytes, base: None })?;
 /// # drop(to);
 /// # let store = FileStore::open(new.path(), StoreId::UNNAMED)?;
 /// # let report = recover(store, BincodeCodec, &[], OnCorrupt::Fail)?.report;

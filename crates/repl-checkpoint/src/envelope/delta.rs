@@ -6,8 +6,8 @@
 //!     confirmed=<20 digits> base=<20 digits> link=<8 hex digits> removed=<20 digits>
 //!     length=<20 digits> payload=<8 hex digits> crc32c=<8 hex digits>
 //! ```
-//! `crc32c` covers the header up to its own digits, and `payload` all bytes after the header. `link`
-//! is the `crc32c` of the record that the delta builds on.
+//! `crc32c` covers the header up to its own digits, and `payload` all bytes after the header.
+//! `link` is the `crc32c` of the record that the delta builds on.
 
 use repl_core::ShardId;
 
@@ -104,8 +104,8 @@ impl<'a> DeltaLine<'a> {
     /// The header at the beginning of `bytes` and its checksum; `None` unless it is byte for byte
     /// what rendering its fields gives.
     pub(crate) fn of(bytes: &'a [u8]) -> Option<(Self, u32)> {
-        let line = bytes.get(..DELTA_HEADER)?;
-        let mut fields = Fields::after(line, MAGIC, VERSION)?;
+        let rendered = bytes.get(..DELTA_HEADER)?;
+        let mut fields = Fields::after(rendered, MAGIC, VERSION)?;
         let codec = fields.codec()?;
         let store = fields.store()?;
         let generation = fields.number(" generation=")?;
@@ -121,7 +121,7 @@ impl<'a> DeltaLine<'a> {
         let (again, crc) = found.render();
         let is_in_order = header.is_in_order() && base < generation;
         let has_removed = removed.checked_mul(ID_LINE as u64).is_some_and(|ids| ids <= length);
-        (again.as_bytes() == line && is_in_order && has_removed).then_some((found, crc))
+        (again.as_bytes() == rendered && is_in_order && has_removed).then_some((found, crc))
     }
 
     /// The header line, and its checksum.
@@ -160,7 +160,9 @@ impl Rows<'_> {
         self.check_removed(removed)?;
         let mut bytes = Vec::with_capacity(DELTA_HEADER + removed.len() * ID_LINE);
         bytes.resize(DELTA_HEADER, b' ');
-        removed.iter().for_each(|shard| bytes.extend_from_slice(id_line(*shard).as_bytes()));
+        for shard in removed {
+            bytes.extend_from_slice(id_line(*shard).as_bytes());
+        }
         encoded(self, codec, &mut bytes)?;
         let rest = bytes.get(DELTA_HEADER..).unwrap_or_default();
         let line = DeltaLine {

@@ -44,8 +44,7 @@ impl<'a> Fields<'a> {
 pub(super) fn finished(mut line: String) -> (String, u32) {
     line.push_str(" crc32c=");
     let crc = crc32c::crc32c(line.as_bytes());
-    line.push_str(&format!("{crc:08x}\n"));
-    (line, crc)
+    (format!("{line}{crc:08x}\n"), crc)
 }
 
 /// The name of a codec, if it fits a header.

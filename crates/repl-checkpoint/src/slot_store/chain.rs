@@ -43,12 +43,13 @@ impl Record {
             if piece.is_empty() {
                 return Ok(false);
             }
-            let rest = match at == self.at {
-                false => piece,
-                true => match piece.split_at_checked(self.header_length) {
+            let rest = if at > self.at {
+                piece
+            } else {
+                match piece.split_at_checked(self.header_length) {
                     Some((header, rest)) if self.is_header(header) => rest,
                     _ => return Ok(false),
-                },
+                }
             };
             payload = crc32c::crc32c_append(payload, rest);
             each(piece)?;
@@ -163,18 +164,18 @@ pub(super) fn look_at(slot: usize, reader: &mut Reader<'_>) -> io::Result<Looked
     Ok(Looked { chain: Some(chain), damage })
 }
 
-/// The delta at an offset, if its header is right and it builds on the record of `link`.
-fn delta_at(reader: &mut Reader<'_>, at: usize, link: &mut Link) -> io::Result<Option<Record>> {
+/// The delta at an offset, if its header is right and it builds on the `newest` record.
+fn delta_at(reader: &mut Reader<'_>, at: usize, newest: &mut Link) -> io::Result<Option<Record>> {
     let size = reader.size;
     let Some((line, crc)) = DeltaLine::of(reader.bytes(at, DELTA_HEADER)?) else {
         return Ok(None);
     };
     let length = record_length(DELTA_HEADER, line.length);
-    let Some(length) = length.filter(|length| *length <= size - at && link.is_base_of(&line))
+    let Some(length) = length.filter(|length| *length <= size - at && newest.is_base_of(&line))
     else {
         return Ok(None);
     };
-    link.follow(&line, crc);
+    newest.follow(&line, crc);
     let (generation, payload) = (line.delta.header.generation, line.payload);
     Ok(Some(Record { generation, at, length, header_length: DELTA_HEADER, crc, payload }))
 }

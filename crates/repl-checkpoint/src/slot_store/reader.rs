@@ -45,10 +45,10 @@ impl<'a> Reader<'a> {
 
     /// The same as bytes of their own. Many are read without a copy.
     pub(super) fn owned(&mut self, at: usize, length: usize) -> io::Result<Vec<u8>> {
-        match length > CHUNK {
-            true => (self.read_at)(at, length),
-            false => self.bytes(at, length).map(<[u8]>::to_vec),
+        if length > CHUNK {
+            return (self.read_at)(at, length);
         }
+        self.bytes(at, length).map(<[u8]>::to_vec)
     }
 
     /// The offset of the first byte in a range that is used; `None` if all are unused.

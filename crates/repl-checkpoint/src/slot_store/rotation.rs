@@ -107,7 +107,7 @@ impl<F> Slots<F> {
         let is_one = line.length == save.bytes.len().checked_sub(DELTA_HEADER)? as u64;
         let is_it = line.delta.header.generation == save.generation;
         let fits = save.bytes.len() <= base.room;
-        let link = self.all[slot].link.as_ref()?;
-        (is_one && is_it && fits && link.is_base_of(&line)).then_some(slot)
+        let newest = self.all[slot].link.as_ref()?;
+        (is_one && is_it && fits && newest.is_base_of(&line)).then_some(slot)
     }
 }

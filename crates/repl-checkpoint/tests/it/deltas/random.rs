@@ -88,14 +88,14 @@ impl World {
             Step::Advance(id, by) => {
                 if let Ok(at) = self.find(id) {
                     let row = &mut self.now.shards[at];
-                    row.mark = row.completed.last().map_or(row.mark, |range| range.last()) + by;
+                    row.mark = row.completed.last().map_or(row.mark, SeqRange::last) + by;
                     row.completed = Box::default();
                 }
             }
             Step::Range(id) => {
                 if let Ok(at) = self.find(id) {
                     let row = &mut self.now.shards[at];
-                    let last = row.completed.last().map_or(row.mark, |range| range.last());
+                    let last = row.completed.last().map_or(row.mark, SeqRange::last);
                     let mut completed = row.completed.to_vec();
                     completed.push(SeqRange::new(last + 2, last + 3));
                     row.completed = completed.into();
@@ -155,7 +155,9 @@ proptest! {
     fn whatever_changes_is_read_back(steps in prop::collection::vec(step(), 1..120)) {
         for codec in codecs() {
             let mut world = World::new(codec);
-            steps.iter().for_each(|step| world.step(*step));
+            for step in &steps {
+                world.step(*step);
+            }
         }
     }
 }
