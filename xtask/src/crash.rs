@@ -108,8 +108,11 @@ fn print(bounds: &Config, report: &SuiteReport) {
         "crash: saves: {saves}, shards: {shards}, crashes: {crashes}, failing calls: {faults}, \
          threads: {threads}"
     );
-    for StoreReport { store, crashes, lengths, damage, replaced } in &report.stores {
+    for StoreReport { store, crashes, deltas, lengths, damage, replaced } in &report.stores {
         println!("{store}: crashes: {crashes}");
+        if deltas.processes > 0 {
+            println!("{store}: deltas: {deltas}");
+        }
         println!("{store}: lengths: {lengths}");
         println!("{store}: damage: {damage}");
         println!("{store}: files replaced: {replaced}");
@@ -130,6 +133,9 @@ fn at(stage: Stage) -> String {
     match stage {
         Stage::Crashes { crashes, faults } => {
             format!("crashes: {crashes}, failing calls: {faults}")
+        }
+        Stage::Deltas { crashes, faults } => {
+            format!("deltas, crashes: {crashes}, failing calls: {faults}")
         }
         Stage::Lengths => "lengths".to_owned(),
         Stage::Damage => "damage".to_owned(),
@@ -159,9 +165,14 @@ fn as_json(bounds: &Config, report: &SuiteReport, faults: &MatrixReport) -> Valu
 }
 
 fn store_as_json(report: &StoreReport) -> Value {
-    let StoreReport { store, crashes, lengths, damage, replaced } = report;
-    let violations =
-        [&crashes.violation, &lengths.violation, &damage.violation, &replaced.violation];
+    let StoreReport { store, crashes, deltas, lengths, damage, replaced } = report;
+    let violations = [
+        &crashes.violation,
+        &deltas.violation,
+        &lengths.violation,
+        &damage.violation,
+        &replaced.violation,
+    ];
     let violations: Vec<_> = violations.into_iter().flatten().map(ToString::to_string).collect();
     json!({
         "store": store.to_string(),
@@ -171,6 +182,12 @@ fn store_as_json(report: &StoreReport) -> Value {
         "processes": crashes.processes,
         "not_enumerated": crashes.not_enumerated,
         "seconds": crashes.elapsed.as_secs_f64(),
+        "deltas": deltas.deltas,
+        "deltas_images": deltas.images,
+        "deltas_distinct_images": deltas.distinct,
+        "deltas_crash_points": deltas.crash_points,
+        "deltas_processes": deltas.processes,
+        "deltas_seconds": deltas.elapsed.as_secs_f64(),
         "lengths_images": lengths.images,
         "lengths_distinct_images": lengths.distinct,
         "lengths_processes": lengths.processes,

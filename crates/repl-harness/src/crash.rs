@@ -13,6 +13,7 @@
 //! ```
 
 mod damage;
+mod deltas;
 mod disk;
 mod explore;
 mod fault;
@@ -27,12 +28,14 @@ mod padded;
 mod process;
 mod protocol;
 mod random;
+mod records;
 mod replaced;
 mod suite;
 mod verdict;
 mod watched;
 
 pub use self::damage::{DamageReport, damage};
+pub use self::deltas::deltas;
 pub use self::disk::{
     Call, Entry, ImageStats, NotAnImage, SimDir, SimDisk, SimFile, SimLock, Tree, read_tree,
 };

@@ -1,12 +1,12 @@
 //! Damage at rest: to files that were written, synced and named correctly.
 
 mod case;
+mod chains;
 mod files;
 mod slots;
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use repl_checkpoint::{OnCorrupt, RecoverErrorKind, Recovered, Source};
@@ -53,7 +53,7 @@ pub fn damage(config: &Config, mutant: Option<Mutant>) -> DamageReport {
     let mut sweep = Sweep { protocol, config: *config, images: 0 };
     let swept = match config.store {
         StoreKind::Files => files::sweep(&mut sweep),
-        StoreKind::Slots => slots::sweep(&mut sweep),
+        StoreKind::Slots => slots::sweep(&mut sweep).and_then(|()| chains::sweep(&mut sweep)),
     };
     DamageReport { images: sweep.images, elapsed: started.elapsed(), violation: swept.err() }
 }
@@ -77,22 +77,13 @@ struct Base {
 impl Sweep {
     /// The disk after a process that saves this often, on an empty disk or on another base.
     fn base(&self, on: Option<&Base>, saves: usize) -> Result<Base, Violation> {
+        self.base_of(on, saves, on.map_or(1, |on| on.newest + 1))
+    }
+
+    /// The same for process number `process`, which decides the marks.
+    fn base_of(&self, on: Option<&Base>, saves: usize, process: u64) -> Result<Base, Violation> {
         let shards = self.config.shards;
-        let process = on.map_or(1, |on| on.newest + 1);
-        let mark = |save: usize, shard: usize| {
-            process * 1_000_000_000_000_000_000 + (save * 1000 + shard) as u64
-        };
-        let marks = |save| (0..shards).map(|shard| mark(save, shard)).collect::<Arc<[u64]>>();
-        let plan = Plan {
-            saves: (1..=saves).map(marks).collect(),
-            spare: Vec::new(),
-            completed: self.config.completed,
-            lengths: self.config.lengths,
-            turn: 0,
-            other: false,
-            fault: None,
-            after_cut: true,
-        };
+        let plan = Plan::of(&self.config, process, saves, 0);
         let (state, history) = match on {
             Some(on) => (on.state.clone(), on.history.clone()),
             None => (State::with_sectors(self.config.sector), History::new(shards)),

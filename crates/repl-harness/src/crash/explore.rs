@@ -85,6 +85,7 @@ struct Explorer {
     choices: FileContents,
     images: AtomicU64,
     processes: AtomicU64,
+    deltas: AtomicU64,
     not_enumerated: AtomicU64,
     /// The violation with the fewest crashes and calls, and their numbers.
     shortest: Mutex<Option<((usize, usize), Violation)>>,
@@ -100,6 +101,7 @@ impl Explorer {
             choices: FileContents::new(protocol, config.prune),
             images: AtomicU64::new(0),
             processes: AtomicU64::new(0),
+            deltas: AtomicU64::new(0),
             not_enumerated: AtomicU64::new(0),
             shortest: Mutex::default(),
         }
@@ -161,6 +163,7 @@ impl Explorer {
     fn run(&self, start: &Start, plan: &Plan) -> Option<Trace> {
         self.processes.fetch_add(1, Relaxed);
         let trace = run_process(self.protocol, &start.state, &start.history, plan);
+        self.deltas.fetch_add(trace.deltas, Relaxed);
         match &trace.broken {
             Some(broken) => {
                 self.broken(start, broken, &trace);
@@ -263,6 +266,7 @@ impl Explorer {
             contents: self.choices.contents(),
             crash_points: self.points.len() as u64,
             processes: self.processes.load(Relaxed),
+            deltas: self.deltas.load(Relaxed),
             not_enumerated: self.not_enumerated.load(Relaxed),
             elapsed,
             violation: self.shortest().clone().map(|(_, violation)| violation),

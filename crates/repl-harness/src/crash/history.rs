@@ -12,7 +12,7 @@ pub struct Written {
     pub generation: u64,
     /// The mark of each shard.
     pub marks: Arc<[u64]>,
-    /// A hash of the bytes; 0 if no checkpoint was ever saved.
+    /// A hash of the bytes, and of those that a delta builds on; 0 if no checkpoint was ever saved.
     pub bytes: u128,
 }
 

@@ -1,11 +1,18 @@
 //! Crashes of saves whose lengths are around those of pages.
 
 use super::explore::{Config, Progress, Report, explore};
+use super::kind::StoreKind;
 use super::layout::PAGE;
 use super::mutants::Mutant;
 
 /// The lengths: each of these multiples of a page, a byte less, and a byte more.
 const PAGES: [usize; 3] = [1, 2, 3];
+
+/// The length of the checkpoints that deltas build on. A delta is at most half as long.
+const BASE: usize = 3 * PAGE;
+
+/// The lengths of deltas: these, a byte less, and a byte more.
+const DELTAS: [usize; 2] = [512, PAGE];
 
 /// The numbers of crashes and of failing calls.
 const BOUNDS: [(usize, usize); 2] = [(2, 0), (1, 1)];
@@ -17,6 +24,9 @@ const BOUNDS: [(usize, usize); 2] = [(2, 0), (1, 1)];
 /// and the other in a later one. So checkpoints grow and shrink by every one of these differences,
 /// in place and, where the longer one no longer fits its slot, into a new file.
 ///
+/// With a `SlotStore` also of deltas that end at a multiple of 512 bytes, and of a page, or a byte
+/// before or after it: every ordered pair of them as the first and the second of a chain.
+///
 /// The sectors have the size of a page, so that a slot has few of them. Two processes are ended by
 /// crashes, or one is and one call fails. `config` may narrow that. Stops at the first violation.
 pub fn lengths(
@@ -25,29 +35,46 @@ pub fn lengths(
     mut on_progress: impl FnMut(&Progress),
 ) -> Report {
     let mut all = Report::default();
+    for lengths in triples() {
+        let of_whole = Config { saves: 3, lengths, deltas: [0; 3], ..*config };
+        add(&mut all, &of_whole, mutant, &mut on_progress);
+    }
+    if config.store == StoreKind::Slots {
+        for deltas in triples_of_deltas() {
+            let of_deltas = Config { saves: 6, lengths: [BASE; 3], deltas, ..*config };
+            add(&mut all, &of_deltas, mutant, &mut on_progress);
+        }
+    }
+    all
+}
+
+/// Adds the enumerations of some lengths, unless a promise is broken already.
+fn add(
+    all: &mut Report,
+    config: &Config,
+    mutant: Option<Mutant>,
+    on_progress: &mut impl FnMut(&Progress),
+) {
     let within = |(crashes, faults)| (config.crashes.min(crashes), config.faults.min(faults));
     let mut bounds = BOUNDS.map(within).to_vec();
     bounds.dedup();
-    for (lengths, (crashes, faults)) in
-        triples().flat_map(|lengths| bounds.iter().map(move |bounds| (lengths, *bounds)))
-    {
+    for (crashes, faults) in bounds {
+        if all.violation.is_some() {
+            return;
+        }
         let bounds = Config {
-            saves: lengths.len(),
             later_saves: 2,
             shards: 2,
             completed: [0; 3],
-            lengths,
+            moved: [0; 8],
+            turns: [usize::MAX; 3],
             crashes,
             faults,
             sector: PAGE,
             ..*config
         };
-        all.add(explore(&bounds, mutant, &mut on_progress));
-        if all.violation.is_some() {
-            break;
-        }
+        all.add(explore(&bounds, mutant, &mut *on_progress));
     }
-    all
 }
 
 /// The lengths of three saves: each first with every pair of others.
@@ -63,9 +90,35 @@ fn triples() -> impl Iterator<Item = [usize; 3]> {
     })
 }
 
+/// The lengths of the deltas of three saves: the third save begins a chain, to which the fifth adds
+/// a delta, and the fourth another, to which the sixth adds one.
+fn triples_of_deltas() -> impl Iterator<Item = [usize; 3]> {
+    let around = |length: usize| [-1, 0, 1].map(|by| length.saturating_add_signed(by));
+    let all: Vec<usize> = DELTAS.into_iter().flat_map(around).collect();
+    let pairs: Vec<[usize; 2]> = all.chunks(2).map(|pair| [pair[0], pair[1]]).collect();
+    let thirds = all.into_iter().rev();
+    thirds.flat_map(move |third| {
+        pairs.clone().into_iter().map(move |[fourth, fifth]| [fourth, fifth, third])
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_ordered_pair_of_deltas_is_tried_in_a_chain_or_beside_it() {
+        let lengths = [511, 512, 513, 4095, 4096, 4097];
+        for first in lengths {
+            for later in lengths {
+                let chained = |[a, b, c]: [usize; 3]| {
+                    let chains = [(c, b), (a, c)];
+                    chains.contains(&(first, later)) || chains.contains(&(later, first))
+                };
+                assert!(triples_of_deltas().any(chained), "{first}, then {later}");
+            }
+        }
+    }
 
     #[test]
     fn every_ordered_pair_of_lengths_is_tried() {

@@ -1,5 +1,6 @@
 //! Mutants of the protocol: the enumeration must catch each of them.
 
+mod deltas;
 mod disk;
 mod envelope;
 mod saver;
@@ -88,6 +89,24 @@ mutants! {
     NewestOverwritten of SLOTS,
     /// the first save of a process overwrites a slot of the file that it found
     FirstSaveInPlace of SLOTS,
+    /// a delta holds what changed since the newest checkpoint, not since its base
+    DeltaOfNewest of SLOTS,
+    /// a delta leaves out which shards were removed
+    RemovalsDropped of SLOTS,
+    /// a delta is appended to the newest checkpoint
+    DeltaOnNewest of SLOTS,
+    /// a delta is written a sector behind the end of its chain
+    DeltaMisplaced of SLOTS,
+    /// a delta is not synced
+    NoDeltaSync of SLOTS,
+    /// the deltas of an older chain stay behind a checkpoint
+    OldDeltasLeft of SLOTS,
+    /// it is not checked that a delta builds on the record before it
+    LinkUnchecked of SLOTS,
+    /// the checksum of a delta's payload is not checked
+    DeltaUnchecked of SLOTS,
+    /// a damaged delta is skipped, and the deltas behind it are applied
+    DamagedDeltaSkipped of SLOTS,
     /// temporary files are never removed
     NoTempCleanup of BOTH,
     /// all temporary files have the same name, and an old one blocks a save

@@ -6,7 +6,7 @@ use repl_core::Incarnation;
 use super::layout::PAYLOAD;
 use super::watched::Notes;
 
-/// The JSON codec, with spaces behind the payload: a sealed checkpoint has the length in the notes.
+/// The JSON codec, with spaces behind the payload: what is sealed has the length in the notes.
 pub(crate) struct PaddedCodec(pub(crate) Option<Notes>);
 
 /// Reads what was padded, and pads nothing.
@@ -20,16 +20,18 @@ impl Codec for PaddedCodec {
     fn encode(&self, rows: &mut Rows<'_>, out: &mut Vec<u8>) -> Result<(), CodecError> {
         let start = out.len();
         JsonCodec.encode(rows, out)?;
-        let length = self.0.as_ref().map_or(0, |notes| notes.lock().length);
+        // What comes before the payload is its header, and of a delta the ids that it removes.
+        let length = self.0.as_ref().map_or(0, |notes| match start {
+            PAYLOAD => notes.lock().length,
+            _ => notes.lock().delta,
+        });
         if length == 0 {
             return Ok(());
         }
-        let end = (start + length).saturating_sub(PAYLOAD);
-        if out.len() > end {
-            let least = out.len() - start + PAYLOAD;
-            return Err(CodecError::new(format!("{least} bytes are more than {length}")));
+        if out.len() > length {
+            return Err(CodecError::new(format!("{} bytes are more than {length}", out.len())));
         }
-        out.resize(end, b' ');
+        out.resize(length, b' ');
         Ok(())
     }
 

@@ -1,58 +1,24 @@
 //! One process on a simulated disk: it opens the store, recovers and saves, and every call is recorded.
 
+mod plan;
 mod reopening;
 mod saving;
 
 use std::path::Path;
-use std::sync::Arc;
 
 use repl_checkpoint::{Attempt, OnCorrupt, OpenStoreError, Recovered, Source};
 use repl_core::ShardId;
 
 use super::disk::{Call, SimDisk, State};
-use super::fault::Fault;
 use super::history::{History, Written};
 use super::invariant::{Invariant, Violation};
 use super::layout::{is_of_marker, is_temp, marker, short};
 use super::mutants::{Opened, Saver};
-use super::protocol::Protocol;
+use super::protocol::{Claims, Protocol};
 use super::watched::Notes;
 use crate::panics::caught;
 
-/// What a process is to do.
-#[derive(Debug, Clone)]
-pub(crate) struct Plan {
-    /// The marks of each save, each above those before.
-    pub(crate) saves: Vec<Arc<[u64]>>,
-    /// The marks of more saves, so that two follow after a reopen.
-    pub(crate) spare: Vec<Arc<[u64]>>,
-    /// The number of ranges above the first mark, for one save after the other. All of them end
-    /// before the next mark.
-    pub(crate) completed: [u64; 3],
-    /// The exact length of each checkpoint, for one save after the other; 0 for as long as it is.
-    pub(crate) lengths: [usize; 3],
-    /// The place of the first save in the sequence of what is begun and not saved before each save.
-    pub(crate) turn: usize,
-    /// Whether another process saves while the store is closed to be opened again.
-    pub(crate) other: bool,
-    pub(crate) fault: Option<Fault>,
-    /// Whether it begins after a power cut: then everything that it finds is durable.
-    pub(crate) after_cut: bool,
-}
-
-impl Plan {
-    fn marks(&self, save: usize) -> Option<Arc<[u64]>> {
-        self.saves.iter().chain(&self.spare).nth(save).cloned()
-    }
-
-    fn completed(&self, save: usize) -> u64 {
-        self.completed[save % self.completed.len()]
-    }
-
-    fn length(&self, save: usize) -> usize {
-        self.lengths[save % self.lengths.len()]
-    }
-}
+pub(crate) use self::plan::Plan;
 
 /// What a process did.
 pub(crate) struct Trace {
@@ -63,6 +29,8 @@ pub(crate) struct Trace {
     timeline: Vec<(usize, History)>,
     /// The number of calls after which a save was in doubt.
     pub(crate) in_doubt: Option<usize>,
+    /// The number of deltas that were acknowledged.
+    pub(crate) deltas: u64,
     pub(crate) broken: Option<Violation>,
 }
 
@@ -91,15 +59,16 @@ pub(crate) fn run_process(
     disk.fail(plan.fault);
     disk.record();
     let timeline = vec![(0, history.clone())];
-    let mut process = Process { protocol, disk: &disk, plan, timeline, in_doubt: None };
+    let mut process = Process { protocol, disk: &disk, plan, timeline, in_doubt: None, deltas: 0 };
     let broken = match caught(|| process.run()) {
         Ok(result) => result.err(),
         Err(panic) => Some(Violation::new(Invariant::NoPanic, panic)),
     };
-    let (timeline, in_doubt) = (process.timeline, process.in_doubt);
+    let Process { timeline, in_doubt, deltas, .. } = process;
     let temp_used = if protocol.own.is_none() { uses_found_temp(&disk.calls()) } else { None };
     let broken = temp_used.or(broken);
-    Trace { states: disk.recorded(), calls: disk.calls(), timeline, in_doubt, broken }
+    let (states, calls) = (disk.recorded(), disk.calls());
+    Trace { states, calls, timeline, in_doubt, deltas, broken }
 }
 
 /// The violation of a process that uses a temporary file which it did not create, or reads a marker.
@@ -132,6 +101,7 @@ struct Process<'a> {
     plan: &'a Plan,
     timeline: Vec<(usize, History)>,
     in_doubt: Option<usize>,
+    deltas: u64,
 }
 
 /// A recovered follower.
@@ -257,8 +227,13 @@ impl Process<'_> {
                 return Err(Violation::new(Invariant::FloorsWaitAfterReopen, what));
             }
         }
+        let Claims { mut checkpointed, mut floors } = claims;
+        // A later recovery may find that it is gone.
+        if let Some(guest) = self.plan.guest {
+            (checkpointed[guest], floors[guest]) = (None, None);
+        }
         self.update(self.disk.call_count(), |history| {
-            history.claim(&claims.checkpointed, &claims.floors);
+            history.claim(&checkpointed, &floors);
         });
         Ok(())
     }

@@ -116,8 +116,20 @@ impl Chain {
         }
         let spare = saves.split_off(count);
         let (turn, other) = (self.rng.usize(..3), one_in(&mut self.rng, 4));
-        let (completed, lengths, after_cut) = ([0; 3], [0; 3], self.after_cut);
-        let plan = Plan { saves, spare, completed, lengths, turn, other, fault: None, after_cut };
+        let (completed, lengths, deltas) = ([0; 3], [0; 3], [0; 3]);
+        let (fault, after_cut) = (None, self.after_cut);
+        let plan = Plan {
+            saves,
+            spare,
+            guest: None,
+            completed,
+            lengths,
+            deltas,
+            turn,
+            other,
+            fault,
+            after_cut,
+        };
         if one_in(&mut self.rng, 2) {
             return plan;
         }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::damage::{DamageReport, damage};
+use super::deltas::deltas;
 use super::explore::{Config, Progress, Report, explore};
 use super::invariant::Violation;
 use super::kind::StoreKind;
@@ -28,6 +29,8 @@ pub struct StoreReport {
     pub store: StoreKind,
     /// The enumeration of crashes.
     pub crashes: Report,
+    /// The enumeration of crashes of saves that are deltas; empty if the store takes none.
+    pub deltas: Report,
     /// The enumeration of crashes at lengths around those of pages.
     pub lengths: Report,
     /// The sweep over damaged files.
@@ -59,6 +62,13 @@ pub enum Stage {
         /// The number of failing calls.
         faults: usize,
     },
+    /// The enumeration of crashes of saves that are deltas.
+    Deltas {
+        /// The number of crashes.
+        crashes: usize,
+        /// The number of failing calls.
+        faults: usize,
+    },
     /// The enumeration of crashes at lengths around those of pages.
     Lengths,
     /// The sweep over damaged files.
@@ -76,11 +86,28 @@ const STAGES: [Stage; 5] = [
     Stage::Crashes { crashes: 2, faults: 1 },
 ];
 
+/// The bounds of the trial of a mutant of deltas.
+const OF_DELTAS: [Stage; 4] = [
+    Stage::Deltas { crashes: 1, faults: 0 },
+    Stage::Deltas { crashes: 1, faults: 1 },
+    Stage::Damage,
+    Stage::Deltas { crashes: 2, faults: 0 },
+];
+
 /// The stages of a mutant. Those that only one stage can catch go there at once.
 fn stages(mutant: Mutant) -> &'static [Stage] {
     match mutant {
         Mutant::ShortZeros => &[Stage::Lengths],
         Mutant::LockUnchecked | Mutant::DirUnchecked | Mutant::FileUnchecked => &[Stage::Replaced],
+        Mutant::DeltaOnNewest => &[Stage::Lengths],
+        Mutant::DeltaOfNewest
+        | Mutant::RemovalsDropped
+        | Mutant::DeltaMisplaced
+        | Mutant::NoDeltaSync
+        | Mutant::OldDeltasLeft
+        | Mutant::LinkUnchecked
+        | Mutant::DeltaUnchecked
+        | Mutant::DamagedDeltaSkipped => &OF_DELTAS,
         Mutant::MarkerKept => &STAGES[4..],
         _ => &STAGES,
     }
@@ -96,8 +123,12 @@ impl SuiteReport {
 
 impl StoreReport {
     fn passed(&self) -> bool {
-        let crashes = [&self.crashes, &self.lengths];
+        let crashes = [&self.crashes, &self.deltas, &self.lengths];
+        // Without deltas nothing of them was tried.
+        let slots = self.store == StoreKind::Slots;
+        let has_deltas = [&self.deltas, &self.lengths].iter().all(|part| part.deltas > 0);
         crashes.iter().all(|crashes| crashes.violation.is_none() && crashes.not_enumerated == 0)
+            && has_deltas == slots
             && self.damage.violation.is_none()
             && self.replaced.violation.is_none()
     }
@@ -114,10 +145,11 @@ pub fn suite(config: &Config, mut on_progress: impl FnMut(&str, &Progress)) -> S
         let config = Config { store, ..*config };
         let name = store.to_string();
         let crashes = explore(&config, None, |progress| on_progress(&name, progress));
+        let deltas = deltas(&config, None, |progress| on_progress(&name, progress));
         let lengths = lengths(&config, None, |progress| on_progress(&name, progress));
         let damage = damage(&config, None);
         let replaced = replaced(store, None);
-        stores.push(StoreReport { store, crashes, lengths, damage, replaced });
+        stores.push(StoreReport { store, crashes, deltas, lengths, damage, replaced });
         for mutant in Mutant::ALL.iter().filter(|mutant| mutant.stores().contains(&store)) {
             let about = format!("{store}: {}", mutant.about());
             mutants.push(try_mutant(&config, *mutant, |progress| on_progress(&about, progress)));
@@ -139,6 +171,11 @@ pub fn try_mutant(
             Stage::Replaced => replaced(config.store, Some(mutant)).violation,
             Stage::Lengths => lengths(config, Some(mutant), &mut on_progress).violation,
             Stage::Damage => damage(config, Some(mutant)).violation,
+            Stage::Deltas { crashes, faults } => {
+                let crashes = crashes.min(config.crashes);
+                let bounds = Config { crashes, faults: faults.min(config.faults), ..*config };
+                deltas(&bounds, Some(mutant), &mut on_progress).violation
+            }
             Stage::Crashes { crashes, faults }
                 if crashes <= config.crashes && faults <= config.faults =>
             {

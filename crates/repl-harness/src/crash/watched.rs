@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use repl_checkpoint::{
-    Candidate, Candidates, CheckpointStore, Generation, LoadError, OpenStoreError, Save, SaveError,
-    StoreId,
+    Candidate, Candidates, CheckpointStore, DeltaBase, Generation, LoadError, OpenStoreError, Save,
+    SaveError, StoreId,
 };
 use repl_core::Snapshot;
 
-use super::disk::{SimDisk, hash_bytes};
+use super::disk::{SimDisk, hash_bytes, hash128};
 use super::layout::{STORE_ID, slot_file};
 use crate::locked::locked;
 
@@ -18,11 +18,13 @@ pub(crate) struct Notes(Arc<Mutex<Recorded>>);
 
 #[derive(Default)]
 pub(crate) struct Recorded {
-    /// Each loaded file's generation, and the hash of its bytes.
+    /// The generation of each candidate that was loaded, and the hash of its chain.
     pub(crate) loaded: Vec<(Generation, u128)>,
     pub(crate) saves: Vec<Attempt>,
     /// The exact length of the next sealed checkpoint; 0 for as long as it is.
     pub(crate) length: usize,
+    /// The same for the record of a delta.
+    pub(crate) delta: usize,
     /// What a mutant writes in the next save, in place of its marks.
     pub(crate) instead: Option<Snapshot>,
 }
@@ -31,10 +33,21 @@ pub(crate) struct Recorded {
 #[derive(Clone, Copy)]
 pub(crate) struct Attempt {
     pub(crate) generation: Generation,
-    /// The hash of its bytes.
+    /// The hash of its bytes; of a delta, that of its chain.
     pub(crate) bytes: u128,
+    pub(crate) is_delta: bool,
     /// The number of calls to the disk before it began.
     pub(crate) calls: usize,
+}
+
+/// The hash of a checkpoint and the deltas that build on it, each byte for byte.
+pub(crate) fn hash_chain(bytes: &[u8], deltas: &[Vec<u8>]) -> u128 {
+    deltas.iter().fold(hash_bytes(bytes), |before, delta| hash_delta(before, delta))
+}
+
+/// The hash of a chain with one more delta.
+fn hash_delta(before: u128, delta: &[u8]) -> u128 {
+    hash128(&(before, hash_bytes(delta)))
 }
 
 impl Notes {
@@ -72,7 +85,7 @@ impl CheckpointStore for Watched {
         let candidates = self.store.load()?;
         let note = |candidate: &Candidate| {
             let bytes = candidate.bytes.as_ref().ok()?;
-            Some((candidate.generation?, hash_bytes(bytes)))
+            Some((candidate.generation?, hash_chain(bytes, &candidate.deltas)))
         };
         let notes = &self.notes;
         notes.lock().loaded.clear();
@@ -80,16 +93,29 @@ impl CheckpointStore for Watched {
     }
 
     fn save(&mut self, save: Save<'_>) -> Result<(), SaveError> {
-        self.notes.lock().saves.push(Attempt {
-            generation: save.generation,
-            bytes: hash_bytes(save.bytes),
-            calls: self.disk.call_count(),
-        });
+        let (generation, calls) = (save.generation, self.disk.call_count());
+        {
+            let mut recorded = self.notes.lock();
+            let of_base = |base| {
+                let base = recorded.saves.iter().rfind(|save| save.generation == base);
+                base.map_or(0, |base| base.bytes)
+            };
+            let bytes = match save.base {
+                None => hash_bytes(save.bytes),
+                Some(base) => hash_delta(of_base(base), save.bytes),
+            };
+            let is_delta = save.base.is_some();
+            recorded.saves.push(Attempt { generation, bytes, is_delta, calls });
+        }
         self.store.save(save)
     }
 
     fn max_torn(&self) -> usize {
         self.store.max_torn()
+    }
+
+    fn delta_base(&self) -> Option<DeltaBase> {
+        self.store.delta_base()
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod crash_deltas;
 mod crash_disk;
 mod crash_images;
 mod crash_lengths;

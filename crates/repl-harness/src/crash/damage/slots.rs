@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use repl_checkpoint::{Checkpoint, OnCorrupt, Recovered, Source};
+use repl_checkpoint::{OnCorrupt, Recovered, Source};
 
 use super::case::{Case, Hit, flips, lengths, of_another_store};
 use super::{Base, Sweep, is_older};
 use crate::crash::disk::State;
 use crate::crash::invariant::Violation;
-use crate::crash::layout::{PAGE, PAYLOAD, SLOTS, STORE_ID, UNUSED, slot_file};
-use crate::crash::padded::PLAIN;
+use crate::crash::layout::{PAGE, PAYLOAD, SLOTS, STORE_ID, slot_file};
+use crate::crash::records::{generation_of, records};
 
 /// Damages the file after each save of a process and of the next one. Flips single bits only after
 /// the last save of the first process.
@@ -41,8 +41,8 @@ fn slot_file_of(state: &State) -> Option<Vec<u8>> {
     state.files().get(&slot_file()).map(|content| content.bytes().to_vec())
 }
 
-struct File {
-    bytes: Vec<u8>,
+pub(super) struct File {
+    pub(super) bytes: Vec<u8>,
     /// The length of a slot.
     size: usize,
     /// The slot of the newest checkpoint.
@@ -52,7 +52,7 @@ struct File {
 }
 
 impl File {
-    fn of(base: &Base) -> Self {
+    pub(super) fn of(base: &Base) -> Self {
         let bytes = slot_file_of(&base.state).unwrap_or_default();
         let size = bytes.len().saturating_sub(PAGE) / SLOTS;
         let mut earlier: Vec<Vec<u8>> =
@@ -65,24 +65,22 @@ impl File {
         file
     }
 
-    fn slot(&self, slot: usize) -> std::ops::Range<usize> {
+    pub(super) fn slot(&self, slot: usize) -> std::ops::Range<usize> {
         PAGE + slot * self.size..PAGE + (slot + 1) * self.size
     }
 
-    /// The envelope in a slot: the bytes before the unused ones.
+    /// The envelope in a slot, without its deltas.
     fn envelope(&self, slot: usize) -> &[u8] {
         let bytes = &self.bytes[self.slot(slot)];
-        let length = bytes.iter().rposition(|b| *b != UNUSED).map_or(0, |last| last + 1);
-        &bytes[..length]
+        records(bytes).first().map_or(&[], |record| &bytes[record.clone()])
     }
 
     fn generation(&self, slot: usize) -> Option<u64> {
-        let opened = Checkpoint::unseal(&PLAIN, STORE_ID, self.envelope(slot));
-        opened.ok().map(|(header, _)| header.generation)
+        generation_of(self.bytes.get(self.slot(slot))?)
     }
 
     /// The part of the file that this byte belongs to.
-    fn hit(&self, at: usize) -> Hit {
+    pub(super) fn hit(&self, at: usize) -> Hit {
         if at < PAGE {
             Hit::Page
         } else if self.slot(self.newest).contains(&at) {
@@ -92,7 +90,7 @@ impl File {
         }
     }
 
-    fn with(&self, at: usize, bytes: &[u8]) -> Vec<u8> {
+    pub(super) fn with(&self, at: usize, bytes: &[u8]) -> Vec<u8> {
         let mut with = self.bytes.clone();
         with[at..at + bytes.len()].copy_from_slice(bytes);
         with
@@ -103,7 +101,7 @@ impl File {
         let mut all = vec![Case::gone()];
         all.extend(lengths(&self.bytes, sweep.config.sector, sweep.config.stride));
         all.extend(self.sectors(sweep.config.sector));
-        all.extend(self.slots(sweep));
+        all.extend(self.slot_cases(sweep));
         all.extend(self.pages());
         all.extend(self.pairs());
         let envelope = self.envelope(self.newest).to_vec();
@@ -113,7 +111,7 @@ impl File {
         all
     }
 
-    fn sectors(&self, length: usize) -> Vec<Case> {
+    pub(super) fn sectors(&self, length: usize) -> Vec<Case> {
         let mut all = Vec::new();
         for k in 0..self.bytes.len() / length {
             let at = k * length;
@@ -155,7 +153,7 @@ impl File {
         found != &self.bytes[header] && found[checked..] == *digits.as_bytes()
     }
 
-    fn slots(&self, sweep: &Sweep) -> Vec<Case> {
+    pub(super) fn slot_cases(&self, sweep: &Sweep) -> Vec<Case> {
         let mut all = Vec::new();
         for slot in 0..SLOTS {
             let range = self.slot(slot);
@@ -203,7 +201,7 @@ impl File {
     }
 
     /// Damage to two slots.
-    fn pairs(&self) -> Vec<Case> {
+    pub(super) fn pairs(&self) -> Vec<Case> {
         let pairs = [(0, 1), (0, 2), (1, 2)];
         let of = |(one, other): (usize, usize)| {
             let mut bytes = self.with(self.slot(one).start, &vec![0; self.size]);

@@ -17,9 +17,17 @@ pub struct Config {
     /// The number of ranges above the first shard's mark, for one save after the other. A range adds
     /// 43 bytes to a checkpoint. At most 400.
     pub completed: [u64; 3],
+    /// The number of shards whose marks move before a save, for one save of a process after the
+    /// other; 0 moves all. If few move, the checkpointer saves a delta where the store takes one.
+    pub moved: [usize; 8],
+    /// The saves of a process, from 0 on, from which on the last shard is gone, or back: it is there
+    /// at first. `usize::MAX` for never.
+    pub turns: [usize; 3],
     /// The exact length of a sealed checkpoint, for one save after the other. The payload is padded
     /// to it; 0 pads nothing.
     pub lengths: [usize; 3],
+    /// The same for the record of a delta.
+    pub deltas: [usize; 3],
     /// The number of processes that a crash ends, one after the other. A reopen counts as a crash.
     pub crashes: usize,
     /// The number of calls that fail, at most one in each process.
@@ -44,7 +52,10 @@ impl Default for Config {
             later_saves: 2,
             shards: 28,
             completed: [2, 0, 2],
+            moved: [0; 8],
+            turns: [usize::MAX; 3],
             lengths: [0; 3],
+            deltas: [0; 3],
             crashes: 3,
             faults: 1,
             stride: 1,

@@ -34,6 +34,8 @@ pub struct Report {
     pub crash_points: u64,
     /// The number of processes that were run.
     pub processes: u64,
+    /// The number of deltas that these processes saved.
+    pub deltas: u64,
     /// The number of crash points with too many pending directory changes to enumerate.
     pub not_enumerated: u64,
     /// The duration of the enumeration.
@@ -50,6 +52,7 @@ impl Report {
         self.contents += other.contents;
         self.crash_points += other.crash_points;
         self.processes += other.processes;
+        self.deltas += other.deltas;
         self.not_enumerated += other.not_enumerated;
         self.elapsed += other.elapsed;
         self.violation = self.violation.take().or(other.violation);
@@ -69,6 +72,9 @@ impl fmt::Display for Report {
             self.processes,
             self.elapsed.as_secs_f64()
         )?;
+        if self.deltas > 0 {
+            write!(f, "; {} deltas", self.deltas)?;
+        }
         if self.not_enumerated > 0 {
             write!(f, "; {} crash points not enumerated", self.not_enumerated)?;
         }

@@ -36,20 +36,7 @@ impl Start {
     pub(super) fn plan(&self, config: &Config) -> Plan {
         let depth = self.depth;
         let saves = if depth == 0 { config.saves } else { config.later_saves };
-        let mark = |save: usize, shard: usize| {
-            // As long as marks get, and above those of every process before.
-            (depth as u64 + 1) * 1_000_000_000_000_000_000 + (save * 1000 + shard) as u64
-        };
-        let marks = |save| (0..config.shards).map(|shard| mark(save, shard)).collect();
-        Plan {
-            saves: (1..=saves).map(marks).collect(),
-            spare: (saves + 1..=saves + 2).map(marks).collect(),
-            completed: config.completed,
-            lengths: config.lengths,
-            turn: depth,
-            other: false,
-            fault: None,
-            after_cut: self.after_cut,
-        }
+        let plan = Plan::of(config, depth as u64 + 1, saves, 2);
+        Plan { turn: depth, after_cut: self.after_cut, ..plan }
     }
 }

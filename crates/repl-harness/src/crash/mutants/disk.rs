@@ -10,9 +10,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use repl_checkpoint::{Disk, FileKind};
 
 use super::Mutant;
+use super::deltas::{behind, on_newest, without_unused};
 use super::slots::{InSlots, changes_slots, read_mutated_slots, with_short_zeros};
 use crate::crash::disk::{SimDir, SimDisk, SimFile, SimLock};
 use crate::crash::layout::{UNUSED, is_of_marker, is_temp, marker, slot_file};
+use crate::crash::records::is_delta;
 use crate::locked::locked;
 
 /// A disk that forwards every call, with one mutation.
@@ -181,6 +183,22 @@ impl Disk for MutantDisk {
     }
 
     fn write_at(&self, file: &SimFile, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+        let is_delta = is_delta(bytes);
+        self.later().slots.is_delta = is_delta;
+        if is_delta && self.is(Mutant::DeltaOnNewest) {
+            let there = self.disk.read_at(&slot_file(), 0, usize::MAX)?;
+            if let Some((offset, moved)) = on_newest(&there, bytes) {
+                return self.disk.write_at(file, offset, &moved);
+            }
+        }
+        if is_delta && self.is(Mutant::DeltaMisplaced) {
+            return self.disk.write_at(file, behind(offset), bytes);
+        }
+        if self.is(Mutant::OldDeltasLeft) {
+            let length = without_unused(bytes);
+            let taken = self.disk.write_at(file, offset, &bytes[..length])?;
+            return Ok(if taken == length { bytes.len() } else { taken });
+        }
         let offset = self.later().slots.in_place(self.mutant, offset);
         if self.is(Mutant::StaleTail) {
             let length = bytes.iter().rposition(|b| *b != UNUSED).map_or(0, |last| last + 1);
@@ -199,6 +217,7 @@ impl Disk for MutantDisk {
     fn sync_data(&self, file: &SimFile) -> io::Result<()> {
         let synced = match self.mutant {
             Mutant::NoDataSync => Ok(()),
+            Mutant::NoDeltaSync if self.later().slots.is_delta => Ok(()),
             Mutant::RetryDataSync => {
                 self.disk.sync_data(file).or_else(|_| self.disk.sync_data(file))
             }

@@ -1,13 +1,10 @@
 //! Mutants of a slot file: the bytes go to or come from the wrong place.
 
-use repl_checkpoint::Checkpoint;
-
 use super::Mutant;
-use crate::crash::layout::{PAGE, PAYLOAD, SLOTS, STORE_ID, UNUSED};
-use crate::crash::padded::PLAIN;
+use super::deltas::{changes_chains, read_mutated_chain};
+use crate::crash::layout::{PAGE, SLOTS, STORE_ID, UNUSED};
+use crate::crash::records::{generation_of, records};
 
-/// The digits of a payload's length in its header: docs/format.md.
-const LENGTH: std::ops::Range<usize> = 143..163;
 /// The digits of a slot's length in the first page.
 const SLOT_LENGTH: std::ops::Range<usize> = 69..89;
 
@@ -16,6 +13,8 @@ const SLOT_LENGTH: std::ops::Range<usize> = 69..89;
 pub(super) struct InSlots {
     /// The number of bytes written to a new file.
     pub(super) written: usize,
+    /// Whether the last write in place was that of a delta.
+    pub(super) is_delta: bool,
     found: Option<Found>,
 }
 
@@ -30,7 +29,8 @@ struct Found {
 impl InSlots {
     pub(super) fn found(&mut self, file: &[u8]) {
         let size = file.len().saturating_sub(PAGE) / SLOTS;
-        let newest = (0..SLOTS).max_by_key(|slot| generation(file, *slot, size));
+        let newest =
+            (0..SLOTS).max_by_key(|slot| generation_of(&file[PAGE + slot * size..][..size]));
         self.found = Some(Found { size, first: (newest.unwrap_or(0) + 1) % SLOTS });
     }
 
@@ -68,22 +68,9 @@ impl InSlots {
     }
 }
 
-/// The generation in a slot; `None` if the slot is damaged.
-fn generation(file: &[u8], slot: usize, size: usize) -> Option<u64> {
-    let bytes = file.get(PAGE + slot * size..PAGE + (slot + 1) * size)?;
-    let envelope = bytes.get(..length(bytes)?)?;
-    Checkpoint::unseal(&PLAIN, STORE_ID, envelope).ok().map(|(header, _)| header.generation)
-}
-
-/// The length of the envelope in a slot, by its header.
-fn length(slot: &[u8]) -> Option<usize> {
-    let digits = std::str::from_utf8(slot.get(LENGTH)?).ok()?;
-    digits.parse::<usize>().ok()?.checked_add(PAYLOAD)
-}
-
 /// Whether the store is given other bytes than those of its file.
 pub(super) fn changes_slots(mutant: Mutant) -> bool {
-    matches!(mutant, Mutant::TailUnchecked | Mutant::PageUnchecked)
+    matches!(mutant, Mutant::TailUnchecked | Mutant::PageUnchecked) || changes_chains(mutant)
 }
 
 /// The number of bytes that are written if the unused ones over the older checkpoint in a slot end a
@@ -102,7 +89,8 @@ pub(crate) fn read_mutated_slots(mutant: Mutant, file: &[u8]) -> Vec<u8> {
         Mutant::TailUnchecked => {
             let size = file.len().saturating_sub(PAGE) / SLOTS;
             for slot in bytes.get_mut(PAGE..).unwrap_or_default().chunks_mut(size.max(1)) {
-                if let Some(rest) = length(slot).and_then(|length| slot.get_mut(length..)) {
+                let end = records(slot).last().map(|record| record.end);
+                if let Some(rest) = end.and_then(|end| slot.get_mut(end..)) {
                     rest.fill(UNUSED);
                 }
             }
@@ -113,6 +101,12 @@ pub(crate) fn read_mutated_slots(mutant: Mutant, file: &[u8]) -> Vec<u8> {
                 let page = first_page(size);
                 let there = bytes.len().min(PAGE);
                 bytes[..there].copy_from_slice(&page[..there]);
+            }
+        }
+        _ if changes_chains(mutant) => {
+            let size = file.len().saturating_sub(PAGE) / SLOTS;
+            for slot in bytes.get_mut(PAGE..).unwrap_or_default().chunks_mut(size.max(1)) {
+                read_mutated_chain(mutant, slot);
             }
         }
         _ => {}

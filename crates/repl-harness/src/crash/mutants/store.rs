@@ -1,15 +1,16 @@
 //! Mutants between the checkpointer and the store.
 
 use repl_checkpoint::{
-    Candidate, Candidates, Checkpoint, CheckpointStore, Generation, Header, LoadError,
+    Candidate, Candidates, Checkpoint, CheckpointStore, DeltaBase, Generation, Header, LoadError,
     OpenStoreError, Save, SaveError, StoreId,
 };
 use repl_core::Snapshot;
 
+use super::deltas::{Rows, changes_rows};
 use super::{Mutant, read_mutated};
-use crate::crash::disk::{SimDisk, hash_bytes};
+use crate::crash::disk::SimDisk;
 use crate::crash::padded::PLAIN;
-use crate::crash::watched::Watched;
+use crate::crash::watched::{Watched, hash_chain};
 
 /// Opens the store again.
 type Open = Box<dyn Fn(&SimDisk) -> Result<Box<dyn CheckpointStore>, OpenStoreError> + Send>;
@@ -32,6 +33,7 @@ pub(crate) struct MutantStore {
     loaded: Generation,
     /// The generation of the last save.
     last: Generation,
+    rows: Rows,
 }
 
 impl MutantStore {
@@ -41,7 +43,15 @@ impl MutantStore {
         opened: Opened,
         open: impl Fn(&SimDisk) -> Result<Box<dyn CheckpointStore>, OpenStoreError> + Send + 'static,
     ) -> Self {
-        MutantStore { store, open: Box::new(open), mutant, opened, loaded: 0, last: 0 }
+        MutantStore {
+            store,
+            open: Box::new(open),
+            mutant,
+            opened,
+            loaded: 0,
+            last: 0,
+            rows: Rows::default(),
+        }
     }
 
     fn is_again(&self, mutant: Mutant) -> bool {
@@ -65,9 +75,11 @@ impl MutantStore {
         let sealed = Checkpoint::unseal(&PLAIN, store, save.bytes)
             .ok()
             .and_then(|(_, checkpoint)| checkpoint.seal(&PLAIN, header).ok());
-        let bytes = sealed.as_deref().unwrap_or(save.bytes);
         self.last = generation;
-        self.store.save(Save { generation, confirmed, bytes, base: None })
+        match &sealed {
+            Some(bytes) => self.store.save(Save { generation, confirmed, bytes, base: None }),
+            None => self.store.save(*save),
+        }
     }
 
     /// Saves other marks as this generation.
@@ -96,15 +108,19 @@ impl CheckpointStore for MutantStore {
         let (mutant, newest) = (self.mutant, &mut self.loaded);
         *newest = 0;
         let is_own = move |candidate: &Candidate| {
-            !again || candidate.bytes.as_ref().is_ok_and(|bytes| own.contains(&hash_bytes(bytes)))
+            let chain = |bytes: &Vec<u8>| hash_chain(bytes, &candidate.deltas);
+            !again || candidate.bytes.as_ref().is_ok_and(|bytes| own.contains(&chain(bytes)))
         };
         let changed = move |candidate: Candidate| {
             let bytes = candidate.bytes.map(|bytes| read_mutated(mutant, &bytes));
             Candidate { bytes, ..candidate }
         };
         let header = move |candidate: &Candidate| {
-            let bytes = candidate.bytes.as_deref().ok()?;
-            Checkpoint::unseal(&PLAIN, store, bytes).ok().map(|(header, _)| header)
+            let Candidate { path, generation, bytes, deltas } = candidate;
+            let (path, deltas) = (path.clone(), deltas.clone());
+            let bytes = Ok(bytes.as_ref().ok()?.clone());
+            let copy = Candidate { path, generation: *generation, bytes, deltas };
+            copy.unseal(&PLAIN, store).ok().map(|(header, _)| header)
         };
         let is_seen = move |candidate: &Candidate| match (mutant, &candidate.bytes) {
             (Mutant::EmptyIsAbsent, Ok(bytes)) => !bytes.is_empty(),
@@ -130,6 +146,12 @@ impl CheckpointStore for MutantStore {
                 self.save_as(self.last.max(self.loaded) + 1, &save)
             }
             Mutant::OneGeneration => self.store.save(Save { confirmed: generation, ..save }),
+            mutant if changes_rows(mutant) => {
+                let link = self.store.delta_base().map(|base| base.link);
+                let instead = self.rows.instead(mutant, self.store_id(), link, &save);
+                let bytes = instead.as_deref().unwrap_or(save.bytes);
+                self.store.save(Save { bytes, ..save })
+            }
             _ => self.store.save(save),
         };
         match saved {
@@ -139,6 +161,10 @@ impl CheckpointStore for MutantStore {
             }
             other => other,
         }
+    }
+
+    fn delta_base(&self) -> Option<DeltaBase> {
+        self.store.delta_base()
     }
 
     fn max_torn(&self) -> usize {

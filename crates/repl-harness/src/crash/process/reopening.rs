@@ -53,7 +53,8 @@ impl Process<'_> {
         };
         let timeline = std::mem::take(&mut self.timeline);
         let (protocol, disk) = (self.protocol, self.disk);
-        let mut other = Process { protocol, disk, plan: &plan, timeline, in_doubt: None };
+        let mut other =
+            Process { protocol, disk, plan: &plan, timeline, in_doubt: None, deltas: 0 };
         let result = other.run();
         self.timeline = other.timeline;
         result

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use repl_checkpoint::{Attempt, CheckpointError, SaveError, Saved};
-use repl_core::SeqRange;
+use repl_core::{NewShard, SeqRange};
 
 use super::{Follower, Process};
 use crate::crash::history::Written;
@@ -56,7 +56,7 @@ impl Process<'_> {
         }
         follower.late = older.pop();
         let calls = self.disk.call_count();
-        follower.notes.lock().length = self.plan.length(number);
+        (follower.notes.lock().length, follower.notes.lock().delta) = self.plan.lengths(number);
         let saved = follower.saver.save(attempt);
         self.record(follower, marks, calls, saved)
     }
@@ -64,6 +64,12 @@ impl Process<'_> {
     fn advance(&self, follower: &Follower, number: usize, marks: &[u64]) {
         let state = follower.saver.state();
         for (shard, mark) in follower.shards.iter().zip(marks) {
+            let is_guest = self.plan.guest.is_some_and(|i| follower.shards.get(i) == Some(shard));
+            if is_guest && *mark == 0 {
+                state.remove_shard(*shard);
+            } else if is_guest && state.shard(*shard).is_none() {
+                let _ = state.add_shard(NewShard::new(*shard));
+            }
             state.advance(*shard, *mark);
         }
         let first = follower.shards.first().and_then(|shard| state.shard(*shard));
@@ -105,6 +111,7 @@ impl Process<'_> {
             Ok(Saved::Written(_)) => {
                 self.update(now, |history| history.acknowledge(&value));
                 follower.saves += 1;
+                self.deltas += u64::from(attempt.is_delta);
             }
             Err(err) if !self.disk.has_failed_since(calls) => return Err(failed(&err)),
             Err(CheckpointError::Save(SaveError::NotSaved { .. })) => {

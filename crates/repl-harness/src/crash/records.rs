@@ -1,0 +1,122 @@
+//! The records in a slot, found by their bytes alone: docs/format.md.
+
+use std::ops::Range;
+
+use repl_checkpoint::{Candidate, Generation, Header};
+
+use super::layout::{PAYLOAD, STORE_ID, UNUSED, slot_file};
+use super::padded::PLAIN;
+
+/// A delta record begins at a multiple of this.
+pub(crate) const ALIGN: usize = 512;
+/// The bytes of the header of a delta.
+pub(crate) const DELTA: usize = 272;
+/// What a delta begins with.
+const MAGIC: &[u8] = b"repl-checkpoint delta v2 ";
+/// The digits of a payload's length in the header of an envelope, and of its checksum.
+const LENGTH: Range<usize> = 143..163;
+const CHECKSUM: Range<usize> = PAYLOAD - 9..PAYLOAD - 1;
+/// Fields in the header of a delta.
+pub(crate) const OF_DELTA: Fields = Fields {
+    store: 46..78,
+    generation: 90..110,
+    base: 147..167,
+    link: 173..181,
+    removed: 190..210,
+    length: 218..238,
+    payload: 247..255,
+    checksum: 263..271,
+};
+
+pub(crate) struct Fields {
+    pub(crate) store: Range<usize>,
+    pub(crate) generation: Range<usize>,
+    pub(crate) base: Range<usize>,
+    pub(crate) link: Range<usize>,
+    pub(crate) removed: Range<usize>,
+    pub(crate) length: Range<usize>,
+    pub(crate) payload: Range<usize>,
+    pub(crate) checksum: Range<usize>,
+}
+
+pub(crate) fn is_delta(bytes: &[u8]) -> bool {
+    bytes.starts_with(MAGIC)
+}
+
+/// The number in a field.
+pub(crate) fn number(record: &[u8], field: Range<usize>) -> Option<u64> {
+    std::str::from_utf8(record.get(field)?).ok()?.parse().ok()
+}
+
+/// The length of the envelope at the start of a slot, by its header.
+pub(crate) fn envelope_length(slot: &[u8]) -> Option<usize> {
+    usize::try_from(number(slot, LENGTH)?).ok()?.checked_add(PAYLOAD)
+}
+
+/// The digits of the checksum in the header of an envelope or a delta.
+pub(crate) fn checksum(record: &[u8]) -> &[u8] {
+    let field = if is_delta(record) { OF_DELTA.checksum } else { CHECKSUM };
+    record.get(field).unwrap_or_default()
+}
+
+/// The delta whose header is at an offset and right.
+pub(crate) fn delta_at(slot: &[u8], at: usize) -> Option<Range<usize>> {
+    let header = slot.get(at..at.checked_add(DELTA)?).filter(|header| is_delta(header))?;
+    let checked = &header[..OF_DELTA.checksum.start];
+    let digits = format!("{:08x}", crc32c::crc32c(checked));
+    let length = usize::try_from(number(header, OF_DELTA.length)?).ok()?.checked_add(DELTA)?;
+    let end = at.checked_add(length).filter(|end| *end <= slot.len())?;
+    (checksum(header) == digits.as_bytes()).then_some(at..end)
+}
+
+/// The envelope and the deltas behind it, whether or not they are linked.
+pub(crate) fn records(slot: &[u8]) -> Vec<Range<usize>> {
+    let Some(end) = envelope_length(slot).filter(|end| *end <= slot.len()) else {
+        return Vec::new();
+    };
+    let mut all = vec![0..end];
+    let mut at = end.next_multiple_of(ALIGN);
+    while let Some(delta) = delta_at(slot, at) {
+        at = delta.end.next_multiple_of(ALIGN);
+        all.push(delta);
+    }
+    all
+}
+
+/// Seals the header of a delta again, after a change to its fields.
+pub(crate) fn put_checksum(delta: &mut [u8]) {
+    let crc = crc32c::crc32c(&delta[..OF_DELTA.checksum.start]);
+    delta[OF_DELTA.checksum].copy_from_slice(format!("{crc:08x}").as_bytes());
+}
+
+/// The header of the newest record in a slot, if all of them are whole.
+pub(crate) fn header_of(slot: &[u8]) -> Option<Header> {
+    let mut records = records(slot).into_iter().map(|record| slot[record].to_vec());
+    let bytes = Ok(records.next()?);
+    let candidate =
+        Candidate { path: slot_file(), generation: None, bytes, deltas: records.collect() };
+    candidate.unseal(&PLAIN, STORE_ID).ok().map(|(header, _)| header)
+}
+
+/// The same delta as a record of another store.
+pub(crate) fn in_store(delta: &[u8], store: u128) -> Vec<u8> {
+    let mut other = delta.to_vec();
+    other[OF_DELTA.store].copy_from_slice(format!("{store:032x}").as_bytes());
+    put_checksum(&mut other);
+    other
+}
+
+/// The newest generation in a slot, if all of its records are whole and all other bytes unused.
+pub(crate) fn generation_of(slot: &[u8]) -> Option<Generation> {
+    let mut end = 0;
+    for record in records(slot) {
+        if slot[end..record.start].iter().any(|byte| *byte != UNUSED) {
+            return None;
+        }
+        end = record.end;
+    }
+    if slot[end..].iter().any(|byte| *byte != UNUSED) {
+        return None;
+    }
+    header_of(slot).map(|header| header.generation)
+}
