@@ -4,8 +4,8 @@ use std::io;
 use std::path::Path;
 
 use repl_checkpoint::{
-    Checkpoint, CorruptReason, Generation, Header, JsonCodec, LoadError, OnCorrupt, OpenStoreError,
-    RecoverErrorKind, Save, SaveError, ShardCheckpoint, Source, recover,
+    Checkpoint, CorruptReason, DeltaHeader, Generation, Header, JsonCodec, LoadError, OnCorrupt,
+    OpenStoreError, RecoverErrorKind, Save, SaveError, ShardCheckpoint, Source, recover,
 };
 use repl_core::{AppliedSet, Incarnation, ShardId, SnapshotEntry};
 
@@ -35,6 +35,8 @@ pub(super) enum Scenario {
     /// A later save that no longer fits its slot.
     SaveLonger,
     SaveLongerFirstHere,
+    /// A later save that is a delta.
+    SaveDelta,
     /// The open within a reopen after a save in doubt.
     Reopen,
     /// The load within a reopen that finds this generation as the newest.
@@ -65,9 +67,10 @@ impl Scenario {
             Scenario::SaveLater,
             Scenario::SaveLonger,
             Scenario::SaveLongerFirstHere,
+            Scenario::SaveDelta,
         ];
         match kind {
-            // Nothing can outgrow a file that is written anew.
+            // Nothing can outgrow a file that is written anew, nor build on one.
             StoreKind::Files => &ALL[..8],
             StoreKind::Slots => ALL,
         }
@@ -76,6 +79,7 @@ impl Scenario {
     pub(super) fn is_save(self) -> bool {
         use Scenario::{SaveFirst, SaveFirstHere, SaveLater, SaveLonger, SaveLongerFirstHere};
         matches!(self, SaveFirst | SaveFirstHere | SaveLater | SaveLonger | SaveLongerFirstHere)
+            || self == Scenario::SaveDelta
     }
 
     /// The newest generation in the store.
@@ -102,7 +106,7 @@ impl Scenario {
             let confirmed = generation - 1;
             save(&mut store, generation, confirmed, false).map_err(|err| err.to_string())?;
         }
-        if matches!(self, Scenario::SaveLater | Scenario::SaveLonger) {
+        if matches!(self, Scenario::SaveLater | Scenario::SaveLonger | Scenario::SaveDelta) {
             return Ok((disk, Some(store)));
         }
         drop(store);
@@ -150,7 +154,12 @@ impl Scenario {
                     matches!(self, Scenario::SaveFirstHere | Scenario::SaveLongerFirstHere);
                 let confirmed = self.acknowledged() - u64::from(first_here);
                 let long = matches!(self, Scenario::SaveLonger | Scenario::SaveLongerFirstHere);
-                let outcome = match save(&mut store, generation, confirmed, long) {
+                let saved = if self == Scenario::SaveDelta {
+                    save_delta(&mut store, generation, confirmed)?
+                } else {
+                    save(&mut store, generation, confirmed, long)
+                };
+                let outcome = match saved {
                     Ok(()) => succeeded(disk),
                     Err(SaveError::NotSaved { act, source, .. }) => {
                         check_cause(fault, &source)?;
@@ -249,16 +258,34 @@ pub(super) fn save(
     store.save(Save { generation, confirmed, bytes: &bytes, base: None })
 }
 
+/// Saves a delta with the one shard; an error if the store takes none.
+fn save_delta(
+    store: &mut AnyStore,
+    generation: Generation,
+    confirmed: Generation,
+) -> Result<Result<(), SaveError>, String> {
+    let base = store.delta_base().ok_or("the store takes no delta")?;
+    let header = Header { store: STORE_ID, generation, confirmed };
+    let delta = DeltaHeader { header, base: base.generation, link: base.link };
+    let changed = checkpoint(generation, false);
+    let bytes = changed.rows().seal_delta(&JsonCodec, delta, &[]).unwrap_or_default();
+    let base = Some(base.generation);
+    Ok(store.save(Save { generation, confirmed, bytes: &bytes, base }))
+}
+
 /// The bytes of a generation, with other shards as padding if `padded`.
 pub(super) fn sealed(generation: Generation, confirmed: Generation, padded: bool) -> Vec<u8> {
+    let header = Header { store: STORE_ID, generation, confirmed };
+    checkpoint(generation, padded).seal(&JsonCodec, header).unwrap_or_default()
+}
+
+fn checkpoint(generation: Generation, padded: bool) -> Checkpoint {
     let shard = |id| {
         let mark = if ShardId(id) == SHARD { mark_of(generation) } else { 7 };
         ShardCheckpoint::from(SnapshotEntry::new(ShardId(id), AppliedSet::up_to(mark)))
     };
     let shards = (1..if padded { 200 } else { 2 }).map(shard).collect();
-    let checkpoint = Checkpoint { next_incarnation: Incarnation(1), shards };
-    let header = Header { store: STORE_ID, generation, confirmed };
-    checkpoint.seal(&JsonCodec, header).unwrap_or_default()
+    Checkpoint { next_incarnation: Incarnation(1), shards }
 }
 
 pub(super) fn mark_of(generation: Generation) -> u64 {
