@@ -30,6 +30,8 @@ pub(super) struct Figures {
 pub(super) struct StoreFigures {
     /// The number of saves that were acknowledged before the last cut of their recording.
     pub(super) acknowledged: u64,
+    /// How many of these were deltas.
+    pub(super) deltas: u64,
     pub(super) recoveries: u64,
     pub(super) outcomes: BTreeMap<Outcome, u64>,
     /// How many recoveries passed over a damaged slot.

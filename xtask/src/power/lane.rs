@@ -99,20 +99,24 @@ impl Store {
         Store { follower, history: None, reports: reports.into_iter().peekable() }
     }
 
-    /// Adds what was reported up to a cut. Returns how many saves were acknowledged.
-    fn advance(&mut self, at: usize) -> Fallible<u64> {
-        let mut acknowledged = 0;
+    /// Adds what was reported up to a cut. Returns how many saves were acknowledged, and how many of
+    /// them were deltas.
+    fn advance(&mut self, at: usize) -> Fallible<(u64, u64)> {
+        let (mut acknowledged, mut deltas) = (0, 0);
         while let Some((_, event)) = self.reports.next_if(|(when, _)| *when <= at) {
             let history = self.history.get_or_insert_default();
             match event {
                 None => history.restart(),
                 Some(event) => {
-                    acknowledged += u64::from(matches!(event, Event::Saved { .. }));
+                    if let Event::Saved { is_delta, .. } = event {
+                        acknowledged += 1;
+                        deltas += u64::from(is_delta);
+                    }
                     history.report(event)?;
                 }
             }
         }
-        Ok(acknowledged)
+        Ok((acknowledged, deltas))
     }
 }
 
@@ -129,9 +133,10 @@ impl Checks<'_> {
     /// Cuts the power after `at` records, and checks what the stores recover.
     fn cut(&mut self, at: usize, seed: u64) -> Fallible<()> {
         for store in &mut self.stores {
-            let acknowledged = store.advance(at)?;
+            let (acknowledged, deltas) = store.advance(at)?;
             let figures = self.figures.stores.entry(store.follower.kind).or_default();
             figures.acknowledged += acknowledged;
+            figures.deltas += deltas;
         }
         let fate = self.cuts.image(at, seed, &self.place.image)?;
         self.figures.made(fate);

@@ -30,6 +30,8 @@ pub(super) struct Figures {
     pub(super) cycles: u64,
     pub(super) attempted: u64,
     pub(super) acknowledged: u64,
+    /// How many of these were deltas.
+    pub(super) deltas: u64,
     /// How the recoveries ended, and how many were cut off.
     pub(super) outcomes: BTreeMap<Outcome, u64>,
     pub(super) cut_off: u64,
@@ -239,6 +241,7 @@ impl Run {
     fn count(&mut self, result: &RunResult) {
         self.figures.attempted += result.attempted;
         self.figures.acknowledged += result.acknowledged;
+        self.figures.deltas += result.deltas;
         self.figures.fell_back += u64::from(result.passed_over > 0);
         match result.outcome {
             Some(outcome) => *self.figures.outcomes.entry(outcome).or_default() += 1,

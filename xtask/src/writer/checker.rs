@@ -46,6 +46,8 @@ pub(crate) struct RunResult {
     pub(crate) attempted: u64,
     /// The number of saves that were acknowledged.
     pub(crate) acknowledged: u64,
+    /// How many of these were deltas.
+    pub(crate) deltas: u64,
     /// The first call that failed.
     pub(crate) failed: Option<CallRecord>,
 }
@@ -188,8 +190,9 @@ impl Run<'_> {
                 self.known.history.attempt(&value);
                 self.known.unfinished = Some(value);
             }
-            Event::Saved { checkpointed, floor } => {
+            Event::Saved { checkpointed, floor, is_delta } => {
                 self.result.acknowledged += 1;
+                self.result.deltas += u64::from(is_delta);
                 if let Some(value) = self.known.unfinished.take() {
                     self.known.history.acknowledge(&value);
                 }

@@ -45,6 +45,8 @@ pub(crate) enum Event {
         checkpointed: u64,
         /// The stamp of all floors, if there are any.
         floor: Option<u64>,
+        /// Whether a delta was written.
+        is_delta: bool,
     },
     /// The save failed.
     Failed {

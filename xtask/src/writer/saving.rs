@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use repl_checkpoint::{
-    Candidate, Candidates, CheckpointError, CheckpointStore, Generation, LoadError, Recovered,
-    Save, SaveError, Saved, Source, StoreId,
+    Candidate, Candidates, CheckpointError, CheckpointStore, DeltaBase, Generation, LoadError,
+    Recovered, Save, SaveError, Saved, Source, StoreId,
 };
 
 use super::event::{Event, Pipe};
@@ -33,7 +33,12 @@ pub(crate) fn write(
     let pipe = Pipe::new(out);
     let disk = LoggedDisk::new(pipe.clone(), root, mutant);
     let dir = root.join(follower.name());
-    let reports = Reports { pipe: pipe.clone(), stamp: Arc::default(), loaded: Arc::default() };
+    let reports = Reports {
+        pipe: pipe.clone(),
+        stamp: Arc::default(),
+        loaded: Arc::default(),
+        saves: Arc::default(),
+    };
     let opened = follower.open(disk, &dir).map_err(|err| err.to_string());
     let recovered = opened.and_then(|store| {
         let recovered = follower.recover(ReportingStore(store, reports.clone()));
@@ -74,7 +79,7 @@ fn found(
     let ids = follower.ids().into_iter();
     let stamp = stamp(ids.map(|id| recovered.state.applied_seqno(id).unwrap_or(u64::MAX)))?;
     let loaded = reports.loaded();
-    let bytes = loaded.iter().find(|(of, _)| *of == generation).map(|(_, bytes)| *bytes);
+    let bytes = loaded.iter().rfind(|(of, _)| *of == generation).map(|(_, bytes)| *bytes);
     let bytes = match bytes {
         _ if generation == 0 => 0,
         Some(bytes) => bytes,
@@ -90,8 +95,10 @@ fn found(
 /// Saves once and returns the event of its result.
 fn saved(recovered: &mut Recovered, follower: Follower) -> Event {
     let why = match recovered.checkpointer.checkpoint(|_| Ok(())) {
-        Ok(Saved::Written(_)) => {
-            return claims(recovered, follower).unwrap_or_else(|what| Event::Broken { what });
+        Ok(Saved::Written(report)) => {
+            let is_delta = report.base.is_some();
+            return claims(recovered, follower, is_delta)
+                .unwrap_or_else(|what| Event::Broken { what });
         }
         Ok(Saved::Unchanged) => return Event::Broken { what: "no mark has changed".to_owned() },
         Err(why) => why,
@@ -100,7 +107,7 @@ fn saved(recovered: &mut Recovered, follower: Follower) -> Event {
     Event::Failed { not_saved, why: why.to_string() }
 }
 
-fn claims(recovered: &Recovered, follower: Follower) -> Result<Event, String> {
+fn claims(recovered: &Recovered, follower: Follower, is_delta: bool) -> Result<Event, String> {
     let floors = recovered.checkpointer.floors();
     for shard in follower.ids() {
         let (floor, saved) = (floors.retention_floor(shard), floors.checkpointed(shard));
@@ -117,7 +124,7 @@ fn claims(recovered: &Recovered, follower: Follower) -> Result<Event, String> {
         some if some == follower.shards => Some(stamp(of_all.into_iter())?),
         some => return Err(format!("{some} of {} shards have a floor", follower.shards)),
     };
-    Ok(Event::Saved { checkpointed, floor })
+    Ok(Event::Saved { checkpointed, floor, is_delta })
 }
 
 /// The reports of a store. Clones share them.
@@ -126,13 +133,25 @@ struct Reports {
     pipe: Pipe,
     /// The stamp of the next save.
     stamp: Arc<AtomicU64>,
-    /// Each loaded checkpoint's generation, and the hash of its bytes.
+    /// Each loaded checkpoint's generation, and the hash of its bytes and deltas.
     loaded: Arc<Mutex<Vec<(Generation, u128)>>>,
+    /// The same of each save.
+    saves: Arc<Mutex<Vec<(Generation, u128)>>>,
 }
 
 impl Reports {
     fn loaded(&self) -> MutexGuard<'_, Vec<(Generation, u128)>> {
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn saves(&self) -> MutexGuard<'_, Vec<(Generation, u128)>> {
+        self.saves.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The hash of an earlier save.
+    fn saved(&self, generation: Generation) -> u128 {
+        let saves = self.saves();
+        saves.iter().rfind(|(of, _)| *of == generation).map_or(0, |(_, bytes)| *bytes)
     }
 }
 
@@ -152,6 +171,11 @@ fn hash(bytes: &[u8]) -> u128 {
     half(0) << 64 | half(1)
 }
 
+/// The hash of a chain with one more delta.
+fn add(chain: u128, delta: &[u8]) -> u128 {
+    hash(&[&chain.to_le_bytes(), delta].concat())
+}
+
 /// A store that reports its saves and records its loads.
 struct ReportingStore(Box<dyn CheckpointStore>, Reports);
 
@@ -164,7 +188,8 @@ impl CheckpointStore for ReportingStore {
         let candidates = self.0.load()?;
         let note = |candidate: &Candidate| {
             let bytes = candidate.bytes.as_ref().ok()?;
-            Some((candidate.generation?, hash(bytes)))
+            let chain = candidate.deltas.iter().fold(hash(bytes), |chain, delta| add(chain, delta));
+            Some((candidate.generation?, chain))
         };
         let reports = &self.1;
         reports.loaded().clear();
@@ -172,12 +197,21 @@ impl CheckpointStore for ReportingStore {
     }
 
     fn save(&mut self, save: Save<'_>) -> Result<(), SaveError> {
-        let (generation, bytes) = (save.generation, hash(save.bytes));
+        let generation = save.generation;
+        let bytes = match save.base {
+            None => hash(save.bytes),
+            Some(base) => add(self.1.saved(base), save.bytes),
+        };
+        self.1.saves().push((generation, bytes));
         let event = Event::Attempt { generation, stamp: self.1.stamp.load(Relaxed), bytes };
         if let Err(source) = self.1.pipe.send(&event, &[]) {
             return Err(SaveError::NotSaved { act: "report", path: "a save".into(), source });
         }
         self.0.save(save)
+    }
+
+    fn delta_base(&self) -> Option<DeltaBase> {
+        self.0.delta_base()
     }
 
     fn max_torn(&self) -> usize {

@@ -11,7 +11,7 @@ fn attempt(generation: u64) -> Event {
 }
 
 fn saved(generation: u64) -> Event {
-    Event::Saved { checkpointed: generation, floor: None }
+    Event::Saved { checkpointed: generation, floor: None, is_delta: false }
 }
 
 fn recovered(generation: u64) -> Event {
