@@ -74,7 +74,8 @@ pub(crate) fn records(slot: &[u8]) -> Vec<Range<usize>> {
     let Some(end) = envelope_length(slot).filter(|end| *end <= slot.len()) else {
         return Vec::new();
     };
-    let mut all = vec![0..end];
+    let mut all = Vec::new();
+    all.push(0..end);
     let mut at = end.next_multiple_of(ALIGN);
     while let Some(delta) = delta_at(slot, at) {
         at = delta.end.next_multiple_of(ALIGN);

@@ -97,9 +97,8 @@ const OF_DELTAS: [Stage; 4] = [
 /// The stages of a mutant. Those that only one stage can catch go there at once.
 fn stages(mutant: Mutant) -> &'static [Stage] {
     match mutant {
-        Mutant::ShortZeros => &[Stage::Lengths],
+        Mutant::ShortZeros | Mutant::DeltaOnNewest => &[Stage::Lengths],
         Mutant::LockUnchecked | Mutant::DirUnchecked | Mutant::FileUnchecked => &[Stage::Replaced],
-        Mutant::DeltaOnNewest => &[Stage::Lengths],
         Mutant::DeltaOfNewest
         | Mutant::RemovalsDropped
         | Mutant::DeltaMisplaced

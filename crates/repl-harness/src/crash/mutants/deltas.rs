@@ -109,7 +109,7 @@ impl Rows {
         let mut shards = Vec::new();
         let next_incarnation = PLAIN.decode(payload, &mut |row| shards.push(row)).ok()?;
         let before = self.0.clone();
-        removed.iter().for_each(|shard| drop(self.0.remove(shard)));
+        self.0.retain(|shard, _| !removed.contains(shard));
         self.0.extend(shards.iter().map(|row| (row.shard, row.clone())));
         match mutant {
             Mutant::DeltaOfNewest => shards.retain(|row| before.get(&row.shard) != Some(row)),
