@@ -161,6 +161,9 @@ pub enum UnsealError {
         /// The offset in the slot.
         at: u64,
     },
+    /// The checksum behind the checkpoint in a slot is not that of its header: the two are of
+    /// different saves, so a part of a write is missing.
+    Mixed,
 }
 
 impl fmt::Display for UnsealError {
@@ -204,6 +207,9 @@ impl fmt::Display for UnsealError {
             UnsealError::Rest { at } => {
                 write!(f, "something other than 0xff follows its last record, at byte {at}")
             }
+            UnsealError::Mixed => {
+                f.write_str("the header and the rest are of two saves: part of a write is missing")
+            }
         }
     }
 }
@@ -239,7 +245,8 @@ impl UnsealError {
             | UnsealError::Payload(_)
             | UnsealError::Invalid(_)
             | UnsealError::Delta { .. }
-            | UnsealError::Rest { .. } => true,
+            | UnsealError::Rest { .. }
+            | UnsealError::Mixed => true,
         }
     }
 }

@@ -1,4 +1,8 @@
 //! The chain of records in a slot: an envelope, then deltas, as their headers say.
+//!
+//! Behind each record its checksum is once more, the *closing checksum*. Headers are read without
+//! payloads. A disk that has lost the beginning of a write shows the header of the record that was
+//! there before, and the closing checksum shows that the rest is not of that record.
 
 use std::io;
 
@@ -10,7 +14,15 @@ use crate::ids::Generation;
 /// A record begins at a multiple of this.
 pub(super) const ALIGN: usize = 512;
 
-/// A record whose header is right.
+/// The length of a closing checksum: a line of its own.
+pub(super) const CLOSING: usize = 10;
+
+/// The closing checksum of a record whose header has this checksum.
+pub(super) fn closing(crc: u32) -> String {
+    format!("\n{crc:08x}\n")
+}
+
+/// A record whose header and closing checksum are right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Record {
     pub(super) generation: Generation,
@@ -24,12 +36,18 @@ pub(super) struct Record {
 }
 
 impl Record {
+    /// Where its closing checksum ends.
     pub(super) fn end(&self) -> usize {
+        self.closing_at() + CLOSING
+    }
+
+    /// Where its closing checksum begins.
+    pub(super) fn closing_at(&self) -> usize {
         self.at + self.length
     }
 
-    /// Reads it in pieces, and gives each to `each`. Returns whether it is whole, and still the
-    /// one whose header was read.
+    /// Reads it in pieces, and gives each to `each`, its closing checksum too. Returns whether it
+    /// is whole, and still the one whose header was read.
     pub(super) fn check<E>(
         &self,
         reader: &mut Reader<'_>,
@@ -38,8 +56,8 @@ impl Record {
     ) -> Result<bool, E> {
         let mut payload = 0;
         let mut at = self.at;
-        while at < self.end() {
-            let piece = reader.bytes(at, CHUNK.min(self.end() - at)).map_err(&failed)?;
+        while at < self.closing_at() {
+            let piece = reader.bytes(at, CHUNK.min(self.closing_at() - at)).map_err(&failed)?;
             if piece.is_empty() {
                 return Ok(false);
             }
@@ -55,12 +73,23 @@ impl Record {
             each(piece)?;
             at += piece.len();
         }
-        Ok(payload == self.payload)
+        let closing = reader.bytes(at, CLOSING).map_err(&failed)?;
+        each(closing)?;
+        Ok(payload == self.payload && closing == self.closing().as_bytes())
+    }
+
+    fn closing(&self) -> String {
+        closing(self.crc)
+    }
+
+    /// Whether its closing checksum is where it ends.
+    fn is_closed(&self, reader: &mut Reader<'_>) -> io::Result<bool> {
+        Ok(reader.bytes(self.closing_at(), CLOSING)? == self.closing().as_bytes())
     }
 
     fn is_header(&self, header: &[u8]) -> bool {
-        let end = format!("{:08x}\n", self.crc);
-        let checked = header.strip_suffix(end.as_bytes());
+        let own = format!("{:08x}\n", self.crc);
+        let checked = header.strip_suffix(own.as_bytes());
         checked.is_some_and(|checked| crc32c::crc32c(checked) == self.crc)
     }
 }
@@ -135,8 +164,8 @@ pub(super) fn look_at(slot: usize, reader: &mut Reader<'_>) -> io::Result<Looked
     let size = reader.size;
     let head = reader.bytes(0, PAGE)?;
     let fits = |(line, crc): (WholeLine<'_>, u32)| {
-        let length = record_length(HEADER_LENGTH, line.length).filter(|length| *length <= size);
-        length.map(|length| (Link::of(&line, crc), line.payload, length))
+        let length = record_length(HEADER_LENGTH, line.length, size)?;
+        Some((Link::of(&line, crc), line.payload, length))
     };
     let Some((mut link, payload, length)) = WholeLine::of(head).and_then(fits) else {
         // A slot of zeros is empty.
@@ -147,6 +176,10 @@ pub(super) fn look_at(slot: usize, reader: &mut Reader<'_>) -> io::Result<Looked
     let (generation, crc) = (link.generation, link.crc);
     let header_length = HEADER_LENGTH;
     let envelope = Record { generation, at: 0, length, header_length, crc, payload };
+    if !envelope.is_closed(reader)? {
+        let mixed = io::Error::new(io::ErrorKind::InvalidData, UnsealError::Mixed);
+        return Ok(Looked { chain: None, damage: Some(Err(mixed)) });
+    }
     let mut chain = Chain { slot, envelope, deltas: Vec::new() };
     let used = loop {
         let end = chain.last().end();
@@ -170,16 +203,23 @@ fn delta_at(reader: &mut Reader<'_>, at: usize, newest: &mut Link) -> io::Result
     let Some((line, crc)) = DeltaLine::of(reader.bytes(at, DELTA_HEADER)?) else {
         return Ok(None);
     };
-    let length = record_length(DELTA_HEADER, line.length);
-    let Some(length) = length.filter(|length| *length <= size - at && newest.is_base_of(&line))
-    else {
+    let length = record_length(DELTA_HEADER, line.length, size - at);
+    let Some(length) = length.filter(|_| newest.is_base_of(&line)) else {
         return Ok(None);
     };
-    newest.follow(&line, crc);
+    let mut next = newest.clone();
+    next.follow(&line, crc);
     let (generation, payload) = (line.delta.header.generation, line.payload);
-    Ok(Some(Record { generation, at, length, header_length: DELTA_HEADER, crc, payload }))
+    let delta = Record { generation, at, length, header_length: DELTA_HEADER, crc, payload };
+    if !delta.is_closed(reader)? {
+        return Ok(None);
+    }
+    *newest = next;
+    Ok(Some(delta))
 }
 
-fn record_length(header: usize, rest: u64) -> Option<usize> {
-    usize::try_from(rest).ok()?.checked_add(header)
+/// The length of a record, if it has room in `room` bytes with its closing checksum.
+fn record_length(header: usize, rest: u64, room: usize) -> Option<usize> {
+    let length = usize::try_from(rest).ok()?.checked_add(header)?;
+    length.checked_add(CLOSING).is_some_and(|sealed| sealed <= room).then_some(length)
 }

@@ -52,7 +52,7 @@ pub(crate) fn newest_chain(bytes: &[u8]) -> Option<NewestChain<'_>> {
     }
     let Chain { slot, envelope, deltas } = Pool::new(chains).take()?;
     let slot = slots.get(slot)?;
-    let deltas = deltas.iter().map(|delta| slot.get(delta.at..delta.end()));
+    let deltas = deltas.iter().map(|delta| slot.get(delta.at..delta.closing_at()));
     Some(NewestChain {
         envelope: slot.get(..envelope.length)?,
         deltas: deltas.collect::<Option<_>>()?,

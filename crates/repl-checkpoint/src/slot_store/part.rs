@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::chain::Chain;
+use super::chain::{Chain, closing};
 use super::found::reader;
 use super::rotation::Slot;
 use crate::directory::NewFile;
@@ -34,7 +34,12 @@ impl Part<'_> {
         size: usize,
     ) -> Result<(), SaveError> {
         let length = match self {
-            Part::New(save) => new.append(save.bytes).map(|()| save.bytes.len())?,
+            Part::New(save) => {
+                let slot = Slot::saved(save);
+                new.append(save.bytes)?;
+                new.append(closing(slot.crc()).as_bytes())?;
+                slot.end
+            }
             Part::Kept(chain, old_size) => {
                 let failed =
                     |source| SaveError::NotSaved { act: "read", path: old.to_owned(), source };

@@ -3,7 +3,7 @@
 //! N and P are the slots of the two highest generations, and T is the third. A whole checkpoint
 //! overwrites T. A delta is appended to P. N, the newest, is touched by neither.
 
-use super::chain::ALIGN;
+use super::chain::{ALIGN, CLOSING};
 use crate::envelope::{DELTA_HEADER, DeltaLine, Link, WholeLine};
 use crate::ids::Generation;
 use crate::store::{DeltaBase, Save};
@@ -23,7 +23,7 @@ pub(super) struct Slots<F> {
 pub(super) struct Slot {
     /// Its last generation.
     pub(super) generation: Generation,
-    /// Where its last record ends; the rest is unused.
+    /// Where its last record ends, its closing checksum included; the rest is unused.
     pub(super) end: usize,
     /// What a delta builds on; `None` if the last record was found, or is not in this format.
     link: Option<Link>,
@@ -38,7 +38,7 @@ impl Slot {
     /// A whole checkpoint of this process.
     pub(super) fn saved(save: &Save<'_>) -> Self {
         let link = WholeLine::of(save.bytes).map(|(line, crc)| Link::of(&line, crc));
-        Slot { generation: save.generation, end: save.bytes.len(), link }
+        Slot { generation: save.generation, end: save.bytes.len() + CLOSING, link }
     }
 
     /// Where the next delta begins.
@@ -52,7 +52,13 @@ impl Slot {
         if let (Some(link), Some((line, crc))) = (&mut link, DeltaLine::of(save.bytes)) {
             link.follow(&line, crc);
         }
-        Slot { generation: save.generation, end: self.next_delta() + save.bytes.len(), link }
+        let end = self.next_delta() + save.bytes.len() + CLOSING;
+        Slot { generation: save.generation, end, link }
+    }
+
+    /// The checksum in the header of its last record; 0 if that is not in this format.
+    pub(super) fn crc(&self) -> u32 {
+        self.link.as_ref().map_or(0, |link| link.crc)
     }
 }
 
@@ -81,7 +87,7 @@ impl<F> Slots<F> {
         let mut others = self.all.iter().enumerate().filter(|(slot, _)| *slot != oldest);
         let may_go =
             generation < save.confirmed || others.any(|(_, slot)| slot.generation == generation);
-        (may_go && save.bytes.len() <= self.size).then_some(oldest)
+        (may_go && save.bytes.len() + CLOSING <= self.size).then_some(oldest)
     }
 
     /// The slot P, and what it offers as a base: nothing if it repeats N, or was found.
@@ -91,7 +97,7 @@ impl<F> Slots<F> {
         let found = &self.all[slot];
         let link =
             found.link.as_ref().filter(|_| found.generation < self.all[newest].generation)?;
-        let room = self.size.saturating_sub(found.next_delta());
+        let room = self.size.saturating_sub(found.next_delta() + CLOSING);
         let base = DeltaBase { generation: found.generation, link: link.crc, room };
         (room >= DELTA_HEADER).then_some((slot, base))
     }

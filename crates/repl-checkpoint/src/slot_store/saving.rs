@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::chain::{ALIGN, Chain};
+use super::chain::{ALIGN, CLOSING, Chain, closing};
 use super::found::{SlotFile, reader};
 use super::page::{PAGE, first_page};
 use super::part::Part;
@@ -32,8 +32,9 @@ impl<D: Disk> SlotStore<D> {
     pub(super) fn overwrite(&mut self, save: &Save<'_>, slot: usize) -> Result<(), SaveError> {
         let path = self.path();
         let Some(slots) = &mut self.open else { return self.move_to_new_file(save) };
-        let length = save.bytes.len().max(slots.all[slot].end).next_multiple_of(PAGE);
-        let write = InPlace { slot, at: 0, bytes: save.bytes, length, after: Slot::saved(save) };
+        let after = Slot::saved(save);
+        let length = after.end.max(slots.all[slot].end).next_multiple_of(PAGE);
+        let write = InPlace { slot, at: 0, bytes: save.bytes, length, after };
         write.run(&self.directory, slots, &mut self.buffer, &path)
     }
 
@@ -43,7 +44,7 @@ impl<D: Disk> SlotStore<D> {
         let base = save.base.unwrap_or_default();
         let Some(slots) = &mut self.open else { return Err(SaveError::other_base(path, base)) };
         let (at, after) = (slots.all[slot].next_delta(), slots.all[slot].with(save));
-        let length = save.bytes.len().next_multiple_of(ALIGN);
+        let length = (save.bytes.len() + CLOSING).next_multiple_of(ALIGN);
         let write = InPlace { slot, at, bytes: save.bytes, length, after };
         write.run(&self.directory, slots, &mut self.buffer, &path)
     }
@@ -75,7 +76,7 @@ impl<D: Disk> SlotStore<D> {
                           store again to recover";
             return Err(refused(reason));
         }
-        let length = save.bytes.len();
+        let length = save.bytes.len() + CLOSING;
         // A kept chain fits the old size.
         let new_size =
             if size >= length { size } else { (length + length / 2).next_multiple_of(PAGE) };
@@ -125,6 +126,7 @@ impl InPlace<'_> {
     ) -> Result<(), SaveError> {
         buffer.clear();
         buffer.extend_from_slice(self.bytes);
+        buffer.extend_from_slice(closing(self.after.crc()).as_bytes());
         buffer.resize(self.length, UNUSED);
         let (disk, file) = (&directory.disk, &slots.file);
         let start = offset(self.slot, slots.size) + self.at;

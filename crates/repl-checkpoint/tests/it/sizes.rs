@@ -7,6 +7,7 @@ use repl_core::{Incarnation, SeqRange, ShardId};
 
 use crate::protocol::open_slots;
 use crate::support::faulty::Faulty;
+use crate::support::format::closed;
 use crate::support::{CODECS, STORE, codecs, header, shard};
 
 const SIZES: [u64; 3] = [0, 1, 28];
@@ -70,7 +71,7 @@ fn slot_file(codec: &dyn Codec, shards: u64) -> (Vec<u8>, usize) {
     }
     let file = disk.bytes(FILE).unwrap();
     let last_slot = PAGE + (file.len() - PAGE) / 3 * 2;
-    assert!(file[last_slot..].starts_with(&sealed_by(codec, shards, 4)));
+    assert!(file[last_slot..].starts_with(&closed(&sealed_by(codec, shards, 4))));
     (file, last_slot)
 }
 
@@ -79,7 +80,7 @@ fn no_damage_to_the_newest_slot_of_any_size_goes_unseen() {
     for (codec, new) in codecs().into_iter().zip(CODECS) {
         for shards in SIZES {
             let (file, slot) = slot_file(codec, shards);
-            let whole = sealed_by(codec, shards, 4);
+            let whole = closed(&sealed_by(codec, shards, 4));
             let named: Vec<ShardId> = (0..shards).map(ShardId).collect();
             // Step 9, as these slots are long; it reaches each of the eight bits in turn.
             let bits = if shards == 28 { 9 } else { 1 };
@@ -87,7 +88,7 @@ fn no_damage_to_the_newest_slot_of_any_size_goes_unseen() {
                 let mut damaged = file.clone();
                 damaged[slot..slot + whole.len()].fill(0xff);
                 damaged[slot..slot + bytes.len()].copy_from_slice(&bytes);
-                // 0xff follows the envelope, so one more or one less changes nothing.
+                // 0xff follows the record, so one more or one less changes nothing.
                 if damaged == file {
                     continue;
                 }

@@ -11,6 +11,8 @@ use super::padded::PLAIN;
 pub(crate) const ALIGN: usize = 512;
 /// The bytes of the header of a delta.
 pub(crate) const DELTA: usize = 272;
+/// The bytes of the closing checksum behind a record: a line feed, 8 digits, a line feed.
+pub(crate) const CLOSING: usize = 10;
 /// What a delta begins with.
 const MAGIC: &[u8] = b"repl-checkpoint delta v2 ";
 /// The digits of a payload's length in the header of an envelope, and of its checksum.
@@ -65,29 +67,46 @@ pub(crate) fn delta_at(slot: &[u8], at: usize) -> Option<Range<usize>> {
     let checked = &header[..OF_DELTA.checksum.start];
     let digits = format!("{:08x}", crc32c::crc32c(checked));
     let length = usize::try_from(number(header, OF_DELTA.length)?).ok()?.checked_add(DELTA)?;
-    let end = at.checked_add(length).filter(|end| *end <= slot.len())?;
+    let end = at.checked_add(length).filter(|end| end + CLOSING <= slot.len())?;
     (checksum(header) == digits.as_bytes()).then_some(at..end)
+}
+
+/// Where the next record begins after one that ends here, its closing checksum not counted.
+pub(crate) fn next_record(end: usize) -> usize {
+    (end + CLOSING).next_multiple_of(ALIGN)
+}
+
+/// A record with its closing checksum.
+pub(crate) fn closed(record: &Range<usize>) -> Range<usize> {
+    record.start..record.end + CLOSING
 }
 
 /// The envelope and the deltas behind it, whether or not they are linked.
 pub(crate) fn records(slot: &[u8]) -> Vec<Range<usize>> {
-    let Some(end) = envelope_length(slot).filter(|end| *end <= slot.len()) else {
+    let Some(end) = envelope_length(slot).filter(|end| end + CLOSING <= slot.len()) else {
         return Vec::new();
     };
     let mut all = Vec::new();
     all.push(0..end);
-    let mut at = end.next_multiple_of(ALIGN);
+    let mut at = next_record(end);
     while let Some(delta) = delta_at(slot, at) {
-        at = delta.end.next_multiple_of(ALIGN);
+        at = next_record(delta.end);
         all.push(delta);
     }
     all
 }
 
-/// Seals the header of a delta again, after a change to its fields.
+/// Seals the header of a delta again, after a change to its fields: its checksum, and the closing
+/// one if that is there.
 pub(crate) fn put_checksum(delta: &mut [u8]) {
     let crc = crc32c::crc32c(&delta[..OF_DELTA.checksum.start]);
-    delta[OF_DELTA.checksum].copy_from_slice(format!("{crc:08x}").as_bytes());
+    let digits = format!("{crc:08x}");
+    delta[OF_DELTA.checksum].copy_from_slice(digits.as_bytes());
+    let length = number(delta, OF_DELTA.length).and_then(|length| usize::try_from(length).ok());
+    let end = length.and_then(|length| length.checked_add(DELTA)).unwrap_or(delta.len());
+    if let Some(closing) = delta.get_mut(end + 1..).and_then(|rest| rest.get_mut(..digits.len())) {
+        closing.copy_from_slice(digits.as_bytes());
+    }
 }
 
 /// The header of the newest record in a slot, if all of them are whole.
@@ -114,7 +133,11 @@ pub(crate) fn generation_of(slot: &[u8]) -> Option<Generation> {
         if slot[end..record.start].iter().any(|byte| *byte != UNUSED) {
             return None;
         }
-        end = record.end;
+        end = record.end + CLOSING;
+        let closing = slot.get(record.end..end)?;
+        if closing[1..CLOSING - 1] != *checksum(&slot[record]) {
+            return None;
+        }
     }
     if slot[end..].iter().any(|byte| *byte != UNUSED) {
         return None;

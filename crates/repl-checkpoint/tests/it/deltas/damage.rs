@@ -6,7 +6,7 @@ use super::{
     SECTOR, file, first, found_in, records, slot_at, slot_size, try_recovered, with_deltas,
 };
 use crate::support::deltas::{delta_on, link};
-use crate::support::format::{DELTA, HEADER};
+use crate::support::format::{CLOSING, DELTA, HEADER};
 
 /// Slot 0 holds 2 and 4, slot 1 holds 1, and slot 2 holds 1, 3 and 5.
 fn full() -> Vec<u8> {
@@ -27,9 +27,10 @@ fn end(file: &[u8], at: usize) -> usize {
 fn hit(file: &[u8], slot: usize, at: usize) -> (bool, u64) {
     let mut before = 0;
     for (generation, start) in records(file, slot) {
-        if at < end(file, start) {
+        let end = end(file, start);
+        if at < end + CLOSING {
             let header = if start == slot_at(file, slot) { HEADER } else { DELTA };
-            return (at >= start + header, before);
+            return ((start + header..end).contains(&at), before);
         }
         before = generation;
     }

@@ -87,7 +87,7 @@ const IN_PLACE: &[Row] = &[
     ("pwrite64 slots", "retval=7", &["saved THIS"], THIS),
     // The header is that of another checkpoint in part, and then all of it.
     ("pwrite64 slots", "retval=150", &["saved THIS"], "fell back to OLDER from 1"),
-    ("pwrite64 slots", "retval=200", &["saved THIS"], OLDER),
+    ("pwrite64 slots", "retval=200", &["saved THIS"], "fell back to OLDER from 1"),
     // All of it is lost: the old slot is whole, and no checksum shows that it is old. The floor is
     // not above its mark.
     ("pwrite64 slots", "retval=4096", &["saved THIS"], OLDER),

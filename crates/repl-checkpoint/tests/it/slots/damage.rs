@@ -7,7 +7,7 @@ use super::{
     with_file,
 };
 use crate::protocol::bytes_of;
-use crate::support::format::{HEADER, used};
+use crate::support::format::{CLOSING, HEADER, closed, used};
 use crate::support::{marks, sealed};
 
 /// Generations 4, 5 and 6 in slots 2, 0 and 1.
@@ -26,7 +26,7 @@ fn expected(offset: usize) -> (u64, usize) {
         at >= HEADER && at < used(&whole[slot(offset / PAGE - 1)]).len()
     };
     match offset / PAGE {
-        2 if offset % PAGE < used(&full()[slot(1)]).len() => (5, 1),
+        2 if offset % PAGE < used(&full()[slot(1)]).len() + CLOSING => (5, 1),
         // The payload of an older one is not read.
         1 | 3 if is_payload() => (6, 0),
         // What is behind the newest does it no harm.
@@ -198,7 +198,7 @@ fn a_damaged_first_page_is_reported_and_replaced_by_the_next_save() {
 #[test]
 fn an_older_checkpoint_put_back_is_never_taken_for_the_newest() {
     let mut bytes = full();
-    let old = bytes_of(2);
+    let old = closed(&bytes_of(2));
     bytes[slot(1)].fill(0xff);
     bytes[slot(1)][..old.len()].copy_from_slice(&old);
     assert_eq!(found_on(&with_file(&bytes)), (5, 0));
@@ -209,7 +209,7 @@ fn an_older_checkpoint_put_back_is_never_taken_for_the_newest() {
 fn of_two_checkpoints_of_one_generation_the_one_in_the_last_slot_counts() {
     let mut bytes = full();
     for (at, mark) in [(1, 61), (2, 62)] {
-        let envelope = sealed(6, &marks(&[(1, mark)]));
+        let envelope = closed(&sealed(6, &marks(&[(1, mark)])));
         let range = slot(at);
         bytes[range.clone()].fill(0xff);
         bytes[range][..envelope.len()].copy_from_slice(&envelope);

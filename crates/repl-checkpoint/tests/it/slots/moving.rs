@@ -6,7 +6,7 @@ use repl_core::Incarnation;
 use super::{FILE, PAGE, file, found_on, opened, save, slots, whole, with_saves};
 use crate::protocol::bytes_of;
 use crate::support::faulty::Faulty;
-use crate::support::format::HEADER;
+use crate::support::format::{CLOSING, HEADER};
 use crate::support::{chain, header, loaded, marks, sealed};
 
 fn long(generation: u64, shards: u64) -> Vec<u8> {
@@ -78,11 +78,12 @@ fn an_envelope_that_fills_its_slot_to_the_last_byte_stays_in_place() {
         assert!(found.generation == Some(generation) && found.bytes.unwrap() == bytes);
         moved(&disk)
     };
-    assert!(!put(4, PAGE - 1));
-    assert!(!put(5, PAGE));
-    assert!(put(6, PAGE + 1));
-    assert!(!put(7, 2 * PAGE));
-    assert!(put(8, 2 * PAGE + 1));
+    let (one, two) = (PAGE - CLOSING, 2 * PAGE - CLOSING);
+    assert!(!put(4, one - 1));
+    assert!(!put(5, one));
+    assert!(put(6, one + 1));
+    assert!(!put(7, two));
+    assert!(put(8, two + 1));
 }
 
 #[test]

@@ -28,7 +28,18 @@ fn corrected(mut bytes: Vec<u8>, header: usize, payload: Range<usize>) -> Vec<u8
     bytes
 }
 
-/// The bytes up to the last that is not 0xff: what a slot with an envelope alone holds.
+/// The length of a closing checksum.
+pub(crate) const CLOSING: usize = 10;
+
+/// A record as it is in a slot: behind it the checksum of its header once more, in a line of its
+/// own.
+pub(crate) fn closed(record: &[u8]) -> Vec<u8> {
+    let end = record.iter().position(|byte| *byte == b'\n').unwrap();
+    [record, b"\n", &record[end - 8..=end]].concat()
+}
+
+/// The envelope in a slot without deltas.
 pub(crate) fn used(slot: &[u8]) -> &[u8] {
-    &slot[..slot.iter().rposition(|byte| *byte != 0xff).map_or(0, |last| last + 1)]
+    let end = slot.iter().rposition(|byte| *byte != 0xff).map_or(0, |last| last + 1);
+    &slot[..end.saturating_sub(CLOSING)]
 }

@@ -8,7 +8,7 @@ use super::{Base, Sweep};
 use crate::crash::deltas;
 use crate::crash::invariant::Violation;
 use crate::crash::layout::{SLOTS, STORE_ID, slot_file};
-use crate::crash::records::{ALIGN, OF_DELTA, in_store, number, records};
+use crate::crash::records::{OF_DELTA, closed, in_store, next_record, number, records};
 
 /// Damages the file after each save of a process whose saves are deltas from the third on. Flips
 /// every bit of the deltas once two chains have some.
@@ -41,7 +41,7 @@ fn flip(sweep: &mut Sweep, base: &Base, file: &File) -> Result<(), Violation> {
     for (slot, deltas) in file.deltas() {
         let start = file.slot(slot).start;
         let (Some(first), Some(last)) = (deltas.first(), deltas.last()) else { continue };
-        let part = start + first.start..start + last.end.next_multiple_of(ALIGN);
+        let part = start + first.start..start + next_record(last.end);
         for case in flips(&file.bytes[part.clone()], sweep.config.stride, |_| file.hit(part.start))
         {
             let bytes = case.bytes.as_deref().map(|flipped| file.with(part.start, flipped));
@@ -62,7 +62,7 @@ fn late_write(sweep: &mut Sweep) -> Result<(), Violation> {
     let Some((from, deltas)) = earlier.deltas().pop() else { return Ok(()) };
     let Some(delta) = deltas.first() else { return Ok(()) };
     let envelope = &earlier.bytes[earlier.slot(from)][..delta.start];
-    let record = &earlier.bytes[earlier.slot(from)][delta.clone()];
+    let record = &earlier.bytes[earlier.slot(from)][closed(delta)];
     for slot in 0..SLOTS {
         let there = &file.bytes[file.slot(slot)];
         if there.starts_with(envelope) {
@@ -103,20 +103,20 @@ impl File {
                 }
             };
             for (other, record) in deltas.iter().filter(|other| *other != &(*slot, delta.clone())) {
-                put("another", &self.bytes[self.slot(*other)][record.clone()]);
+                put("another", &self.bytes[self.slot(*other)][closed(record)]);
             }
-            let own = &self.bytes[self.slot(*slot)][delta.clone()];
+            let own = &self.bytes[self.slot(*slot)][closed(delta)];
             put("another store's", &in_store(own, STORE_ID.0 + 1));
-            put("of another chain", &twin.bytes[twin.slot(*slot)][delta.clone()]);
+            put("of another chain", &twin.bytes[twin.slot(*slot)][closed(delta)]);
         }
         for (one, first) in &deltas {
             for (other, second) in deltas.iter().filter(|(other, _)| other > one) {
                 let (one, other) = (self.slot(*one).start, self.slot(*other).start);
-                let theirs = &self.bytes[other..][second.clone()];
-                let ours = &self.bytes[one..][first.clone()];
+                let theirs = &self.bytes[other..][closed(second)];
+                let ours = &self.bytes[one..][closed(first)];
                 if ours.len() == theirs.len() {
                     let mut bytes = self.with(one + first.start, theirs);
-                    bytes[other + second.start..other + second.end].copy_from_slice(ours);
+                    bytes[other..][closed(second)].copy_from_slice(ours);
                     all.push(Case::new("two deltas are exchanged", bytes, Hit::Two));
                 }
             }

@@ -8,7 +8,7 @@ use super::case::{Case, Hit, flips, lengths, of_another_store};
 use super::{Base, Sweep, is_older};
 use crate::crash::disk::State;
 use crate::crash::invariant::Violation;
-use crate::crash::layout::{PAGE, PAYLOAD, SLOTS, STORE_ID, slot_file};
+use crate::crash::layout::{PAGE, SLOTS, STORE_ID, slot_file};
 use crate::crash::records::{generation_of, records};
 
 /// Damages the file after each save of a process and of the next one. Flips single bits only after
@@ -128,8 +128,7 @@ impl File {
             ];
             for (sector, how) in kinds {
                 let damaged = self.with(at, &sector);
-                let is_unseen = self.is_whole(&damaged) || self.has_other_header(&damaged);
-                let hit = if is_unseen { Hit::Whole } else { self.hit(at) };
+                let hit = if self.is_whole(&damaged) { Hit::Whole } else { self.hit(at) };
                 all.push(Case::new(format!("sector {k} is {how}"), damaged, hit));
             }
         }
@@ -141,16 +140,6 @@ impl File {
         let other = File { bytes: damaged.to_vec(), earlier: Vec::new(), ..*self };
         let page = damaged[..PAGE] == self.bytes[..PAGE];
         page && (0..SLOTS).all(|slot| other.generation(slot).is_some())
-    }
-
-    /// Whether the newest slot has the whole header of another checkpoint: of a slot that is not
-    /// the newest then, the payload is not read.
-    fn has_other_header(&self, damaged: &[u8]) -> bool {
-        let header = self.slot(self.newest).start..self.slot(self.newest).start + PAYLOAD;
-        let found = &damaged[header.clone()];
-        let checked = found.len() - 9;
-        let digits = format!("{:08x}\n", crc32c::crc32c(&found[..checked]));
-        found != &self.bytes[header] && found[checked..] == *digits.as_bytes()
     }
 
     pub(super) fn slot_cases(&self, sweep: &Sweep) -> Vec<Case> {

@@ -9,8 +9,8 @@ use super::Mutant;
 use crate::crash::layout::{PAGE, SLOTS, UNUSED};
 use crate::crash::padded::PLAIN;
 use crate::crash::records::{
-    ALIGN, DELTA, OF_DELTA, checksum, delta_at, envelope_length, generation_of, is_delta, number,
-    put_checksum, records,
+    ALIGN, CLOSING, DELTA, OF_DELTA, checksum, closed, delta_at, envelope_length, generation_of,
+    is_delta, next_record, number, put_checksum, records,
 };
 
 /// The bytes of the id of a removed shard.
@@ -24,21 +24,21 @@ pub(super) fn changes_chains(mutant: Mutant) -> bool {
 
 /// The chain in a slot as a reader sees it that checks less than the real one.
 pub(super) fn read_mutated_chain(mutant: Mutant, slot: &mut [u8]) {
-    let Some(end) = envelope_length(slot).filter(|end| *end <= slot.len()) else { return };
+    let Some(end) = envelope_length(slot).filter(|end| end + CLOSING <= slot.len()) else { return };
     // The checksum of the record before, as it was and as it is, and its generation.
     let (mut was, mut now) = (checksum(slot).to_vec(), checksum(slot).to_vec());
     let Some(mut generation) = number(slot, 84..104) else { return };
-    let mut at = end.next_multiple_of(ALIGN);
+    let mut at = next_record(end);
     while let Some(record) = delta_at(slot, at) {
         let own = checksum(&slot[record.clone()]).to_vec();
         let crc = crc32c::crc32c(&slot[record.start + DELTA..record.end]);
         let payload = format!("{crc:08x}").into_bytes();
-        let delta = &mut slot[record.clone()];
+        let delta = &mut slot[closed(&record)];
         let is_linked = delta[OF_DELTA.link] == *was;
         let is_whole = delta[OF_DELTA.payload] == *payload;
         was = own;
         if mutant == Mutant::DamagedDeltaSkipped && !is_whole {
-            let next = record.end.next_multiple_of(ALIGN).min(slot.len());
+            let next = next_record(record.end).min(slot.len());
             slot.copy_within(next.., at);
             let rest = slot.len() - (next - at);
             slot[rest..].fill(UNUSED);
@@ -54,7 +54,7 @@ pub(super) fn read_mutated_chain(mutant: Mutant, slot: &mut [u8]) {
         put_checksum(delta);
         now = checksum(delta).to_vec();
         generation = number(delta, OF_DELTA.generation).unwrap_or(generation);
-        at = record.end.next_multiple_of(ALIGN);
+        at = next_record(record.end);
     }
 }
 
@@ -66,7 +66,7 @@ pub(super) fn on_newest(file: &[u8], bytes: &[u8]) -> Option<(u64, Vec<u8>)> {
     let newest = (0..SLOTS).max_by_key(|slot| slots().nth(*slot).and_then(generation_of))?;
     let slot = slots().nth(newest)?;
     let last = records(slot).pop()?;
-    let at = last.end.next_multiple_of(ALIGN);
+    let at = next_record(last.end);
     let mut moved = bytes.to_vec();
     let generation = generation_of(slot)?;
     moved[OF_DELTA.link].copy_from_slice(checksum(&slot[last]));
