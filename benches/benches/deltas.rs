@@ -89,7 +89,8 @@ fn move_all(state: &ReplicationState, ids: &[ShardId], at: u64) {
     }
 }
 
-/// Moves one mark and saves, vs a snapshot, a comparison of the marks, and a bare write of one page.
+/// Moves one mark and saves, vs the same move, a snapshot, a comparison of the marks, and a bare
+/// write of one page.
 fn one_moved(c: &mut Criterion) {
     for shards in SIZES {
         let dir = folder();
@@ -100,8 +101,10 @@ fn one_moved(c: &mut Criterion) {
         let page = vec![b' '; PAGE];
         let mut whole_bare = bare::InPlace::new(&dir.path().join("whole_bare"), PAGE).unwrap();
         let mut write = bare::InPlace::new(&dir.path().join("write"), PAGE).unwrap();
+        let (other, mut place) = (state_of(&follower.ids), random());
+        let mut at = 1_000_000;
         let pass = || {
-            black_box(state.snapshot());
+            black_box(other.snapshot());
             assert!(slices(black_box(&same), black_box(&old)));
         };
         let mut contenders = vec![
@@ -113,6 +116,8 @@ fn one_moved(c: &mut Criterion) {
             }),
             contender("bare", |b| {
                 b.iter(|| {
+                    at += 1;
+                    other.advance(ShardId(place() % shards), at);
                     pass();
                     whole_bare.save(&page).unwrap();
                 });

@@ -115,7 +115,7 @@ impl Rows<'_> {
             length: payload.len() as u64,
             payload: crc32c::crc32c(payload),
         };
-        bytes[..HEADER_LENGTH].copy_from_slice(line.render().0.as_bytes());
+        bytes[..HEADER_LENGTH].copy_from_slice(&line.render().0);
         Ok(bytes)
     }
 }

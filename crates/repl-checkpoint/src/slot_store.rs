@@ -163,9 +163,9 @@ impl<D: Disk> CheckpointStore for SlotStore<D> {
         }
         self.directory.check_process()?;
         let slots = self.open.as_ref();
-        let delta_slot = match save.base {
+        let delta = match save.base {
             None => None,
-            Some(base) => match slots.and_then(|slots| slots.delta_slot(&save)) {
+            Some(base) => match slots.and_then(|slots| slots.with_delta(&save)) {
                 None => return Err(SaveError::other_base(self.path(), base)),
                 found => found,
             },
@@ -173,8 +173,8 @@ impl<D: Disk> CheckpointStore for SlotStore<D> {
         let target = slots.and_then(|slots| slots.target(&save));
         // Until the opposite is known.
         self.poisoned = true;
-        let saved = match (delta_slot, target) {
-            (Some(slot), _) => self.append(&save, slot),
+        let saved = match (delta, target) {
+            (Some((slot, after)), _) => self.append(&save, slot, after),
             (None, Some(slot)) => self.overwrite(&save, slot),
             (None, None) => self.move_to_new_file(&save),
         };

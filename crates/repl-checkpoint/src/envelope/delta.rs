@@ -11,7 +11,7 @@
 
 use repl_core::ShardId;
 
-use super::line::{Fields, ID_LINE, finished, id_line, id_of, name_of};
+use super::line::{Fields, ID_LINE, Line, id_line, id_of, name_of};
 use super::{DeltaError, Header, SealError, VERSION, WholeLine, check_payload, encoded};
 use crate::checkpoint::Rows;
 use crate::codec::Codec;
@@ -117,22 +117,26 @@ impl<'a> DeltaLine<'a> {
         let removed = fields.number(" removed=")?;
         let length = fields.number(" length=")?;
         let payload = fields.checksum(" payload=")?;
+        let crc = fields.end()?;
         let found = DeltaLine { codec, delta, removed, length, payload };
-        let (again, crc) = found.render();
         let is_in_order = header.is_in_order() && base < generation;
         let has_removed = removed.checked_mul(ID_LINE as u64).is_some_and(|ids| ids <= length);
-        (again.as_bytes() == rendered && is_in_order && has_removed).then_some((found, crc))
+        (is_in_order && has_removed).then_some((found, crc))
     }
 
     /// The header line, and its checksum.
-    fn render(&self) -> (String, u32) {
-        let DeltaLine { codec, delta, removed, length, payload } = self;
-        let DeltaHeader { header: Header { store, generation, confirmed }, base, link } = delta;
-        finished(format!(
-            "{MAGIC}{VERSION} codec={codec:<8} store={store} generation={generation:020} \
-             confirmed={confirmed:020} base={base:020} link={link:08x} removed={removed:020} \
-             length={length:020} payload={payload:08x}"
-        ))
+    fn render(&self) -> (Vec<u8>, u32) {
+        let mut line = Line::new(DELTA_HEADER, MAGIC, VERSION);
+        line.codec(self.codec);
+        line.store(self.delta.header.store);
+        line.number(" generation=", self.delta.header.generation);
+        line.number(" confirmed=", self.delta.header.confirmed);
+        line.number(" base=", self.delta.base);
+        line.checksum(" link=", self.delta.link);
+        line.number(" removed=", self.removed);
+        line.number(" length=", self.length);
+        line.checksum(" payload=", self.payload);
+        line.finished()
     }
 }
 
@@ -161,7 +165,7 @@ impl Rows<'_> {
         let mut bytes = Vec::with_capacity(DELTA_HEADER + removed.len() * ID_LINE);
         bytes.resize(DELTA_HEADER, b' ');
         for shard in removed {
-            bytes.extend_from_slice(id_line(*shard).as_bytes());
+            bytes.extend_from_slice(&id_line(*shard));
         }
         encoded(self, codec, &mut bytes)?;
         let rest = bytes.get(DELTA_HEADER..).unwrap_or_default();
@@ -172,7 +176,7 @@ impl Rows<'_> {
             length: rest.len() as u64,
             payload: crc32c::crc32c(rest),
         };
-        bytes[..DELTA_HEADER].copy_from_slice(line.render().0.as_bytes());
+        bytes[..DELTA_HEADER].copy_from_slice(&line.render().0);
         Ok(bytes)
     }
 

@@ -7,66 +7,161 @@ use crate::ids::StoreId;
 
 use super::SealError;
 
-/// Takes the fields of a header line in turn.
-pub(super) struct Fields<'a>(&'a str);
+/// The name and the width of the last field.
+const CHECKSUM: &str = " crc32c=";
+const DIGITS: usize = 8;
+
+/// Takes the fields of a header line in turn. Each has one spelling alone: what rendering it gives.
+pub(super) struct Fields<'a> {
+    line: &'a str,
+    rest: &'a str,
+}
 
 impl<'a> Fields<'a> {
     /// Begins after the magic and the version.
     pub(super) fn after(line: &'a [u8], magic: &str, version: &str) -> Option<Self> {
         let line = std::str::from_utf8(line).ok()?;
-        line.strip_prefix(magic)?.strip_prefix(version).map(Fields)
+        let rest = line.strip_prefix(magic)?.strip_prefix(version)?;
+        Some(Fields { line, rest })
     }
 
     fn next(&mut self, name: &str, width: usize) -> Option<&'a str> {
-        let (value, rest) = self.0.strip_prefix(name)?.split_at_checked(width)?;
-        self.0 = rest;
+        let (value, rest) = self.rest.strip_prefix(name)?.split_at_checked(width)?;
+        self.rest = rest;
         Some(value)
     }
 
     pub(super) fn codec(&mut self) -> Option<&'a str> {
-        self.next(" codec=", 8).map(|name| name.trim_end_matches(' '))
+        self.next(" codec=", NAME)
+            .map(|name| name.trim_end_matches(' '))
+            .filter(|name| is_name(name))
     }
 
     pub(super) fn store(&mut self) -> Option<StoreId> {
-        u128::from_str_radix(self.next(" store=", 32)?, 16).ok().map(StoreId)
+        let digits = self.next(" store=", 32).filter(|digits| is_hexadecimal(digits))?;
+        u128::from_str_radix(digits, 16).ok().map(StoreId)
     }
 
     pub(super) fn number(&mut self, name: &str) -> Option<u64> {
-        self.next(name, 20)?.parse().ok()
+        number_of(self.next(name, 20)?)
     }
 
     pub(super) fn checksum(&mut self, name: &str) -> Option<u32> {
-        u32::from_str_radix(self.next(name, 8)?, 16).ok()
+        let digits = self.next(name, DIGITS).filter(|digits| is_hexadecimal(digits))?;
+        u32::from_str_radix(digits, 16).ok()
+    }
+
+    /// The checksum at the end, if it is that of the line before its digits.
+    pub(super) fn end(mut self) -> Option<u32> {
+        let found = self.checksum(CHECKSUM).filter(|_| self.rest == "\n")?;
+        let checked = &self.line.as_bytes()[..self.line.len() - DIGITS - 1];
+        (crc32c::crc32c(checked) == found).then_some(found)
     }
 }
 
-/// Appends the checksum of a line, and a line feed. Returns the checksum too.
-pub(super) fn finished(mut line: String) -> (String, u32) {
-    line.push_str(" crc32c=");
-    let crc = crc32c::crc32c(line.as_bytes());
-    (format!("{line}{crc:08x}\n"), crc)
+/// The number of these 20 decimal digits.
+fn number_of(digits: &str) -> Option<u64> {
+    // `parse` accepts a plus sign.
+    if digits.starts_with('+') { None } else { digits.parse().ok() }
+}
+
+/// Whether all are lower-case hexadecimal digits.
+fn is_hexadecimal(digits: &str) -> bool {
+    digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// A header line as it is written, field by field.
+///
+/// A save in place writes one and reads it again. With `format!` that takes as long as the write.
+pub(super) struct Line(Vec<u8>);
+
+impl Line {
+    /// Begins with the magic and the version. The whole line has `length` bytes.
+    pub(super) fn new(length: usize, magic: &str, version: &str) -> Self {
+        let mut line = Line(Vec::with_capacity(length));
+        line.text(magic);
+        line.text(version);
+        line
+    }
+
+    fn text(&mut self, text: &str) {
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    pub(super) fn codec(&mut self, name: &str) {
+        self.text(" codec=");
+        self.text(name);
+        self.0.extend((name.len()..NAME).map(|_| b' '));
+    }
+
+    pub(super) fn store(&mut self, store: StoreId) {
+        self.text(" store=");
+        self.hexadecimal(&store.0.to_be_bytes());
+    }
+
+    pub(super) fn number(&mut self, name: &str, number: u64) {
+        self.text(name);
+        self.0.extend_from_slice(&decimal(number));
+    }
+
+    pub(super) fn checksum(&mut self, name: &str, checksum: u32) {
+        self.text(name);
+        self.hexadecimal(&checksum.to_be_bytes());
+    }
+
+    fn hexadecimal(&mut self, bytes: &[u8]) {
+        let digit = |value: u8| b"0123456789abcdef"[usize::from(value)];
+        self.0.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
+    }
+
+    /// Appends the checksum of the line, and a line feed. Returns the checksum too.
+    pub(super) fn finished(mut self) -> (Vec<u8>, u32) {
+        self.text(CHECKSUM);
+        let crc = crc32c::crc32c(&self.0);
+        self.hexadecimal(&crc.to_be_bytes());
+        self.0.push(b'\n');
+        (self.0, crc)
+    }
+}
+
+/// The 20 decimal digits of a number.
+fn decimal(mut number: u64) -> [u8; 20] {
+    let mut digits = [b'0'; 20];
+    for digit in digits.iter_mut().rev() {
+        if number == 0 {
+            break;
+        }
+        *digit += (number % 10) as u8;
+        number /= 10;
+    }
+    digits
 }
 
 /// The name of a codec, if it fits a header.
 pub(super) fn name_of(codec: &dyn Codec) -> Result<&'static str, SealError> {
     let codec = codec.name();
+    is_name(codec).then_some(codec).ok_or(SealError::CodecName { codec })
+}
+
+/// The bytes of the name of a codec in a header, padded with spaces.
+const NAME: usize = 8;
+
+fn is_name(codec: &str) -> bool {
     let of_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    if !(1..=8).contains(&codec.len()) || !codec.bytes().all(of_name) {
-        return Err(SealError::CodecName { codec });
-    }
-    Ok(codec)
+    (1..=NAME).contains(&codec.len()) && codec.bytes().all(of_name)
 }
 
 /// The bytes of the id of a removed shard.
 pub(super) const ID_LINE: usize = 21;
 
-pub(super) fn id_line(shard: ShardId) -> String {
-    format!("{:020}\n", shard.0)
+pub(super) fn id_line(shard: ShardId) -> [u8; ID_LINE] {
+    let mut line = [b'\n'; ID_LINE];
+    line[..20].copy_from_slice(&decimal(shard.0));
+    line
 }
 
 /// The id in a line; `None` unless it is what rendering the id gives.
 pub(super) fn id_of(line: &[u8]) -> Option<ShardId> {
     let digits = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
-    let shard = ShardId(digits.parse().ok()?);
-    (id_line(shard).as_bytes() == line).then_some(shard)
+    number_of(digits).filter(|_| line.len() == ID_LINE).map(ShardId)
 }

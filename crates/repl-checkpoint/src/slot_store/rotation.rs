@@ -46,16 +46,6 @@ impl Slot {
         self.end.next_multiple_of(ALIGN)
     }
 
-    /// The same after a delta that [`Slots::delta_slot`] has accepted.
-    pub(super) fn with(&self, save: &Save<'_>) -> Self {
-        let mut link = self.link.clone();
-        if let (Some(link), Some((line, crc))) = (&mut link, DeltaLine::of(save.bytes)) {
-            link.follow(&line, crc);
-        }
-        let end = self.next_delta() + save.bytes.len() + CLOSING;
-        Slot { generation: save.generation, end, link }
-    }
-
     /// The checksum in the header of its last record; 0 if that is not in this format.
     pub(super) fn crc(&self) -> u32 {
         self.link.as_ref().map_or(0, |link| link.crc)
@@ -106,14 +96,18 @@ impl<F> Slots<F> {
         self.offer().map(|(_, base)| base)
     }
 
-    /// The slot P, if the save is one delta record that builds on it.
-    pub(super) fn delta_slot(&self, save: &Save<'_>) -> Option<usize> {
+    /// The slot P, and what it is after the save, if that is one delta record that builds on it.
+    pub(super) fn with_delta(&self, save: &Save<'_>) -> Option<(usize, Slot)> {
         let (slot, base) = self.offer().filter(|(_, base)| Some(base.generation) == save.base)?;
-        let (line, _) = DeltaLine::of(save.bytes)?;
-        let is_one = line.length == save.bytes.len().checked_sub(DELTA_HEADER)? as u64;
-        let is_it = line.delta.header.generation == save.generation;
+        let (delta, crc) = DeltaLine::of(save.bytes)?;
+        let is_one = delta.length == save.bytes.len().checked_sub(DELTA_HEADER)? as u64;
+        let is_it = delta.delta.header.generation == save.generation;
         let fits = save.bytes.len() <= base.room;
-        let newest = self.all[slot].link.as_ref()?;
-        (is_one && is_it && fits && newest.is_base_of(&line)).then_some(slot)
+        let before = &self.all[slot];
+        let mut link = before.link.clone().filter(|newest| newest.is_base_of(&delta))?;
+        link.follow(&delta, crc);
+        let end = before.next_delta() + save.bytes.len() + CLOSING;
+        let after = Slot { generation: save.generation, end, link: Some(link) };
+        (is_one && is_it && fits).then_some((slot, after))
     }
 }

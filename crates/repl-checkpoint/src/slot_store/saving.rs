@@ -39,11 +39,16 @@ impl<D: Disk> SlotStore<D> {
     }
 
     /// Saves a delta: appends it to P.
-    pub(super) fn append(&mut self, save: &Save<'_>, slot: usize) -> Result<(), SaveError> {
+    pub(super) fn append(
+        &mut self,
+        save: &Save<'_>,
+        slot: usize,
+        after: Slot,
+    ) -> Result<(), SaveError> {
         let path = self.path();
         let base = save.base.unwrap_or_default();
         let Some(slots) = &mut self.open else { return Err(SaveError::other_base(path, base)) };
-        let (at, after) = (slots.all[slot].next_delta(), slots.all[slot].with(save));
+        let at = slots.all[slot].next_delta();
         let length = (save.bytes.len() + CLOSING).next_multiple_of(ALIGN);
         let write = InPlace { slot, at, bytes: save.bytes, length, after };
         write.run(&self.directory, slots, &mut self.buffer, &path)

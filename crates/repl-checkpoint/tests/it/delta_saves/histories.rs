@@ -160,7 +160,7 @@ fn history(place: &dyn Place, acts: &[Act]) -> Result<Count, TestCaseError> {
                     let mark = attempt.marks().mark(ShardId(id)).unwrap_or(0);
                     attempt.lower(ShardId(id), mark.saturating_sub(by));
                     attempt.drop_above(ShardId(above));
-                })?
+                })?;
             }
             Act::Abandon => drop(follower.checkpointer.begin().unwrap()),
             Act::Reopen => place.reopen(&mut follower),
