@@ -24,7 +24,7 @@ pub(crate) fn header_in(bytes: &[u8]) -> Option<Envelope> {
     let line = std::str::from_utf8(bytes.get(..HEADER)?).ok()?;
     let number = |digits: std::ops::Range<usize>| line.get(digits)?.parse::<u64>().ok();
     let found = Envelope {
-        codec: line.get(25..33)?.trim_end_matches(' ').to_owned(),
+        codec: name_in(line.get(25..33)?)?,
         store: store_in(bytes),
         generation: number(84..104)?,
         confirmed: number(115..135)?,
@@ -39,6 +39,13 @@ pub(crate) fn header_in(bytes: &[u8]) -> Option<Envelope> {
     ));
     let is_in_order = *confirmed == 0 || confirmed < generation;
     (again.as_bytes() == line.as_bytes() && is_in_order).then_some(found)
+}
+
+/// The name of a codec: `a-z`, `0-9` and `-`, then spaces.
+fn name_in(padded: &str) -> Option<String> {
+    let name = padded.trim_end_matches(' ');
+    let of_name = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '-');
+    (!name.is_empty() && name.chars().all(of_name)).then(|| name.to_owned())
 }
 
 /// The fields of the header of an envelope.
@@ -89,7 +96,7 @@ pub(crate) fn delta_in(bytes: &[u8]) -> Option<(Delta, u64, u32, u32)> {
     let checksum = |at: usize| u32::from_str_radix(line.get(at..at + 8)?, 16).ok();
     let store = u128::from_str_radix(line.get(46..78)?, 16).ok()?;
     let delta = Delta {
-        codec: line.get(31..39)?.trim_end_matches(' ').to_owned(),
+        codec: name_in(line.get(31..39)?)?,
         store: StoreId(store),
         generation: number(90)?,
         confirmed: number(121)?,

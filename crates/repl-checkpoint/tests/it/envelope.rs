@@ -182,6 +182,8 @@ fn a_header_in_another_spelling_is_refused_under_a_right_checksum() {
     respelled(143, "+");
     respelled(33, "\t");
     respelled(84, " 0000"); // a number padded with a space
+    respelled(25, "JSON"); // no name of a codec
+    respelled(25, "        ");
 }
 
 #[test]
