@@ -50,9 +50,9 @@ pub enum PeekError {
         /// The directory.
         path: PathBuf,
     },
-    /// No checkpoint there is whole.
+    /// Every checkpoint there is damaged, or a file is of another format version.
     Damaged {
-        /// The newest file.
+        /// The newest file, or that of another version.
         path: PathBuf,
         /// What is wrong with it.
         source: UnsealError,
@@ -67,7 +67,7 @@ impl fmt::Display for PeekError {
             }
             PeekError::Nothing { path } => write!(f, "{} holds no checkpoint", path.display()),
             PeekError::Damaged { path, .. } => {
-                write!(f, "{} is no whole checkpoint", path.display())
+                write!(f, "failed to read a checkpoint from {}", path.display())
             }
         }
     }
@@ -83,13 +83,14 @@ impl Error for PeekError {
     }
 }
 
-/// Reads the newest whole checkpoint at `path`: the directory of a store, a checkpoint file, or a
-/// slot file.
+/// Reads the newest undamaged checkpoint at `path`: the directory of a store, a checkpoint file, or
+/// a slot file.
 ///
 /// It takes no lock and writes nothing, so it may run beside a store that saves. Neither the id of
-/// the store nor its codec need be known. Damaged checkpoints are passed over. For operators and
-/// tests: what it returns may be neither durable nor the newest by the time that it returns, so
-/// [`recover`](crate::recover()) is the way to begin from it.
+/// the store nor its codec need be known. Damaged checkpoints are passed over; one of another
+/// format version is an error. For operators and tests: what it returns may be neither durable nor
+/// the newest by the time that it returns, so [`recover`](crate::recover()) is the way to begin
+/// from it.
 ///
 /// ```
 /// use repl_checkpoint::{FileStore, JsonCodec, OnCorrupt, StoreId, peek, recover};
@@ -144,6 +145,7 @@ fn newest_of(
     for file in files {
         match peek_file(&file) {
             Err(error) if is_checked && error.is_missing() => return Some(Err(error)),
+            Err(error) if error.is_other_version() => return Some(Err(error)),
             Err(error) => newest_error = newest_error.or(Some(error)),
             found => return Some(found),
         }
@@ -190,7 +192,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-/// The newest whole checkpoint in the bytes of a file, and whether all of the file is whole.
+/// The newest undamaged checkpoint in the bytes of a file, and whether all of the file is whole.
 fn newest_in(path: &Path, bytes: &[u8]) -> Result<(Peeked, bool), UnsealError> {
     if !is_slot_file(bytes) {
         return Ok((unsealed(path, bytes, &[])?, true));
@@ -227,6 +229,11 @@ fn failed(act: &'static str, path: &Path, source: io::Error) -> PeekError {
 impl PeekError {
     fn is_missing(&self) -> bool {
         matches!(self, PeekError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+
+    /// Whether it is not damaged, but of a version that another release reads.
+    fn is_other_version(&self) -> bool {
+        matches!(self, PeekError::Damaged { source: UnsealError::Version { .. }, .. })
     }
 }
 

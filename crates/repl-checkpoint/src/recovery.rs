@@ -24,13 +24,13 @@ pub use self::reopen::ReopenError;
 /// Neither choice removes or resets anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum OnCorrupt {
-    /// Fails with an error that names the file, the reason and the newest whole checkpoint.
+    /// Fails with an error that names the file, the reason and the newest undamaged checkpoint.
     ///
     /// One torn slot of a [`SlotStore`](crate::SlotStore) is no failure: recovery passes over it
     /// and reports [`Source::FellBack`].
     #[default]
     Fail,
-    /// Uses the newest whole checkpoint, and reports the damaged ones above it.
+    /// Uses the newest undamaged checkpoint, and reports the damaged ones above it.
     ///
     /// Its marks are lower, and the segments above them are replayed. If one checkpoint is damaged,
     /// [`Floors::retention_floor`] never passed these marks; if more are, check that the log still
@@ -78,7 +78,7 @@ pub enum Source {
         /// Its generation.
         generation: Generation,
     },
-    /// The newest whole checkpoint, though another part of the store is damaged.
+    /// The newest undamaged checkpoint, though another part of the store is damaged.
     ///
     /// The caller chose [`OnCorrupt::FallBack`], or the damage may be a torn write
     /// ([`CheckpointStore::max_torn`]). The marks are older than the last save if a newer

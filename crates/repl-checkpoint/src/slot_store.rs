@@ -49,6 +49,7 @@ use std::path::{Path, PathBuf};
 
 use crate::directory::Directory;
 use crate::disk::{Disk, FileKind, OsDisk};
+use crate::envelope::DeltaLine;
 use crate::ids::StoreId;
 use crate::store::{Candidates, CheckpointStore, DeltaBase, LoadError, Save, SaveError};
 
@@ -73,9 +74,11 @@ const SLOTS: usize = 3;
 /// atomic rename. So does a save that no longer fits its slot. The file is about five times as long
 /// as the checkpoint that its slots were laid out for.
 ///
-/// A slot holds a checkpoint and, behind it, deltas with what has changed since
-/// ([`delta_base`](CheckpointStore::delta_base)). A save neither overwrites nor extends the newest
-/// checkpoint. Recovery reads the headers of all slots, and the payload of the one that it takes.
+/// From the third save of a process on, a save that finds little changed writes only that: a
+/// *delta*, behind the checkpoint that it builds on, in the same slot. A
+/// [`SaveReport`](crate::SaveReport) says which saves were deltas. A save neither overwrites nor
+/// extends the newest checkpoint. Recovery reads the headers of all slots, and the payloads of the
+/// checkpoint and the deltas that it takes.
 ///
 /// After a crash [`recover`](crate::recover()) passes over one torn slot, even with
 /// [`OnCorrupt::Fail`](crate::OnCorrupt::Fail), and reports
@@ -164,6 +167,9 @@ impl<D: Disk> CheckpointStore for SlotStore<D> {
         self.directory.check_process()?;
         let slots = self.open.as_ref();
         let delta = match save.base {
+            None if DeltaLine::of(save.bytes).is_some() => {
+                return Err(SaveError::without_base(self.path()));
+            }
             None => None,
             Some(base) => match slots.and_then(|slots| slots.with_delta(&save)) {
                 None => return Err(SaveError::other_base(self.path(), base)),

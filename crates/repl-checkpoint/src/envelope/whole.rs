@@ -76,7 +76,7 @@ fn other_version(bytes: &[u8], version: &[u8]) -> UnsealError {
     UnsealError::Version { version: String::from_utf8_lossy(version).into_owned() }
 }
 
-/// Why a file of `length` bytes is no whole checkpoint, as far as `head`, its first bytes, tells;
+/// Why a file of `length` bytes is no checkpoint, as far as `head`, its first bytes, tells;
 /// `None` if all of it has to be read.
 pub(crate) fn cut_off(head: &[u8], length: u64) -> Option<UnsealError> {
     let expected = match verify_header(head) {

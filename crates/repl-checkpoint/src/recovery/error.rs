@@ -125,7 +125,7 @@ pub enum RecoverErrorKind {
     },
     /// A checkpoint is not damaged but cannot be used.
     ///
-    /// It is of another codec, another store or a newer version, or this process cannot read it.
+    /// It is of another codec, store or format version, or this process cannot read it.
     /// Falling back would hide the mistake, so recovery never does.
     Refused {
         /// The checkpoint, and why it cannot be used.

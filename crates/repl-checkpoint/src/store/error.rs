@@ -248,6 +248,13 @@ impl SaveError {
         );
         SaveError::NotSaved { act: "save a delta in", path, source }
     }
+
+    /// The refusal of a delta that is given as a whole checkpoint.
+    pub(crate) fn without_base(path: PathBuf) -> Self {
+        let reason = "its base is not named: a store that wraps another must pass on `Save::base`";
+        let source = io::Error::new(io::ErrorKind::InvalidInput, reason);
+        SaveError::NotSaved { act: "save a delta in", path, source }
+    }
 }
 
 impl Error for SaveError {

@@ -150,7 +150,7 @@ fn a_slot_file_that_was_extended_by_gigabytes_is_refused_with_both_lengths() {
         let [fails, falls_back, peeked] = answers::<SlotStore>(dir.path());
         let lengths = format!("it has {size} bytes, and its first page says {before}");
         assert!(fails.contains(&lengths) && falls_back.contains(&lengths), "{fails}, {falls_back}");
-        assert!(peeked.contains("is no whole checkpoint"), "{peeked}");
+        assert!(peeked.contains("failed to read a checkpoint"), "{peeked}");
         // Cut to its length it is whole again.
         opened_to_write(&path).set_len(before).unwrap();
         assert_eq!(answers::<SlotStore>(dir.path())[0], "resumed at 3, mark 30");
@@ -178,7 +178,7 @@ fn a_huge_slot_file_without_a_whole_first_page_is_refused() {
             assert!(is_refused || !zeros && fails.contains("is damaged; generation 2"), "{fails}");
             let falls_back_to = if is_refused { "slot file" } else { "fell back to 2" };
             assert!(falls_back.starts_with(falls_back_to), "{falls_back}");
-            assert!(peeked.contains("is no whole checkpoint"), "{peeked}");
+            assert!(peeked.contains("failed to read a checkpoint"), "{peeked}");
         }
     }
 }
