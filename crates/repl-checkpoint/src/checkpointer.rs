@@ -126,8 +126,8 @@ impl Checkpointer {
     /// `checkpoint(|_| Ok(()))`.
     ///
     /// If the last two saves of this process hold exactly the current marks, neither `flush` nor
-    /// the store is called. Costs the flush, a snapshot, one pass over the marks and one save, which
-    /// writes only what has changed if the store takes deltas.
+    /// the store is called. Costs the flush, a snapshot, one pass over the marks and one save: of all
+    /// marks, or of what has changed if that is little and the store takes deltas.
     ///
     /// # Errors
     /// [`CheckpointError`]. The floors do not move, and [`Floors::health`] says why. After
@@ -211,7 +211,7 @@ impl Checkpointer {
     /// long, wrap the call, as in
     /// `tokio::task::block_in_place(|| checkpointer.save(attempt))` under tokio with several
     /// threads, or move it into `spawn_blocking` (docs/adopting.md shows that). Costs one save, of
-    /// what has changed or of all marks.
+    /// all marks or of what has changed.
     ///
     /// # Errors
     /// [`CheckpointError`]. The floors do not move, and [`Floors::health`] says why. After
@@ -256,7 +256,8 @@ impl Checkpointer {
 
     /// Calls `on_save` after every save, on the thread that saves, once the floors have moved.
     ///
-    /// A second call replaces the function. It must not block, as that delays the next save.
+    /// The report says whether the save was whole or a delta, its length, and the time that it
+    /// took. A second call replaces the function. It must not block, as that delays the next save.
     pub fn on_save(&mut self, on_save: impl FnMut(&SaveReport) + Send + 'static) {
         self.on_save = Some(Unshared::new(Box::new(on_save)));
     }

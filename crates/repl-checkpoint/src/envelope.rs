@@ -11,7 +11,6 @@
 //! fields gives. docs/format.md has every offset.
 
 mod delta;
-mod delta_error;
 mod error;
 mod line;
 mod whole;
@@ -24,8 +23,7 @@ use self::line::name_of;
 
 pub use self::delta::DeltaHeader;
 pub(crate) use self::delta::{DELTA_HEADER, DeltaLine, Link, SealedDelta};
-pub use self::delta_error::DeltaError;
-pub use self::error::{SealError, UnsealError};
+pub use self::error::{DeltaError, SealError, UnsealError};
 pub(crate) use self::whole::{HEADER_LENGTH, WholeLine, cut_off, verify_header};
 
 /// The identity of a saved checkpoint: its store and generations.

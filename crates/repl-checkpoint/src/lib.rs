@@ -5,6 +5,8 @@
 //! - [`Checkpointer::checkpoint`] flushes the engine, then saves the marks.
 //!   [`Checkpointer::spawn`] does so on a thread of its own. An async engine calls
 //!   [`Checkpointer::begin`], awaits its flush, and calls [`Checkpointer::save`].
+//! - A save writes all marks, or, into a [`SlotStore`], only what has changed since an earlier one
+//!   if that is little: a *delta* ([`SaveReport::is_delta`]).
 //! - [`Floors`] says which segments of the log may be deleted. Its [`Health`] shows whether saves
 //!   succeed.
 //! - [`CheckpointBytes`] makes bytes of the marks, for an engine that commits them with its data.

@@ -34,6 +34,20 @@ pub use self::slot_file_error::SlotFileError;
 ///
 /// What [`load`](CheckpointStore::load) returns is provisional: the process that saved it may have
 /// died before its sync. Delete no segment because of it before this process has saved.
+///
+/// # Deltas
+/// A delta is a save of only what has changed since an earlier generation, its base. A store need
+/// not know deltas: as long as it does not implement [`delta_base`](CheckpointStore::delta_base),
+/// all that it gets are whole checkpoints, [`Save::base`] is always `None`, and
+/// [`Candidate::deltas`] stays empty. A store that wraps another and does not pass on its
+/// `delta_base` gets whole checkpoints alone, too; it returns the candidates as they are.
+///
+/// A store that offers a base promises further:
+/// - It offers a generation that it has acknowledged since it was opened, and not the newest one: a
+///   torn delta must damage neither the newest checkpoint nor what that builds on.
+/// - It refuses a delta on any other base with [`SaveError::NotSaved`], and writes nothing.
+/// - It keeps what a delta builds on for as long as the delta, and returns all of it as one
+///   [`Candidate`].
 pub trait CheckpointStore: Send {
     /// Returns the id in the header of every checkpoint of this store.
     fn store_id(&self) -> StoreId;
@@ -74,9 +88,10 @@ pub trait CheckpointStore: Send {
 
     /// Returns what a delta that is saved now builds on, or `None` if the next save is to be whole.
     ///
-    /// A delta holds only what has changed since an earlier generation. A store that wraps another
-    /// may return what the inner one does, if it passes on [`Save::base`] and
-    /// [`Candidate::deltas`]; with the default it gets whole checkpoints alone.
+    /// With the default, `None`, every save is whole. The next save may be whole where a base is
+    /// offered, too: a [`Checkpointer`](crate::Checkpointer) saves a delta only on the generation
+    /// before the newest, if little has changed. A store that wraps another may return what the
+    /// inner one does, if it passes on [`Save::base`] and [`Candidate::deltas`] unchanged.
     fn delta_base(&self) -> Option<DeltaBase> {
         None
     }
@@ -112,14 +127,16 @@ pub type Candidates<'a> = Box<dyn Iterator<Item = Candidate> + 'a>;
 pub struct Candidate {
     /// Its path, for messages.
     pub path: PathBuf,
-    /// The generation that its file name or place says, if it says one.
+    /// The generation that its file name or place says, if it says one: that of the last delta, if
+    /// there are any.
     pub generation: Option<Generation>,
-    /// Its bytes, or why they could not be read.
+    /// The bytes of a whole checkpoint, or why they could not be read.
     ///
     /// An [`UnsealError`](crate::UnsealError) as the inner error says that it is damaged, and was
     /// not read for that reason.
     pub bytes: io::Result<Vec<u8>>,
-    /// The delta records that build on its bytes, in their order; empty if there are none.
+    /// The deltas that build on these bytes, each as it was saved, in the order of their
+    /// generations; empty if there are none.
     pub deltas: Vec<Vec<u8>>,
 }
 
@@ -132,12 +149,12 @@ pub struct Save<'a> {
     ///
     /// It, or a newer durable one, must survive even if this save fails.
     pub confirmed: Generation,
-    /// The sealed bytes: a whole checkpoint, or one delta record.
+    /// The sealed bytes: a whole checkpoint, or one delta.
     pub bytes: &'a [u8],
     /// The generation that the bytes build on, if they are a delta; `None` for a whole checkpoint.
     ///
-    /// A store that has not offered it with [`delta_base`](CheckpointStore::delta_base) refuses with
-    /// [`SaveError::NotSaved`], and writes nothing.
+    /// It is the one that the store offers with [`delta_base`](CheckpointStore::delta_base), so a
+    /// store that offers none need not look at it.
     pub base: Option<Generation>,
 }
 
@@ -146,8 +163,9 @@ pub struct Save<'a> {
 pub struct DeltaBase {
     /// The generation that it builds on, which this store has acknowledged.
     pub generation: Generation,
-    /// The checksum in the header of that generation.
+    /// The checksum of the header of that generation: the eight hexadecimal digits at the end of
+    /// its first line.
     pub link: u32,
-    /// The longest record that there is room for.
+    /// The length of the longest delta that there is room for, in bytes.
     pub room: usize,
 }

@@ -22,14 +22,25 @@ pub enum Saved {
 pub struct SaveReport {
     /// The generation of the save.
     pub generation: Generation,
-    /// The generation that the saved delta builds on; `None` if all marks were saved.
+    /// The generation that a delta builds on; `None` for a whole checkpoint.
     ///
-    /// A [`SlotStore`](crate::SlotStore) takes deltas, from the third save of a process on.
+    /// A whole checkpoint holds all marks, a delta only what has changed since that generation. A
+    /// [`SlotStore`](crate::SlotStore) takes deltas from the third save of a process on, a
+    /// [`FileStore`](crate::FileStore) takes none.
     pub base: Option<Generation>,
-    /// The number of bytes given to the store. It may write some more, to fill a sector.
+    /// The length of the whole checkpoint or of the delta, in bytes, as the store got it.
+    ///
+    /// A `SlotStore` writes some more, up to the end of a sector or of a longer older checkpoint.
     pub bytes: u64,
     /// The time between `begin` and `save`, which includes the flush.
     pub flush_time: Duration,
     /// The time to encode, seal and store the marks, or what has changed.
     pub save_time: Duration,
+}
+
+impl SaveReport {
+    /// Returns whether the save was a delta: it wrote only what has changed.
+    pub fn is_delta(&self) -> bool {
+        self.base.is_some()
+    }
 }

@@ -1,5 +1,7 @@
 //! Errors of sealing a checkpoint and of unsealing bytes.
 
+mod delta;
+
 use std::error::Error;
 use std::fmt;
 
@@ -9,7 +11,9 @@ use crate::checkpoint::InvalidCheckpoint;
 use crate::codec::CodecError;
 use crate::ids::{Generation, StoreId};
 
-use super::{DeltaError, VERSION};
+use super::VERSION;
+
+pub use self::delta::DeltaError;
 
 /// A checkpoint could not be sealed.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 mod histories;
 mod members;
+mod reports;
 mod whole;
 
 use repl_checkpoint::{
@@ -92,6 +93,7 @@ fn a_report_names_the_generation_that_a_delta_builds_on() {
         let report = reports.try_recv().unwrap();
         assert_eq!(saved, Saved::Written(report));
         let is_delta = report.generation > 2;
+        assert_eq!(report.is_delta(), is_delta);
         assert_eq!(report.base, is_delta.then(|| report.generation - 2));
         assert_eq!(report.bytes < 512, is_delta, "{} bytes", report.bytes);
     }
