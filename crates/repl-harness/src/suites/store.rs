@@ -77,10 +77,6 @@ use crate::panics::caught;
 ///     }
 ///
 ///     fn save(&mut self, save: Save<'_>) -> Result<(), SaveError> {
-///         if save.base.is_some() {
-///             let source = io::Error::other("no deltas are kept");
-///             return Err(SaveError::NotSaved { act: "save", path: self.0.clone(), source });
-///         }
 ///         if self.2 {
 ///             return Err(SaveError::Poisoned { path: self.0.clone() });
 ///         }
@@ -100,7 +96,8 @@ use crate::panics::caught;
 /// assert!(report.saves > 40 && report.damaged > 100, "{report}");
 /// # Ok::<(), repl_harness::suites::StoreViolation>(())
 /// ```
-/// (It keeps every generation. Removing those before `confirmed` takes three more lines.)
+/// (It keeps every generation. Removing those before `confirmed` takes three more lines. It offers no
+/// base for deltas, so every save is a whole checkpoint.)
 pub fn store_suite<S, E>(
     options: StoreOptions,
     mut open: impl FnMut(&Path) -> Result<S, E>,
