@@ -17,8 +17,17 @@ use serde_json::Value;
 use crate::command::{Done, Fallible, cargo, root};
 
 /// The programs that print figures. Those of docs/scale.md come first.
-const FIGURES: [&str; 8] =
-    ["memory", "scale", "rest", "waiters", "waited_shards", "windows", "deltas", "background"];
+const FIGURES: [&str; 9] = [
+    "memory",
+    "scale",
+    "rest",
+    "waiters",
+    "waited_shards",
+    "windows",
+    "deltas",
+    "recovery",
+    "background",
+];
 const FIGURES_OF_SCALE: usize = 3;
 
 /// What to measure.

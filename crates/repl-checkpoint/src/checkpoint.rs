@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::restore::restored;
 pub use self::rows::Rows;
 pub(crate) use self::rules::{NO_LIMIT, Rules};
+pub(crate) use self::track::LookUp;
 pub use self::track::Track;
 
 /// The saved progress of all shards, as plain data.
@@ -154,15 +155,27 @@ impl Checkpoint {
 
 /// Epochs that do not ascend are left out.
 impl From<&ShardCheckpoint> for SnapshotEntry {
+    #[inline]
     fn from(saved: &ShardCheckpoint) -> Self {
-        let applied = AppliedSet::new(saved.mark, saved.completed.iter().copied());
-        let entry = SnapshotEntry::new(saved.shard, applied)
-            .with_log(saved.log)
-            .with_incarnation(saved.incarnation);
-        match Epochs::new(saved.epochs.iter().copied()) {
-            Ok(epochs) if !epochs.is_empty() => entry.with_epochs(epochs),
-            _ => entry,
+        // Most rows. It is short, so that it is compiled into the loops over rows.
+        if saved.completed.is_empty() && saved.epochs.is_empty() {
+            return SnapshotEntry::new(saved.shard, AppliedSet::up_to(saved.mark))
+                .with_log(saved.log)
+                .with_incarnation(saved.incarnation);
         }
+        detailed(saved)
+    }
+}
+
+#[inline(never)]
+fn detailed(saved: &ShardCheckpoint) -> SnapshotEntry {
+    let applied = AppliedSet::new(saved.mark, saved.completed.iter().copied());
+    let entry = SnapshotEntry::new(saved.shard, applied)
+        .with_log(saved.log)
+        .with_incarnation(saved.incarnation);
+    match Epochs::new(saved.epochs.iter().copied()) {
+        Ok(epochs) if !epochs.is_empty() => entry.with_epochs(epochs),
+        _ => entry,
     }
 }
 

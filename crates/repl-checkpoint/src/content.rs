@@ -5,7 +5,7 @@ use std::sync::Arc;
 use repl_core::{Incarnation, ShardId, Snapshot, SnapshotBuilder, SnapshotEntry};
 
 use crate::chain;
-use crate::checkpoint::{InvalidCheckpoint, NO_LIMIT, Rows, Rules, ShardCheckpoint, Track};
+use crate::checkpoint::{InvalidCheckpoint, LookUp, NO_LIMIT, Rows, Rules, ShardCheckpoint, Track};
 use crate::codec::Codec;
 use crate::envelope::{Header, UnsealError};
 use crate::ids::StoreId;
@@ -97,7 +97,7 @@ impl Unsealed {
 
 /// The rows that were decoded so far, up to the first that is not valid.
 struct Decoded<'a> {
-    track: &'a Track,
+    tracked: LookUp<'a>,
     rules: Rules,
     marks: SnapshotBuilder,
     orphaned: Vec<ShardCheckpoint>,
@@ -106,7 +106,7 @@ struct Decoded<'a> {
 impl<'a> Decoded<'a> {
     fn new(track: &'a Track) -> Self {
         Decoded {
-            track,
+            tracked: track.look_up(),
             rules: Rules::default(),
             marks: SnapshotBuilder::new(),
             orphaned: Vec::new(),
@@ -123,7 +123,7 @@ impl<'a> Decoded<'a> {
             return;
         }
         self.marks.push(SnapshotEntry::from(&row));
-        if !self.track.includes(row.shard) {
+        if !self.tracked.includes(row.shard) {
             self.orphaned.push(row);
         }
     }

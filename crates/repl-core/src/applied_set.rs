@@ -47,6 +47,7 @@ impl AppliedSet {
     }
 
     /// Creates the set of all seqnos up to `mark`.
+    #[inline]
     pub fn up_to(mark: SeqNo) -> Self {
         AppliedSet { mark, above: RangeSet::default() }
     }
@@ -69,6 +70,7 @@ impl AppliedSet {
         self.above.iter()
     }
 
+    #[inline]
     pub(crate) fn into_ranges_above(self) -> RangeSet {
         self.above
     }

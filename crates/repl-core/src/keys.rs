@@ -110,6 +110,7 @@ impl KeysBuilder {
     }
 
     /// The last shard of all.
+    #[inline]
     pub(crate) fn last(&self) -> Option<ShardId> {
         self.run.shards().last().copied()
     }

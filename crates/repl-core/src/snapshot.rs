@@ -152,7 +152,10 @@ impl Snapshot {
     /// to be.
     #[must_use]
     pub fn with_next_incarnation(self, next: Incarnation) -> Self {
-        let next_incarnation = next.max(after_all(self.keys.iter()));
+        // Above every incarnation in it, so all are looked at only where it is lowered.
+        let is_lowered = next < self.next_incarnation;
+        let next_incarnation =
+            if is_lowered { next.max(after_all(self.keys.iter())) } else { next };
         Snapshot { next_incarnation, ..self }
     }
 

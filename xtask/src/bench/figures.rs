@@ -1,5 +1,7 @@
 //! Figures and their goals: what is measured by programs of its own, and not by criterion.
 
+mod recovery;
+
 use serde_json::Value;
 
 use super::axis;
@@ -24,8 +26,8 @@ fn figure_row(figure: &Value) -> Option<String> {
         return window_row(figure, capacity);
     }
     let scale = rest_row(figure).or_else(|| change_row(figure)).or_else(|| kept_row(figure));
-    if scale.is_some() {
-        return scale;
+    if let Some(row) = scale.or_else(|| recovery::row(figure)) {
+        return Some(row);
     }
     if let Some(shards) = figure["saved_shards"].as_u64() {
         return saves_row(figure, shards);

@@ -1,8 +1,6 @@
 //! A running state from a checkpoint.
 
-use repl_core::{
-    AppliedSet, NewShard, ReplicationState, ShardId, Snapshot, SnapshotBuilder, SnapshotEntry,
-};
+use repl_core::{AppliedSet, ReplicationState, ShardId, Snapshot, SnapshotBuilder, SnapshotEntry};
 
 use super::{Checkpoint, Track};
 
@@ -16,12 +14,14 @@ impl Checkpoint {
 
 /// Returns a state at the saved marks, and its shards that were not saved, ascending.
 pub(crate) fn restored(saved: &Snapshot, track: Track) -> (ReplicationState, Vec<ShardId>) {
-    let new: Vec<NewShard> = track.starts().filter(|new| saved.mark(new.shard).is_none()).collect();
-    if new.is_empty() && saved.shards().all(|shard| track.includes(shard)) {
+    let new = track.missing(saved.shards());
+    let mut tracked = track.look_up();
+    if new.is_empty() && saved.shards().all(|shard| tracked.includes(shard)) {
         drop(track); // before the state takes its memory
         return (ReplicationState::restore(saved), Vec::new());
     }
-    let tracked = saved.entries().filter(|entry| track.includes(entry.shard));
+    let mut tracked = track.look_up();
+    let tracked = saved.entries().filter(|entry| tracked.includes(entry.shard));
     // Orphaned shards keep their incarnations: the next one stays above those too.
     let incarnation = saved.next_incarnation();
     let next = if new.is_empty() { incarnation } else { incarnation.next() };

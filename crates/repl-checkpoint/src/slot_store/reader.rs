@@ -5,10 +5,12 @@ use std::io;
 use super::page::PAGE;
 
 /// What is read at once.
-pub(super) const CHUNK: usize = 64 * 1024;
+pub(super) const CHUNK: usize = 256 * 1024;
 /// What unused bytes are.
 pub(crate) const UNUSED: u8 = 0xff;
-static BLANK: [u8; CHUNK] = [UNUSED; CHUNK];
+
+/// What is compared at once.
+const PIECE: usize = 512;
 
 /// Reads up to a number of bytes at an offset in a slot.
 pub(super) type ReadAt<'a> = dyn Fn(usize, usize) -> io::Result<Vec<u8>> + 'a;
@@ -62,12 +64,20 @@ impl<'a> Reader<'a> {
             if bytes.is_empty() {
                 return Ok(Some(at));
             }
-            if *bytes != BLANK[..bytes.len()] {
-                let used = bytes.iter().position(|byte| *byte != UNUSED);
-                return Ok(Some(at + used.unwrap_or(0)));
+            if let Some(used) = first_used(bytes) {
+                return Ok(Some(at + used));
             }
             at += bytes.len();
         }
         Ok(None)
     }
+}
+
+/// The place of the first byte that is used.
+fn first_used(bytes: &[u8]) -> Option<usize> {
+    // A piece at a time, without a jump for each byte.
+    let is_unused = |piece: &[u8]| piece.iter().fold(UNUSED, |all, byte| all & byte) == UNUSED;
+    let unused = bytes.chunks(PIECE).take_while(|piece| is_unused(piece)).count() * PIECE;
+    let used = bytes.get(unused..)?.iter().position(|byte| *byte != UNUSED)?;
+    Some(unused + used)
 }

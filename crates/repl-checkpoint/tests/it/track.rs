@@ -84,10 +84,34 @@ fn a_shard_that_the_checkpoint_holds_keeps_its_saved_mark_and_log() {
 }
 
 #[test]
+fn any_shards_may_be_given_in_any_order_and_twice() {
+    let of = |set: u64| (0..4).filter(move |id| set >> id & 1 == 1);
+    for (given, saved) in (0..16).flat_map(|given| (0..16).map(move |saved| (given, saved))) {
+        let dir = tempfile::tempdir().unwrap();
+        let shards = of(saved).map(|id| shard(id, 10 + id)).collect();
+        let checkpoint = Checkpoint { next_incarnation: Incarnation(1), shards };
+        put(dir.path(), 1, &sealed(1, &checkpoint));
+        let mut ids: Vec<ShardId> = of(given).chain(of(given)).map(ShardId).collect();
+        ids.reverse();
+        let store: FileStore = opened(dir.path());
+        let follower = recover(store, JsonCodec, &ids, OnCorrupt::Fail).unwrap();
+        let mark = |id| (id, if saved >> id & 1 == 1 { 10 + id } else { 0 }, LogId::UNNAMED);
+        assert_eq!(tracked(&follower), of(given).map(mark).collect::<Vec<_>>());
+        let ids = |set| of(set).map(ShardId).collect::<Vec<_>>();
+        assert_eq!(follower.report.missing, ids(given & !saved));
+        assert_eq!(follower.report.orphaned, ids(saved & !given));
+    }
+}
+
+#[test]
 fn of_two_starts_for_one_shard_the_later_counts() {
     let at = |mark| NewShard::new(ShardId(3)).with_mark(mark);
     let (_dir, follower) = tracking(Track::only(&[ShardId(3)]).or_start([at(1), at(2)]));
     assert_eq!(follower.state.applied_seqno(ShardId(3)), Some(2));
+    let plain = NewShard::new(ShardId(3));
+    let (_dir, follower) = tracking(Track::all().or_start([at(1), plain.clone()]));
+    assert_eq!(follower.state.applied_seqno(ShardId(3)), Some(0));
+    assert_eq!(Track::only(&[ShardId(3)]), Track::only(&[]).or_start([at(1), plain]));
 }
 
 #[test]

@@ -33,16 +33,34 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// Parts with room for about this number of shards.
-    pub(crate) fn with_room(shards: usize) -> Self {
-        let parts = shards.div_ceil(room_in(PART)).next_power_of_two();
-        let slots = slots_for(shards.div_ceil(parts));
-        let (common, layout) = (parts.trailing_zeros(), Layout::up_to(shards));
-        Parts {
-            all: (0..parts).map(|_| Part::new(slots, layout, common)).collect(),
-            list: (0..).take(parts).collect(),
-            shards: 0,
+    /// Parts of these shards, none of which is there twice.
+    ///
+    /// In the order of the shards, nearly each would be in another part than the one before. So
+    /// they are sorted by part, and each part is made and filled while it is in the cache.
+    pub(crate) fn of(entries: impl ExactSizeIterator<Item = (ShardId, Place)>) -> Self {
+        let (count, slots, layout) = sizes(entries.len());
+        let room = room_in(slots).min(entries.len());
+        let mut by_part: Vec<_> = (0..count).map(|_| Vec::with_capacity(room)).collect();
+        for (shard, place) in entries {
+            by_part[Hash::of(shard).part() & (count - 1)].push((shard, place));
         }
+        let list = (0..).take(count).collect();
+        let mut parts = Parts { all: Vec::with_capacity(count), list, shards: 0 };
+        let mut others = Vec::new();
+        for mut here in by_part {
+            let mut part = Part::new(slots, layout, count.trailing_zeros());
+            if here.len() <= room && here.iter().all(|(_, place)| layout.holds(*place)) {
+                here.iter().for_each(|(shard, place)| part.add(*shard, *place));
+                parts.shards += here.len();
+            } else {
+                others.append(&mut here);
+            }
+            parts.all.push(part);
+        }
+        for (shard, place) in others {
+            parts.set(shard, place);
+        }
+        parts
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -170,6 +188,19 @@ impl Part {
         found.is_err()
     }
 
+    /// Adds a shard that is not in it, to a part without removed ones.
+    fn add(&mut self, shard: ShardId, place: Place) {
+        let (hash, last) = (Hash::of(shard), self.ids.len() - 1);
+        let mut at = hash.start(self.slots.shift) * 2 & last;
+        while self.word(at) != EMPTY {
+            at = (at + 1) & last;
+        }
+        self.used += 1;
+        self.live += 1;
+        self.ids[at] = shard;
+        self.set_word(at, self.slots.layout.word(place, hash));
+    }
+
     /// Returns whether the shard was in it.
     fn remove(&mut self, shard: ShardId) -> bool {
         let Ok(at) = self.find(shard) else { return false };
@@ -216,6 +247,12 @@ impl Part {
     fn is_sparse(&self) -> bool {
         self.ids.len() > SMALLEST && self.live * 16 < self.ids.len()
     }
+}
+
+/// The number of parts for this many shards, the number of slots in each, and their layout.
+fn sizes(shards: usize) -> (usize, usize, Layout) {
+    let count = shards.div_ceil(room_in(PART)).next_power_of_two();
+    (count, slots_for(shards.div_ceil(count)), Layout::up_to(shards))
 }
 
 /// The number of slots for this many shards: some are left for others.

@@ -46,7 +46,7 @@ proptest! {
         changes in prop::collection::vec(change(), 1..200),
     ) {
         let ids = &*IDS;
-        let (mut parts, mut model) = (Parts::with_room(0), HashMap::new());
+        let (mut parts, mut model) = (Parts::of(std::iter::empty()), HashMap::new());
         // A reader keeps the index that it has until the list changes.
         let mut index = parts.index();
         for change in changes {
@@ -78,7 +78,7 @@ proptest! {
 
 #[test]
 fn parts_divide_and_are_found_as_shards_come_and_go() {
-    let (mut parts, mut places) = (Parts::with_room(0), HashMap::new());
+    let (mut parts, mut places) = (Parts::of(std::iter::empty()), HashMap::new());
     let id = |i: u32| ShardId(u64::from(i).wrapping_mul(0x5851_f42d_4c95_7f2d));
     for i in 1..20_000 {
         parts.set(id(i), Place::from_number(i));
@@ -95,8 +95,32 @@ fn parts_divide_and_are_found_as_shards_come_and_go() {
 }
 
 #[test]
+fn shards_that_come_at_once_are_found_though_most_are_of_one_part() {
+    let is_of_first = |id: &ShardId| Hash::of(*id).part() & 0xff == 0;
+    let of_one_part = (0..).map(ShardId).filter(is_of_first).take(4000);
+    let ids: Vec<ShardId> = (0..100).map(|i| ShardId(u64::MAX - i)).chain(of_one_part).collect();
+    // The last place is too high for what the number of shards lets expect.
+    let places = (1..ids.len()).chain([1 << 30]).map(|place| u32::try_from(place).unwrap());
+    let mut places: HashMap<ShardId, u32> = ids.iter().copied().zip(places).collect();
+    let entry = |id: &ShardId| (*id, Place::from_number(places[id]));
+    let mut parts = Parts::of(ids.iter().map(entry).collect::<Vec<_>>().into_iter());
+    assert_eq!(parts.len(), ids.len());
+    for id in &ids {
+        assert_eq!(look_up(&parts, &places, *id), Some(places[id]), "{id}");
+    }
+    for id in &ids {
+        parts.remove(*id);
+        places.remove(id);
+        assert_eq!(look_up(&parts, &places, *id), None, "{id}");
+    }
+    assert_eq!(parts.len(), 0);
+}
+
+#[test]
 fn slots_of_removed_shards_are_used_again() {
-    let mut parts = Parts::with_room(64);
+    // With room for more shards than those that come and go.
+    let others = (100..164_u32).map(|i| (ShardId(i.into()), Place::from_number(i)));
+    let mut parts = Parts::of(others);
     let mut rebuilt = 0;
     for i in 0..10_000_u32 {
         let id = ShardId(u64::from(i % 8));

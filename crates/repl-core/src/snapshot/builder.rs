@@ -46,6 +46,7 @@ impl SnapshotBuilder {
     /// Adds an entry; of two with the same shard the one with the larger mark counts.
     ///
     /// O(1) amortized, if its shard is above those before it.
+    #[inline]
     pub fn push(&mut self, entry: SnapshotEntry) {
         self.next_incarnation = self.next_incarnation.max(entry.incarnation.next());
         if self.keys.last().is_some_and(|last| last >= entry.shard) {

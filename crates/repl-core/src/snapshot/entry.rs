@@ -24,24 +24,28 @@ pub struct SnapshotEntry {
 
 impl SnapshotEntry {
     /// A shard of an unnamed log without epochs, of the first incarnation.
+    #[inline]
     pub fn new(shard: impl Into<ShardId>, applied_set: AppliedSet) -> Self {
         let (shard, log, incarnation) = (shard.into(), LogId::UNNAMED, Incarnation(0));
         SnapshotEntry { shard, log, incarnation, applied_set, epochs: Epochs::default() }
     }
 
     /// The same of the log `log`.
+    #[inline]
     #[must_use]
     pub fn with_log(self, log: LogId) -> Self {
         SnapshotEntry { log, ..self }
     }
 
     /// The same of the given incarnation.
+    #[inline]
     #[must_use]
     pub fn with_incarnation(self, incarnation: Incarnation) -> Self {
         SnapshotEntry { incarnation, ..self }
     }
 
     /// The same with these epochs.
+    #[inline]
     #[must_use]
     pub fn with_epochs(self, epochs: Epochs) -> Self {
         SnapshotEntry { epochs, ..self }

@@ -33,7 +33,7 @@ impl Members {
     pub(super) fn restore(keys: Arc<Keys>, marks: &[SeqNo], next_incarnation: Incarnation) -> Self {
         let order = Order::restore(Arc::default(), &[], Slabs::default(), next_incarnation);
         let mut members = Members {
-            parts: Parts::with_room(keys.len()),
+            parts: Parts::of(std::iter::empty()),
             slabs: Slabs::default(),
             order: Arc::new(order),
             in_use: vec![0], // no slab is number 0, so that no place is
@@ -43,7 +43,8 @@ impl Members {
             closed: false,
         };
         let (places, _) = members.begin(keys.iter().map(KeyRef::key).zip(marks.iter().copied()));
-        members.index(keys.iter().zip(&places).map(|(key, place)| (key.shard(), Some(*place))));
+        let entry = |(key, place): (KeyRef<'_>, &Place)| (key.shard(), *place);
+        members.parts = Parts::of(keys.iter().zip(&places).map(entry));
         let order = Order::restore(keys, &places, members.slabs(), next_incarnation);
         members.order = Arc::new(order);
         members

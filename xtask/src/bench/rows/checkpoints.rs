@@ -24,6 +24,22 @@ pub(super) const ROWS: &[Row] = &[
         operations: 1,
         goal: Goal::Faster(1.8),
     },
+    recovery(
+        "recover 1,048,576 shards from a SlotStore in the page cache, bincode, each shard given by \
+         its id, vs the crate bincode and a `HashMap` of the marks",
+        "recover_slots_by_id",
+        "bincode_map",
+    ),
+    recovery("the same, every shard that is there", "recover_slots_all", "bincode_map"),
+    recovery("the same, from a FileStore", "recover_files_all", "bincode_map"),
+    Row {
+        goal: Goal::None,
+        ..recovery(
+            "the same, vs `BincodeCodec` and a `HashMap` of the marks, without a store",
+            "recover_files_all",
+            "codec_map",
+        )
+    },
     Row {
         work: "FileStore save of 1,024 shards, vs the bare system calls",
         group: "file_save_1024",
@@ -226,3 +242,7 @@ pub(super) const ROWS: &[Row] = &[
         goal: Goal::Faster(1.0),
     },
 ];
+
+const fn recovery(work: &'static str, group: &'static str, peer: &'static str) -> Row {
+    Row { work, group, peer, operations: 1, goal: Goal::AtMost(1.0) }
+}
