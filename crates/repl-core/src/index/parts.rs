@@ -50,7 +50,9 @@ impl Parts {
         for mut here in by_part {
             let mut part = Part::new(slots, layout, count.trailing_zeros());
             if here.len() <= room && here.iter().all(|(_, place)| layout.holds(*place)) {
-                here.iter().for_each(|(shard, place)| part.add(*shard, *place));
+                for (shard, place) in &here {
+                    part.add(*shard, *place);
+                }
                 parts.shards += here.len();
             } else {
                 others.append(&mut here);
@@ -191,7 +193,7 @@ impl Part {
     /// Adds a shard that is not in it, to a part without removed ones.
     fn add(&mut self, shard: ShardId, place: Place) {
         let (hash, last) = (Hash::of(shard), self.ids.len() - 1);
-        let mut at = hash.start(self.slots.shift) * 2 & last;
+        let mut at = (hash.start(self.slots.shift) * 2) & last;
         while self.word(at) != EMPTY {
             at = (at + 1) & last;
         }
