@@ -1,5 +1,8 @@
 //! Looking at checkpoints from outside: without a lock, and without changing anything.
 
+#[cfg(test)]
+mod tests;
+
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -11,8 +14,10 @@ use crate::codec::known_codec;
 use crate::directory::names::{SLOT_FILE, checkpoint_file, generations_in};
 use crate::disk::{Disk, OsDisk};
 use crate::envelope::{Header, Sealed, SealedDelta, UnsealError, verify};
+use crate::ids::Generation;
 use crate::reading::{HEAD, read_checkpoint};
-use crate::slot_store::{is_slot_file, newest_chain, other_slot_version, slot_file_length};
+use crate::recovery::check_generation;
+use crate::slot_store::{is_slot_file, other_slot_version, slot_file_length, whole_chains};
 use crate::store::hint::to_do;
 
 /// The number of times that files may change under the reader before it gives up.
@@ -121,9 +126,10 @@ pub fn peek(path: impl AsRef<Path>) -> Result<Peeked, PeekError> {
         let names = OsDisk.list(path).map_err(|source| failed("list", path, source))?;
         let mut generations = generations_in(&names);
         generations.sort_unstable_by(|a, b| b.cmp(a));
-        let slot_file = names.iter().any(|name| name == SLOT_FILE).then(|| path.join(SLOT_FILE));
-        let files =
-            generations.into_iter().map(|generation| path.join(checkpoint_file(generation)));
+        let slot_file =
+            names.iter().any(|name| name == SLOT_FILE).then(|| (path.join(SLOT_FILE), None));
+        let file = |generation| (path.join(checkpoint_file(generation)), Some(generation));
+        let files = generations.into_iter().map(file);
         match newest_of(files.chain(slot_file), left > 0) {
             Some(Err(error)) if error.is_missing() => result = Some(Err(error)),
             found => {
@@ -135,15 +141,15 @@ pub fn peek(path: impl AsRef<Path>) -> Result<Peeked, PeekError> {
     result.unwrap_or_else(|| Err(PeekError::Nothing { path: path.to_owned() }))
 }
 
-/// Reads the first whole file. A newer save has removed a file that is missing: if that
-/// `is_checked`, no file after it is the newest.
+/// Reads the first whole file that is of the generation in its name. A newer save has removed a file
+/// that is missing: if that `is_checked`, no file after it is the newest.
 fn newest_of(
-    files: impl Iterator<Item = PathBuf>,
+    files: impl Iterator<Item = (PathBuf, Option<Generation>)>,
     is_checked: bool,
 ) -> Option<Result<Peeked, PeekError>> {
     let mut newest_error = None;
-    for file in files {
-        match peek_file(&file) {
+    for (file, expected) in files {
+        match peek_file(&file).and_then(|found| found.of(expected)) {
             Err(error) if is_checked && error.is_missing() => return Some(Err(error)),
             Err(error) if error.is_other_version() => return Some(Err(error)),
             Err(error) => newest_error = newest_error.or(Some(error)),
@@ -200,8 +206,15 @@ fn newest_in(path: &Path, bytes: &[u8]) -> Result<(Peeked, bool), UnsealError> {
     if let Some(version) = other_slot_version(bytes) {
         return Err(UnsealError::Version { version });
     }
-    let newest = newest_chain(bytes).ok_or(UnsealError::Magic)?;
-    Ok((unsealed(path, newest.envelope, &newest.deltas)?, newest.all_whole))
+    let found = whole_chains(bytes).ok_or(UnsealError::Magic)?;
+    let mut newest_error = None;
+    for chain in found.chains {
+        match unsealed(path, chain.envelope, &chain.deltas) {
+            Ok(peeked) => return Ok((peeked, found.is_all && newest_error.is_none())),
+            Err(error) => newest_error = newest_error.or(Some(error)),
+        }
+    }
+    Err(newest_error.unwrap_or(UnsealError::Magic))
 }
 
 fn unsealed(path: &Path, bytes: &[u8], deltas: &[&[u8]]) -> Result<Peeked, UnsealError> {
@@ -226,6 +239,16 @@ fn failed(act: &'static str, path: &Path, source: io::Error) -> PeekError {
     PeekError::Io { act, path: path.to_owned(), source }
 }
 
+impl Peeked {
+    /// Checks that it is of the generation that its name says.
+    fn of(self, expected: Option<Generation>) -> Result<Self, PeekError> {
+        match check_generation(expected, self.header) {
+            Ok(()) => Ok(self),
+            Err(source) => Err(PeekError::Damaged { path: self.path, source }),
+        }
+    }
+}
+
 impl PeekError {
     fn is_missing(&self) -> bool {
         matches!(self, PeekError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
@@ -234,59 +257,5 @@ impl PeekError {
     /// Whether it is not damaged, but of a version that another release reads.
     fn is_other_version(&self) -> bool {
         matches!(self, PeekError::Damaged { source: UnsealError::Version { .. }, .. })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use repl_core::ShardId;
-
-    use super::*;
-    use crate::{CheckpointStore, FileStore, JsonCodec, OnCorrupt, SlotStore, StoreId, recover};
-
-    fn saved(store: impl CheckpointStore + 'static, shards: u64, saves: u64) {
-        let shards: Vec<ShardId> = (1..=shards).map(ShardId).collect();
-        let mut follower = recover(store, JsonCodec, &shards, OnCorrupt::Fail).unwrap();
-        let first = follower.state.applied_seqno(ShardId(1)).unwrap_or(0);
-        for next in first + 1..=first + saves {
-            follower.state.advance(ShardId(1), next);
-            follower.checkpointer.checkpoint(|_| Ok(())).unwrap();
-        }
-    }
-
-    /// The slot file after three more saves.
-    fn slot_file(dir: &Path, shards: u64) -> Vec<u8> {
-        saved(SlotStore::open(dir, StoreId::UNNAMED).unwrap(), shards, 3);
-        fs::read(dir.join(SLOT_FILE)).unwrap()
-    }
-
-    #[test]
-    fn a_file_after_one_that_was_removed_is_not_taken_for_the_newest() {
-        let dir = tempfile::tempdir().unwrap();
-        saved(FileStore::open(dir.path(), StoreId::UNNAMED).unwrap(), 1, 1);
-        let files = || [2, 1].into_iter().map(|g| dir.path().join(checkpoint_file(g)));
-        assert!(newest_of(files(), true).unwrap().unwrap_err().is_missing());
-        assert_eq!(newest_of(files(), false).unwrap().unwrap().header.generation, 1);
-    }
-
-    #[test]
-    fn parts_of_two_slot_files_are_not_taken_for_one() {
-        let dir = tempfile::tempdir().unwrap();
-        let (old, new) = (slot_file(dir.path(), 1), slot_file(dir.path(), 200));
-        assert!(newest_chain(&new).is_some());
-        // The length of the old file, and a whole slot of the new one.
-        assert!(new.len() < 3 * old.len());
-        assert_eq!(newest_chain(&new[..old.len()]), None);
-    }
-
-    #[test]
-    fn a_torn_slot_is_seen_beside_a_whole_one() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut bytes = slot_file(dir.path(), 1);
-        assert!(newest_chain(&bytes).unwrap().all_whole);
-        *bytes.last_mut().unwrap() = 1;
-        assert!(!newest_chain(&bytes).unwrap().all_whole);
     }
 }

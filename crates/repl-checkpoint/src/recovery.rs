@@ -15,7 +15,7 @@ use crate::content::Unsealed;
 use crate::ids::{Generation, StoreId};
 use crate::store::{Candidate, CheckpointStore};
 
-use self::candidate::check_generation;
+pub(crate) use self::candidate::check_generation;
 pub use self::error::{CorruptCheckpoint, CorruptReason, RecoverError, RecoverErrorKind};
 pub use self::reopen::ReopenError;
 

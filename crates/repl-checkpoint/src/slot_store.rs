@@ -56,7 +56,7 @@ use crate::store::{Candidates, CheckpointStore, DeltaBase, LoadError, Save, Save
 use self::candidates::FoundCandidates;
 use self::found::SlotFile;
 pub(crate) use self::in_memory::{
-    is_slot_file, newest_chain, other_slot_version, slot_file_length,
+    is_slot_file, other_slot_version, slot_file_length, whole_chains,
 };
 use self::page::PAGE;
 use self::rotation::Slots;

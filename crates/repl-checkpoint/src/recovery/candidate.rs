@@ -27,7 +27,7 @@ impl Candidate {
 }
 
 /// Checks that a header is of the generation that its file name or place says.
-pub(super) fn check_generation(
+pub(crate) fn check_generation(
     expected: Option<Generation>,
     header: Header,
 ) -> Result<(), UnsealError> {

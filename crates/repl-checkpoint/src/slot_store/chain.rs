@@ -163,22 +163,27 @@ pub(super) struct Looked {
 pub(super) fn look_at(slot: usize, reader: &mut Reader<'_>) -> io::Result<Looked> {
     let size = reader.size;
     let head = reader.bytes(0, PAGE)?;
-    let fits = |(line, crc): (WholeLine<'_>, u32)| {
-        let length = record_length(HEADER_LENGTH, line.length, size)?;
-        Some((Link::of(&line, crc), line.payload, length))
-    };
-    let Some((mut link, payload, length)) = WholeLine::of(head).and_then(fits) else {
+    let Some((line, crc)) = WholeLine::of(head) else {
         // A slot of zeros is empty.
         let is_empty = head.iter().all(|byte| *byte == 0);
         let head = if is_empty { Vec::new() } else { head.to_vec() };
         return Ok(Looked { chain: None, damage: Some(Ok(head)) });
     };
-    let (generation, crc) = (link.generation, link.crc);
+    // Its first bytes may be all of an envelope, so what is wrong is said here.
+    let damaged = |reason: UnsealError| {
+        let reason = io::Error::new(io::ErrorKind::InvalidData, reason);
+        Ok(Looked { chain: None, damage: Some(Err(reason)) })
+    };
+    let Some(length) = record_length(HEADER_LENGTH, line.length, size) else {
+        let found = size.saturating_sub(HEADER_LENGTH + CLOSING) as u64;
+        return damaged(UnsealError::Length { expected: line.length, found });
+    };
+    let mut link = Link::of(&line, crc);
+    let (generation, payload) = (link.generation, line.payload);
     let header_length = HEADER_LENGTH;
     let envelope = Record { generation, at: 0, length, header_length, crc, payload };
     if !envelope.is_closed(reader)? {
-        let mixed = io::Error::new(io::ErrorKind::InvalidData, UnsealError::Mixed);
-        return Ok(Looked { chain: None, damage: Some(Err(mixed)) });
+        return damaged(UnsealError::Mixed);
     }
     let mut chain = Chain { slot, envelope, deltas: Vec::new() };
     let used = loop {

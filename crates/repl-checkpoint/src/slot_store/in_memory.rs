@@ -6,14 +6,20 @@ use super::page::{FirstPage, MAGIC, PAGE};
 use super::pool::Pool;
 use super::reader::Reader;
 
-/// The newest whole chain of a file.
+/// The whole chains of a file.
 #[derive(Debug, PartialEq)]
-pub(crate) struct NewestChain<'a> {
+pub(crate) struct WholeChains<'a> {
+    /// The newest first.
+    pub(crate) chains: Vec<WholeChain<'a>>,
+    /// Whether every slot is whole.
+    pub(crate) is_all: bool,
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) struct WholeChain<'a> {
     pub(crate) envelope: &'a [u8],
     /// Each is one record.
     pub(crate) deltas: Vec<&'a [u8]>,
-    /// Whether every slot is whole.
-    pub(crate) all_whole: bool,
 }
 
 /// Whether a file begins as a slot file of any version does.
@@ -31,33 +37,40 @@ pub(crate) fn slot_file_length(page: &[u8]) -> Option<usize> {
     FirstPage::of(page)?.size.checked_mul(SLOTS)?.checked_add(PAGE)
 }
 
-/// The newest whole chain in the bytes of a slot file, of any store. `None` also if the bytes are
-/// not exactly one file, as two were read.
-pub(crate) fn newest_chain(bytes: &[u8]) -> Option<NewestChain<'_>> {
+/// The whole chains in the bytes of a slot file, of any store, as a recovery takes them. `None` if the
+/// bytes are not exactly one file, as two were read.
+pub(crate) fn whole_chains(bytes: &[u8]) -> Option<WholeChains<'_>> {
     let length = slot_file_length(bytes.get(..PAGE)?).filter(|length| *length == bytes.len())?;
     let size = (length - PAGE) / SLOTS;
     let slots: Vec<&[u8]> = bytes.get(PAGE..)?.chunks_exact(size).collect();
-    let mut all_whole = true;
-    let mut chains = Vec::new();
+    let mut is_all = true;
+    let mut whole = [None; SLOTS];
+    let mut found = Vec::new();
     for (i, slot) in slots.iter().enumerate() {
         let looked = look_at(i, &mut reader(slot)).ok()?;
-        all_whole &= looked.damage.is_none();
+        is_all &= looked.damage.is_none();
         let Some(mut chain) = looked.chain else { continue };
-        let whole = chain.whole_deltas(&mut reader(slot));
-        all_whole &= whole == Some(chain.deltas.len());
-        if let Some(deltas) = whole {
+        let deltas = chain.whole_deltas(&mut reader(slot));
+        is_all &= deltas == Some(chain.deltas.len());
+        *whole.get_mut(i)? = deltas;
+        if looked.damage.is_some() {
+            // As in a recovery.
+            let Some(deltas) = deltas else { continue };
             chain.deltas.truncate(deltas);
-            chains.push(chain);
         }
+        found.push(chain);
     }
-    let Chain { slot, envelope, deltas } = Pool::new(chains).take()?;
-    let slot = slots.get(slot)?;
-    let deltas = deltas.iter().map(|delta| slot.get(delta.at..delta.closing_at()));
-    Some(NewestChain {
-        envelope: slot.get(..envelope.length)?,
-        deltas: deltas.collect::<Option<_>>()?,
-        all_whole,
-    })
+    let mut pool = Pool::new(found);
+    let mut chains = Vec::new();
+    while let Some(chain) = pool.take() {
+        let deltas = *whole.get(chain.slot)?;
+        let Some(Chain { slot, envelope, deltas }) = pool.settle(chain, deltas) else { continue };
+        let slot = slots.get(slot)?;
+        let deltas = deltas.iter().map(|delta| slot.get(delta.at..delta.closing_at()));
+        let deltas = deltas.collect::<Option<_>>()?;
+        chains.push(WholeChain { envelope: slot.get(..envelope.length)?, deltas });
+    }
+    Some(WholeChains { chains, is_all })
 }
 
 fn reader(slot: &[u8]) -> Reader<'_> {

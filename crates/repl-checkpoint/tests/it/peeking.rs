@@ -10,6 +10,7 @@ use repl_checkpoint::{
 };
 use repl_core::ShardId;
 
+use crate::support::format::{HEADER, closed, used, with_right_checksums};
 use crate::support::{
     AnyStore, Named, STORE, contents, file, marks, put, recovered_from, save, sealed,
 };
@@ -129,4 +130,36 @@ fn a_file_that_needs_no_codec_to_be_read_is_decoded_by_its_own() {
     let checkpoint = marks(&[(1, 5), (2, 6)]);
     fs::write(&path, checkpoint.seal(&JsonCodec, Header::default()).unwrap()).unwrap();
     assert_eq!(peek(&path).unwrap().checkpoint, Some(checkpoint));
+}
+
+#[test]
+fn a_file_of_another_generation_than_its_name_says_is_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    put(dir.path(), 1, &sealed(1, &marks(&[(1, 5)])));
+    put(dir.path(), 2, &sealed(3, &marks(&[(1, 6)])));
+    assert_eq!(peek(dir.path()).unwrap().path, file(dir.path(), 1));
+    fs::remove_file(file(dir.path(), 1)).unwrap();
+    let PeekError::Damaged { source, .. } = peek(dir.path()).unwrap_err() else { panic!() };
+    assert!(matches!(source, UnsealError::OtherGeneration { expected: 2, found: 3 }));
+}
+
+#[test]
+fn a_slot_whose_payload_is_no_checkpoint_is_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut follower = recovered_from::<SlotStore>(dir.path(), &[1]);
+    for mark in 1..=3 {
+        follower.state.advance(ONE, mark);
+        save(&mut follower.checkpointer);
+    }
+    let path = dir.path().join("marks.slots");
+    let mut bytes = fs::read(&path).unwrap();
+    let mut generations = bytes.chunks(4096).map(|page| &page[84..104]);
+    let newest = generations.position(|found| found == b"00000000000000000003").unwrap();
+    let slot = &mut bytes[newest * 4096..][..4096];
+    let mut record = used(slot).to_vec();
+    record[HEADER] = b'[';
+    let record = closed(&with_right_checksums(record));
+    slot[..record.len()].copy_from_slice(&record);
+    fs::write(&path, bytes).unwrap();
+    assert_eq!(peek(&path).unwrap().header.generation, 2);
 }

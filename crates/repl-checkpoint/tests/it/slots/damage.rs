@@ -1,6 +1,8 @@
 //! Damage to a slot file is reported and never gives wrong marks.
 
-use repl_checkpoint::{CorruptReason, OnCorrupt, RecoverErrorKind, Source, UnsealError};
+use repl_checkpoint::{
+    CorruptReason, Generation, OnCorrupt, RecoverErrorKind, Source, UnsealError,
+};
 
 use super::{
     FILE, PAGE, after_saves, file, found, found_on, mark, opened, recovered, save, try_recovered,
@@ -215,4 +217,26 @@ fn of_two_checkpoints_of_one_generation_the_one_in_the_last_slot_counts() {
         bytes[range][..envelope.len()].copy_from_slice(&envelope);
     }
     assert_eq!(mark(&recovered(&with_file(&bytes))), 62);
+}
+
+/// A sealed checkpoint that is as long as a page.
+fn of_a_page(generation: Generation) -> Vec<u8> {
+    let of = |count: u64, zeros: u32| {
+        let zeros = |shard| match shard {
+            0 => zeros.min(18),
+            1 => zeros.saturating_sub(18),
+            _ => 0,
+        };
+        let all: Vec<_> = (0..count).map(|i| (1000 + i, 10_u64.pow(zeros(i)))).collect();
+        sealed(generation, &marks(&all))
+    };
+    let count = (2..).find(|count| of(count + 1, 0).len() > PAGE).unwrap();
+    (0..36).map(|zeros| of(count, zeros)).find(|bytes| bytes.len() == PAGE).unwrap()
+}
+
+#[test]
+fn a_checkpoint_that_leaves_no_room_for_its_closing_checksum_is_damage() {
+    let mut bytes = full();
+    bytes[slot(2)].copy_from_slice(&of_a_page(7));
+    assert_eq!(found_on(&with_file(&bytes)), (6, 1));
 }
