@@ -1,23 +1,25 @@
-//! Chains of an envelope and deltas: written as the fuzzer chooses, and applied independently.
+//! Chains of an envelope and deltas, as docs/format.md has them: one delta is applied after the
+//! other to a map of all shards.
 
 use std::collections::BTreeMap;
 
 use repl_checkpoint::{Checkpoint, Codec, Generation, ShardCheckpoint, StoreId};
-use repl_core::{Incarnation, LogId, SeqRange, ShardId};
+use repl_core::ShardId;
 
 use crate::checkpoints::is_valid;
 use crate::choices::Choices;
 use crate::expected::Holds;
-use crate::format::{DELTA_HEADER, Delta, HEADER, delta_in, header_in};
+use crate::format::{DELTA_HEADER, HEADER, delta_in, header_in};
 use crate::planted::planted;
+use crate::records::delta;
 
 /// What the next delta builds on.
 #[derive(Debug, Clone)]
 pub(crate) struct Link {
-    codec: String,
-    store: StoreId,
-    generation: Generation,
-    crc: u32,
+    pub(crate) codec: String,
+    pub(crate) store: StoreId,
+    pub(crate) generation: Generation,
+    pub(crate) crc: u32,
 }
 
 impl Link {
@@ -36,78 +38,6 @@ impl Link {
             && (store, delta.base, delta.link) == (self.store, self.generation, self.crc);
         let next = Link { codec, store, generation: delta.generation, crc };
         is_next.then_some((next, length, payload))
-    }
-
-    pub(crate) fn generation(&self) -> Generation {
-        self.generation
-    }
-}
-
-/// A delta on a record, mostly a right one.
-pub(crate) fn delta(
-    c: &mut Choices<'_>,
-    codec: &dyn Codec,
-    link: &Link,
-    now: &Checkpoint,
-) -> Vec<u8> {
-    let mut changed = Checkpoint { next_incarnation: now.next_incarnation, shards: Vec::new() };
-    if c.rarely(3) {
-        changed.next_incarnation = Incarnation(c.number());
-    }
-    let mut removed = Vec::new();
-    for _ in 0..c.below(4) {
-        let shard = ShardId(c.below(6) as u64);
-        match (now.shard(shard), c.below(4)) {
-            (Some(row), 0 | 1) => {
-                let mark = row.mark.saturating_add(u64::from(c.byte() >> 4));
-                changed.shards.push(ShardCheckpoint { mark, ..row.clone() });
-            }
-            (Some(_), 2) => removed.push(shard),
-            (_, 3) if c.rarely(4) => removed.push(shard),
-            (row, _) => changed.shards.push(any_row(c, shard, row, now.next_incarnation)),
-        }
-    }
-    if !c.rarely(8) {
-        changed.shards.sort_by_key(|row| row.shard);
-        changed.shards.dedup_by_key(|row| row.shard);
-        removed.sort_unstable();
-        removed.dedup();
-        removed.retain(|shard| changed.shard(*shard).is_none());
-    }
-    let mut rest: Vec<u8> =
-        removed.iter().flat_map(|shard| format!("{:020}\n", shard.0).into_bytes()).collect();
-    if codec.encode(&mut changed.rows(), &mut rest).is_err() || c.rarely(16) {
-        rest = c.bytes().to_vec();
-    }
-    let rarely_other = |c: &mut Choices<'_>| u64::from(c.rarely(16));
-    let record = Delta {
-        codec: link.codec.clone(),
-        store: if c.rarely(16) { StoreId(1) } else { link.store },
-        generation: link.generation.saturating_add(1 + c.below(2) as u64),
-        confirmed: link.generation,
-        base: link.generation.wrapping_sub(rarely_other(c)),
-        link: link.crc ^ u32::from(c.rarely(16)),
-        removed: (removed.len() as u64).wrapping_add(rarely_other(c)),
-    };
-    record.sealed(&rest)
-}
-
-fn any_row(
-    c: &mut Choices<'_>,
-    shard: ShardId,
-    row: Option<&ShardCheckpoint>,
-    next: Incarnation,
-) -> ShardCheckpoint {
-    let before = row.map_or(next.0, |row| row.incarnation.0);
-    let mark = u64::from(c.byte());
-    let completed = if c.rarely(4) { vec![SeqRange::new(mark + 2, mark + 3)] } else { Vec::new() };
-    ShardCheckpoint {
-        shard,
-        log: LogId(u128::from(c.byte())),
-        incarnation: Incarnation(before.wrapping_add(c.below(3) as u64).wrapping_sub(1)),
-        mark,
-        completed: completed.into(),
-        epochs: Box::default(),
     }
 }
 
@@ -142,11 +72,7 @@ fn applied(
         }
         let (delta, ..) = delta_in(record)?;
         let (ids, rest) = rest.split_at_checked(usize::try_from(delta.removed).ok()? * 21)?;
-        let removed = ids.chunks(21).map(|line| {
-            let id = std::str::from_utf8(line).ok()?.strip_suffix('\n')?.parse().ok()?;
-            (format!("{id:020}\n").as_bytes() == line).then_some(ShardId(id))
-        });
-        let removed: Vec<ShardId> = removed.collect::<Option<_>>()?;
+        let removed = removed_in(ids)?;
         let changed = Checkpoint::decode(codec, rest).ok().filter(is_valid)?;
         if !removed.is_sorted_by(|a, b| a < b) || changed.next_incarnation < next {
             return None;
@@ -172,11 +98,13 @@ fn applied(
     is_valid(&result).then_some((link.generation, result))
 }
 
-/// The length of an envelope in a slot and its link, if its header is right.
-pub(crate) fn envelope_in(slot: &[u8]) -> Option<(usize, Link)> {
-    let found = header_in(slot)?;
-    let length = usize::try_from(found.length).ok()?.checked_add(HEADER)?;
-    (length <= slot.len()).then_some((length, Link::of(slot)?))
+/// The ids of removed shards, each in a line of 21 bytes.
+pub(crate) fn removed_in(ids: &[u8]) -> Option<Vec<ShardId>> {
+    let id_in = |line: &[u8]| {
+        let id = std::str::from_utf8(line).ok()?.strip_suffix('\n')?.parse().ok()?;
+        (format!("{id:020}\n").as_bytes() == line).then_some(ShardId(id))
+    };
+    ids.chunks(21).map(id_in).collect()
 }
 
 /// Whether what follows the header of a record has its checksum.

@@ -26,6 +26,14 @@ impl<'a> Choices<'a> {
         self.below(of) == of - 1
     }
 
+    /// The bytes with up to four adjacent ones changed, and where. A 32-bit checksum detects it.
+    pub(crate) fn burst(&mut self, bytes: &mut [u8]) -> usize {
+        let at = self.place(bytes.len().saturating_sub(3));
+        let changes = [self.byte().max(1), self.byte(), self.byte(), self.byte()];
+        bytes[at..].iter_mut().zip(changes).for_each(|(byte, change)| *byte ^= change);
+        at
+    }
+
     /// An index below `length`, or 0 if `length` is 0.
     pub(crate) fn place(&mut self, length: usize) -> usize {
         let place = usize::from(self.byte()) << 8 | usize::from(self.byte());

@@ -8,6 +8,8 @@ pub(crate) const HEADER: usize = 197;
 pub(crate) const CHECKED: usize = 188;
 /// The same of the header of a delta.
 pub(crate) const DELTA_HEADER: usize = 272;
+/// The length of the closing checksum behind a record in a slot.
+pub(crate) const CLOSING: usize = 10;
 /// A delta begins at a multiple of this.
 pub(crate) const ALIGN: usize = 512;
 /// The size of a page of a slot file.
@@ -153,6 +155,24 @@ pub(crate) fn with_checksum(bytes: &[u8]) -> Vec<u8> {
         bytes[CHECKED..HEADER].copy_from_slice(format!("{crc:08x}\n").as_bytes());
     }
     bytes
+}
+
+/// A delta with the checksum of its header corrected.
+pub(crate) fn with_header_checksum(mut delta: Vec<u8>) -> Vec<u8> {
+    let crc = crc32c::crc32c(&delta[..DELTA_HEADER - 9]);
+    delta[DELTA_HEADER - 9..DELTA_HEADER].copy_from_slice(format!("{crc:08x}\n").as_bytes());
+    delta
+}
+
+/// The checksum in the header of an envelope or a delta; 0 if the header is not right.
+pub(crate) fn crc_of(record: &[u8]) -> u32 {
+    let of_delta = || delta_in(record).map(|(.., crc)| crc);
+    header_in(record).map(|found| found.crc).or_else(of_delta).unwrap_or(0)
+}
+
+/// The closing checksum of a record whose header has this checksum.
+pub(crate) fn closing(crc: u32) -> Vec<u8> {
+    format!("\n{crc:08x}\n").into_bytes()
 }
 
 /// The first page of a slot file.

@@ -19,11 +19,15 @@ mod expected;
 mod follower;
 mod format;
 mod payloads;
+mod peeked;
 mod planted;
 mod reconcile;
+mod records;
 mod recovery;
 mod round_trip;
+mod slot;
 mod slots;
+mod sound;
 
 pub use deltas::deltas;
 pub use envelope::envelope;

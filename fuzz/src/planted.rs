@@ -1,6 +1,8 @@
 //! Contents of checkpoint files and slots, chosen by the fuzzer.
 
-use repl_checkpoint::{BincodeCodec, Checkpoint, Codec, Header, JsonCodec, StoreId};
+use repl_checkpoint::{
+    BincodeCodec, Checkpoint, Codec, Header, JsonCodec, ShardCheckpoint, StoreId,
+};
 use repl_core::{Incarnation, LogId, ShardId};
 
 use crate::checkpoints::{checkpoint, is_valid};
@@ -43,9 +45,7 @@ pub(crate) fn planted(c: &mut Choices<'_>, codec: &dyn Codec, generation: u64) -
         4 => Planted { bytes: [&sealed, &[c.byte()][..]].concat(), is_corrupted: true },
         5 => {
             let mut bytes = sealed;
-            let at = c.place(bytes.len() - 3);
-            bytes[at] ^= c.byte().max(1);
-            (1..4).for_each(|i| bytes[at + i] ^= c.byte());
+            c.burst(&mut bytes);
             Planted { bytes, is_corrupted: true }
         }
         _ => unchecked(sealed),
@@ -65,23 +65,54 @@ fn sealed(c: &mut Choices<'_>, codec: &dyn Codec, generation: u64) -> Vec<u8> {
     let confirmed = if c.rarely(4) { c.number() } else { u64::MAX };
     let header =
         Header { store, generation, confirmed: confirmed.min(generation.saturating_sub(1)) };
-    let checkpoint = match checkpoint(c) {
-        chosen if c.rarely(2) && is_valid(&chosen) => chosen,
-        _ => plain(c),
-    };
-    checkpoint.seal(codec, header).expect("a valid checkpoint can be sealed")
+    valid(c).seal(codec, header).expect("a valid checkpoint can be sealed")
 }
 
-/// A checkpoint of shards 1 and 2 with marks only.
-fn plain(c: &mut Choices<'_>) -> Checkpoint {
-    let shard = |shard, mark| repl_checkpoint::ShardCheckpoint {
+/// Any valid checkpoint, or one of marks only: of shards 1 and 2, and sometimes of so many more
+/// that a checkpointer saves deltas on it.
+pub(crate) fn valid(c: &mut Choices<'_>) -> Checkpoint {
+    let more = match c.below(4) {
+        3 => 40 + c.below(40) as u64,
+        0 => 0,
+        _ => match checkpoint(c) {
+            chosen if is_valid(&chosen) => return chosen,
+            _ => 0,
+        },
+    };
+    let mut shards = vec![row(1, c.number()), row(2, u64::from(c.byte()))];
+    shards.extend((0..more).map(|i| row(10 + i, i)));
+    Checkpoint { next_incarnation: Incarnation(1), shards }
+}
+
+/// An envelope in JSON of exactly `length` bytes, which is from 300 to 5000.
+pub(crate) fn of_length(generation: u64, length: usize) -> Vec<u8> {
+    let header = Header { store: STORE, generation, confirmed: 0 };
+    let sealed = |shards: &[ShardCheckpoint]| {
+        let checkpoint = Checkpoint { next_incarnation: Incarnation(1), shards: shards.to_vec() };
+        checkpoint.seal(&JsonCodec, header).expect("a valid checkpoint can be sealed")
+    };
+    let row = |i, zeros: usize| row(1000 + i, (0..zeros).fold(1, |mark, _| mark * 10));
+    let one = sealed(&[row(0, 0)]).len();
+    let each = sealed(&[row(0, 0), row(1, 0)]).len() - one;
+    let count = (length - one) / each + 1;
+    let mut left = length - one - (count - 1) * each;
+    let shards = (0..count as u64).map(|i| {
+        let more = left.min(18);
+        left -= more;
+        row(i, more)
+    });
+    let bytes = sealed(&shards.collect::<Vec<_>>());
+    assert_eq!(bytes.len(), length);
+    bytes
+}
+
+fn row(shard: u64, mark: u64) -> ShardCheckpoint {
+    ShardCheckpoint {
         shard: ShardId(shard),
         log: LogId::UNNAMED,
         incarnation: Incarnation(0),
         mark,
         completed: Box::default(),
         epochs: Box::default(),
-    };
-    let shards = vec![shard(1, c.number()), shard(2, u64::from(c.byte()))];
-    Checkpoint { next_incarnation: Incarnation(1), shards }
+    }
 }

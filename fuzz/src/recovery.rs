@@ -9,13 +9,15 @@ use repl_harness::crash::SimDisk;
 use crate::choices::Choices;
 use crate::expected::{Holds, expected};
 use crate::follower::{DIR, Setup, generation};
+use crate::peeked::check_peek;
 use crate::planted::{Planted, STORE, codec, planted};
 
 /// Creates up to seven files, recovers, saves, and recovers again.
 pub fn recovery(data: &[u8]) {
     let c = &mut Choices::of(data);
     let on_corrupt = if c.rarely(2) { OnCorrupt::FallBack } else { OnCorrupt::Fail };
-    let setup = Setup { in_slots: false, codec: codec(c), on_corrupt };
+    let saves = c.rarely(2);
+    let setup = Setup { in_slots: false, codec: codec(c), on_corrupt, saves };
     let disk = SimDisk::new();
     disk.create_dir(Path::new(DIR)).unwrap();
     let mut files = BTreeMap::new();
@@ -38,6 +40,9 @@ pub fn recovery(data: &[u8]) {
         Holds::Whole(..) if file.is_corrupted => panic!("a corrupt checkpoint is accepted"),
         holds => holds,
     };
+    let peeked = files.iter().filter(|(name, _)| generation(name).is_some());
+    let found = expected(ours.iter().copied().map(holds), OnCorrupt::FallBack, 0);
+    check_peek(peeked.map(|(name, file)| (&**name, &*file.bytes)), &found);
     let expected = expected(ours.into_iter().map(holds), on_corrupt, 0);
     setup.run(&disk, &expected, highest);
 }

@@ -5,23 +5,43 @@ use std::path::Path;
 use repl_checkpoint::{Checkpoint, Codec, Disk, OnCorrupt, StoreId};
 use repl_harness::crash::SimDisk;
 
-use crate::chains::{Link, delta, envelope_in, holds, is_whole};
+use crate::chains::{Link, holds};
 use crate::choices::Choices;
 use crate::expected::{Holds, Outcome, expected};
 use crate::follower::{DIR, Setup};
-use crate::format::{ALIGN, DELTA_HEADER, PAGE, first_page};
-use crate::planted::{STORE, codec, planted};
+use crate::format::{ALIGN, PAGE, closing, crc_of, first_page};
+use crate::peeked::check_peek;
+use crate::planted::{STORE, codec, of_length, planted};
+use crate::records::delta;
+use crate::slot::{Slot, UNUSED};
+use crate::sound::Sound;
 
 const SLOTS: usize = 3;
-const UNUSED: u8 = 0xff;
 
-/// Creates a slot file, recovers, saves, and recovers again.
+/// Creates a slot file, peeks, recovers, saves, and recovers again.
 pub fn slots(data: &[u8]) {
     let c = &mut Choices::of(data);
     let on_corrupt = if c.rarely(2) { OnCorrupt::FallBack } else { OnCorrupt::Fail };
-    let setup = Setup { in_slots: true, codec: codec(c), on_corrupt };
-    let file = file(c, &*setup.codec);
-    let (expected, highest) = found_in(&file, &*setup.codec, on_corrupt);
+    let saves = c.rarely(2);
+    let setup = Setup { in_slots: true, codec: codec(c), on_corrupt, saves };
+    let codec = &*setup.codec;
+    let size = (1 + c.below(2)) * PAGE;
+    let kind = c.below(4);
+    let sound = (kind < 2).then(|| Sound::of(c, codec, size));
+    let file = match &sound {
+        Some(sound) if kind == 0 => sound.torn(c),
+        Some(sound) => sound.damaged(c),
+        None => file(c, codec, size),
+    };
+    let (expected, highest) = found_in(&file, codec, on_corrupt);
+    if let Some(sound) = sound {
+        sound.check(&file, &expected);
+    }
+    // A peek does not go on behind a damaged first page.
+    if matches!(page(&file), Page::Whole(_)) {
+        let found = found_in(&file, codec, OnCorrupt::FallBack).0;
+        check_peek([("marks.slots", &*file)], &found);
+    }
     let disk = SimDisk::new();
     let dir = Path::new(DIR);
     disk.create_dir(dir).unwrap();
@@ -34,8 +54,7 @@ pub fn slots(data: &[u8]) {
 }
 
 /// Mostly a first page and three slots with rising generations.
-fn file(c: &mut Choices<'_>, codec: &dyn Codec) -> Vec<u8> {
-    let size = (1 + c.below(2)) * PAGE;
+fn file(c: &mut Choices<'_>, codec: &dyn Codec, size: usize) -> Vec<u8> {
     let mut file = match c.below(12) {
         9 => first_page(3, STORE, size),
         10 => first_page(2, StoreId(1), size),
@@ -47,14 +66,7 @@ fn file(c: &mut Choices<'_>, codec: &dyn Codec) -> Vec<u8> {
     for slot in 0..SLOTS {
         let age = (rotation + SLOTS - slot) % SLOTS;
         let generation = newest.saturating_sub(if c.rarely(8) { 0 } else { age as u64 });
-        let mut bytes = planted(c, codec, generation).bytes;
-        add_deltas(c, codec, &mut bytes);
-        bytes.resize(size, UNUSED);
-        if c.rarely(8) {
-            let at = c.place(size);
-            bytes[at] ^= c.byte();
-        }
-        file.extend_from_slice(&bytes);
+        file.extend_from_slice(&chain(c, codec, generation, size));
     }
     match c.below(16) {
         11 => file.truncate(c.place(file.len())),
@@ -69,29 +81,51 @@ fn file(c: &mut Choices<'_>, codec: &dyn Codec) -> Vec<u8> {
     file
 }
 
-/// Appends up to three deltas, mostly right ones.
-fn add_deltas(c: &mut Choices<'_>, codec: &dyn Codec, slot: &mut Vec<u8>) {
-    let Some(mut link) = Link::of(slot) else { return };
-    let envelope = slot.clone();
-    let mut deltas = Vec::new();
-    for _ in 0..c.below(4) {
-        let now = match holds(codec, &envelope, &deltas) {
-            Holds::Whole(_, checkpoint) => *checkpoint,
-            _ => Checkpoint::default(),
-        };
-        let mut record = delta(c, codec, &link, &now);
-        if let Some((next, ..)) = link.then(&record) {
-            link = next;
+/// A chain of up to three deltas, mostly right ones.
+fn chain(c: &mut Choices<'_>, codec: &dyn Codec, generation: u64, size: usize) -> Vec<u8> {
+    let envelope = match c.below(16) {
+        15 => of_length(generation, size.min(PAGE) - c.below(32)),
+        _ => planted(c, codec, generation).bytes,
+    };
+    let mut slot = closed(c, &envelope);
+    if let Some(mut link) = Link::of(&envelope) {
+        let mut deltas = Vec::new();
+        for _ in 0..c.below(4) {
+            let now = match holds(codec, &envelope, &deltas) {
+                Holds::Whole(_, checkpoint) => *checkpoint,
+                _ => Checkpoint::default(),
+            };
+            let mut record = delta(c, codec, &link, &now);
+            if let Some((next, ..)) = link.then(&record) {
+                link = next;
+            }
+            if c.rarely(16) {
+                c.burst(&mut record);
+            }
+            let align = if c.rarely(16) { 1 } else { ALIGN };
+            slot.resize(slot.len().next_multiple_of(align), UNUSED);
+            slot.extend_from_slice(&closed(c, &record));
+            deltas.push(record);
         }
-        if c.rarely(16) {
-            let at = c.place(record.len());
-            record[at] ^= c.byte();
-        }
-        let align = if c.rarely(16) { 1 } else { ALIGN };
-        slot.resize(slot.len().next_multiple_of(align), UNUSED);
-        slot.extend_from_slice(&record);
-        deltas.push(record);
     }
+    slot.resize(size, UNUSED);
+    if c.rarely(8) {
+        c.burst(&mut slot);
+    }
+    slot
+}
+
+/// A record with its closing checksum, mostly the right one.
+fn closed(c: &mut Choices<'_>, record: &[u8]) -> Vec<u8> {
+    let mut bytes = closing(crc_of(record));
+    match c.below(24) {
+        23 => bytes = closing(0),
+        22 => bytes.fill(UNUSED),
+        21 => bytes.clear(),
+        20 => drop(c.burst(&mut bytes)),
+        _ => {}
+    }
+    [record, &bytes].concat()
 }
 
 /// The expected result of a recovery, and the highest generation in the file.
@@ -135,54 +169,6 @@ fn found_in(file: &[u8], codec: &dyn Codec, on_corrupt: OnCorrupt) -> (Outcome, 
         }
     }
     (expected(all, on_corrupt, 1), highest.saturating_add(count))
-}
-
-/// What is in a slot.
-#[derive(Default)]
-struct Slot {
-    /// The first bytes of a slot without a right header, or nothing if something is behind its
-    /// chain; `None` if it is not damaged.
-    damaged: Option<Vec<u8>>,
-    /// The envelope, and the deltas of its chain.
-    records: Vec<Vec<u8>>,
-    /// The generation of each.
-    generations: Vec<u64>,
-}
-
-impl Slot {
-    fn of(slot: &[u8]) -> Self {
-        let mut found = Slot::default();
-        let Some((mut end, mut link)) = envelope_in(slot) else {
-            let is_empty = slot[..PAGE].iter().all(|byte| *byte == 0);
-            found.damaged = Some(if is_empty { Vec::new() } else { slot[..PAGE].to_vec() });
-            return found;
-        };
-        let mut start = 0;
-        loop {
-            found.records.push(slot[start..end].to_vec());
-            found.generations.push(link.generation());
-            start = end.next_multiple_of(ALIGN);
-            let rest = &slot[start..];
-            let next = link.then(rest).filter(|_| slot[end..start].iter().all(|b| *b == UNUSED));
-            let Some((next, length, _)) = next else { break };
-            let length = usize::try_from(length).ok().and_then(|n| n.checked_add(DELTA_HEADER));
-            let Some(length) = length.filter(|length| *length <= rest.len()) else { break };
-            (link, end) = (next, start + length);
-        }
-        let is_clean = slot[end..].iter().all(|byte| *byte == UNUSED);
-        found.damaged = (!is_clean).then(Vec::new);
-        found
-    }
-
-    /// The number of deltas.
-    fn all(&self) -> Option<usize> {
-        self.records.len().checked_sub(1)
-    }
-
-    /// The number of deltas before the first damaged one; `None` if the envelope is damaged.
-    fn whole(&self) -> Option<usize> {
-        self.records.iter().take_while(|record| is_whole(record)).count().checked_sub(1)
-    }
 }
 
 enum Page {
