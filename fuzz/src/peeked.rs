@@ -30,7 +30,10 @@ pub(crate) fn check_peek<'a>(
 }
 
 fn peeked<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Result<Peeked, PeekError> {
-    let dir = temp_dir().join(format!("repl-fuzz-{}", process::id()));
+    // Files in memory, where there are: the disk would take most of the time.
+    let shm = PathBuf::from("/dev/shm");
+    let temp = if shm.is_dir() { shm } else { temp_dir() };
+    let dir = temp.join(format!("repl-fuzz-{}", process::id()));
     fs::create_dir_all(&dir).expect("the temporary directory takes a directory");
     let put = |(name, bytes)| {
         let path = dir.join(name);
