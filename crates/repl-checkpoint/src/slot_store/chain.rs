@@ -163,7 +163,7 @@ pub(super) struct Looked {
 pub(super) fn look_at(slot: usize, reader: &mut Reader<'_>) -> io::Result<Looked> {
     let size = reader.size;
     let head = reader.bytes(0, PAGE)?;
-    let Some((line, crc)) = WholeLine::of(head) else {
+    let Some((whole, crc)) = WholeLine::of(head) else {
         // A slot of zeros is empty.
         let is_empty = head.iter().all(|byte| *byte == 0);
         let head = if is_empty { Vec::new() } else { head.to_vec() };
@@ -174,12 +174,12 @@ pub(super) fn look_at(slot: usize, reader: &mut Reader<'_>) -> io::Result<Looked
         let reason = io::Error::new(io::ErrorKind::InvalidData, reason);
         Ok(Looked { chain: None, damage: Some(Err(reason)) })
     };
-    let Some(length) = record_length(HEADER_LENGTH, line.length, size) else {
+    let Some(length) = record_length(HEADER_LENGTH, whole.length, size) else {
         let found = size.saturating_sub(HEADER_LENGTH + CLOSING) as u64;
-        return damaged(UnsealError::Length { expected: line.length, found });
+        return damaged(UnsealError::Length { expected: whole.length, found });
     };
-    let mut link = Link::of(&line, crc);
-    let (generation, payload) = (link.generation, line.payload);
+    let mut link = Link::of(&whole, crc);
+    let (generation, payload) = (link.generation, whole.payload);
     let header_length = HEADER_LENGTH;
     let envelope = Record { generation, at: 0, length, header_length, crc, payload };
     if !envelope.is_closed(reader)? {
