@@ -26,20 +26,25 @@ pub(super) const ROWS: &[Row] = &[
     },
     recovery(
         "recover 1,048,576 shards from a SlotStore in the page cache, bincode, each shard given by \
-         its id, vs the crate bincode and a `HashMap` of the marks",
+         its id, vs the crate bincode and a `HashMap` of the marks, from bytes in memory",
         "recover_slots_by_id",
         "bincode_map",
     ),
-    recovery("the same, every shard that is there", "recover_slots_all", "bincode_map"),
-    recovery("the same, from a FileStore", "recover_files_all", "bincode_map"),
     Row {
         goal: Goal::None,
         ..recovery(
-            "the same, vs `BincodeCodec` and a `HashMap` of the marks, without a store",
-            "recover_files_all",
+            "the same, vs `BincodeCodec` and a `HashMap` of the marks",
+            "recover_slots_by_id",
             "codec_map",
         )
     },
+    recovery(
+        "recover 1,048,576 shards from a SlotStore in the page cache, bincode, all that are there, \
+         vs the crate bincode and a `HashMap` of the marks, from bytes in memory",
+        "recover_slots_all",
+        "bincode_map",
+    ),
+    recovery("the same, from a FileStore", "recover_files_all", "bincode_map"),
     Row {
         work: "FileStore save of 1,024 shards, vs the bare system calls",
         group: "file_save_1024",
