@@ -19,8 +19,7 @@ impl Report {
     pub(super) fn passed(&self) -> bool {
         // Shutdowns that interrupt no save, or come without deltas, prove nothing.
         let shows = |lane: &Lane, figures: &Figures| {
-            let has_deltas = lane.kind == StoreKind::Files || figures.deltas > 0;
-            figures.cycles > 0 && figures.was_cut_off() && has_deltas
+            figures.cycles > 0 && figures.was_cut_off() && has_deltas(*lane, figures)
         };
         !self.real.is_empty()
             && self.real.iter().all(|(lane, f)| f.failure.is_none() && shows(lane, f))
@@ -68,6 +67,11 @@ fn is_caught(lane: Lane, figures: &Figures) -> bool {
     }
 }
 
+/// Whether deltas were saved where the store takes them.
+fn has_deltas(lane: Lane, figures: &Figures) -> bool {
+    lane.kind == StoreKind::Files || figures.deltas > 0
+}
+
 fn about(lane: Lane) -> &'static str {
     lane.mutant.map_or("", WriterMutant::about)
 }
@@ -95,6 +99,9 @@ fn print(lane: Lane, figures: &Figures) {
     println!("  shut down within a call + after it: {}", hit.collect::<Vec<_>>().join(", "));
     if !figures.was_cut_off() {
         println!("  NO SAVE WAS CUT OFF: with so few shutdowns that may be; ask for more");
+    }
+    if !has_deltas(lane, figures) {
+        println!("  NO DELTA WAS SAVED: ask for more shutdowns");
     }
     if let Some(failure) = &figures.failure {
         println!("  after cycle {cycles} and {:?}: {failure}", figures.plan);
