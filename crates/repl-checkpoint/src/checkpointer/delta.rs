@@ -40,7 +40,8 @@ impl Checkpointer {
         let (rows, removed) = changed(content, previous, &shards);
         let header = DeltaHeader { header, base: base.generation, link: base.link };
         let bytes = rows.rows().seal_delta(&*self.codec, header, &removed)?;
-        let fits = bytes.len().next_multiple_of(SECTOR) <= room;
+        let padded = bytes.len().next_multiple_of(SECTOR);
+        let fits = bytes.len() <= base.room && padded <= self.longest_delta();
         Ok(fits.then_some((base.generation, bytes)))
     }
 
