@@ -3,6 +3,7 @@
 mod case;
 mod chains;
 mod files;
+mod format;
 mod slots;
 
 use std::fmt;
@@ -23,6 +24,7 @@ use super::protocol::{Protocol, Refused};
 use crate::panics::caught;
 
 use self::case::{Case, Hit};
+use self::format::Outcome;
 
 /// The result of a sweep over damaged files.
 #[derive(Debug, Clone)]
@@ -116,7 +118,9 @@ impl Sweep {
             let recover = || self.recover(&damaged, base, case, on_corrupt);
             let result = match (&done, caught(recover)) {
                 (Err(err), _) => Err(Violation::new(Invariant::NoPanic, err.to_string())),
-                (Ok(()), Ok(result)) => result,
+                (Ok(()), Ok(result)) => {
+                    result.and_then(|outcome| self.check_format(case, on_corrupt, outcome))
+                }
                 (Ok(()), Err(panic)) => Err(Violation::new(Invariant::NoPanic, panic)),
             };
             result.map_err(|broken| {
@@ -133,12 +137,14 @@ impl Sweep {
         base: &Base,
         case: &Case,
         on_corrupt: OnCorrupt,
-    ) -> Result<(), Violation> {
+    ) -> Result<Outcome, Violation> {
         let disk = SimDisk::of(state.clone());
         let shards = shards(self.config.shards);
         let (mut follower, notes) = match self.protocol.recover(&disk, &shards, on_corrupt) {
             Ok(recovered) => recovered,
-            Err(refused) => return self.refused(&refused, case, on_corrupt),
+            Err(refused) => {
+                return self.refused(&refused, case, on_corrupt).map(|()| Outcome::Refused);
+            }
         };
         let value = found(&follower, &notes, &shards)?;
         if value.generation != 0 && !base.history.attempted().contains(&value) {
@@ -157,12 +163,35 @@ impl Sweep {
             let what = format!("{origin:?}, but {newest} was the newest");
             return Err(Violation::new(Invariant::DamageIsReported, what));
         }
-        if !case.save {
+        if case.save {
+            let saved = follower.checkpointer.checkpoint(|_| Ok(()));
+            saved.map_err(|err| Violation::new(Invariant::NextSaveSucceeds, err.to_string()))?;
+        }
+        let damaged = match &follower.report.source {
+            Source::FellBack { damaged, .. } => damaged.len(),
+            Source::Fresh | Source::Resumed { .. } => 0,
+        };
+        Ok(Outcome::Found { generation: value.generation, damaged })
+    }
+
+    /// Checks that recovery finds exactly what the format of a slot file says.
+    fn check_format(
+        &self,
+        case: &Case,
+        on_corrupt: OnCorrupt,
+        found: Outcome,
+    ) -> Result<(), Violation> {
+        if self.protocol.store == StoreKind::Files {
             return Ok(());
         }
-        let saved = follower.checkpointer.checkpoint(|_| Ok(()));
-        saved.map_err(|err| Violation::new(Invariant::NextSaveSucceeds, err.to_string()))?;
-        Ok(())
+        // A file that is gone was there, as its marker says.
+        let bytes = case.bytes.as_deref();
+        let expected = bytes.map_or(Outcome::Refused, |file| format::outcome(file, on_corrupt));
+        if found == expected {
+            return Ok(());
+        }
+        let what = format!("{found:?}, and by the format {expected:?}");
+        Err(Violation::new(Invariant::FormatHolds, what))
     }
 
     /// Checks an error: it reports the damage, but damage to one checkpoint must leave an older one.

@@ -43,6 +43,8 @@ pub enum Invariant {
     WithinApplied,
     /// Damage to a file is reported.
     DamageIsReported,
+    /// Recovery finds in a slot file exactly what docs/format.md says, damage included.
+    FormatHolds,
     /// Damage to one file or one slot leaves an older checkpoint, from the second save on.
     OneDamageSurvived,
 }
@@ -69,6 +71,7 @@ impl fmt::Display for Invariant {
             Invariant::FloorsWaitAfterReopen => "after a reopen floors wait for two saves",
             Invariant::WithinApplied => "floor <= checkpointed <= applied",
             Invariant::DamageIsReported => "damage is reported",
+            Invariant::FormatHolds => "recovery finds what the format says",
             Invariant::OneDamageSurvived => "damage to one checkpoint leaves an older one",
         })
     }

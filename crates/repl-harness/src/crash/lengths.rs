@@ -4,21 +4,23 @@ use super::explore::{Config, Progress, Report, explore};
 use super::kind::StoreKind;
 use super::layout::PAGE;
 use super::mutants::Mutant;
+use super::records::CLOSING;
 
-/// The lengths: each of these multiples of a page, a byte less, and a byte more.
+/// The lengths, closing checksum included: each of these multiples of a page, a byte less, and a
+/// byte more.
 const PAGES: [usize; 3] = [1, 2, 3];
 
 /// The length of the checkpoints that deltas build on. A delta is at most half as long.
-const BASE: usize = 3 * PAGE;
+const BASE: usize = 3 * PAGE - CLOSING;
 
-/// The lengths of deltas: these, a byte less, and a byte more.
+/// The lengths of deltas, closing checksum included: these, a byte less, and a byte more.
 const DELTAS: [usize; 2] = [512, PAGE];
 
 /// The numbers of crashes and of failing calls.
 const BOUNDS: [(usize, usize); 2] = [(2, 0), (1, 1)];
 
-/// Enumerates crashes of saves with exact lengths: one, two and three pages, each also with a byte
-/// more and a byte less.
+/// Enumerates crashes of saves with exact lengths: one, two and three pages, closing checksum
+/// included, each also with a byte more and a byte less.
 ///
 /// Every ordered pair of these lengths is tried, the first of them in the first save of a process
 /// and the other in a later one. So checkpoints grow and shrink by every one of these differences,
@@ -77,10 +79,15 @@ fn add(
     }
 }
 
+/// The lengths of records that take so many bytes with their closing checksum, and a byte less or
+/// more.
+fn around(length: usize) -> [usize; 3] {
+    [-1, 0, 1].map(|by| (length - CLOSING).saturating_add_signed(by))
+}
+
 /// The lengths of three saves: each first with every pair of others.
 fn triples() -> impl Iterator<Item = [usize; 3]> {
-    let around = |pages: usize| [-1, 0, 1].map(|by| (pages * PAGE).saturating_add_signed(by));
-    let all: Vec<usize> = PAGES.into_iter().flat_map(around).collect();
+    let all: Vec<usize> = PAGES.into_iter().flat_map(|pages| around(pages * PAGE)).collect();
     // The longest first: only over a longer checkpoint are zeros written.
     let pairs: Vec<[usize; 2]> =
         all.chunks(2).map(|pair| [pair[0], pair[pair.len() - 1]]).collect();
@@ -93,7 +100,6 @@ fn triples() -> impl Iterator<Item = [usize; 3]> {
 /// The lengths of the deltas of three saves: the third save begins a chain, to which the fifth adds
 /// a delta, and the fourth another, to which the sixth adds one.
 fn triples_of_deltas() -> impl Iterator<Item = [usize; 3]> {
-    let around = |length: usize| [-1, 0, 1].map(|by| length.saturating_add_signed(by));
     let all: Vec<usize> = DELTAS.into_iter().flat_map(around).collect();
     let pairs: Vec<[usize; 2]> = all.chunks(2).map(|pair| [pair[0], pair[1]]).collect();
     let thirds = all.into_iter().rev();
@@ -108,7 +114,7 @@ mod tests {
 
     #[test]
     fn every_ordered_pair_of_deltas_is_tried_in_a_chain_or_beside_it() {
-        let lengths = [511, 512, 513, 4095, 4096, 4097];
+        let lengths = [511, 512, 513, 4095, 4096, 4097].map(|closed| closed - CLOSING);
         for first in lengths {
             for later in lengths {
                 let chained = |[a, b, c]: [usize; 3]| {
@@ -123,6 +129,7 @@ mod tests {
     #[test]
     fn every_ordered_pair_of_lengths_is_tried() {
         let lengths = [4095, 4096, 4097, 8191, 8192, 8193, 12287, 12288, 12289];
+        let lengths = lengths.map(|closed| closed - CLOSING);
         for first in lengths {
             for later in lengths {
                 let pair = |[a, b, c]: [usize; 3]| a == first && (b == later || c == later);

@@ -1,5 +1,6 @@
 //! Mutants of the protocol: the enumeration must catch each of them.
 
+mod appended;
 mod deltas;
 mod disk;
 mod envelope;
@@ -95,6 +96,8 @@ mutants! {
     RemovalsDropped of SLOTS,
     /// a delta is appended to the newest checkpoint
     DeltaOnNewest of SLOTS,
+    /// the first save of a process is a delta behind a chain of the file that it found
+    FoundExtended of SLOTS,
     /// a delta is written a sector behind the end of its chain
     DeltaMisplaced of SLOTS,
     /// a delta is not synced
@@ -107,6 +110,10 @@ mutants! {
     DeltaUnchecked of SLOTS,
     /// a damaged delta is skipped, and the deltas behind it are applied
     DamagedDeltaSkipped of SLOTS,
+    /// a save in place writes no closing checksum
+    NoClosing of SLOTS,
+    /// the closing checksum behind a record is not checked
+    ClosingUnchecked of SLOTS,
     /// temporary files are never removed
     NoTempCleanup of BOTH,
     /// all temporary files have the same name, and an old one blocks a save

@@ -15,11 +15,21 @@ pub(crate) const DELTA: usize = 272;
 pub(crate) const CLOSING: usize = 10;
 /// What a delta begins with.
 const MAGIC: &[u8] = b"repl-checkpoint delta v2 ";
-/// The digits of a payload's length in the header of an envelope, and of its checksum.
-const LENGTH: Range<usize> = 143..163;
-const CHECKSUM: Range<usize> = PAYLOAD - 9..PAYLOAD - 1;
+/// Fields in the header of an envelope.
+pub(crate) const OF_ENVELOPE: Fields = Fields {
+    codec: 25..33,
+    store: 40..72,
+    generation: 84..104,
+    base: 0..0,
+    link: 0..0,
+    removed: 0..0,
+    length: 143..163,
+    payload: 172..180,
+    checksum: 188..196,
+};
 /// Fields in the header of a delta.
 pub(crate) const OF_DELTA: Fields = Fields {
+    codec: 31..39,
     store: 46..78,
     generation: 90..110,
     base: 147..167,
@@ -30,7 +40,9 @@ pub(crate) const OF_DELTA: Fields = Fields {
     checksum: 263..271,
 };
 
+/// Where the values of a header are; those that it lacks are empty.
 pub(crate) struct Fields {
+    pub(crate) codec: Range<usize>,
     pub(crate) store: Range<usize>,
     pub(crate) generation: Range<usize>,
     pub(crate) base: Range<usize>,
@@ -52,13 +64,17 @@ pub(crate) fn number(record: &[u8], field: Range<usize>) -> Option<u64> {
 
 /// The length of the envelope at the start of a slot, by its header.
 pub(crate) fn envelope_length(slot: &[u8]) -> Option<usize> {
-    usize::try_from(number(slot, LENGTH)?).ok()?.checked_add(PAYLOAD)
+    usize::try_from(number(slot, OF_ENVELOPE.length)?).ok()?.checked_add(PAYLOAD)
 }
 
 /// The digits of the checksum in the header of an envelope or a delta.
 pub(crate) fn checksum(record: &[u8]) -> &[u8] {
-    let field = if is_delta(record) { OF_DELTA.checksum } else { CHECKSUM };
-    record.get(field).unwrap_or_default()
+    record.get(kind(record).1.checksum.clone()).unwrap_or_default()
+}
+
+/// The length of a record's header, and its fields.
+pub(crate) fn kind(record: &[u8]) -> (usize, &'static Fields) {
+    if is_delta(record) { (DELTA, &OF_DELTA) } else { (PAYLOAD, &OF_ENVELOPE) }
 }
 
 /// The delta whose header is at an offset and right.
@@ -68,7 +84,12 @@ pub(crate) fn delta_at(slot: &[u8], at: usize) -> Option<Range<usize>> {
     let digits = format!("{:08x}", crc32c::crc32c(checked));
     let length = usize::try_from(number(header, OF_DELTA.length)?).ok()?.checked_add(DELTA)?;
     let end = at.checked_add(length).filter(|end| end + CLOSING <= slot.len())?;
-    (checksum(header) == digits.as_bytes()).then_some(at..end)
+    header.ends_with(format!("{digits}\n").as_bytes()).then_some(at..end)
+}
+
+/// The closing checksum of a record.
+pub(crate) fn closing(record: &[u8]) -> Vec<u8> {
+    [b"\n", checksum(record), b"\n"].concat()
 }
 
 /// Where the next record begins after one that ends here, its closing checksum not counted.
@@ -134,8 +155,7 @@ pub(crate) fn generation_of(slot: &[u8]) -> Option<Generation> {
             return None;
         }
         end = record.end + CLOSING;
-        let closing = slot.get(record.end..end)?;
-        if closing[1..CLOSING - 1] != *checksum(&slot[record]) {
+        if *slot.get(record.end..end)? != closing(&slot[record]) {
             return None;
         }
     }

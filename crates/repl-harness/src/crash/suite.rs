@@ -97,7 +97,7 @@ const OF_DELTAS: [Stage; 4] = [
 /// The stages of a mutant. Those that only one stage can catch go there at once.
 fn stages(mutant: Mutant) -> &'static [Stage] {
     match mutant {
-        Mutant::ShortZeros | Mutant::DeltaOnNewest => &[Stage::Lengths],
+        Mutant::ShortZeros | Mutant::DeltaOnNewest | Mutant::FoundExtended => &[Stage::Lengths],
         Mutant::LockUnchecked | Mutant::DirUnchecked | Mutant::FileUnchecked => &[Stage::Replaced],
         Mutant::DeltaOfNewest
         | Mutant::RemovalsDropped
@@ -107,6 +107,7 @@ fn stages(mutant: Mutant) -> &'static [Stage] {
         | Mutant::LinkUnchecked
         | Mutant::DeltaUnchecked
         | Mutant::DamagedDeltaSkipped => &OF_DELTAS,
+        Mutant::ClosingUnchecked => &[Stage::Damage],
         Mutant::MarkerKept => &STAGES[4..],
         _ => &STAGES,
     }

@@ -1,6 +1,8 @@
 //! The enumeration reaches deltas, and catches every mutant of them.
 
-use repl_harness::crash::{Config, Invariant, Mutant, StoreKind, deltas, lengths, try_mutant};
+use repl_harness::crash::{
+    Config, Invariant, Mutant, Stage, StoreKind, deltas, lengths, try_mutant,
+};
 
 /// One crash and one failing call: for builds without optimization.
 fn small() -> Config {
@@ -32,18 +34,34 @@ fn every_mutant_of_deltas_is_caught() {
     let expected = [
         (Mutant::DeltaOfNewest, Invariant::RecoveredWasWritten),
         (Mutant::RemovalsDropped, Invariant::RecoveredWasWritten),
-        (Mutant::DeltaOnNewest, Invariant::RecoveredWasWritten),
         (Mutant::DeltaMisplaced, Invariant::AcknowledgedSurvives),
         (Mutant::NoDeltaSync, Invariant::AcknowledgedSurvives),
         (Mutant::LinkUnchecked, Invariant::RecoveredWasWritten),
-        (Mutant::DeltaUnchecked, Invariant::RecoverySucceeds),
+        (Mutant::DeltaUnchecked, Invariant::RecoveredWasWritten),
         (Mutant::DamagedDeltaSkipped, Invariant::DamageIsReported),
+        (Mutant::NoClosing, Invariant::AcknowledgedSurvives),
+        (Mutant::ClosingUnchecked, Invariant::FormatHolds),
     ];
     for (mutant, invariant) in expected {
         let caught = try_mutant(&small(), mutant, |_| ()).caught;
         let (_, violation) = caught.unwrap_or_else(|| panic!("{mutant:?} is not caught"));
         assert_eq!(violation.invariant, invariant, "{mutant:?}: {violation}");
     }
+}
+
+#[test]
+fn a_delta_behind_a_chain_that_the_process_found_is_caught() {
+    let two = Config { crashes: 2, faults: 0, ..small() };
+    let caught = try_mutant(&two, Mutant::FoundExtended, |_| ()).caught;
+    let (stage, violation) = caught.unwrap();
+    assert_eq!(stage, Stage::Lengths);
+    assert_eq!(violation.invariant, Invariant::RecoverySucceeds, "{violation}");
+}
+
+#[test]
+fn a_delta_behind_the_newest_checkpoint_is_caught() {
+    let caught = try_mutant(&small(), Mutant::DeltaOnNewest, |_| ()).caught;
+    assert_eq!(caught.map(|(stage, _)| stage), Some(Stage::Lengths));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The enumeration passes the real protocols and catches every mutant.
 
 use repl_harness::crash::{
-    Config, Invariant, Mutant, Stage, StoreKind, damage, explore, random, replaced, suite,
+    Config, Invariant, Mutant, Report, Stage, StoreKind, damage, explore, random, replaced, suite,
     try_mutant,
 };
 
@@ -168,9 +168,9 @@ fn a_violation_shows_the_calls_that_lead_to_it() {
     }
 }
 
-/// Asserts that an enumeration without any pruning has the same result. With sectors of a page, a
-/// new slot file has few enough contents.
-fn pruning_changes_nothing(pruned: &Config, wrong: &[(Mutant, usize)]) {
+/// Asserts that an enumeration without any pruning has the same result, and returns it. With sectors
+/// of a page, a new slot file has few enough contents.
+fn pruning_changes_nothing(pruned: &Config, wrong: &[(Mutant, usize)]) -> Report {
     let whole = Config { prune: false, ..*pruned };
     let report = explore(&whole, None, |_| ());
     assert!(report.violation.is_none(), "{report}");
@@ -183,6 +183,7 @@ fn pruning_changes_nothing(pruned: &Config, wrong: &[(Mutant, usize)]) {
         let found = broken(&whole);
         assert!(found.is_some() && found == broken(pruned), "{mutant:?}: {found:?}");
     }
+    report
 }
 
 #[test]
@@ -197,6 +198,15 @@ fn pruning_changes_no_result_of_a_slot_store() {
     let pruned = Config { saves: 2, faults: 0, sector: 4096, ..smallest(StoreKind::Slots) };
     let wrong = [(Mutant::NoFileSync, 0), (Mutant::NoDirSync, 0), (Mutant::NoDataSync, 0)];
     pruning_changes_nothing(&pruned, &wrong);
+}
+
+#[test]
+fn pruning_changes_no_result_where_saves_are_deltas() {
+    let deltas = Config { saves: 4, shards: 14, moved: [1; 8], ..smallest(StoreKind::Slots) };
+    let pruned = Config { completed: [0; 3], faults: 0, sector: 4096, ..deltas };
+    let wrong = [(Mutant::DeltaOnNewest, 0), (Mutant::DeltaMisplaced, 0), (Mutant::NoDeltaSync, 0)];
+    let whole = pruning_changes_nothing(&pruned, &wrong);
+    assert_eq!(whole.deltas, 2, "{whole}");
 }
 
 #[test]

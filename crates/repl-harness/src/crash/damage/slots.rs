@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use repl_checkpoint::{OnCorrupt, Recovered, Source};
 
 use super::case::{Case, Hit, flips, lengths, of_another_store};
+use super::format::Chain;
 use super::{Base, Sweep, is_older};
 use crate::crash::disk::State;
 use crate::crash::invariant::Violation;
@@ -128,18 +129,45 @@ impl File {
             ];
             for (sector, how) in kinds {
                 let damaged = self.with(at, &sector);
-                let hit = if self.is_whole(&damaged) { Hit::Whole } else { self.hit(at) };
+                let hit = self.hit_in(at, &damaged);
                 all.push(Case::new(format!("sector {k} is {how}"), damaged, hit));
             }
         }
+        all.extend(self.lost_writes(length));
         all
     }
 
-    /// Whether every slot of a damaged file is whole: then an older checkpoint has come back.
-    fn is_whole(&self, damaged: &[u8]) -> bool {
-        let other = File { bytes: damaged.to_vec(), earlier: Vec::new(), ..*self };
-        let page = damaged[..PAGE] == self.bytes[..PAGE];
-        page && (0..SLOTS).all(|slot| other.generation(slot).is_some())
+    /// Every way to lose some sectors of the last write in place: there is what was there before.
+    fn lost_writes(&self, sector: usize) -> Vec<Case> {
+        let earlier = self.earlier.first().filter(|e| e.len() == self.bytes.len());
+        let Some(earlier) = earlier else { return Vec::new() };
+        let differs = |at: &usize| earlier[*at..][..sector] != self.bytes[*at..][..sector];
+        let written: Vec<usize> = (0..self.bytes.len()).step_by(sector).filter(differs).collect();
+        let Some(first) = written.first().copied() else { return Vec::new() };
+        if !(0..SLOTS).any(|slot| written.iter().all(|at| self.slot(slot).contains(at))) {
+            return Vec::new(); // a new file
+        }
+        let lost = |some: u32| {
+            let mut bytes = self.bytes.clone();
+            for (_, at) in written.iter().enumerate().filter(|(i, _)| some & (1 << i) != 0) {
+                bytes[*at..][..sector].copy_from_slice(&earlier[*at..][..sector]);
+            }
+            let hit = self.hit_in(first, &bytes);
+            Case::new(format!("sectors {some:b} of the last write are lost"), bytes, hit)
+        };
+        (1..1 << written.len()).map(lost).collect()
+    }
+
+    /// The part of the file that was damaged there. No reader can detect that a slot is that of an
+    /// older checkpoint again: its headers and closing checksums are right.
+    fn hit_in(&self, at: usize, damaged: &[u8]) -> Hit {
+        let is_older = |slot: usize| {
+            let chain = Chain::of(&damaged[self.slot(slot)]);
+            self.slot(slot).contains(&at)
+                && !chain.is_damaged
+                && chain.generation() < self.generation(slot)
+        };
+        if (0..SLOTS).any(is_older) { Hit::Whole } else { self.hit(at) }
     }
 
     pub(super) fn slot_cases(&self, sweep: &Sweep) -> Vec<Case> {

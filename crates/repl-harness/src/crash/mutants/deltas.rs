@@ -6,10 +6,10 @@ use repl_checkpoint::{Checkpoint, Codec, DeltaHeader, Header, Save, ShardCheckpo
 use repl_core::ShardId;
 
 use super::Mutant;
-use crate::crash::layout::{PAGE, SLOTS, UNUSED};
+use crate::crash::layout::UNUSED;
 use crate::crash::padded::PLAIN;
 use crate::crash::records::{
-    ALIGN, CLOSING, DELTA, OF_DELTA, checksum, closed, delta_at, envelope_length, generation_of,
+    ALIGN, CLOSING, DELTA, OF_DELTA, checksum, closed, closing, delta_at, envelope_length,
     is_delta, next_record, number, put_checksum, records,
 };
 
@@ -18,12 +18,19 @@ const ID: usize = 21;
 
 /// Whether the records in a slot are given to the store in another way than they are there.
 pub(super) fn changes_chains(mutant: Mutant) -> bool {
-    use Mutant::{DamagedDeltaSkipped, DeltaUnchecked, LinkUnchecked};
-    matches!(mutant, DamagedDeltaSkipped | DeltaUnchecked | LinkUnchecked)
+    use Mutant::{ClosingUnchecked, DamagedDeltaSkipped, DeltaUnchecked, LinkUnchecked};
+    matches!(mutant, ClosingUnchecked | DamagedDeltaSkipped | DeltaUnchecked | LinkUnchecked)
 }
 
 /// The chain in a slot as a reader sees it that checks less than the real one.
 pub(super) fn read_mutated_chain(mutant: Mutant, slot: &mut [u8]) {
+    if mutant == Mutant::ClosingUnchecked {
+        for record in records(slot) {
+            let right = closing(&slot[record.clone()]);
+            slot[record.end..][..CLOSING].copy_from_slice(&right);
+        }
+        return;
+    }
     let Some(end) = envelope_length(slot).filter(|end| end + CLOSING <= slot.len()) else { return };
     // The checksum of the record before, as it was and as it is, and its generation.
     let (mut was, mut now) = (checksum(slot).to_vec(), checksum(slot).to_vec());
@@ -33,6 +40,8 @@ pub(super) fn read_mutated_chain(mutant: Mutant, slot: &mut [u8]) {
         let own = checksum(&slot[record.clone()]).to_vec();
         let crc = crc32c::crc32c(&slot[record.start + DELTA..record.end]);
         let payload = format!("{crc:08x}").into_bytes();
+        let behind = slot[record.end..][..CLOSING].to_vec();
+        let is_closed = behind == closing(&slot[record.clone()]);
         let delta = &mut slot[closed(&record)];
         let is_linked = delta[OF_DELTA.link] == *was;
         let is_whole = delta[OF_DELTA.payload] == *payload;
@@ -52,27 +61,21 @@ pub(super) fn read_mutated_chain(mutant: Mutant, slot: &mut [u8]) {
             delta[OF_DELTA.payload].copy_from_slice(&payload);
         }
         put_checksum(delta);
+        if !is_closed {
+            delta[record.len()..].copy_from_slice(&behind);
+        }
         now = checksum(delta).to_vec();
         generation = number(delta, OF_DELTA.generation).unwrap_or(generation);
         at = next_record(record.end);
     }
 }
 
-/// A delta behind the newest checkpoint in place of the one before it: where it is written, and its
-/// bytes. `None` if it does not fit there.
-pub(super) fn on_newest(file: &[u8], bytes: &[u8]) -> Option<(u64, Vec<u8>)> {
-    let size = file.len().checked_sub(PAGE)? / SLOTS;
-    let slots = || file[PAGE..].chunks(size);
-    let newest = (0..SLOTS).max_by_key(|slot| slots().nth(*slot).and_then(generation_of))?;
-    let slot = slots().nth(newest)?;
-    let last = records(slot).pop()?;
-    let at = next_record(last.end);
-    let mut moved = bytes.to_vec();
-    let generation = generation_of(slot)?;
-    moved[OF_DELTA.link].copy_from_slice(checksum(&slot[last]));
-    moved[OF_DELTA.base].copy_from_slice(format!("{generation:020}").as_bytes());
-    put_checksum(&mut moved);
-    (at + moved.len() <= size).then_some(((PAGE + newest * size + at) as u64, moved))
+/// What is written of a record in place, with unused bytes for its closing checksum.
+pub(super) fn without_closing(bytes: &[u8]) -> Vec<u8> {
+    let mut without = bytes.to_vec();
+    let end = bytes.iter().rposition(|b| *b != UNUSED).map_or(0, |last| last + 1);
+    without[end.saturating_sub(CLOSING)..end].fill(UNUSED);
+    without
 }
 
 /// The bytes that are written of a checkpoint, if the unused ones over older deltas are not.

@@ -10,10 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use repl_checkpoint::{Disk, FileKind};
 
 use super::Mutant;
-use super::deltas::{behind, on_newest, without_unused};
-use super::slots::{InSlots, changes_slots, read_mutated_slots, with_short_zeros};
+use super::slots::{InSlots, changes_slots, read_mutated_slots};
 use crate::crash::disk::{SimDir, SimDisk, SimFile, SimLock};
-use crate::crash::layout::{UNUSED, is_of_marker, is_temp, marker, slot_file};
+use crate::crash::layout::{is_of_marker, is_temp, marker, slot_file};
 use crate::crash::records::is_delta;
 use crate::locked::locked;
 
@@ -183,35 +182,11 @@ impl Disk for MutantDisk {
     }
 
     fn write_at(&self, file: &SimFile, offset: u64, bytes: &[u8]) -> io::Result<usize> {
-        let is_delta = is_delta(bytes);
-        self.later().slots.is_delta = is_delta;
-        if is_delta && self.is(Mutant::DeltaOnNewest) {
-            let there = self.disk.read_at(&slot_file(), 0, usize::MAX)?;
-            if let Some((offset, moved)) = on_newest(&there, bytes) {
-                return self.disk.write_at(file, offset, &moved);
-            }
-        }
-        if is_delta && self.is(Mutant::DeltaMisplaced) {
-            return self.disk.write_at(file, behind(offset), bytes);
-        }
-        if self.is(Mutant::OldDeltasLeft) {
-            let length = without_unused(bytes);
-            let taken = self.disk.write_at(file, offset, &bytes[..length])?;
-            return Ok(if taken == length { bytes.len() } else { taken });
-        }
+        self.later().slots.is_delta = is_delta(bytes);
         let offset = self.later().slots.in_place(self.mutant, offset);
-        if self.is(Mutant::StaleTail) {
-            let length = bytes.iter().rposition(|b| *b != UNUSED).map_or(0, |last| last + 1);
-            let taken = self.disk.write_at(file, offset, &bytes[..length])?;
-            return Ok(if taken == length { bytes.len() } else { taken });
-        }
-        if self.is(Mutant::ShortZeros) {
-            let length =
-                with_short_zeros(&self.disk.read_at(&slot_file(), 0, usize::MAX)?, offset, bytes);
-            let taken = self.disk.write_at(file, offset, &bytes[..length])?;
-            return Ok(if taken == length { bytes.len() } else { taken });
-        }
-        self.taken(bytes, self.disk.write_at(file, offset, bytes))
+        let (offset, instead) = self.in_place(offset, bytes)?;
+        let taken = self.taken(&instead, self.disk.write_at(file, offset, &instead))?;
+        Ok(if taken == instead.len() { bytes.len() } else { taken })
     }
 
     fn sync_data(&self, file: &SimFile) -> io::Result<()> {

@@ -3,7 +3,7 @@
 use super::Mutant;
 use super::deltas::{changes_chains, read_mutated_chain};
 use crate::crash::layout::{PAGE, SLOTS, STORE_ID, UNUSED};
-use crate::crash::records::{generation_of, records};
+use crate::crash::records::{CLOSING, generation_of, records};
 
 /// The digits of a slot's length in the first page.
 const SLOT_LENGTH: std::ops::Range<usize> = 69..89;
@@ -89,7 +89,7 @@ pub(crate) fn read_mutated_slots(mutant: Mutant, file: &[u8]) -> Vec<u8> {
         Mutant::TailUnchecked => {
             let size = file.len().saturating_sub(PAGE) / SLOTS;
             for slot in bytes.get_mut(PAGE..).unwrap_or_default().chunks_mut(size.max(1)) {
-                let end = records(slot).last().map(|record| record.end);
+                let end = records(slot).last().map(|record| record.end + CLOSING);
                 if let Some(rest) = end.and_then(|end| slot.get_mut(end..)) {
                     rest.fill(UNUSED);
                 }

@@ -6,11 +6,13 @@ use repl_checkpoint::{
 };
 use repl_core::Snapshot;
 
+use super::appended::{on_found, on_newest, write};
 use super::deltas::{Rows, changes_rows};
 use super::{Mutant, read_mutated};
 use crate::crash::disk::SimDisk;
+use crate::crash::layout::slot_file;
 use crate::crash::padded::PLAIN;
-use crate::crash::watched::{Watched, hash_chain};
+use crate::crash::watched::{Attempt, Watched, hash_chain};
 
 /// Opens the store again.
 type Open = Box<dyn Fn(&SimDisk) -> Result<Box<dyn CheckpointStore>, OpenStoreError> + Send>;
@@ -82,6 +84,33 @@ impl MutantStore {
         }
     }
 
+    /// The slot file, without a call that may fail.
+    fn there(&self) -> Option<Vec<u8>> {
+        self.store.disk.state().files().get(&slot_file()).map(|file| file.bytes().to_vec())
+    }
+
+    /// Saves a delta, which the disk moves behind the newest checkpoint.
+    fn save_on_newest(&mut self, save: &Save<'_>) -> Result<(), SaveError> {
+        let moved = self.there().and_then(|file| on_newest(&file, save.bytes));
+        let saved = self.store.save(*save);
+        let mut notes = self.store.notes.lock();
+        if let (Some(moved), Some(last)) = (moved, notes.saves.last_mut()) {
+            last.bytes = moved.chain;
+        }
+        saved
+    }
+
+    /// Saves a delta behind a chain of the file that was found, where it fits.
+    fn extend_found(&mut self, save: &Save<'_>) -> Result<(), SaveError> {
+        self.last = save.generation;
+        let calls = self.store.disk.call_count();
+        let appended = self.there().and_then(|file| on_found(&file, self.store_id(), save));
+        let Some(appended) = appended else { return self.store.save(*save) };
+        let (generation, bytes) = (save.generation, appended.chain);
+        self.store.notes.lock().saves.push(Attempt { generation, bytes, is_delta: true, calls });
+        write(&self.store.disk, &appended)
+    }
+
     /// Saves other marks as this generation.
     fn save_instead(&mut self, marks: &Snapshot, save: &Save<'_>) -> Result<(), SaveError> {
         let Save { generation, confirmed, bytes, .. } = *save;
@@ -146,6 +175,8 @@ impl CheckpointStore for MutantStore {
                 self.save_as(self.last.max(self.loaded) + 1, &save)
             }
             Mutant::OneGeneration => self.store.save(Save { confirmed: generation, ..save }),
+            Mutant::DeltaOnNewest if save.base.is_some() => self.save_on_newest(&save),
+            Mutant::FoundExtended if self.last == 0 => self.extend_found(&save),
             mutant if changes_rows(mutant) => {
                 let link = self.store.delta_base().map(|base| base.link);
                 let instead = self.rows.instead(mutant, self.store_id(), link, &save);

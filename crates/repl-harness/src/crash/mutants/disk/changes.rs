@@ -1,5 +1,6 @@
 //! What mutants do in place of a call.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -7,7 +8,11 @@ use repl_checkpoint::Disk;
 
 use super::{Mutant, MutantDisk};
 use crate::crash::disk::SimFile;
-use crate::crash::layout::{is_checkpoint, slot_file};
+use crate::crash::layout::{UNUSED, is_checkpoint, slot_file};
+use crate::crash::mutants::appended::{on_newest, to_end_of_slot};
+use crate::crash::mutants::deltas::{behind, without_closing, without_unused};
+use crate::crash::mutants::slots::with_short_zeros;
+use crate::crash::records::is_delta;
 
 impl MutantDisk {
     /// Makes the directory sync that was put off. Comes before every call that depends on names.
@@ -52,6 +57,35 @@ impl MutantDisk {
         };
         self.later().slots.found(&self.disk.read_at(&slot_file(), 0, usize::MAX)?);
         Ok(Some(file))
+    }
+
+    /// Where a write in place goes, and what is written.
+    pub(super) fn in_place<'a>(
+        &self,
+        offset: u64,
+        bytes: &'a [u8],
+    ) -> io::Result<(u64, Cow<'a, [u8]>)> {
+        let there = || self.disk.read_at(&slot_file(), 0, usize::MAX);
+        Ok(match self.mutant {
+            Mutant::DeltaOnNewest if is_delta(bytes) => match on_newest(&there()?, bytes) {
+                Some(moved) => (moved.at, moved.bytes.into()),
+                None => (offset, bytes.into()),
+            },
+            // The store does not know what was moved there.
+            Mutant::DeltaOnNewest => (offset, to_end_of_slot(&there()?, offset, bytes).into()),
+            Mutant::DeltaMisplaced if is_delta(bytes) => (behind(offset), bytes.into()),
+            Mutant::NoClosing => (offset, without_closing(bytes).into()),
+            Mutant::OldDeltasLeft => (offset, bytes[..without_unused(bytes)].into()),
+            Mutant::StaleTail => {
+                let used = bytes.iter().rposition(|b| *b != UNUSED).map_or(0, |last| last + 1);
+                (offset, bytes[..used].into())
+            }
+            Mutant::ShortZeros => {
+                let length = with_short_zeros(&there()?, offset, bytes);
+                (offset, bytes[..length].into())
+            }
+            _ => (offset, bytes.into()),
+        })
     }
 
     pub(super) fn taken(&self, bytes: &[u8], result: io::Result<usize>) -> io::Result<usize> {
