@@ -185,3 +185,15 @@ fn a_delta_in_doubt_is_found_or_not_when_the_store_is_opened_again() {
         assert_eq!(written(&store, &mut follower), Wrote::delta(4, &[9], &[]));
     }
 }
+
+#[test]
+fn no_delta_builds_on_a_save_from_before_the_store_was_opened_again() {
+    let (store, mut follower) = follower();
+    move_by_one(&follower, 0..30);
+    store.fail_next(Outcome::InDoubtButThere);
+    follower.checkpointer.checkpoint(durable).unwrap_err();
+    follower.checkpointer.reopen(|| store.open()).unwrap();
+    store.offer(1);
+    move_by_one(&follower, [8]);
+    assert_eq!(written(&store, &mut follower), Wrote::Whole);
+}

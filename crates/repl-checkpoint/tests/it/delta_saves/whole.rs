@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use repl_checkpoint::{Codec, CodecError, JsonCodec, OnCorrupt, Rows, ShardCheckpoint, recover};
+use repl_checkpoint::{
+    Codec, CodecError, JsonCodec, OnCorrupt, Rows, SaveReport, Saved, ShardCheckpoint, recover,
+};
 use repl_core::Incarnation;
 
 use super::{SHARDS, follower, move_by_one, written};
@@ -78,8 +80,15 @@ fn no_delta_is_longer_than_half_of_the_last_whole_checkpoint() {
 }
 
 #[test]
-fn a_delta_in_a_sector_fits_where_one_has_room_and_not_below() {
-    for (room, fits) in [(511, false), (512, true)] {
+fn a_delta_fits_where_its_record_has_room_and_not_below() {
+    let (_, mut other) = follower();
+    move_by_one(&other, [7]);
+    let saved = other.checkpointer.checkpoint(durable).unwrap();
+    let Saved::Written(SaveReport { base: Some(1), bytes, .. }) = saved else {
+        panic!("{saved:?}")
+    };
+    let length = usize::try_from(bytes).unwrap();
+    for (room, fits) in [(length - 1, false), (length, true)] {
         let (store, mut follower) = follower();
         store.set_room(room);
         move_by_one(&follower, [7]);

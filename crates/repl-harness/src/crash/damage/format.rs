@@ -62,10 +62,10 @@ fn layout(file: &[u8]) -> Option<(usize, bool)> {
     let size = slots / SLOTS;
     let is_even = size > 0 && size.is_multiple_of(PAGE) && size * SLOTS == slots;
     let page = &file[..PAGE];
-    match is_right(page) {
-        false => is_even.then_some((size, true)),
-        true => (is_even && page.starts_with(first_line(size).as_bytes())).then_some((size, false)),
+    if !is_right(page) {
+        return is_even.then_some((size, true));
     }
+    (is_even && page.starts_with(first_line(size).as_bytes())).then_some((size, false))
 }
 
 /// The first line of this store's first page, up to its checksum.
