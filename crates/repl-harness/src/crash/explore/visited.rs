@@ -115,7 +115,9 @@ mod tests {
     use super::*;
     use crate::crash::disk::SECTOR;
     use crate::crash::layout::{STORE_ID, UNUSED};
+    use crate::crash::records::closing;
 
+    /// A checkpoint as it is in a slot.
     fn sealed(generation: u64) -> Vec<u8> {
         let header = Header { store: STORE_ID, generation, confirmed: generation - 1 };
         let shards: Vec<ShardId> = (0..12).map(ShardId).collect();
@@ -123,7 +125,10 @@ mod tests {
         for shard in &shards {
             state.advance(*shard, generation * 1_000_000);
         }
-        Checkpoint::of(&state.snapshot()).seal(&JsonCodec, header).unwrap()
+        let mut record = Checkpoint::of(&state.snapshot()).seal(&JsonCodec, header).unwrap();
+        let closing = closing(&record);
+        record.extend(closing);
+        record
     }
 
     /// A file of the generations 5, 6 and 4 in its slots.
