@@ -6,7 +6,7 @@ use repl_core::{Incarnation, SeqNo, ShardId};
 
 use crate::checkpoint::{Checkpoint, ShardCheckpoint};
 use crate::codec::Codec;
-use crate::envelope::{DeltaError, Header, Link, SealedDelta, UnsealError};
+use crate::envelope::{DeltaError, DeltaLine, Header, Link, SealedDelta, UnsealError};
 use crate::ids::Generation;
 
 pub(super) struct Patch {
@@ -49,9 +49,10 @@ impl Patch {
             next_incarnation: Incarnation(0),
         };
         for (i, bytes) in deltas.iter().enumerate() {
-            let delta = SealedDelta::of(bytes.as_ref()).map_err(in_delta(0))?;
-            let generation = delta.line.delta.header.generation;
+            let header = DeltaLine::of(bytes.as_ref()).map(|(line, _)| line.delta.header);
+            let generation = header.map_or(0, |header| header.generation);
             let in_delta = in_delta(generation);
+            let delta = SealedDelta::of(bytes.as_ref()).map_err(&in_delta)?;
             if !link.is_base_of(&delta.line) {
                 return Err(in_delta(DeltaError::Link));
             }
