@@ -127,8 +127,10 @@ const LIMITS: &str = "\
   it; a smaller one stays until the thread looks up in others, or ends.
 - Adding, resetting and removing take one lock of the state, and one thread at a time. A snapshot
   waits for it. Reading and advancing take none of it.
-- `ReplicationState::new`, `clone`, `snapshot`, `close` and a checkpoint are O(shards). So is coming
-  to rest: about as much as two snapshots, once each time.
+- `ReplicationState::new`, `clone`, `snapshot` and `close` are O(shards). So is coming to rest: about
+  as much as two snapshots, once each time.
+- A checkpoint is a snapshot and a comparison with the one before. What it encodes and writes follows
+  what has changed in a `SlotStore`, and is all marks in a `FileStore`.
 - With `or_after`, a background checkpointer polls while marks move, every 10 ms by default. A poll is
   one load a shard and one allocation: at a million shards take `poll_every` of a second or more.
 ";
