@@ -72,7 +72,8 @@ fn a_save_of_a_superseded_checkpoint_is_caught() {
             }))
         }
     }
-    caught::<SavesOlder>(&[Invariant::OnlyNewestIsSaved]);
+    // It may bring back a shard that was removed, which can show first.
+    caught::<SavesOlder>(&[Invariant::OnlyNewestIsSaved, Invariant::UnreferencedStaysGone]);
 }
 
 #[test]
