@@ -19,6 +19,7 @@ use crate::checkpoint::{Checkpoint, Rows};
 use crate::codec::{Codec, CodecError};
 use crate::ids::{Generation, StoreId};
 
+pub(crate) use self::line::digits_of;
 use self::line::name_of;
 
 pub use self::delta::DeltaHeader;

@@ -13,16 +13,15 @@ const DIGITS: usize = 8;
 
 /// Takes the fields of a header line in turn. Each has one spelling alone: what rendering it gives.
 pub(super) struct Fields<'a> {
-    line: &'a str,
+    line: &'a [u8],
     rest: &'a str,
 }
 
 impl<'a> Fields<'a> {
     /// Begins after the magic and the version.
     pub(super) fn after(line: &'a [u8], magic: &str, version: &str) -> Option<Self> {
-        let line = std::str::from_utf8(line).ok()?;
-        let rest = line.strip_prefix(magic)?.strip_prefix(version)?;
-        Some(Fields { line, rest })
+        let rest = line.strip_prefix(magic.as_bytes())?.strip_prefix(version.as_bytes())?;
+        Some(Fields { line, rest: std::str::from_utf8(rest).ok()? })
     }
 
     fn next(&mut self, name: &str, width: usize) -> Option<&'a str> {
@@ -38,8 +37,9 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn store(&mut self) -> Option<StoreId> {
-        let digits = self.next(" store=", 32).filter(|digits| is_hexadecimal(digits))?;
-        u128::from_str_radix(digits, 16).ok().map(StoreId)
+        let (high, low) = self.next(" store=", 32)?.split_at_checked(16)?;
+        let [high, low] = [hexadecimal_of(high)?, hexadecimal_of(low)?].map(u128::from);
+        Some(StoreId(high << 64 | low))
     }
 
     pub(super) fn number(&mut self, name: &str) -> Option<u64> {
@@ -47,14 +47,13 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn checksum(&mut self, name: &str) -> Option<u32> {
-        let digits = self.next(name, DIGITS).filter(|digits| is_hexadecimal(digits))?;
-        u32::from_str_radix(digits, 16).ok()
+        hexadecimal_of(self.next(name, DIGITS)?)?.try_into().ok()
     }
 
     /// The checksum at the end, if it is that of the line before its digits.
     pub(super) fn end(mut self) -> Option<u32> {
         let found = self.checksum(CHECKSUM).filter(|_| self.rest == "\n")?;
-        let checked = &self.line.as_bytes()[..self.line.len() - DIGITS - 1];
+        let checked = &self.line[..self.line.len() - DIGITS - 1];
         (crc32c::crc32c(checked) == found).then_some(found)
     }
 }
@@ -65,9 +64,16 @@ fn number_of(digits: &str) -> Option<u64> {
     if digits.starts_with('+') { None } else { digits.parse().ok() }
 }
 
-/// Whether all are lower-case hexadecimal digits.
-fn is_hexadecimal(digits: &str) -> bool {
-    digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+/// The number of up to 16 lower-case hexadecimal digits.
+fn hexadecimal_of(digits: &str) -> Option<u64> {
+    digits.bytes().try_fold(0, |number, digit| {
+        let value = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        Some(number << 4 | u64::from(value))
+    })
 }
 
 /// A header line as it is written, field by field.
@@ -96,7 +102,7 @@ impl Line {
 
     pub(super) fn store(&mut self, store: StoreId) {
         self.text(" store=");
-        self.hexadecimal(&store.0.to_be_bytes());
+        self.0.extend(store.0.to_be_bytes().into_iter().flat_map(hexadecimal));
     }
 
     pub(super) fn number(&mut self, name: &str, number: u64) {
@@ -106,22 +112,31 @@ impl Line {
 
     pub(super) fn checksum(&mut self, name: &str, checksum: u32) {
         self.text(name);
-        self.hexadecimal(&checksum.to_be_bytes());
-    }
-
-    fn hexadecimal(&mut self, bytes: &[u8]) {
-        let digit = |value: u8| b"0123456789abcdef"[usize::from(value)];
-        self.0.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
+        self.0.extend_from_slice(&digits_of(checksum));
     }
 
     /// Appends the checksum of the line, and a line feed. Returns the checksum too.
     pub(super) fn finished(mut self) -> (Vec<u8>, u32) {
         self.text(CHECKSUM);
         let crc = crc32c::crc32c(&self.0);
-        self.hexadecimal(&crc.to_be_bytes());
+        self.0.extend_from_slice(&digits_of(crc));
         self.0.push(b'\n');
         (self.0, crc)
     }
+}
+
+/// The digits of a checksum, as in a header.
+pub(crate) fn digits_of(checksum: u32) -> [u8; DIGITS] {
+    let mut digits = [0; DIGITS];
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(checksum.to_be_bytes()) {
+        pair.copy_from_slice(&hexadecimal(byte));
+    }
+    digits
+}
+
+/// Two lower-case hexadecimal digits.
+fn hexadecimal(byte: u8) -> [u8; 2] {
+    [byte >> 4, byte & 15].map(|digit| b"0123456789abcdef"[usize::from(digit)])
 }
 
 /// The 20 decimal digits of a number.

@@ -8,7 +8,9 @@ use std::io;
 
 use super::page::PAGE;
 use super::reader::{CHUNK, Reader, UNUSED};
-use crate::envelope::{DELTA_HEADER, DeltaLine, HEADER_LENGTH, Link, UnsealError, WholeLine};
+use crate::envelope::{
+    DELTA_HEADER, DeltaLine, HEADER_LENGTH, Link, UnsealError, WholeLine, digits_of,
+};
 use crate::ids::Generation;
 
 /// A record begins at a multiple of this.
@@ -18,8 +20,10 @@ pub(super) const ALIGN: usize = 512;
 pub(super) const CLOSING: usize = 10;
 
 /// The closing checksum of a record whose header has this checksum.
-pub(super) fn closing(crc: u32) -> String {
-    format!("\n{crc:08x}\n")
+pub(super) fn closing(crc: u32) -> [u8; CLOSING] {
+    let mut line = [b'\n'; CLOSING];
+    line[1..CLOSING - 1].copy_from_slice(&digits_of(crc));
+    line
 }
 
 /// A record whose header and closing checksum are right.
@@ -75,21 +79,16 @@ impl Record {
         }
         let closing = reader.bytes(at, CLOSING).map_err(&failed)?;
         each(closing)?;
-        Ok(payload == self.payload && closing == self.closing().as_bytes())
-    }
-
-    fn closing(&self) -> String {
-        closing(self.crc)
+        Ok(payload == self.payload && closing == self::closing(self.crc))
     }
 
     /// Whether its closing checksum is where it ends.
     fn is_closed(&self, reader: &mut Reader<'_>) -> io::Result<bool> {
-        Ok(reader.bytes(self.closing_at(), CLOSING)? == self.closing().as_bytes())
+        Ok(reader.bytes(self.closing_at(), CLOSING)? == closing(self.crc))
     }
 
     fn is_header(&self, header: &[u8]) -> bool {
-        let own = format!("{:08x}\n", self.crc);
-        let checked = header.strip_suffix(own.as_bytes());
+        let checked = header.strip_suffix(b"\n").and_then(|h| h.strip_suffix(&digits_of(self.crc)));
         checked.is_some_and(|checked| crc32c::crc32c(checked) == self.crc)
     }
 }
@@ -134,7 +133,7 @@ impl Chain {
         Ok(Some(self.deltas.len()))
     }
 
-    /// The same, where damage need not be told from bytes that cannot be read.
+    /// The same, where bytes that cannot be read count as damaged.
     pub(super) fn whole_deltas(&self, reader: &mut Reader<'_>) -> Option<usize> {
         if !self.envelope.check(reader, |_| (), |_| Ok(())).unwrap_or(false) {
             return None;

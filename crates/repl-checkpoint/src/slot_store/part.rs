@@ -37,7 +37,7 @@ impl Part<'_> {
             Part::New(save) => {
                 let slot = Slot::saved(save);
                 new.append(save.bytes)?;
-                new.append(closing(slot.crc()).as_bytes())?;
+                new.append(&closing(slot.crc()))?;
                 slot.end
             }
             Part::Kept(chain, old_size) => {

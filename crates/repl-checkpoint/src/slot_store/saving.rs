@@ -131,7 +131,7 @@ impl InPlace<'_> {
     ) -> Result<(), SaveError> {
         buffer.clear();
         buffer.extend_from_slice(self.bytes);
-        buffer.extend_from_slice(closing(self.after.crc()).as_bytes());
+        buffer.extend_from_slice(&closing(self.after.crc()));
         buffer.resize(self.length, UNUSED);
         let (disk, file) = (&directory.disk, &slots.file);
         let start = offset(self.slot, slots.size) + self.at;

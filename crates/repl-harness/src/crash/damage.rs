@@ -52,18 +52,25 @@ impl fmt::Display for DamageReport {
 pub fn damage(config: &Config, mutant: Option<Mutant>) -> DamageReport {
     let started = Instant::now();
     let protocol = Protocol::of(config.store, mutant);
-    let mut sweep = Sweep { protocol, config: *config, images: 0 };
+    let mut sweep = Sweep { protocol, config: *config, images: 0, differs: None };
     let swept = match config.store {
         StoreKind::Files => files::sweep(&mut sweep),
         StoreKind::Slots => slots::sweep(&mut sweep).and_then(|()| chains::sweep(&mut sweep)),
     };
-    DamageReport { images: sweep.images, elapsed: started.elapsed(), violation: swept.err() }
+    DamageReport {
+        images: sweep.images,
+        elapsed: started.elapsed(),
+        violation: swept.err().or(sweep.differs),
+    }
 }
 
 struct Sweep {
     protocol: Protocol,
     config: Config,
     images: u64,
+    /// The first recovery that differs from what the format says. It is the violation if no other
+    /// promise is broken, as those say more.
+    differs: Option<Violation>,
 }
 
 /// A disk without damage.
@@ -118,15 +125,17 @@ impl Sweep {
             let recover = || self.recover(&damaged, base, case, on_corrupt);
             let result = match (&done, caught(recover)) {
                 (Err(err), _) => Err(Violation::new(Invariant::NoPanic, err.to_string())),
-                (Ok(()), Ok(result)) => {
-                    result.and_then(|outcome| self.check_format(case, on_corrupt, outcome))
-                }
+                (Ok(()), Ok(result)) => result,
                 (Ok(()), Err(panic)) => Err(Violation::new(Invariant::NoPanic, panic)),
             };
-            result.map_err(|broken| {
+            let at = |broken: Violation| {
                 let damage = format!("{}: {}", short(path), case.how);
                 broken.after(vec![damage, format!("{on_corrupt:?}")])
-            })?;
+            };
+            let outcome = result.map_err(at)?;
+            if let Err(broken) = self.check_format(case, on_corrupt, outcome) {
+                self.differs.get_or_insert_with(|| at(broken));
+            }
         }
         Ok(())
     }

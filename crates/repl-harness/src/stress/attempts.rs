@@ -109,8 +109,11 @@ impl<F: Faults> Worker<'_, F> {
             return Ok(());
         }
         let mut saves = locked(&self.round.saves);
-        if saves.save(self.checker, &self.round.dir, begun)? == Ended::Superseded {
-            self.done.attempts_superseded += 1;
+        match saves.save(self.checker, &self.round.dir, begun) {
+            Ok(Ended::Superseded) => self.done.attempts_superseded += 1,
+            Ok(Ended::Saved) => {}
+            // Under the lock: the next thread that takes it may see what this save has broken.
+            Err(error) => self.round.fail(error),
         }
         self.round.acknowledged.store(saves.acknowledged, Relaxed);
         Ok(())
