@@ -150,18 +150,19 @@ impl Order {
                 cell.applied()
             };
             // Most often no flag is set, and a jump for each costs more than another look at a leaf.
-            if let Some(cells) = self.side_by_side(leaf) {
-                let (begin, mut any) = (marks.len(), false);
-                marks.extend(cells.iter().map(|cell| {
-                    any |= cell.has_above();
-                    cell.applied()
-                }));
-                if !any {
-                    continue;
-                }
-                marks.truncate(begin);
+            let (begin, mut any) = (marks.len(), false);
+            let applied = |cell: &Cell| {
+                any |= cell.has_above();
+                cell.applied()
+            };
+            match self.side_by_side(leaf) {
+                Some(cells) => marks.extend(cells.iter().map(applied)),
+                None => marks.extend(self.cells_of(leaf).map(applied)),
             }
-            marks.extend(self.cells_of(leaf).map(&mut read));
+            if any {
+                marks.truncate(begin);
+                marks.extend(self.cells_of(leaf).map(&mut read));
+            }
         }
         (marks, above)
     }
