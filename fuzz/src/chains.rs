@@ -122,14 +122,7 @@ pub(crate) fn any_chain(c: &mut Choices<'_>, codec: &dyn Codec) -> (Vec<u8>, Vec
     let mut deltas = Vec::new();
     let Some(mut link) = Link::of(&envelope) else { return (envelope, deltas) };
     for _ in 0..c.below(5) {
-        let now = match holds(codec, &envelope, &deltas) {
-            Holds::Whole(_, checkpoint) => *checkpoint,
-            _ => Checkpoint::default(),
-        };
-        let mut record = delta(c, codec, &link, &now);
-        if let Some((next, ..)) = link.then(&record) {
-            link = next;
-        }
+        let mut record = next_delta(c, codec, &envelope, &deltas, &mut link);
         match c.below(16) {
             13 => record.truncate(c.place(record.len())),
             14 => record.push(c.byte()),
@@ -142,4 +135,23 @@ pub(crate) fn any_chain(c: &mut Choices<'_>, codec: &dyn Codec) -> (Vec<u8>, Vec
         deltas.push(record);
     }
     (envelope, deltas)
+}
+
+/// A delta, right or wrong, behind a chain that ends in `link`, which moves on to it.
+pub(crate) fn next_delta(
+    c: &mut Choices<'_>,
+    codec: &dyn Codec,
+    envelope: &[u8],
+    deltas: &[Vec<u8>],
+    link: &mut Link,
+) -> Vec<u8> {
+    let now = match holds(codec, envelope, deltas) {
+        Holds::Whole(_, checkpoint) => *checkpoint,
+        _ => Checkpoint::default(),
+    };
+    let record = delta(c, codec, link, &now);
+    if let Some((next, ..)) = link.then(&record) {
+        *link = next;
+    }
+    record
 }

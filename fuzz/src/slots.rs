@@ -2,17 +2,16 @@
 
 use std::path::Path;
 
-use repl_checkpoint::{Checkpoint, Codec, Disk, OnCorrupt, StoreId};
+use repl_checkpoint::{Codec, Disk, OnCorrupt, StoreId};
 use repl_harness::crash::SimDisk;
 
-use crate::chains::{Link, holds};
+use crate::chains::{Link, holds, next_delta};
 use crate::choices::Choices;
 use crate::expected::{Holds, Outcome, expected};
 use crate::follower::{DIR, Setup};
 use crate::format::{ALIGN, PAGE, closing, crc_of, first_page};
 use crate::peeked::check_peek;
 use crate::planted::{STORE, codec, of_length, planted};
-use crate::records::delta;
 use crate::slot::{Slot, UNUSED};
 use crate::sound::Sound;
 
@@ -91,14 +90,7 @@ fn chain(c: &mut Choices<'_>, codec: &dyn Codec, generation: u64, size: usize) -
     if let Some(mut link) = Link::of(&envelope) {
         let mut deltas = Vec::new();
         for _ in 0..c.below(4) {
-            let now = match holds(codec, &envelope, &deltas) {
-                Holds::Whole(_, checkpoint) => *checkpoint,
-                _ => Checkpoint::default(),
-            };
-            let mut record = delta(c, codec, &link, &now);
-            if let Some((next, ..)) = link.then(&record) {
-                link = next;
-            }
+            let mut record = next_delta(c, codec, &envelope, &deltas, &mut link);
             if c.rarely(16) {
                 c.burst(&mut record);
             }

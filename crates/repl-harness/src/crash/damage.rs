@@ -230,3 +230,23 @@ impl Sweep {
 fn is_older(follower: &Recovered, newest: u64) -> bool {
     matches!(follower.report.source, Source::Resumed { generation } if generation != newest)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn differs(mutant: Option<Mutant>) -> Option<Invariant> {
+        let config = Config { store: StoreKind::Slots, stride: 97, ..Config::default() };
+        let protocol = Protocol::of(config.store, mutant);
+        let mut sweep = Sweep { protocol, config, images: 0, differs: None };
+        let swept = slots::sweep(&mut sweep);
+        assert_eq!(swept.is_err(), mutant.is_some());
+        sweep.differs.map(|violation| violation.invariant)
+    }
+
+    #[test]
+    fn a_recovery_that_differs_from_the_format_is_seen() {
+        assert_eq!(differs(None), None);
+        assert_eq!(differs(Some(Mutant::ClosingUnchecked)), Some(Invariant::FormatHolds));
+    }
+}
