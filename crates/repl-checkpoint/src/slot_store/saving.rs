@@ -15,6 +15,9 @@ use crate::directory::{Directory, all_written};
 use crate::disk::Disk;
 use crate::store::{LoadError, Save, SaveError};
 
+/// The most room for deltas that is longer than half of the checkpoint.
+const MOST_EXTRA: usize = 128 * 1024;
+
 /// What is written into a slot.
 struct InPlace<'a> {
     slot: usize,
@@ -83,8 +86,7 @@ impl<D: Disk> SlotStore<D> {
         }
         let length = save.bytes.len() + CLOSING;
         // A kept chain fits the old size.
-        let new_size =
-            if size >= length { size } else { (length + length / 2).next_multiple_of(PAGE) };
+        let new_size = if size >= length { size } else { slot_size(length) };
         let mut parts: Vec<Part<'_>> =
             kept.iter().rev().map(|chain| Part::Kept(chain, size)).collect();
         parts.push(Part::New(save));
@@ -118,6 +120,15 @@ impl<D: Disk> SlotStore<D> {
         }
         Ok(whole)
     }
+}
+
+/// The length of a slot for a record of `length` bytes, with room to grow and for deltas.
+///
+/// A few pages get room for some hundred deltas, as each time that there is none left a whole
+/// checkpoint is written, which takes several times as long as a delta.
+fn slot_size(length: usize) -> usize {
+    let pages = length.saturating_sub(PAGE).saturating_mul(4).min(MOST_EXTRA);
+    (length + pages.max(length / 2)).next_multiple_of(PAGE)
 }
 
 impl InPlace<'_> {
