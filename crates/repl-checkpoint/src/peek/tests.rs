@@ -36,7 +36,7 @@ fn a_file_after_one_that_was_removed_is_not_taken_for_the_newest() {
 #[test]
 fn parts_of_two_slot_files_are_not_taken_for_one() {
     let dir = tempfile::tempdir().unwrap();
-    let (old, new) = (slot_file(dir.path(), 1), slot_file(dir.path(), 200));
+    let (old, new) = (slot_file(dir.path(), 1), slot_file(dir.path(), 120));
     assert!(whole_chains(&new).is_some());
     // The length of the old file, and a whole slot of the new one.
     assert!(new.len() < 3 * old.len());

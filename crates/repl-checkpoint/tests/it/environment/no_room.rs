@@ -48,7 +48,7 @@ impl Drop for Ballast {
 /// Saves on a small disk before, while and after it is full.
 fn a_full_disk<S: AnyStore>(fill: fn(&Path) -> Ballast, expected: &Expected) {
     let outer = tempfile::tempdir().unwrap();
-    let small = ["-t", "tmpfs", "-o", "size=128k,nr_inodes=16", "tmpfs"];
+    let small = ["-t", "tmpfs", "-o", "size=512k,nr_inodes=16", "tmpfs"];
     let Some(mount) = Mount::new(&small, outer.path()) else {
         return skipped("no tmpfs mount: not root, or not allowed here");
     };
