@@ -1,0 +1,172 @@
+//! Why a command ends without doing what it was asked for, and what to type next.
+
+use std::error::Error;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use repl_checkpoint::{CorruptReason, Generation, PeekError, UnsealError};
+use serde::Serialize;
+
+use crate::exit::Exit;
+use crate::output::{Report, Text};
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {reason}", path.display())]
+pub(crate) struct Failure {
+    /// The status that the program exits with.
+    pub(crate) exit: Exit,
+    /// The file or directory that it is about.
+    pub(crate) path: PathBuf,
+    /// What is wrong, with its causes.
+    pub(crate) reason: String,
+    /// The place in the file, in bytes, if it is known.
+    pub(crate) offset: Option<u64>,
+    /// The newest generation that is whole, and its file.
+    pub(crate) newest_whole: Option<(Generation, PathBuf)>,
+    /// What to type next, or what to do: the best choice first.
+    pub(crate) next: Vec<String>,
+}
+
+impl Failure {
+    /// A failure of this kind, about this path.
+    pub(crate) fn new(exit: Exit, path: &Path, reason: impl Into<String>) -> Self {
+        let (path, reason) = (path.to_owned(), reason.into());
+        Failure { exit, path, reason, offset: None, newest_whole: None, next: Vec::new() }
+    }
+
+    /// The operating system did not let a command do something.
+    pub(crate) fn io(act: &str, path: &Path, error: &io::Error) -> Self {
+        let failure = Self::new(Exit::Unknown, path, format!("failed to {act} it: {error}"));
+        match error.kind() {
+            io::ErrorKind::NotFound => failure.then("ls -la PARENT, for the right path"),
+            io::ErrorKind::PermissionDenied => {
+                failure.then("run this again as the user of the engine")
+            }
+            _ => failure,
+        }
+    }
+
+    /// Adds what to do next.
+    pub(crate) fn then(mut self, next: impl Into<String>) -> Self {
+        let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = shown(parent.unwrap_or(Path::new(".")));
+        self.next.push(next.into().replace("PARENT", &parent).replace("PATH", &shown(&self.path)));
+        self
+    }
+
+    /// Adds the place in the file.
+    pub(crate) fn at(mut self, offset: impl Into<Option<u64>>) -> Self {
+        self.offset = offset.into();
+        self
+    }
+}
+
+/// A path as it is typed in a shell.
+pub(crate) fn shown(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+=:,@%".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// An error and its causes, in one line.
+pub(crate) fn with_causes(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line = format!("{line}: {error}");
+        cause = error.source();
+    }
+    line
+}
+
+/// The output cannot be written.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Failure::new(Exit::Unknown, Path::new("the output"), format!("failed to write it: {error}"))
+    }
+}
+
+impl From<PeekError> for Failure {
+    fn from(error: PeekError) -> Self {
+        match error {
+            PeekError::Io { act, path, source } => Failure::io(act, &path, &source),
+            PeekError::Nothing { path } => {
+                Failure::new(Exit::Unknown, &path, "no checkpoint is there")
+                    .then("ls -la PATH, for the right path")
+            }
+            PeekError::Damaged { path, source } => of_unsealing(&path, &source),
+            error => Failure::new(Exit::Unknown, Path::new(""), with_causes(&error)),
+        }
+    }
+}
+
+/// A checkpoint that is refused: damaged, or of another version, codec or store.
+pub(crate) fn of_unsealing(path: &Path, error: &UnsealError) -> Failure {
+    let exit = if error.is_damage() { Exit::Damage } else { Exit::Unknown };
+    Failure::new(exit, path, with_causes(error))
+}
+
+/// A checkpoint that cannot be used.
+pub(crate) fn of_corrupt(path: &Path, reason: &CorruptReason) -> Failure {
+    match reason {
+        CorruptReason::Unseal(error) => of_unsealing(path, error),
+        reason => Failure::new(Exit::Unknown, path, with_causes(reason)),
+    }
+}
+
+/// A failure in JSON.
+#[derive(Serialize)]
+struct Shown<'a> {
+    error: &'a str,
+    path: String,
+    reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    newest_whole: Option<Whole>,
+    next: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Whole {
+    generation: Generation,
+    path: String,
+}
+
+impl Serialize for Failure {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let newest_whole = self.newest_whole.as_ref().map(|(generation, path)| Whole {
+            generation: *generation,
+            path: path.display().to_string(),
+        });
+        let shown = Shown {
+            error: self.exit.name(),
+            path: self.path.display().to_string(),
+            reason: &self.reason,
+            offset: self.offset,
+            newest_whole,
+            next: &self.next,
+        };
+        shown.serialize(serializer)
+    }
+}
+
+impl Report for Failure {
+    fn show(&self, text: &mut Text) {
+        text.bad(&format!("{}: {}", self.exit.name(), self.path.display()));
+        text.field("reason", &self.reason);
+        if let Some(offset) = self.offset {
+            text.field("offset", offset);
+        }
+        if let Some((generation, path)) = &self.newest_whole {
+            text.field("newest whole", format!("generation {generation}, {}", path.display()));
+        }
+        for next in &self.next {
+            text.field("next", next);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Which store is at a path, and which codec wrote it.
+
+use std::path::{Path, PathBuf};
+
+use repl_checkpoint::{BincodeCodec, Codec, JsonCodec};
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// The slot file in a directory of its own.
+const SLOT_FILE: &str = "marks.slots";
+const EXTENSION: &str = "checkpoint";
+
+/// What is at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The directory of a `FileStore`, or one that holds no checkpoint.
+    Files { dir: PathBuf },
+    /// The slot file of a `SlotStore`.
+    Slots { file: PathBuf },
+    /// One checkpoint file.
+    One { file: PathBuf },
+}
+
+impl Place {
+    /// Looks what is at a path. Reads the first bytes of a file at most.
+    pub(crate) fn of(path: &Path) -> Result<Self, Failure> {
+        let kind = std::fs::metadata(path).map_err(|error| Failure::io("look at", path, &error))?;
+        if kind.is_dir() {
+            let slots = path.join(SLOT_FILE);
+            let dir = path.to_owned();
+            return Ok(if slots.exists() {
+                Place::Slots { file: slots }
+            } else {
+                Place::Files { dir }
+            });
+        }
+        let file = path.to_owned();
+        let is_named = file.extension().is_some_and(|extension| extension == EXTENSION);
+        Ok(if is_named || !is_slot_file(path)? {
+            Place::One { file }
+        } else {
+            Place::Slots { file }
+        })
+    }
+
+    /// The kind of the store, as its type is called.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Place::Files { .. } => "FileStore",
+            Place::Slots { .. } => "SlotStore",
+            Place::One { .. } => "checkpoint file",
+        }
+    }
+
+    /// The file that a store locks; `None` for one checkpoint file.
+    pub(crate) fn lock_file(&self) -> Option<PathBuf> {
+        match self {
+            Place::Files { dir } => Some(dir.join("repl-checkpoint.lock")),
+            Place::Slots { file } if file.ends_with(SLOT_FILE) => {
+                Some(file.with_file_name("repl-checkpoint.lock"))
+            }
+            Place::Slots { file } => {
+                let mut lock = file.clone().into_os_string();
+                lock.push(".lock");
+                Some(lock.into())
+            }
+            Place::One { .. } => None,
+        }
+    }
+}
+
+/// Whether a file begins as a slot file does.
+fn is_slot_file(path: &Path) -> Result<bool, Failure> {
+    use std::io::Read;
+    const MAGIC: &[u8] = b"repl-checkpoint slots v";
+    let failed = |error| Failure::io("read", path, &error);
+    let mut head = Vec::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(MAGIC.len() as u64).read_to_end(&mut head).map_err(failed)?;
+    Ok(head == MAGIC || path.extension().is_some_and(|extension| extension == "slots"))
+}
+
+/// The codec of this name.
+pub(crate) fn codec_of(name: &str, path: &Path) -> Result<Box<dyn Codec>, Failure> {
+    match name {
+        "json" => Ok(Box::new(JsonCodec)),
+        "bincode" => Ok(Box::new(BincodeCodec)),
+        name => {
+            let reason = format!("its codec is {name:?}, and this program knows json and bincode");
+            Err(Failure::new(Exit::Unknown, path, reason)
+                .then("replctl inspect --raw PATH, for what its headers say"))
+        }
+    }
+}
