@@ -47,6 +47,9 @@ pub(crate) fn libraries() -> Fallible<Vec<Library>> {
     let mut manifests = Vec::new();
     for entry in fs::read_dir(root().join("crates"))? {
         let entry = entry?;
+        if !entry.path().join("src/lib.rs").exists() {
+            continue; // a program
+        }
         let name = entry.file_name().into_string().map_err(|_| "a crate's name is not UTF-8")?;
         manifests.push((name, fs::read_to_string(entry.path().join("Cargo.toml"))?));
     }

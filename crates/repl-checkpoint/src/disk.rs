@@ -98,3 +98,15 @@ pub enum FileKind {
     /// A device, a socket or a pipe.
     Other,
 }
+
+impl FileKind {
+    /// What it is, in messages; `None` for a regular file.
+    pub(crate) fn unless_file(self) -> Option<&'static str> {
+        match self {
+            FileKind::File => None,
+            FileKind::Dir => Some("a directory"),
+            FileKind::Symlink => Some("a symbolic link"),
+            FileKind::Other => Some("neither a file nor a directory"),
+        }
+    }
+}

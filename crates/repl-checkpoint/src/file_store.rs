@@ -44,7 +44,7 @@ use crate::directory::names::{
     checkpoint_file, generations_in, is_checkpoint_temp, of_directory, slot_file_in,
 };
 use crate::directory::{Directory, resolved};
-use crate::disk::{Disk, FileKind, OsDisk};
+use crate::disk::{Disk, OsDisk};
 use crate::ids::{Generation, StoreId};
 use crate::reading::read_checkpoint;
 use crate::store::{
@@ -151,13 +151,10 @@ impl<D: Disk> FileStore<D> {
     /// Refuses what is not a regular file.
     fn check_kind(&self, path: &Path) -> Result<(), LoadError> {
         let kind = self.directory.disk.kind(path);
-        let found = match kind.map_err(|source| failed("look at", path, source))? {
-            FileKind::File => return Ok(()),
-            FileKind::Dir => "a directory",
-            FileKind::Symlink => "a symbolic link",
-            FileKind::Other => "neither a file nor a directory",
-        };
-        Err(LoadError::NotAFile { path: path.to_owned(), found })
+        match kind.map_err(|source| failed("look at", path, source))?.unless_file() {
+            None => Ok(()),
+            Some(found) => Err(LoadError::NotAFile { path: path.to_owned(), found }),
+        }
     }
 }
 

@@ -11,8 +11,8 @@
 //!   succeed.
 //! - [`CheckpointBytes`] makes bytes of the marks, for an engine that commits them with its data.
 //!   Such an engine needs no store and no checkpointer.
-//! - [`peek`] reads the newest checkpoint beside a running store. [`open_timeout`] waits for the
-//!   lock of a store.
+//! - [`peek`] reads the newest checkpoint beside a running store, and [`survey`] checks every one.
+//!   [`open_timeout`] waits for the lock of a store.
 //!
 //! ```
 //! use repl_checkpoint::{FileStore, JsonCodec, OnCorrupt, Source, StoreId, recover};
@@ -93,6 +93,7 @@ mod recovery;
 mod shared;
 mod slot_store;
 mod store;
+mod survey;
 mod unshared;
 
 pub use attempt::Attempt;
@@ -125,6 +126,7 @@ pub use store::{
     Candidate, Candidates, CheckpointStore, DeltaBase, LoadError, OpenStoreError, Save, SaveError,
     SlotFileError,
 };
+pub use survey::{Counts, Survey, Surveyed, survey};
 
 /// The README's example runs with the examples of this crate.
 #[cfg(doctest)]

@@ -219,7 +219,7 @@ fn choose(
 }
 
 /// Its bytes are dropped before the state takes its memory.
-fn open_candidate(
+pub(crate) fn open_candidate(
     candidate: Candidate,
     codec: &dyn Codec,
     store: StoreId,

@@ -53,8 +53,9 @@ use crate::envelope::DeltaLine;
 use crate::ids::StoreId;
 use crate::store::{Candidates, CheckpointStore, DeltaBase, LoadError, Save, SaveError};
 
-use self::candidates::FoundCandidates;
+pub(crate) use self::candidates::{FoundCandidates, Location};
 use self::found::SlotFile;
+pub(crate) use self::found::store_of;
 pub(crate) use self::in_memory::{
     is_slot_file, other_slot_version, slot_file_length, whole_chains,
 };
@@ -134,17 +135,12 @@ impl<D: Disk> SlotStore<D> {
     /// Reads the headers in the slot file, or returns `None` if there is none.
     fn read(&self) -> Result<Option<SlotFile>, LoadError> {
         let path = self.path();
-        let found = match self.directory.disk.kind(&path) {
-            Ok(FileKind::File) => {
-                return SlotFile::read(&self.directory.disk, &path, self.store_id).map(Some);
-            }
-            Ok(FileKind::Dir) => "a directory",
-            Ok(FileKind::Symlink) => "a symbolic link",
-            Ok(FileKind::Other) => "neither a file nor a directory",
-            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(LoadError::Io { act: "look at", path, source }),
-        };
-        Err(LoadError::NotAFile { path, found })
+        match self.directory.disk.kind(&path).map(FileKind::unless_file) {
+            Ok(None) => SlotFile::read(&self.directory.disk, &path, self.store_id).map(Some),
+            Ok(Some(found)) => Err(LoadError::NotAFile { path, found }),
+            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(LoadError::Io { act: "look at", path, source }),
+        }
     }
 }
 
@@ -206,6 +202,15 @@ impl<D: Disk> fmt::Debug for SlotStore<D> {
             .field("poisoned", &self.poisoned)
             .finish_non_exhaustive()
     }
+}
+
+/// What is in a slot file of this store, without a lock.
+pub(crate) fn candidates_in<'a, D: Disk>(
+    disk: &'a D,
+    path: &Path,
+    store: StoreId,
+) -> Result<FoundCandidates<'a, D>, LoadError> {
+    Ok(FoundCandidates::new(SlotFile::read(disk, path, store)?, disk, path.to_owned()))
 }
 
 /// The offset of a slot.

@@ -11,14 +11,25 @@ use crate::disk::Disk;
 use crate::store::Candidate;
 
 /// First what is damaged, which counts as newer than all that is whole.
-pub(super) struct FoundCandidates<'a, D> {
+pub(crate) struct FoundCandidates<'a, D> {
     disk: &'a D,
     path: PathBuf,
     size: usize,
-    damaged: std::vec::IntoIter<Candidate>,
+    damaged: std::vec::IntoIter<(Candidate, Option<usize>)>,
     chains: Pool,
     /// The chain of the candidate that was returned last.
     given: Option<Chain>,
+}
+
+/// Where a candidate is in its file.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Location {
+    /// Its slot; `None` for the first page.
+    pub(crate) slot: Option<usize>,
+    /// The offset of the first byte.
+    pub(crate) offset: u64,
+    /// The offsets of its deltas.
+    pub(crate) deltas: Vec<u64>,
 }
 
 impl<'a, D: Disk> FoundCandidates<'a, D> {
@@ -30,12 +41,12 @@ impl<'a, D: Disk> FoundCandidates<'a, D> {
             bytes,
             deltas: Vec::new(),
         };
-        let mut damaged: Vec<Candidate> = Vec::with_capacity(SLOTS + 1);
-        damaged.extend(file.damaged_page.map(|head| candidate(None, Ok(head))));
+        let mut damaged = Vec::with_capacity(SLOTS + 1);
+        damaged.extend(file.damaged_page.map(|head| (candidate(None, Ok(head)), None)));
         let count = file.damaged.len() as u64;
-        damaged.extend(file.damaged.into_iter().zip(0..).map(|(bytes, i)| {
+        damaged.extend(file.damaged.into_iter().zip(0..).map(|((slot, bytes), i)| {
             let generation = chains.highest().saturating_add(count - i);
-            candidate(Some(generation), bytes)
+            (candidate(Some(generation), bytes), Some(slot))
         }));
         let (size, damaged) = (file.size, damaged.into_iter());
         FoundCandidates { disk, path, size, damaged, chains, given: None }
@@ -55,12 +66,13 @@ impl<D: Disk> FoundCandidates<'_, D> {
     }
 }
 
-impl<D: Disk> Iterator for FoundCandidates<'_, D> {
-    type Item = Candidate;
-
-    fn next(&mut self) -> Option<Candidate> {
-        if let Some(candidate) = self.damaged.next() {
-            return Some(candidate);
+impl<D: Disk> FoundCandidates<'_, D> {
+    /// The next candidate, and where it is.
+    pub(crate) fn next_with_location(&mut self) -> Option<(Candidate, Location)> {
+        let start = |slot| offset(slot, self.size) as u64;
+        if let Some((candidate, slot)) = self.damaged.next() {
+            let offset = slot.map_or(0, start);
+            return Some((candidate, Location { slot, offset, deltas: Vec::new() }));
         }
         // The one before was not taken. Only now it matters where its damage is.
         if let Some(chain) = self.given.take() {
@@ -72,7 +84,18 @@ impl<D: Disk> Iterator for FoundCandidates<'_, D> {
         let chain = self.chains.take()?;
         let (path, generation) = (self.path.clone(), Some(chain.generation()));
         let (bytes, deltas) = self.read(&chain);
+        let at = start(chain.slot);
+        let delta_offsets = chain.deltas.iter().map(|delta| at + delta.at as u64).collect();
+        let location = Location { slot: Some(chain.slot), offset: at, deltas: delta_offsets };
         self.given = Some(chain);
-        Some(Candidate { path, generation, bytes, deltas })
+        Some((Candidate { path, generation, bytes, deltas }, location))
+    }
+}
+
+impl<D: Disk> Iterator for FoundCandidates<'_, D> {
+    type Item = Candidate;
+
+    fn next(&mut self) -> Option<Candidate> {
+        self.next_with_location().map(|(candidate, _)| candidate)
     }
 }

@@ -10,6 +10,7 @@ use super::page::{FirstPage, PAGE};
 use super::reader::Reader;
 use super::{SLOTS, offset};
 use crate::disk::Disk;
+use crate::envelope::{HEADER_LENGTH, WholeLine};
 use crate::ids::StoreId;
 use crate::store::{LoadError, SlotFileError};
 
@@ -19,8 +20,8 @@ pub(super) struct SlotFile {
     pub(super) damaged_page: Option<Vec<u8>>,
     /// The length of one slot.
     pub(super) size: usize,
-    /// Of each damaged slot its first bytes, or what is wrong behind its chain.
-    pub(super) damaged: Vec<io::Result<Vec<u8>>>,
+    /// Of each damaged slot its number, and its first bytes or what is wrong behind its chain.
+    pub(super) damaged: Vec<(usize, io::Result<Vec<u8>>)>,
     /// The chain in each slot; in a damaged one, the part before the damage that is whole.
     pub(super) chains: Vec<Chain>,
 }
@@ -43,13 +44,32 @@ impl SlotFile {
                 Some(_) => chain.and_then(|chain| chain.whole_part(&mut reader)),
             };
             file.chains.extend(chain);
-            file.damaged.extend(damage);
+            file.damaged.extend(damage.map(|damage| (slot, damage)));
         }
         if file.damaged_page.is_some() && file.chains.is_empty() {
             return Err(slots(SlotFileError::NothingWhole));
         }
         Ok(file)
     }
+}
+
+/// The store that a slot file says that it is of, first in its first page and then in its slots;
+/// `None` if none of them is right.
+pub(crate) fn store_of(disk: &impl Disk, path: &Path) -> io::Result<Option<StoreId>> {
+    let page = disk.read_at(path, 0, PAGE)?;
+    if let Some(page) = FirstPage::of(&page) {
+        return Ok(Some(page.store));
+    }
+    let Ok((size, _)) = layout(disk.length(path)?, page, StoreId::UNNAMED) else {
+        return Ok(None);
+    };
+    for slot in 0..SLOTS {
+        let head = disk.read_at(path, offset(slot, size) as u64, HEADER_LENGTH)?;
+        if let Some((line, _)) = WholeLine::of(&head) {
+            return Ok(Some(line.header.store));
+        }
+    }
+    Ok(None)
 }
 
 /// A reader of one slot of a file.
