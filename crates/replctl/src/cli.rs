@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{completions, inspect};
+use crate::commands::{
+    backup, completions, convert, fall_back, forget, import, inspect, restore, set,
+};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -27,6 +29,20 @@ PATH is the directory of a FileStore or a SlotStore, a checkpoint file, or a slo
 enum Command {
     /// Show what is at a path: store, generations, codec, shards, ranges, epochs, deltas
     Inspect(inspect::Args),
+    /// Go on from the newest whole checkpoint; move the damaged ones aside
+    FallBack(fall_back::Args),
+    /// Set the mark of a shard
+    Set(set::Args),
+    /// Leave a shard out of all later checkpoints
+    Forget(forget::Args),
+    /// Copy the newest whole checkpoint into a new directory, also while an engine saves
+    Backup(backup::Args),
+    /// Bring a backup, or what a change has put aside, into the place of a store
+    Restore(restore::Args),
+    /// Make a new store of the newest checkpoint, in another codec or of another kind
+    Convert(convert::Args),
+    /// Make a new store of marks that another program has kept
+    Import(import::Args),
     /// Print a script that completes commands in a shell
     Completions(completions::Args),
 }
@@ -36,6 +52,13 @@ impl Cli {
     pub(crate) fn run(&self, output: &Output) -> Result<Exit, Failure> {
         match &self.command {
             Command::Inspect(args) => inspect::run(args, output),
+            Command::FallBack(args) => fall_back::run(args, output),
+            Command::Set(args) => set::run(args, output),
+            Command::Forget(args) => forget::run(args, output),
+            Command::Backup(args) => backup::run(args, output),
+            Command::Restore(args) => restore::run(args, output),
+            Command::Convert(args) => convert::run(args, output),
+            Command::Import(args) => import::run(args, output),
             Command::Completions(args) => completions::run(args, output),
         }
     }

@@ -1,11 +1,17 @@
 //! `replctl`: looks at, checks and repairs the stores of repl-checkpoint.
 
+mod aside;
+mod audit;
 mod cli;
 mod commands;
+mod edit;
 mod exit;
 mod failure;
+mod held;
 mod lock;
+mod new_place;
 mod output;
+mod site;
 mod store;
 
 use std::process::ExitCode;

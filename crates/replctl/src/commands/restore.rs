@@ -1,0 +1,217 @@
+//! `replctl restore`: brings the checkpoint of a backup into the place of a store.
+//!
+//! What is there is copied aside first. The restored shards begin new incarnations, in generations
+//! above all that the store has used, so that nothing of before is taken for a part of them.
+
+use std::path::{Path, PathBuf};
+
+use repl_checkpoint::{Checkpoint, Disk, Generation, Header, OsDisk, Peeked, peek};
+use repl_core::SeqNo;
+use serde::Serialize;
+
+use super::set::refused;
+use crate::aside;
+use crate::audit::{self, Change};
+use crate::edit::{Allowed, begun_again, check_marks};
+use crate::exit::Exit;
+use crate::failure::{Failure, shown};
+use crate::held::{Held, Newest, nothing_whole};
+use crate::new_place::{self, NewKind};
+use crate::output::{Output, Report, Text};
+use crate::site::{Kind, Site};
+use crate::store::codec_of;
+
+/// The arguments.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// What to restore: a directory that `backup` has made or a change has put aside, or a file
+    backup: PathBuf,
+    /// The store: one that is there, one that has lost its checkpoints, or a new place
+    path: PathBuf,
+    /// The kind of a new store; that of the backup if it is left out
+    #[arg(long)]
+    store: Option<NewKind>,
+    #[command(flatten)]
+    allowed: Allowed,
+}
+
+#[derive(Serialize)]
+struct Done {
+    path: PathBuf,
+    generation: Generation,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aside: Option<PathBuf>,
+    shards: Vec<Restored>,
+}
+
+#[derive(Serialize)]
+struct Restored {
+    shard: u64,
+    /// The mark before; `None` if it is not known, or there was none.
+    before: Option<SeqNo>,
+    /// `None` if the backup does not have the shard.
+    after: Option<SeqNo>,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    generation: Option<Generation>,
+    shards: Option<usize>,
+}
+
+/// What is in the place of a store.
+struct There {
+    checkpoint: Option<Checkpoint>,
+    header: Header,
+    attempted: Generation,
+}
+
+/// Restores, and prints the marks before and after.
+pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
+    output.print(&restore(&OsDisk, &args.backup, &args.path, args.store, args.allowed)?)?;
+    Ok(Exit::Good)
+}
+
+fn restore<D: Disk + Clone + 'static>(
+    disk: &D,
+    backup: &Path,
+    path: &Path,
+    kind: Option<NewKind>,
+    allowed: Allowed,
+) -> Result<Done, Failure> {
+    let from = Site::of_any(backup)?;
+    let found = peek(backup).map_err(|error| nothing_whole(error.into(), &from))?;
+    let codec = codec_of(&found.codec, backup)?;
+    let kind = kind.unwrap_or(NewKind::like(&from));
+    let site = Site::of_store(path, kind.kind())?;
+    let is_there = site.is_some();
+    let site = site.map_or_else(|| new_place::make(disk, path, kind), Ok)?;
+    if is_there {
+        check_same(&site, &found)?;
+    }
+    let mut held = Held::open(disk, site, found.header.store)?;
+    let there = there(&mut held, &found)?;
+    let restored = found.checkpoint.unwrap_or_default();
+    let again = |flag| format!("replctl restore {} PATH {flag}", shown(backup));
+    let checkpoint = check_marks(there.checkpoint.as_ref(), &restored, allowed)
+        .and_then(|()| begun_again(restored, there.checkpoint.as_ref()));
+    let checkpoint = checkpoint.map_err(|why| refused(&held.site, &why, again))?;
+    let mut aside = None;
+    if is_there {
+        aside = Some(aside::copy(disk, &held.site)?);
+    }
+    record(disk, &held.site, &there, &found.header, &checkpoint, aside.as_deref())?;
+    if there.checkpoint.is_none() && held.site.kind == Kind::Slots {
+        remove_unusable(disk, &held.site)?;
+    }
+    let attempted = there.attempted.max(found.header.generation);
+    let generation = held.save_everywhere(&checkpoint, &*codec, there.header, attempted)?;
+    Ok(Done {
+        path: path.to_owned(),
+        generation,
+        aside: aside.map(|name| held.site.typed(&name)),
+        shards: compared(there.checkpoint.as_ref(), &checkpoint),
+    })
+}
+
+/// A backup of another store, or of another codec than the engine uses, is refused.
+fn check_same(site: &Site, backup: &Peeked) -> Result<(), Failure> {
+    let Ok(there) = Newest::of(site) else { return Ok(()) };
+    let reason = if there.id != backup.header.store {
+        format!("the backup is of store {}, and this is store {}", backup.header.store, there.id)
+    } else if there.codec != backup.codec {
+        format!("the codec of the backup is {}, and of this store {}", backup.codec, there.codec)
+    } else {
+        return Ok(());
+    };
+    let failure = Failure::new(Exit::Refused, &site.typed, reason);
+    if there.id != backup.header.store {
+        return Err(failure.then("the same command with a backup of this store"));
+    }
+    let convert = format!("replctl convert BACKUP NEW --codec {}, then restore NEW", there.codec);
+    Err(failure.then(convert))
+}
+
+/// Reads what is there. Nothing whole is no obstacle; what this program cannot tell is one.
+fn there(held: &mut Held, backup: &Peeked) -> Result<There, Failure> {
+    let codec = codec_of(&backup.codec, &held.site.typed)?;
+    match held.find(codec) {
+        Ok(found) => Ok(There {
+            checkpoint: Some(found.checkpoint),
+            header: found.header,
+            attempted: found.attempted,
+        }),
+        Err(failure) if failure.exit == Exit::Damage => {
+            let attempted = held.site.highest_named();
+            Ok(There { checkpoint: None, header: Header::default(), attempted })
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+fn record<D: Disk>(
+    disk: &D,
+    site: &Site,
+    there: &There,
+    backup: &Header,
+    checkpoint: &Checkpoint,
+    aside: Option<&Path>,
+) -> Result<(), Failure> {
+    let shards = there.checkpoint.as_ref().map(|before| before.shards.len());
+    let generation = shards.map(|_| there.header.generation);
+    let before = Summary { generation, shards };
+    let after =
+        Summary { generation: Some(backup.generation), shards: Some(checkpoint.shards.len()) };
+    let aside = aside.map(|name| name.display().to_string());
+    audit::append(disk, site, &Change { before, after, aside })
+}
+
+/// Removes a slot file of which nothing can be used, so that a new one can be made. Its copy is
+/// aside.
+fn remove_unusable<D: Disk>(disk: &D, site: &Site) -> Result<(), Failure> {
+    let file = site.slot_file();
+    match disk.remove(&file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Failure::io("remove", &file, &error))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn compared(before: Option<&Checkpoint>, after: &Checkpoint) -> Vec<Restored> {
+    let was = |shard| before?.shard(shard).map(|row| row.mark);
+    let rows = after.shards.iter().map(|row| Restored {
+        shard: row.shard.0,
+        before: was(row.shard),
+        after: Some(row.mark),
+    });
+    let before = before.map(|before| before.shards.as_slice()).unwrap_or_default();
+    let gone = before.iter().filter(|row| after.shard(row.shard).is_none());
+    let gone = gone.map(|row| Restored { shard: row.shard.0, before: Some(row.mark), after: None });
+    let mut rows: Vec<Restored> = rows.chain(gone).collect();
+    rows.sort_by_key(|row| row.shard);
+    rows
+}
+
+impl Report for Done {
+    fn show(&self, text: &mut Text) {
+        text.good(&format!("restored {}: generation {}", self.path.display(), self.generation));
+        if let Some(aside) = &self.aside {
+            text.field("aside", aside.display());
+        }
+        for shard in &self.shards {
+            let name = format!("shard {}", shard.shard);
+            match (shard.before, shard.after) {
+                (Some(before), Some(after)) => {
+                    text.field(&name, format_args!("{before} -> {after}"));
+                }
+                (None, Some(after)) => text.field(&name, format_args!("-> {after}")),
+                (before, None) => {
+                    let before = before.unwrap_or(0);
+                    text.field(&name, format_args!("{before} -> not in the backup"));
+                }
+            }
+        }
+        text.field("next", "look whether the log holds every segment above, then start the engine");
+    }
+}

@@ -1,0 +1,334 @@
+//! Changes of a checkpoint that a store never makes by itself. They touch no file.
+
+use std::fmt;
+
+use repl_checkpoint::{Checkpoint, ShardCheckpoint};
+use repl_core::{Incarnation, SeqNo, SeqRange, ShardId};
+use serde::Serialize;
+
+/// What the operator has said may happen to data.
+#[derive(clap::Args, Debug, Clone, Copy, Default)]
+pub(crate) struct Allowed {
+    /// Allow a mark to be lowered: segments are applied again
+    #[arg(long)]
+    pub(crate) replay: bool,
+    /// Allow a mark to be raised: segments are never applied, and their data is missing
+    #[arg(long)]
+    pub(crate) skip: bool,
+}
+
+/// Why a change is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum RefusedEdit {
+    #[error("shard {0} is not in it")]
+    NoShard(ShardId),
+    #[error(
+        "{0}, and `--replay` was not given: apply must be idempotent, and the log must hold them"
+    )]
+    Replay(String),
+    #[error("{0}, and `--skip` was not given: their data would be missing")]
+    Skip(String),
+    #[error("no incarnation is left for shard {0}")]
+    NoIncarnation(ShardId),
+}
+
+/// One shard as it is saved.
+#[derive(Serialize, Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Row {
+    shard: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log: Option<String>,
+    incarnation: u64,
+    mark: SeqNo,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    completed: Vec<[SeqNo; 2]>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    epochs: Vec<[u64; 2]>,
+}
+
+impl Row {
+    pub(crate) fn shard(&self) -> u64 {
+        self.shard
+    }
+
+    pub(crate) fn mark(&self) -> SeqNo {
+        self.mark
+    }
+}
+
+impl From<&ShardCheckpoint> for Row {
+    fn from(saved: &ShardCheckpoint) -> Self {
+        Row {
+            shard: saved.shard.0,
+            log: (saved.log.0 != 0).then(|| saved.log.to_string()),
+            incarnation: saved.incarnation.0,
+            mark: saved.mark,
+            completed: saved.completed.iter().map(|r| [r.first(), r.last()]).collect(),
+            epochs: saved.epochs.iter().map(|e| [e.epoch, e.first]).collect(),
+        }
+    }
+}
+
+/// Segments that a change skips or offers again.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Segments(pub(crate) Vec<SeqRange>);
+
+impl fmt::Display for Segments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("segments ")?;
+        for (i, range) in self.0.iter().enumerate() {
+            let comma = if i > 0 { ", " } else { "" };
+            let (first, last) = (range.first(), range.last());
+            write!(f, "{comma}{first}")?;
+            if first < last {
+                write!(f, " to {last}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for Segments {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|range| [range.first(), range.last()]))
+    }
+}
+
+/// A shard at another mark.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Edit {
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) before: ShardCheckpoint,
+    pub(crate) after: ShardCheckpoint,
+    /// What is never applied.
+    pub(crate) skipped: Segments,
+    /// What was applied and is offered again.
+    pub(crate) replayed: Segments,
+}
+
+/// Moves a shard to another mark, in a new incarnation. `None` if it is there, and nothing is
+/// completed above.
+pub(crate) fn set(
+    checkpoint: &Checkpoint,
+    shard: ShardId,
+    to: SeqNo,
+    allowed: Allowed,
+) -> Result<Option<Edit>, RefusedEdit> {
+    let before = checkpoint.shard(shard).ok_or(RefusedEdit::NoShard(shard))?.clone();
+    if to == before.mark && before.completed.is_empty() {
+        return Ok(None);
+    }
+    let (skipped, replayed) = (skipped(&before, to), replayed(&before, to));
+    if to > before.mark && !allowed.skip {
+        let what = format!("shard {shard} is at {}, and {to} would skip {skipped}", before.mark);
+        return Err(RefusedEdit::Skip(what));
+    }
+    if to <= before.mark && !allowed.replay {
+        let what = format!("shard {shard} is at {}, and {to} would replay {replayed}", before.mark);
+        return Err(RefusedEdit::Replay(what));
+    }
+    let (incarnation, next_incarnation) = new_incarnation(checkpoint, shard)?;
+    let after = ShardCheckpoint {
+        incarnation,
+        mark: to,
+        completed: Box::default(),
+        epochs: before.epochs.iter().copied().filter(|epoch| epoch.first <= to).collect(),
+        ..before.clone()
+    };
+    let rows = checkpoint.shards.iter().map(|row| if row.shard == shard { &after } else { row });
+    let checkpoint = Checkpoint { next_incarnation, shards: rows.cloned().collect() };
+    Ok(Some(Edit { checkpoint, before, after, skipped, replayed }))
+}
+
+/// Leaves a shard out.
+pub(crate) fn forget(
+    checkpoint: &Checkpoint,
+    shard: ShardId,
+    is_allowed: bool,
+) -> Result<(Checkpoint, ShardCheckpoint), RefusedEdit> {
+    let before = checkpoint.shard(shard).ok_or(RefusedEdit::NoShard(shard))?.clone();
+    let replayed = replayed(&before, 0);
+    if !replayed.0.is_empty() && !is_allowed {
+        let what = format!(
+            "shard {shard} is at {}, and an engine that still has it would replay \
+                            {replayed}",
+            before.mark
+        );
+        return Err(RefusedEdit::Replay(what));
+    }
+    let rows = checkpoint.shards.iter().filter(|row| row.shard != shard);
+    let shards = rows.cloned().collect();
+    Ok((Checkpoint { next_incarnation: checkpoint.next_incarnation, shards }, before))
+}
+
+/// The incarnation that a shard begins, and the next one.
+fn new_incarnation(
+    checkpoint: &Checkpoint,
+    shard: ShardId,
+) -> Result<(Incarnation, Incarnation), RefusedEdit> {
+    let new = checkpoint.next_incarnation;
+    if new.next() == new {
+        return Err(RefusedEdit::NoIncarnation(shard));
+    }
+    Ok((new, new.next()))
+}
+
+/// A checkpoint with all shards in a new incarnation, above all of another one.
+pub(crate) fn begun_again(
+    mut checkpoint: Checkpoint,
+    beside: Option<&Checkpoint>,
+) -> Result<Checkpoint, RefusedEdit> {
+    let there = beside.map_or(Incarnation(0), |beside| beside.next_incarnation);
+    checkpoint.next_incarnation = checkpoint.next_incarnation.max(there);
+    let Some(first) = checkpoint.shards.first() else { return Ok(checkpoint) };
+    let (incarnation, next) = new_incarnation(&checkpoint, first.shard)?;
+    checkpoint.shards.iter_mut().for_each(|row| row.incarnation = incarnation);
+    checkpoint.next_incarnation = next;
+    Ok(checkpoint)
+}
+
+/// Checks that no mark moves in a direction that is not allowed.
+pub(crate) fn check_marks(
+    before: Option<&Checkpoint>,
+    after: &Checkpoint,
+    allowed: Allowed,
+) -> Result<(), RefusedEdit> {
+    let Some(before) = before else { return Ok(()) };
+    for row in &before.shards {
+        let (shard, mark) = (row.shard, row.mark);
+        let to = after.shard(shard).map(|row| row.mark);
+        if to < Some(mark) && !allowed.replay {
+            let to = to.map_or_else(|| "not there".to_owned(), |to| format!("at {to}"));
+            let what = format!("shard {shard} is at {mark}, and in the backup {to}");
+            return Err(RefusedEdit::Replay(format!("{what}: segments would be replayed")));
+        }
+    }
+    for row in &after.shards {
+        let (shard, to) = (row.shard, row.mark);
+        let mark = before.shard(shard).map(|row| row.mark);
+        if Some(to) > mark && to > 0 && !allowed.skip {
+            let mark = mark.map_or_else(|| "not there".to_owned(), |mark| format!("at {mark}"));
+            let what = format!("shard {shard} is {mark}, and in the backup at {to}");
+            return Err(RefusedEdit::Skip(format!("{what}: segments would be skipped")));
+        }
+    }
+    Ok(())
+}
+
+/// What of `before` is not applied, up to a mark.
+fn skipped(before: &ShardCheckpoint, to: SeqNo) -> Segments {
+    let (mut gaps, mut applied) = (Vec::new(), before.mark);
+    for range in &before.completed {
+        gaps.push(SeqRange::new(applied.saturating_add(1), to.min(range.first() - 1)));
+        applied = range.last();
+    }
+    if applied < to {
+        gaps.push(SeqRange::new(applied + 1, to));
+    }
+    gaps.retain(|gap| !gap.is_empty());
+    Segments(gaps)
+}
+
+/// What of `before` is applied above a mark.
+fn replayed(before: &ShardCheckpoint, to: SeqNo) -> Segments {
+    let mut ranges = Vec::new();
+    if to < before.mark {
+        ranges.push(SeqRange::new(to + 1, before.mark));
+    }
+    let above = before.completed.iter().filter(|range| range.last() > to);
+    ranges.extend(above.map(|range| SeqRange::new(range.first().max(to + 1), range.last())));
+    Segments(ranges)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use repl_core::{EpochStart, LogId};
+
+    const ONE: ShardId = ShardId(1);
+    const BOTH: Allowed = Allowed { replay: true, skip: true };
+
+    fn checkpoint() -> Checkpoint {
+        let row = ShardCheckpoint {
+            shard: ONE,
+            log: LogId(9),
+            incarnation: Incarnation(7),
+            mark: 42,
+            completed: Box::new([SeqRange::from(44), SeqRange::new(46, 50)]),
+            epochs: Box::new([
+                EpochStart { epoch: 0, first: 1 },
+                EpochStart { epoch: 3, first: 40 },
+                EpochStart { epoch: 4, first: 45 },
+            ]),
+        };
+        let other = ShardCheckpoint { shard: ShardId(2), mark: 7, ..row.clone() };
+        Checkpoint { next_incarnation: Incarnation(8), shards: vec![row, other] }
+    }
+
+    fn shown(segments: &Segments) -> String {
+        segments.to_string()
+    }
+
+    #[test]
+    fn a_lowered_mark_drops_ranges_and_epochs_above_and_keeps_log_and_other_shards() {
+        let before = checkpoint();
+        let edit = set(&before, ONE, 40, BOTH).unwrap().unwrap();
+        assert_eq!(edit.after.mark, 40);
+        assert_eq!((edit.after.incarnation, edit.after.log), (Incarnation(8), LogId(9)));
+        assert!(edit.after.completed.is_empty());
+        assert_eq!(edit.after.epochs.len(), 2);
+        assert_eq!(shown(&edit.replayed), "segments 41 to 42, 44, 46 to 50");
+        assert!(edit.skipped.0.is_empty());
+        assert_eq!(edit.checkpoint.next_incarnation, Incarnation(9));
+        assert_eq!(edit.checkpoint.shard(ONE), Some(&edit.after));
+        assert_eq!(edit.checkpoint.shards[1], before.shards[1]);
+        edit.checkpoint.validate().unwrap();
+    }
+
+    #[test]
+    fn a_raised_mark_says_which_segments_are_skipped_and_which_are_replayed() {
+        let edit = set(&checkpoint(), ONE, 48, BOTH).unwrap().unwrap();
+        assert_eq!(shown(&edit.skipped), "segments 43, 45");
+        assert_eq!(shown(&edit.replayed), "segments 49 to 50");
+        assert_eq!(edit.after.epochs.len(), 3);
+        let edit = set(&checkpoint(), ONE, u64::MAX, BOTH).unwrap().unwrap();
+        assert_eq!(shown(&edit.skipped), "segments 43, 45, 51 to 18446744073709551615");
+        edit.checkpoint.validate().unwrap();
+    }
+
+    #[test]
+    fn a_flag_of_the_other_direction_allows_nothing() {
+        let skip = Allowed { skip: true, replay: false };
+        let replay = Allowed { skip: false, replay: true };
+        for to in [0, 41, 42] {
+            let refused = set(&checkpoint(), ONE, to, skip).unwrap_err();
+            assert!(matches!(refused, RefusedEdit::Replay(_)), "{to}");
+            assert!(set(&checkpoint(), ONE, to, replay).unwrap().is_some());
+        }
+        let refused = set(&checkpoint(), ONE, 43, replay).unwrap_err();
+        assert!(matches!(refused, RefusedEdit::Skip(_)));
+        assert!(set(&checkpoint(), ONE, 43, skip).unwrap().is_some());
+        assert_eq!(set(&checkpoint(), ShardId(3), 1, BOTH), Err(RefusedEdit::NoShard(ShardId(3))));
+    }
+
+    #[test]
+    fn the_last_incarnation_is_not_used_for_a_change() {
+        let mut last = checkpoint();
+        last.next_incarnation = Incarnation(u64::MAX);
+        assert_eq!(set(&last, ONE, 1, BOTH), Err(RefusedEdit::NoIncarnation(ONE)));
+        assert_eq!(begun_again(last, None), Err(RefusedEdit::NoIncarnation(ONE)));
+    }
+
+    #[test]
+    fn a_restored_checkpoint_begins_above_both_incarnations_and_keeps_all_else() {
+        let old = checkpoint();
+        let there = Checkpoint { next_incarnation: Incarnation(20), shards: Vec::new() };
+        let again = begun_again(old.clone(), Some(&there)).unwrap();
+        assert_eq!(again.next_incarnation, Incarnation(21));
+        for (row, was) in again.shards.iter().zip(&old.shards) {
+            assert_eq!(row.incarnation, Incarnation(20));
+            assert_eq!(*row, ShardCheckpoint { incarnation: Incarnation(20), ..was.clone() });
+        }
+        assert_eq!(begun_again(old, None).unwrap().next_incarnation, Incarnation(9));
+    }
+}

@@ -1,0 +1,223 @@
+//! A store that is held for a change: nothing else saves to it meanwhile.
+
+use std::path::PathBuf;
+
+use repl_checkpoint::{
+    Checkpoint, CheckpointStore, Codec, CorruptReason, Disk, FileStore, Generation, Header,
+    LoadError, OpenStoreError, Save, SaveError, SlotFileError, SlotStore, StoreId, UnsealError,
+    peek,
+};
+
+use crate::exit::Exit;
+use crate::failure::{Failure, with_causes};
+use crate::site::{Kind, Site};
+use crate::store::codec_of;
+
+/// A store under its lock.
+pub(crate) struct Held {
+    pub(crate) site: Site,
+    pub(crate) id: StoreId,
+    store: Box<dyn CheckpointStore>,
+}
+
+/// The newest checkpoint of a store that is whole, and what is damaged above it.
+pub(crate) struct Found {
+    pub(crate) header: Header,
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) codec: Box<dyn Codec>,
+    /// The newest first.
+    pub(crate) damaged: Vec<Damaged>,
+    /// The highest generation that the store names, whole or not.
+    pub(crate) attempted: Generation,
+}
+
+/// A checkpoint that is damaged.
+pub(crate) struct Damaged {
+    pub(crate) path: PathBuf,
+    pub(crate) generation: Option<Generation>,
+    pub(crate) reason: String,
+    /// Its shards, if only its name is wrong.
+    pub(crate) checkpoint: Option<Checkpoint>,
+}
+
+/// What a store has at its newest generation that is whole.
+pub(crate) struct Newest {
+    pub(crate) id: StoreId,
+    pub(crate) codec: String,
+}
+
+impl Newest {
+    /// Reads it, without a lock.
+    pub(crate) fn of(site: &Site) -> Result<Self, Failure> {
+        let found = peek(&site.typed)?;
+        Ok(Newest { id: found.header.store, codec: found.codec })
+    }
+}
+
+impl Held {
+    /// Opens and locks a store that exists.
+    pub(crate) fn open<D>(disk: &D, site: Site, id: StoreId) -> Result<Self, Failure>
+    where
+        D: Disk + Clone + 'static,
+    {
+        let opened: Result<Box<dyn CheckpointStore>, OpenStoreError> = match site.kind {
+            Kind::Files => {
+                let store = FileStore::open_on(disk.clone(), &site.dir, id);
+                store.map(|store| Box::new(store) as _)
+            }
+            Kind::Slots => {
+                let store = SlotStore::open_file_on(disk.clone(), &site.slot_file(), id);
+                store.map(|store| Box::new(store) as _)
+            }
+        };
+        let store = opened.map_err(|error| refused_to_open(&site, &error))?;
+        Ok(Held { site, id, store })
+    }
+
+    /// Opens and locks a store, and reads what it holds.
+    pub(crate) fn open_and_find<D>(disk: &D, site: Site) -> Result<(Self, Found), Failure>
+    where
+        D: Disk + Clone + 'static,
+    {
+        // An engine that saves may be in the way of the reader, and has the lock.
+        let newest = Newest::of(&site);
+        if newest.as_ref().is_err_and(|failure| failure.exit == Exit::Unknown) {
+            newest?; // creates nothing where nothing is
+            return Err(Failure::new(Exit::Unknown, &site.typed, "no checkpoint is there"));
+        }
+        let id = newest.as_ref().map_or(StoreId::UNNAMED, |newest| newest.id);
+        let mut held = Self::open(disk, site, id)?;
+        let newest = newest.map_err(|failure| nothing_whole(failure, &held.site))?;
+        let found = held.find(codec_of(&newest.codec, &held.site.typed)?)?;
+        Ok((held, found))
+    }
+
+    /// Reads the newest checkpoint that is whole.
+    pub(crate) fn find(&mut self, codec: Box<dyn Codec>) -> Result<Found, Failure> {
+        let failed = |error| not_loaded(&self.site, &error);
+        let (mut damaged, mut attempted) = (Vec::new(), 0);
+        for mut candidate in self.store.load().map_err(failed)? {
+            let (path, expected) = (candidate.path.clone(), candidate.generation.take());
+            attempted = attempted.max(expected.unwrap_or(0));
+            match candidate.unseal(&*codec, self.id) {
+                Ok((header, checkpoint))
+                    if expected.is_none_or(|expected| expected == header.generation) =>
+                {
+                    return Ok(Found { header, checkpoint, codec, damaged, attempted });
+                }
+                Ok((Header { generation: found, .. }, checkpoint)) => {
+                    let expected = expected.unwrap_or(0);
+                    let reason = UnsealError::OtherGeneration { expected, found }.to_string();
+                    let (generation, checkpoint) = (Some(expected), Some(checkpoint));
+                    damaged.push(Damaged { path, generation, reason, checkpoint });
+                }
+                Err(reason) if is_damage(&reason) => {
+                    let (generation, reason) = (expected, with_causes(&reason));
+                    damaged.push(Damaged { path, generation, reason, checkpoint: None });
+                }
+                Err(reason) => {
+                    return Err(Failure::new(Exit::Unknown, &path, with_causes(&reason)));
+                }
+            }
+        }
+        let reason = damaged.into_iter().next().map_or_else(String::new, |first| first.reason);
+        Err(nothing_whole(Failure::new(Exit::Damage, &self.site.typed, reason), &self.site))
+    }
+
+    /// Saves a checkpoint as often as the store keeps checkpoints, so that whichever of them is
+    /// damaged later, no older one is used. Returns the newest generation.
+    pub(crate) fn save_everywhere(
+        &mut self,
+        checkpoint: &Checkpoint,
+        codec: &dyn Codec,
+        after: Header,
+        attempted: Generation,
+    ) -> Result<Generation, Failure> {
+        let mut newest = attempted;
+        let mut confirmed = after.confirmed;
+        for _ in 0..self.site.kind.places() {
+            newest = self.save(checkpoint, codec, confirmed, newest)?;
+            confirmed = newest;
+        }
+        Ok(newest)
+    }
+
+    /// Saves a checkpoint as the generation after `attempted`, and returns that.
+    pub(crate) fn save(
+        &mut self,
+        checkpoint: &Checkpoint,
+        codec: &dyn Codec,
+        confirmed: Generation,
+        attempted: Generation,
+    ) -> Result<Generation, Failure> {
+        let refused = |reason: String| Failure::new(Exit::Unknown, &self.site.typed, reason);
+        let last = || refused("no generation is left".to_owned());
+        let generation = attempted.checked_add(1).ok_or_else(last)?;
+        let header = Header { store: self.id, generation, confirmed };
+        let bytes = checkpoint.seal(codec, header).map_err(|error| refused(with_causes(&error)))?;
+        let save = Save { generation, confirmed, bytes: &bytes, base: None };
+        self.store.save(save).map_err(|error| not_saved(&self.site, &error))?;
+        Ok(generation)
+    }
+}
+
+/// Whether a checkpoint is lost. One that this process may not read is not.
+fn is_damage(reason: &CorruptReason) -> bool {
+    const MEDIA_ERROR: i32 = 5;
+    match reason {
+        CorruptReason::Read(error) => error.raw_os_error() == Some(MEDIA_ERROR),
+        CorruptReason::Unseal(error) => error.is_damage(),
+        _ => false,
+    }
+}
+
+fn refused_to_open(site: &Site, error: &OpenStoreError) -> Failure {
+    match error {
+        OpenStoreError::Locked { .. } => Failure::new(
+            Exit::Unknown,
+            &site.typed,
+            "it is in use: a process holds its lock, and nothing was changed",
+        )
+        .then("stop the engine, then the same command"),
+        error => Failure::new(Exit::Unknown, &site.typed, with_causes(error)),
+    }
+}
+
+fn not_loaded(site: &Site, error: &LoadError) -> Failure {
+    let exit = match error {
+        LoadError::Vanished { .. } => Exit::Damage,
+        LoadError::Slots { reason, .. } => match reason {
+            SlotFileError::Version { .. } | SlotFileError::OtherStore { .. } => Exit::Unknown,
+            _ => Exit::Damage,
+        },
+        _ => Exit::Unknown,
+    };
+    Failure::new(exit, &site.typed, with_causes(error))
+}
+
+fn not_saved(site: &Site, error: &SaveError) -> Failure {
+    let failure = Failure::new(Exit::Unknown, &site.typed, with_causes(error));
+    if error.is_poisoning() {
+        return failure.then("replctl verify PATH, for which of the two it is");
+    }
+    failure.then("the same command, once the cause is mended")
+}
+
+/// A store of which no checkpoint can be used.
+pub(crate) fn nothing_whole(failure: Failure, site: &Site) -> Failure {
+    if failure.exit != Exit::Damage {
+        return failure;
+    }
+    let path = site.typed.clone();
+    let reason = format!("no checkpoint in it is whole: {}", failure.reason);
+    Failure { path, reason, ..failure }.then("replctl restore BACKUP PATH")
+}
+
+/// Refuses a store with damage above its newest checkpoint.
+pub(crate) fn check_undamaged(site: &Site, found: &Found) -> Result<(), Failure> {
+    let Some(newest) = found.damaged.first() else { return Ok(()) };
+    let reason = format!("its newest checkpoint is damaged: {}", newest.reason);
+    let mut failure = Failure::new(Exit::FallBack, &site.typed, reason);
+    failure.newest_whole = Some((found.header.generation, site.typed.clone()));
+    Err(failure.then("replctl fall-back PATH, then the same command"))
+}
