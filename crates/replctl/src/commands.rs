@@ -9,3 +9,6 @@ pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod restore;
 pub(crate) mod set;
+
+#[cfg(test)]
+mod crashes;

@@ -28,7 +28,7 @@ pub(crate) struct Args {
 }
 
 #[derive(Serialize)]
-struct Done {
+pub(super) struct Done {
     to: PathBuf,
     kind: &'static str,
     codec: &'static str,
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
     Ok(Exit::Good)
 }
 
-fn convert<D: Disk + Clone + 'static>(
+pub(super) fn convert<D: Disk + Clone + 'static>(
     disk: &D,
     from: &Path,
     to: &Path,

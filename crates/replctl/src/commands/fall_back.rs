@@ -33,7 +33,7 @@ pub(crate) struct Args {
 }
 
 #[derive(Serialize)]
-struct FellBack {
+pub(super) struct FellBack {
     changed: bool,
     generation: Generation,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,7 +73,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
     Ok(Exit::Good)
 }
 
-fn fall_back<D: Disk + Clone + 'static>(
+pub(super) fn fall_back<D: Disk + Clone + 'static>(
     disk: &D,
     path: &Path,
     is_log_checked: bool,

@@ -29,7 +29,7 @@ pub(crate) struct Args {
 }
 
 #[derive(Serialize)]
-struct Done {
+pub(super) struct Done {
     generation: Generation,
     forgotten: Row,
     shards: usize,
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
     Ok(Exit::Good)
 }
 
-fn forget<D: Disk + Clone + 'static>(
+pub(super) fn forget<D: Disk + Clone + 'static>(
     disk: &D,
     path: &Path,
     shard: ShardId,

@@ -36,7 +36,7 @@ pub(crate) struct Args {
 }
 
 #[derive(Serialize)]
-struct Done {
+pub(super) struct Done {
     path: PathBuf,
     generation: Generation,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,7 +72,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
     Ok(Exit::Good)
 }
 
-fn restore<D: Disk + Clone + 'static>(
+pub(super) fn restore<D: Disk + Clone + 'static>(
     disk: &D,
     backup: &Path,
     path: &Path,

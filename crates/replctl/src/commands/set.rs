@@ -29,7 +29,7 @@ pub(crate) struct Args {
 }
 
 #[derive(Serialize)]
-struct Done {
+pub(super) struct Done {
     changed: bool,
     generation: Generation,
     before: Row,
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
     Ok(Exit::Good)
 }
 
-fn set<D: Disk + Clone + 'static>(
+pub(super) fn set<D: Disk + Clone + 'static>(
     disk: &D,
     path: &Path,
     shard: ShardId,

@@ -1,1 +1,2 @@
 //! Tests of the program as it is run.
+mod writing;
