@@ -56,6 +56,7 @@ mod shutdown;
 mod sizes;
 mod slot_file;
 mod slots;
+mod surveys;
 mod takeovers;
 mod track;
 mod until_saved;

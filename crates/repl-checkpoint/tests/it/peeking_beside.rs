@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use repl_checkpoint::{
     CheckpointStore, FileStore, JsonCodec, NoSync, OnCorrupt, OpenStoreError, SlotStore, peek,
-    recover,
+    recover, survey,
 };
 use repl_core::{SeqNo, ShardId};
 
@@ -70,7 +70,7 @@ fn listen(says: ChildStdout, newest: &AtomicU64) {
     }
 }
 
-/// The number of saves a second beside the reads.
+/// The number of saves a second beside the reads, each of which is a peek and a survey.
 fn reads_beside_saves<S: AnyStore>(reads: u32) -> (f64, Duration) {
     let dir = tempfile::tempdir().unwrap();
     let process = Saver::start::<S>(dir.path());
@@ -84,6 +84,12 @@ fn reads_beside_saves<S: AnyStore>(reads: u32) -> (f64, Duration) {
         assert!(before <= mark && newest <= mark, "{read}: {mark} after {before} and {newest}");
         assert!(marks.len() as u64 == SHARDS && marks.iter().all(|shard| shard.mark == mark));
         newest = mark;
+        let found = survey(dir.path()).unwrap_or_else(|error| panic!("survey {read}: {error:?}"));
+        for generation in &found.found {
+            assert!(generation.checked.is_ok(), "survey {read}: {generation:?}");
+        }
+        let mark = found.newest.and_then(|marks| marks.mark(ShardId(1)));
+        assert!(mark >= Some(newest), "survey {read}: {mark:?} after {newest}");
     }
     let time = began.elapsed();
     let saved = process.acknowledged() - first;
