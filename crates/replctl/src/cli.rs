@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    backup, completions, convert, fall_back, forget, import, inspect, restore, set,
+    backup, completions, convert, diff, export, fall_back, forget, import, inspect, restore, set,
+    verify, watch,
 };
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -29,6 +30,14 @@ PATH is the directory of a FileStore or a SlotStore, a checkpoint file, or a slo
 enum Command {
     /// Show what is at a path: store, generations, codec, shards, ranges, epochs, deltas
     Inspect(inspect::Args),
+    /// Check every generation as recovery does, also beside an engine that saves
+    Verify(verify::Args),
+    /// Show what moved from one checkpoint to another
+    Diff(diff::Args),
+    /// Print the marks of the newest whole generation as JSON, CSV or for Prometheus
+    Export(export::Args),
+    /// Show the marks as they move, their rate, and how far they are behind another store
+    Watch(watch::Args),
     /// Go on from the newest whole checkpoint; move the damaged ones aside
     FallBack(fall_back::Args),
     /// Set the mark of a shard
@@ -52,6 +61,10 @@ impl Cli {
     pub(crate) fn run(&self, output: &Output) -> Result<Exit, Failure> {
         match &self.command {
             Command::Inspect(args) => inspect::run(args, output),
+            Command::Verify(args) => verify::run(args, output),
+            Command::Diff(args) => diff::run(args, output),
+            Command::Export(args) => export::run(args, output),
+            Command::Watch(args) => watch::run(args, output),
             Command::FallBack(args) => fall_back::run(args, output),
             Command::Set(args) => set::run(args, output),
             Command::Forget(args) => forget::run(args, output),

@@ -19,7 +19,7 @@ pub(crate) struct Failure {
     /// The file or directory that it is about.
     pub(crate) path: PathBuf,
     /// What is wrong, with its causes.
-    pub(crate) reason: String,
+    pub(crate) reason: Box<str>,
     /// The place in the file, in bytes, if it is known.
     pub(crate) offset: Option<u64>,
     /// The newest generation that is whole, and its file.
@@ -31,7 +31,7 @@ pub(crate) struct Failure {
 impl Failure {
     /// A failure of this kind, about this path.
     pub(crate) fn new(exit: Exit, path: &Path, reason: impl Into<String>) -> Self {
-        let (path, reason) = (path.to_owned(), reason.into());
+        let (path, reason) = (path.to_owned(), reason.into().into_boxed_str());
         Failure { exit, path, reason, offset: None, newest_whole: None, next: Vec::new() }
     }
 

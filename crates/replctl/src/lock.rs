@@ -10,9 +10,12 @@ use std::path::Path;
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Use {
     /// A process holds it.
-    Locked,
-    /// No process holds it.
-    Free,
+    Held {
+        /// The number of the process.
+        pid: u32,
+    },
+    /// No process is seen to hold it: one of another container may.
+    NotSeen,
     /// This system does not say.
     NotKnown,
 }
@@ -26,9 +29,8 @@ pub(crate) fn use_of(lock_file: &Path) -> Use {
     match std::fs::metadata(lock_file) {
         // A device is written in another way in the table, and not all filesystems show the same
         // there as here. The number of the file is the same in both.
-        Ok(found) if is_in(&table, found.ino()) => Use::Locked,
-        Ok(_) => Use::Free,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Use::Free,
+        Ok(found) => holder(&table, found.ino()).map_or(Use::NotSeen, |pid| Use::Held { pid }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Use::NotSeen,
         Err(_) => Use::NotKnown,
     }
 }
@@ -39,17 +41,16 @@ pub(crate) fn use_of(_: &Path) -> Use {
     Use::NotKnown
 }
 
-/// Whether the table has a `flock` lock on the file of this number.
+/// The process that has a `flock` lock on the file of this number, by the table.
 #[cfg(target_os = "linux")]
-fn is_in(table: &str, inode: u64) -> bool {
-    // 1: FLOCK  ADVISORY  WRITE 1234 fe:01:5678 0 EOF
-    let is_it = |line: &str| {
-        let mut words = line.split_whitespace().filter(|word| *word != "->").skip(1);
-        let is_flock = words.next() == Some("FLOCK");
-        let file = words.nth(3).and_then(|file| file.rsplit(':').next());
-        is_flock && file.and_then(|file| file.parse().ok()) == Some(inode)
-    };
-    table.lines().any(is_it)
+fn holder(table: &str, inode: u64) -> Option<u32> {
+    // 1: FLOCK  ADVISORY  WRITE 1234 fe:01:5678 0 EOF; a line with `->` is of one that waits
+    table.lines().find_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [_, "FLOCK", _, _, pid, file, ..] = words[..] else { return None };
+        let is_it = file.rsplit(':').next()?.parse() == Ok(inode);
+        is_it.then(|| pid.parse().ok())?
+    })
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -61,8 +62,9 @@ mod tests {
         let table = "1: POSIX  ADVISORY  READ  7 08:01:55 0 EOF\n\
                      2: FLOCK  ADVISORY  WRITE 9 00:1b:66 0 EOF\n\
                      2: -> FLOCK  ADVISORY  WRITE 9 00:1b:77 0 EOF\n";
-        assert!(!is_in(table, 55), "not of that kind");
-        assert!(is_in(table, 66));
-        assert!(!is_in(table, 6));
+        assert_eq!(holder(table, 55), None, "of another kind");
+        assert_eq!(holder(table, 66), Some(9));
+        assert_eq!(holder(table, 77), None, "it waits");
+        assert_eq!(holder(table, 6), None);
     }
 }

@@ -11,8 +11,11 @@ mod held;
 mod lock;
 mod new_place;
 mod output;
+mod row;
+mod seen;
 mod site;
 mod store;
+mod verdict;
 
 use std::process::ExitCode;
 

@@ -28,6 +28,11 @@ impl Text {
         let _ = writeln!(self.0, "{line}");
     }
 
+    /// Begins anew at the top of the terminal.
+    pub(crate) fn clear(&mut self) {
+        self.0.push_str("\x1b[H\x1b[J");
+    }
+
     /// A line about damage or a refusal.
     pub(crate) fn bad(&mut self, line: &str) {
         self.line(format_args!("{BAD}{line}{BAD:#}"));

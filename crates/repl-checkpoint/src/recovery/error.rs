@@ -79,9 +79,11 @@ impl From<io::Error> for CorruptReason {
 }
 
 impl CorruptReason {
-    /// Whether the checkpoint is lost, so that recovery may fall back. One that this process has no
-    /// right, memory or descriptor to read is not lost.
-    pub(super) fn is_damage(&self) -> bool {
+    /// Returns whether the checkpoint is lost, so that recovery may fall back.
+    ///
+    /// One that this process has no right, memory or descriptor to read is not lost, and neither is
+    /// one of another store, codec or version.
+    pub fn is_damage(&self) -> bool {
         match self {
             CorruptReason::Read(err) => err.raw_os_error() == Some(MEDIA_ERROR),
             CorruptReason::Unseal(reason) => reason.is_damage(),

@@ -206,7 +206,8 @@ fn a_survey_of_files_says_what_recovery_says() {
 #[test]
 fn a_survey_leaves_no_trace_and_needs_no_lock() {
     let dir = tempfile::tempdir().unwrap();
-    let mut follower = recovered_from::<SlotStore>(dir.path(), &[1, 2]);
+    let shards: Vec<u64> = (1..=200).collect();
+    let mut follower = recovered_from::<SlotStore>(dir.path(), &shards);
     for mark in 1..=5 {
         follower.state.advance(ShardId(1), mark);
         save(&mut follower.checkpointer);
@@ -216,7 +217,8 @@ fn a_survey_leaves_no_trace_and_needs_no_lock() {
     assert_eq!((found.store, found.codec.as_deref()), (Some(STORE), Some("json")));
     assert_eq!(found.newest.as_deref(), Some(&follower.state.snapshot()));
     let newest = found.newest_whole().unwrap();
-    assert_eq!((newest.header.unwrap().generation, newest.deltas.len()), (5, 1));
+    assert_eq!(newest.header.unwrap().generation, 5);
+    assert!(!newest.deltas.is_empty(), "{found:?}");
     assert_eq!(contents(dir.path()), before);
     let copy = copy_of(dir.path());
     survey(copy.path()).unwrap();

@@ -1,55 +1,121 @@
 //! `replctl inspect`: what is at a path.
 
+mod raw;
+
 use std::path::PathBuf;
 
-use repl_checkpoint::{Generation, peek};
+use repl_core::{Snapshot, SnapshotEntry};
 use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::lock::{Use, use_of};
 use crate::output::{Output, Report, Text};
-use crate::store::Place;
+use crate::row::Row;
+use crate::seen::{Seen, Shown};
 
 /// The arguments.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The directory of a store, a checkpoint file, or a slot file
     path: PathBuf,
+    /// List the shards of the newest whole generation too, up to this many
+    #[arg(long, value_name = "COUNT", num_args = 0..=1, default_missing_value = "100")]
+    shards: Option<usize>,
+    /// Show the fields of every header, right or damaged, instead
+    #[arg(long, conflicts_with = "shards")]
+    raw: bool,
 }
 
 #[derive(Serialize)]
-struct Inspected {
-    kind: &'static str,
-    store: String,
-    generation: Generation,
-    codec: String,
+struct Inspected<'a> {
+    #[serde(flatten)]
+    shown: &'a Shown,
     #[serde(skip_serializing_if = "Option::is_none")]
-    lock: Option<Use>,
+    newest: Option<Totals>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shards: Option<Vec<Row>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<&'a Failure>,
+}
+
+/// The newest whole generation as a whole.
+#[derive(Serialize)]
+struct Totals {
+    generation: u64,
+    confirmed: u64,
+    shards: usize,
+    lowest_mark: u64,
+    highest_mark: u64,
+    ranges: usize,
+    epochs: usize,
+    next_incarnation: u64,
+    deltas: usize,
 }
 
 /// Prints what is there.
 pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
-    let place = Place::of(&args.path)?;
-    let found = peek(&args.path)?;
+    if args.raw {
+        return raw::run(&args.path, output);
+    }
+    let seen = Seen::at(&args.path)?;
+    let marks = seen.survey.newest.as_deref();
+    let shards = args.shards.zip(marks).map(|(limit, marks)| rows(marks, limit));
+    let newest = Totals::of(&seen);
     output.print(&Inspected {
-        kind: place.kind(),
-        store: found.header.store.to_string(),
-        generation: found.header.generation,
-        codec: found.codec,
-        lock: place.lock_file().map(|lock| use_of(&lock)),
+        shown: &seen.shown,
+        newest,
+        shards,
+        problem: seen.problem.as_ref(),
     })?;
-    Ok(Exit::Good)
+    Ok(seen.exit())
 }
 
-impl Report for Inspected {
+fn rows(marks: &Snapshot, limit: usize) -> Vec<Row> {
+    marks.entries().take(limit).map(|entry: SnapshotEntry| Row::of(&entry)).collect()
+}
+
+impl Totals {
+    fn of(seen: &Seen) -> Option<Self> {
+        let (found, marks) = (seen.survey.newest_whole()?, seen.survey.newest.as_deref()?);
+        let (header, counts) = (found.header?, found.checked.as_ref().ok()?);
+        Some(Totals {
+            generation: header.generation,
+            confirmed: header.confirmed,
+            shards: counts.shards,
+            lowest_mark: marks.marks().iter().copied().min().unwrap_or(0),
+            highest_mark: marks.marks().iter().copied().max().unwrap_or(0),
+            ranges: counts.ranges,
+            epochs: counts.epochs,
+            next_incarnation: counts.next_incarnation.0,
+            deltas: found.deltas.len(),
+        })
+    }
+}
+
+impl Report for Inspected<'_> {
     fn show(&self, text: &mut Text) {
-        text.line(self.kind);
-        text.field("store", &self.store);
-        text.field("generation", self.generation);
-        text.field("codec", &self.codec);
-        if self.lock == Some(Use::Locked) {
-            text.warning("  in use: a process holds its lock");
+        self.shown.show(text);
+        if let Some(newest) = &self.newest {
+            text.line(format_args!("  generation {}:", newest.generation));
+            text.field("confirmed", newest.confirmed);
+            text.field("shards", newest.shards);
+            let (low, high) = (newest.lowest_mark, newest.highest_mark);
+            text.field("marks", format_args!("{low} to {high}"));
+            text.field("ranges", newest.ranges);
+            text.field("epochs", newest.epochs);
+            text.field("incarnation", format_args!("{} is next", newest.next_incarnation));
+            text.field("deltas", newest.deltas);
+        }
+        for row in self.shards.iter().flatten() {
+            text.line(format_args!("    {row}"));
+        }
+        if let (Some(rows), Some(newest)) = (&self.shards, &self.newest)
+            && rows.len() < newest.shards
+        {
+            text.line(format_args!("    and {} more", newest.shards - rows.len()));
+        }
+        if let Some(problem) = self.problem {
+            problem.show(text);
         }
     }
 }

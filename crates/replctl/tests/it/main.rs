@@ -1,2 +1,12 @@
 //! Tests of the program as it is run.
+
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
+mod locked;
+mod messages;
+mod reading;
+mod sessions;
+mod support;
+mod watching;
 mod writing;

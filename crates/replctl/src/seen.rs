@@ -1,0 +1,177 @@
+//! A store as the reading commands show it.
+
+use std::path::{Path, PathBuf};
+
+use repl_checkpoint::{Generation, Survey, Surveyed, survey};
+use serde::Serialize;
+
+use crate::exit::Exit;
+use crate::failure::{Failure, with_causes};
+use crate::lock::{Use, use_of};
+use crate::output::{Report, Text};
+use crate::store::Place;
+use crate::verdict::{of_load, problem};
+
+/// What is at a path, checked.
+pub(crate) struct Seen {
+    pub(crate) survey: Survey,
+    pub(crate) problem: Option<Failure>,
+    pub(crate) shown: Shown,
+}
+
+/// The same, to print.
+#[derive(Serialize)]
+pub(crate) struct Shown {
+    pub(crate) path: PathBuf,
+    pub(crate) kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) store: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) codec: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) lock: Option<Use>,
+    pub(crate) generations: Vec<ShownGeneration>,
+}
+
+/// One generation, or a damaged part of a slot file.
+#[derive(Serialize)]
+pub(crate) struct ShownGeneration {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) generation: Option<Generation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) confirmed: Option<Generation>,
+    pub(crate) state: &'static str,
+    pub(crate) path: PathBuf,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) slot: Option<usize>,
+    pub(crate) offset: u64,
+    pub(crate) length: u64,
+    /// The generations of its deltas.
+    pub(crate) deltas: Vec<Generation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) shards: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ranges: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) epochs: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next_incarnation: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) damaged_at: Option<u64>,
+}
+
+impl Seen {
+    /// Reads and checks everything at a path.
+    pub(crate) fn at(path: &Path) -> Result<Self, Failure> {
+        let place = Place::of(path)?;
+        let lock = place.lock_file().map(|lock| use_of(&lock));
+        let survey = survey(path).map_err(|error| of_load(path, &error))?;
+        let problem = problem(path, &place, &survey);
+        let shown = Shown {
+            path: path.to_owned(),
+            kind: place.kind(),
+            store: survey.store.map(|store| store.to_string()),
+            codec: survey.codec.clone(),
+            lock,
+            generations: survey.found.iter().map(ShownGeneration::of).collect(),
+        };
+        Ok(Seen { survey, problem, shown })
+    }
+
+    /// The exit status that it gives.
+    pub(crate) fn exit(&self) -> Exit {
+        self.problem.as_ref().map_or(Exit::Good, |problem| problem.exit)
+    }
+}
+
+impl ShownGeneration {
+    fn of(found: &Surveyed) -> Self {
+        let counts = found.checked.as_ref().ok();
+        let state = match &found.checked {
+            Ok(_) => "whole",
+            Err(reason) if reason.is_damage() => "damaged",
+            Err(_) => "refused",
+        };
+        ShownGeneration {
+            generation: found.header.map(|header| header.generation),
+            confirmed: found.header.map(|header| header.confirmed),
+            state,
+            path: found.path.clone(),
+            slot: found.slot,
+            offset: found.offset,
+            length: found.length,
+            deltas: found.deltas.iter().map(|delta| delta.header.generation).collect(),
+            shards: counts.map(|counts| counts.shards),
+            ranges: counts.map(|counts| counts.ranges),
+            epochs: counts.map(|counts| counts.epochs),
+            next_incarnation: counts.map(|counts| counts.next_incarnation.0),
+            reason: found.checked.as_ref().err().map(|reason| with_causes(reason)),
+            damaged_at: found.damaged_at,
+        }
+    }
+
+    /// One line.
+    fn line(&self) -> String {
+        let generation = self.generation.map_or("?".to_owned(), |number| number.to_string());
+        let at = match self.slot {
+            Some(slot) => format!("slot {slot}, at byte {}", self.offset),
+            None => self.path.file_name().unwrap_or_default().display().to_string(),
+        };
+        let mut line = format!("{generation:>12}  {:<8}  {at}", self.state);
+        if let (Some(shards), Some(ranges)) = (self.shards, self.ranges) {
+            line += &format!(", {} bytes, {}", self.length, counted(shards, "shard"));
+            if ranges > 0 {
+                line += &format!(", {} above their marks", counted(ranges, "range"));
+            }
+        }
+        if !self.deltas.is_empty() {
+            line += &format!(", {}", counted(self.deltas.len(), "delta"));
+        }
+        if let Some(reason) = &self.reason {
+            line += &format!(": {reason}");
+        }
+        line
+    }
+}
+
+/// A number of things.
+pub(crate) fn counted(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+impl Report for Shown {
+    fn show(&self, text: &mut Text) {
+        text.line(format_args!("{} {}", self.kind, self.path.display()));
+        if let Some(store) = &self.store {
+            text.field("store", store);
+        }
+        if let Some(codec) = &self.codec {
+            text.field("codec", codec);
+        }
+        show_lock(self.lock, text);
+        if !self.generations.is_empty() {
+            text.line("  generations, the newest first:");
+        }
+        for generation in &self.generations {
+            let line = generation.line();
+            match generation.state {
+                "whole" => text.line(line),
+                "damaged" => text.bad(&line),
+                _ => text.warning(&line),
+            }
+        }
+    }
+}
+
+/// Says if a process holds the lock.
+pub(crate) fn show_lock(lock: Option<Use>, text: &mut Text) {
+    match lock {
+        Some(Use::Held { pid }) => {
+            text.field("lock", format_args!("held by process {pid}, which may save at any time"));
+        }
+        Some(Use::NotKnown) => text.field("lock", "not known: this system does not say"),
+        Some(Use::NotSeen) | None => {}
+    }
+}

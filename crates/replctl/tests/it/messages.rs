@@ -1,0 +1,70 @@
+//! A message leads to the right command.
+
+use repl_checkpoint::JsonCodec;
+
+use crate::support::{Dir, SLOTS, newer, sealed};
+
+/// The commands that a message names, without what an operator must fill in.
+fn next(dir: &Dir, path: &str) -> Vec<String> {
+    let output = dir.output(&format!("--json verify {path}"));
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let problem = if found["problem"].is_null() { &found } else { &found["problem"] };
+    let next = problem["next"].as_array().unwrap();
+    next.iter().map(|line| line.as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn of_a_damaged_newest_file_it_is_to_fall_back() {
+    let dir = Dir::new().files();
+    dir.put(42, b"");
+    assert!(next(&dir, "marks")[0].contains("replctl fall-back marks"));
+}
+
+#[test]
+fn of_nothing_whole_it_is_to_restore() {
+    let dir = Dir::new().files();
+    dir.put(42, b"");
+    dir.put(41, b"");
+    assert!(next(&dir, "marks")[0].contains("replctl restore BACKUP marks"));
+    for generation in [41, 42] {
+        std::fs::remove_file(dir.path(&format!("marks/{generation:020}.checkpoint"))).unwrap();
+    }
+    assert!(next(&dir, "marks")[0].contains("replctl restore BACKUP marks"), "vanished");
+}
+
+#[test]
+fn of_one_torn_slot_it_is_to_start_the_engine() {
+    let dir = Dir::new().slots();
+    let mut bytes = SLOTS.to_vec();
+    bytes[8192..].fill(0);
+    dir.put_slots(&bytes);
+    assert!(next(&dir, "slots")[0].contains("replctl fall-back slots"), "two slots");
+    let mut bytes = SLOTS.to_vec();
+    bytes[8192] = 0;
+    dir.put_slots(&bytes);
+    assert!(next(&dir, "slots")[0].starts_with("start the engine"));
+}
+
+#[test]
+fn of_a_damaged_reserve_it_is_to_make_a_backup() {
+    let dir = Dir::new().files();
+    dir.put(41, b"");
+    assert!(next(&dir, "marks")[0].starts_with("replctl backup marks"));
+    dir.put(41, &sealed(&JsonCodec, 40, &newer()));
+    assert!(next(&dir, "marks")[0].starts_with("replctl backup marks"), "of another generation");
+}
+
+#[test]
+fn every_command_that_a_message_names_exists() {
+    let dir = Dir::new().files();
+    dir.put(42, b"");
+    let help = String::from_utf8(dir.output("--help").stdout).unwrap();
+    for path in ["marks", "missing"] {
+        for line in next(&dir, path) {
+            if let Some((_, command)) = line.split_once("replctl ") {
+                let command = command.split_whitespace().next().unwrap();
+                assert!(help.contains(&format!("  {command} ")), "{line}");
+            }
+        }
+    }
+}
