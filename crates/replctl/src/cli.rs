@@ -72,7 +72,7 @@ impl Cli {
             Command::Restore(args) => restore::run(args, output),
             Command::Convert(args) => convert::run(args, output),
             Command::Import(args) => import::run(args, output),
-            Command::Completions(args) => completions::run(args, output),
+            Command::Completions(args) => completions::run(args),
         }
     }
 }

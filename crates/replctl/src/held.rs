@@ -210,7 +210,7 @@ pub(crate) fn nothing_whole(failure: Failure, site: &Site) -> Failure {
     }
     let path = site.typed.clone();
     let reason = format!("no checkpoint in it is whole: {}", failure.reason);
-    Failure { path, reason, ..failure }.then("replctl restore BACKUP PATH")
+    Failure { path, reason: reason.into(), ..failure }.then("replctl restore BACKUP PATH")
 }
 
 /// Refuses a store with damage above its newest checkpoint.

@@ -75,12 +75,6 @@ impl Output {
         unless_closed(self.write(report, &mut anstream::stderr().lock()))
     }
 
-    /// Prints bytes as they are.
-    pub(crate) fn raw(&self, bytes: &[u8]) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        unless_closed(out.write_all(bytes).and_then(|()| out.flush()))
-    }
-
     fn write(&self, report: &impl Report, out: &mut impl Write) -> io::Result<()> {
         if self.is_json {
             let mut line = serde_json::to_vec(report)?;
@@ -93,6 +87,12 @@ impl Output {
         }
         out.flush()
     }
+}
+
+/// Prints bytes as they are.
+pub(crate) fn print_raw(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    unless_closed(out.write_all(bytes).and_then(|()| out.flush()))
 }
 
 /// A reader that has seen enough, such as `head`, closes its end.

@@ -1,5 +1,6 @@
 //! A store as the reading commands show it.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use repl_checkpoint::{Generation, Survey, Surveyed, survey};
@@ -121,16 +122,16 @@ impl ShownGeneration {
         };
         let mut line = format!("{generation:>12}  {:<8}  {at}", self.state);
         if let (Some(shards), Some(ranges)) = (self.shards, self.ranges) {
-            line += &format!(", {} bytes, {}", self.length, counted(shards, "shard"));
+            let _ = write!(line, ", {} bytes, {}", self.length, counted(shards, "shard"));
             if ranges > 0 {
-                line += &format!(", {} above their marks", counted(ranges, "range"));
+                let _ = write!(line, ", {} above their marks", counted(ranges, "range"));
             }
         }
         if !self.deltas.is_empty() {
-            line += &format!(", {}", counted(self.deltas.len(), "delta"));
+            let _ = write!(line, ", {}", counted(self.deltas.len(), "delta"));
         }
         if let Some(reason) = &self.reason {
-            line += &format!(": {reason}");
+            let _ = write!(line, ": {reason}");
         }
         line
     }

@@ -8,7 +8,7 @@ use repl_core::Snapshot;
 use super::diff::marks_at;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, print_raw};
 use crate::row::Row;
 
 /// The arguments.
@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
     let Some(header) = seen.survey.newest_whole().and_then(of) else {
         return Err(Failure::new(Exit::Unknown, &args.path, "no checkpoint is there"));
     };
-    let mut pieces = Pieces { text: String::new(), output };
+    let mut pieces = Pieces::default();
     let format = if output.is_json { Format::Json } else { args.format };
     match format {
         Format::Json => {
@@ -77,12 +77,12 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
 }
 
 /// Text that is written out piece by piece.
-struct Pieces<'a> {
+#[derive(Default)]
+struct Pieces {
     text: String,
-    output: &'a Output,
 }
 
-impl Pieces<'_> {
+impl Pieces {
     fn add(&mut self, write: impl FnOnce(&mut String) -> std::fmt::Result) -> Result<(), Failure> {
         let _ = write(&mut self.text); // a String takes everything
         if self.text.len() >= PIECE {
@@ -92,13 +92,13 @@ impl Pieces<'_> {
     }
 
     fn end(&mut self) -> Result<(), Failure> {
-        self.output.raw(self.text.as_bytes())?;
+        print_raw(self.text.as_bytes())?;
         self.text.clear();
         Ok(())
     }
 }
 
-fn json(marks: &Snapshot, pieces: &mut Pieces<'_>) -> Result<(), Failure> {
+fn json(marks: &Snapshot, pieces: &mut Pieces) -> Result<(), Failure> {
     for (i, entry) in marks.entries().enumerate() {
         let row = serde_json::to_string(&Row::of(&entry)).map_err(std::io::Error::from)?;
         pieces.add(|text| write!(text, "{}\n{row}", if i == 0 { "" } else { "," }))?;
@@ -106,7 +106,7 @@ fn json(marks: &Snapshot, pieces: &mut Pieces<'_>) -> Result<(), Failure> {
     pieces.add(|text| text.write_str("]}\n"))
 }
 
-fn csv(marks: &Snapshot, pieces: &mut Pieces<'_>) -> Result<(), Failure> {
+fn csv(marks: &Snapshot, pieces: &mut Pieces) -> Result<(), Failure> {
     pieces.add(|text| text.write_str("shard,mark,incarnation,log,completed,epochs\n"))?;
     for entry in marks.entries() {
         let row = Row::of(&entry);
@@ -120,12 +120,12 @@ fn csv(marks: &Snapshot, pieces: &mut Pieces<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn gauge(pieces: &mut Pieces<'_>, name: &str, about: &str, value: u64) -> Result<(), Failure> {
+fn gauge(pieces: &mut Pieces, name: &str, about: &str, value: u64) -> Result<(), Failure> {
     head(pieces, name, about)?;
     pieces.add(|text| writeln!(text, "repl_checkpoint_{name} {value}"))
 }
 
-fn head(pieces: &mut Pieces<'_>, name: &str, about: &str) -> Result<(), Failure> {
+fn head(pieces: &mut Pieces, name: &str, about: &str) -> Result<(), Failure> {
     pieces.add(|text| {
         writeln!(text, "# HELP repl_checkpoint_{name} {about}")?;
         writeln!(text, "# TYPE repl_checkpoint_{name} gauge")
@@ -133,9 +133,9 @@ fn head(pieces: &mut Pieces<'_>, name: &str, about: &str) -> Result<(), Failure>
 }
 
 /// The samples of a metric are together, as the format asks for.
-fn prometheus(marks: &Snapshot, pieces: &mut Pieces<'_>) -> Result<(), Failure> {
+fn prometheus(marks: &Snapshot, pieces: &mut Pieces) -> Result<(), Failure> {
     head(pieces, "mark", "The last segment up to which a shard is applied and durable.")?;
-    for (shard, mark) in marks.iter() {
+    for (shard, mark) in marks {
         pieces.add(|text| writeln!(text, "repl_checkpoint_mark{{shard=\"{shard}\"}} {mark}"))?;
     }
     head(pieces, "ranges", "The ranges that are completed above the mark of a shard.")?;

@@ -37,12 +37,11 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
 impl Report for Verified<'_> {
     fn show(&self, text: &mut Text) {
         self.shown.show(text);
-        match self.problem {
-            Some(problem) => problem.show(text),
-            None => {
-                let all = counted(self.shown.generations.len(), "generation");
-                text.good(&format!("good: {all}, whole"));
-            }
+        if let Some(problem) = self.problem {
+            problem.show(text);
+        } else {
+            let all = counted(self.shown.generations.len(), "generation");
+            text.good(&format!("good: {all}, whole"));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod rates;
 
+use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -190,13 +191,13 @@ impl Look {
     /// One line for each look: it goes into a file or a pipe.
     fn lines(&self, text: &mut Text) {
         let mut line = format!("generation {}  marks {}", self.generation(), self.all.mark);
-        line += &format!("  rate {}", self.all.rate());
+        let _ = write!(line, "  rate {}", self.all.rate());
         if self.all.lag.is_some() {
             let (lag, time) = (self.all.lag(), self.all.catches_up_in());
-            line += &format!("  lag {lag}  catches up in {time}");
+            let _ = write!(line, "  lag {lag}  catches up in {time}");
         }
         if let Some(problem) = &self.problem {
-            line += &format!("  {}: {problem}", problem.exit.name());
+            let _ = write!(line, "  {}: {problem}", problem.exit.name());
         }
         text.line(line);
     }

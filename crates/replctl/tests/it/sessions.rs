@@ -1,6 +1,7 @@
 //! The sessions in docs/replctl.md, run and compared.
 
 use std::env;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -38,7 +39,7 @@ fn run(steps: &[(String, String)]) -> Vec<String> {
     let mut script = "exec 2>&1\n".to_owned();
     for (command, _) in steps {
         // The next command may look at the exit status.
-        script += &format!("{command}\nstatus=$?; printf '{MARK}'; (exit $status)\n");
+        let _ = write!(script, "{command}\nstatus=$?; printf '{MARK}'; (exit $status)\n");
     }
     let program = Path::new(env!("CARGO_BIN_EXE_replctl")).parent().unwrap();
     let path = format!("{}:{}", program.display(), env::var("PATH").unwrap());
@@ -60,8 +61,10 @@ fn every_session_in_the_docs_prints_what_the_docs_show() {
         let steps = steps(session);
         for ((command, shown), printed) in steps.iter().zip(run(&steps)) {
             if *shown != printed {
-                different +=
-                    &format!("$ {command}\nthe page shows:\n{shown}and it is:\n{printed}\n");
+                let _ = write!(
+                    different,
+                    "$ {command}\nthe page shows:\n{shown}and it is:\n{printed}\n"
+                );
             }
         }
     }

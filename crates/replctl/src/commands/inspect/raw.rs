@@ -96,7 +96,7 @@ struct Header {
 #[derive(Serialize)]
 struct Value {
     name: &'static str,
-    value: String,
+    text: String,
     right: bool,
 }
 
@@ -186,13 +186,13 @@ impl Header {
             at += label.len();
             let value = text(line, at, *width);
             let right = is_labeled && form.is_right(&value, *width);
-            values.push(Value { name, value: value.trim_end().to_owned(), right });
+            values.push(Value { name, text: value.trim_end().to_owned(), right });
             at += width;
         }
         let checked = line.get(..at - CRC.1).unwrap_or(line);
         let checksum = format!("{:08x}", crc32c::crc32c(checked));
         right &= values.iter().all(|value| value.right) && line.get(at) == Some(&b'\n');
-        right &= values.last().is_some_and(|crc| crc.value == checksum);
+        right &= values.last().is_some_and(|crc| crc.text == checksum);
         let path = path.to_owned();
         Header { path, offset, kind, right, version, fields: values, checksum }
     }
@@ -226,12 +226,12 @@ impl Report for Raw {
             let file = header.path.display();
             let line = format!("{file}, byte {}: {}, {state}", header.offset, header.kind);
             if header.right {
-                text.line(line)
+                text.line(line);
             } else {
-                text.bad(&line)
+                text.bad(&line);
             }
             text.field("version", &header.version);
-            for Value { name, value, right } in &header.fields {
+            for Value { name, text: value, right } in &header.fields {
                 let is_crc = *name == CRC.0 && *value != header.checksum;
                 if is_crc {
                     let found = &header.checksum;
