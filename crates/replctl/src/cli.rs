@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    backup, completions, convert, diff, export, fall_back, forget, import, inspect, restore, set,
-    verify, watch,
+    backup, completions, convert, diff, doctor, export, fall_back, forget, import, inspect,
+    restore, set, verify, watch,
 };
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -52,6 +52,8 @@ enum Command {
     Convert(convert::Args),
     /// Make a new store of marks that another program has kept
     Import(import::Args),
+    /// Say whether the filesystem at a path can keep the promises of a store
+    Doctor(doctor::Args),
     /// Print a script that completes commands in a shell
     Completions(completions::Args),
 }
@@ -72,6 +74,7 @@ impl Cli {
             Command::Restore(args) => restore::run(args, output),
             Command::Convert(args) => convert::run(args, output),
             Command::Import(args) => import::run(args, output),
+            Command::Doctor(args) => doctor::run(args, output),
             Command::Completions(args) => completions::run(args),
         }
     }

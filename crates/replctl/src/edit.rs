@@ -22,11 +22,9 @@ pub(crate) struct Allowed {
 pub(crate) enum RefusedEdit {
     #[error("shard {0} is not in it")]
     NoShard(ShardId),
-    #[error(
-        "{0}, and `--replay` was not given: apply must be idempotent, and the log must hold them"
-    )]
+    #[error("{0}: `--replay` allows that, if the log still holds them and apply is idempotent")]
     Replay(String),
-    #[error("{0}, and `--skip` was not given: their data would be missing")]
+    #[error("{0}: `--skip` allows that, and their data will be missing")]
     Skip(String),
     #[error("no incarnation is left for shard {0}")]
     NoIncarnation(ShardId),
@@ -200,7 +198,7 @@ pub(crate) fn check_marks(
         if to < Some(mark) && !allowed.replay {
             let to = to.map_or_else(|| "not there".to_owned(), |to| format!("at {to}"));
             let what = format!("shard {shard} is at {mark}, and in the backup {to}");
-            return Err(RefusedEdit::Replay(format!("{what}: segments would be replayed")));
+            return Err(RefusedEdit::Replay(format!("{what}, which would replay segments")));
         }
     }
     for row in &after.shards {
@@ -209,7 +207,7 @@ pub(crate) fn check_marks(
         if Some(to) > mark && to > 0 && !allowed.skip {
             let mark = mark.map_or_else(|| "not there".to_owned(), |mark| format!("at {mark}"));
             let what = format!("shard {shard} is {mark}, and in the backup at {to}");
-            return Err(RefusedEdit::Skip(format!("{what}: segments would be skipped")));
+            return Err(RefusedEdit::Skip(format!("{what}, which would skip segments")));
         }
     }
     Ok(())

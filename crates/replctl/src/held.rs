@@ -22,6 +22,8 @@ pub(crate) struct Held {
 
 /// The newest checkpoint of a store that is whole, and what is damaged above it.
 pub(crate) struct Found {
+    /// Its file.
+    pub(crate) path: PathBuf,
     pub(crate) header: Header,
     pub(crate) checkpoint: Checkpoint,
     pub(crate) codec: Box<dyn Codec>,
@@ -82,6 +84,11 @@ impl Held {
         // An engine that saves may be in the way of the reader, and has the lock.
         let newest = Newest::of(&site);
         if newest.as_ref().is_err_and(|failure| failure.exit == Exit::Unknown) {
+            if site.has_vanished() {
+                let reason = "no checkpoint is left, and its marker says that there were some";
+                let failure = Failure::new(Exit::Damage, &site.typed, reason);
+                return Err(failure.then("replctl restore BACKUP PATH"));
+            }
             newest?; // creates nothing where nothing is
             return Err(Failure::new(Exit::Unknown, &site.typed, "no checkpoint is there"));
         }
@@ -103,7 +110,8 @@ impl Held {
                 Ok((header, checkpoint))
                     if expected.is_none_or(|expected| expected == header.generation) =>
                 {
-                    return Ok(Found { header, checkpoint, codec, damaged, attempted });
+                    let path = self.site.typed_file(&path);
+                    return Ok(Found { path, header, checkpoint, codec, damaged, attempted });
                 }
                 Ok((Header { generation: found, .. }, checkpoint)) => {
                     let expected = expected.unwrap_or(0);
@@ -218,6 +226,6 @@ pub(crate) fn check_undamaged(site: &Site, found: &Found) -> Result<(), Failure>
     let Some(newest) = found.damaged.first() else { return Ok(()) };
     let reason = format!("its newest checkpoint is damaged: {}", newest.reason);
     let mut failure = Failure::new(Exit::FallBack, &site.typed, reason);
-    failure.newest_whole = Some((found.header.generation, site.typed.clone()));
+    failure.newest_whole = Some((found.header.generation, found.path.clone()));
     Err(failure.then("replctl fall-back PATH, then the same command"))
 }

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use repl_checkpoint::{Generation, OsDisk, peek};
+use repl_checkpoint::{Generation, OsDisk, peek, survey};
 use serde::Serialize;
 
 use crate::exit::Exit;
@@ -32,12 +32,15 @@ struct Done {
     kind: &'static str,
     generation: Generation,
     shards: usize,
+    /// Whether a newer checkpoint is damaged.
+    is_fall_back: bool,
 }
 
 /// Makes the backup.
 pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
-    output.print(&back_up(&args.path, &args.dest)?)?;
-    Ok(Exit::Good)
+    let done = back_up(&args.path, &args.dest)?;
+    output.print(&done)?;
+    Ok(if done.is_fall_back { Exit::FallBack } else { Exit::Good })
 }
 
 fn back_up(path: &Path, dest: &Path) -> Result<Done, Failure> {
@@ -61,7 +64,14 @@ fn back_up(path: &Path, dest: &Path) -> Result<Done, Failure> {
         kind: site.kind.name(),
         generation: header.generation,
         shards: checkpoint.shards.len(),
+        is_fall_back: is_damaged(path),
     })
+}
+
+/// Whether the newest checkpoint of a store is damaged, as far as it can be read.
+fn is_damaged(path: &Path) -> bool {
+    let newest = survey(path).map(|found| found.found.into_iter().next());
+    newest.is_ok_and(|newest| newest.is_some_and(|newest| newest.checked.is_err()))
 }
 
 impl Report for Done {
@@ -71,6 +81,9 @@ impl Report for Done {
         text.field("backup", self.dest.display());
         text.field("kind", self.kind);
         text.field("shards", self.shards);
+        if self.is_fall_back {
+            text.warning("  the newest checkpoint is damaged, and this is an older one");
+        }
         text.field("next", "copy the data of the engine now, not before");
     }
 }

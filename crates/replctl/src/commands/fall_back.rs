@@ -118,7 +118,7 @@ fn check_log(site: &Site, found: &Found, is_checked: bool) -> Result<(), Failure
          be lost without a word"
     );
     let mut failure = Failure::new(Exit::Refused, &site.typed, reason);
-    failure.newest_whole = Some((generation, site.typed.clone()));
+    failure.newest_whole = Some((generation, found.path.clone()));
     Err(failure
         .then(format!("replctl inspect PATH, for the marks of generation {generation}"))
         .then("look whether the log holds every segment above these marks")

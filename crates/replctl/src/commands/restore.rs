@@ -92,7 +92,9 @@ pub(super) fn restore<D: Disk + Clone + 'static>(
     let mut held = Held::open(disk, site, found.header.store)?;
     let there = there(&mut held, &found)?;
     let restored = found.checkpoint.unwrap_or_default();
-    let again = |flag| format!("replctl restore {} PATH {flag}", shown(backup));
+    let given = if allowed.replay { " --replay" } else { "" };
+    let given = if allowed.skip { " --skip" } else { given };
+    let again = |flag| format!("replctl restore {} PATH{given} {flag}", shown(backup));
     let checkpoint = check_marks(there.checkpoint.as_ref(), &restored, allowed)
         .and_then(|()| begun_again(restored, there.checkpoint.as_ref()));
     let checkpoint = checkpoint.map_err(|why| refused(&held.site, &why, again))?;

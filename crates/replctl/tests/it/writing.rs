@@ -348,3 +348,28 @@ fn a_backup_leaves_nothing_where_it_fails() {
     assert_eq!(code, 0);
     assert!(FileStore::open(session.path("copy"), StoreId(7)).is_ok());
 }
+
+#[test]
+fn the_doctor_leaves_no_trace_and_takes_no_lock() {
+    let mut session = Session::new();
+    let mut follower = make(&session.path("marks"), Kind::Files);
+    let before = session.files("marks");
+    for path in ["marks", "marks/00000000000000000003.checkpoint", "missing/too"] {
+        let (printed, _) = session.output(&format!("doctor {path} --saves 3"));
+        for check in ["rename", "directories", "lock", "FileStore", "SlotStore", "free space"] {
+            assert!(printed.contains(&format!("\n  {check}")), "{printed}");
+        }
+    }
+    let (printed, code) = session.output("--json doctor marks --saves 3");
+    let json: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    // A temporary directory may be in memory.
+    assert_eq!(code == 5, json["verdict"] == "broken", "{printed}");
+    let trials = json["checks"].as_array().unwrap().iter();
+    let lock = trials.filter(|check| check["check"] == "lock").collect::<Vec<_>>();
+    assert_eq!(lock[0]["verdict"], "good");
+    assert_eq!(session.files("marks"), before);
+    assert_eq!(fs::read_dir(session.path(".")).unwrap().count(), 1);
+    follower.checkpointer.checkpoint(|_| Ok(())).unwrap();
+    session.run("doctor marks --saves 2");
+    session.compare("doctor");
+}

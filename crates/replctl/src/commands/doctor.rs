@@ -1,0 +1,123 @@
+//! `replctl doctor`: whether a filesystem can keep the promises of a store.
+//!
+//! It looks at the mount, and tries what a store does in a directory of its own, which it removes.
+//! The store at the path is not touched, and its lock is not taken.
+
+mod mount;
+mod rules;
+mod trials;
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{Output, Report, Text};
+
+/// The arguments.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The directory of a store, a slot file, or a path where a store is to be
+    path: PathBuf,
+    /// Save this often to each kind of store, for the time that a save takes
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(3..=100_000))]
+    saves: u64,
+}
+
+/// What a check has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Verdict {
+    Good,
+    /// It depends, or costs something.
+    Warning,
+    /// A promise cannot be kept.
+    Broken,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Check {
+    check: &'static str,
+    verdict: Verdict,
+    found: String,
+}
+
+impl Check {
+    fn good(check: &'static str, found: impl Into<String>) -> Self {
+        Check { check, verdict: Verdict::Good, found: found.into() }
+    }
+
+    fn warning(check: &'static str, found: impl Into<String>) -> Self {
+        Check { check, verdict: Verdict::Warning, found: found.into() }
+    }
+
+    fn broken(check: &'static str, found: impl Into<String>) -> Self {
+        Check { check, verdict: Verdict::Broken, found: found.into() }
+    }
+}
+
+#[derive(Serialize)]
+struct Examined {
+    path: PathBuf,
+    verdict: Verdict,
+    checks: Vec<Check>,
+}
+
+/// Examines the filesystem at a path.
+pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
+    let place = trials::place_beside(&args.path)?;
+    let mut checks = match mount::of(&place) {
+        Some(mount) => rules::judge(&mount),
+        None => vec![Check::warning("filesystem", "this system does not say which one it is")],
+    };
+    checks.push(rules::space(&place, largest(&args.path)));
+    // A mount that is read-only is no place for a trial.
+    if checks.iter().all(|check| check.check != rules::READ_ONLY) {
+        checks.extend(trials::run(&place, args.saves)?);
+    }
+    let is = |verdict| checks.iter().any(|check| check.verdict == verdict);
+    let verdict = match () {
+        () if is(Verdict::Broken) => Verdict::Broken,
+        () if is(Verdict::Warning) => Verdict::Warning,
+        () => Verdict::Good,
+    };
+    output.print(&Examined { path: args.path.clone(), verdict, checks })?;
+    Ok(if verdict == Verdict::Broken { Exit::Refused } else { Exit::Good })
+}
+
+/// The length of the largest file of a store; 0 if there is none.
+fn largest(path: &Path) -> u64 {
+    let length = |path: &Path| path.metadata().ok().filter(std::fs::Metadata::is_file);
+    if let Some(file) = length(path) {
+        return file.len();
+    }
+    let Ok(entries) = std::fs::read_dir(path) else { return 0 };
+    let is_its =
+        |path: &PathBuf| path.extension().is_some_and(|end| end == "checkpoint" || end == "slots");
+    let files = entries.flatten().map(|entry| entry.path()).filter(is_its);
+    files.filter_map(|path| length(&path)).map(|file| file.len()).max().unwrap_or(0)
+}
+
+impl Report for Examined {
+    fn show(&self, text: &mut Text) {
+        let path = self.path.display();
+        match self.verdict {
+            Verdict::Good => text.good(&format!("{path}: a store can keep its promises here")),
+            Verdict::Warning => {
+                text.warning(&format!("{path}: a store can keep its promises here; see below"));
+            }
+            Verdict::Broken => {
+                text.bad(&format!("{path}: a store CANNOT keep its promises here; see below"));
+            }
+        }
+        for check in &self.checks {
+            let found = match check.verdict {
+                Verdict::Good => check.found.clone(),
+                Verdict::Warning => format!("warning: {}", check.found),
+                Verdict::Broken => format!("BROKEN: {}", check.found),
+            };
+            text.field(check.check, found);
+        }
+    }
+}
