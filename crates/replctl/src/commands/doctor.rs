@@ -38,22 +38,22 @@ enum Verdict {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct Check {
-    check: &'static str,
+    name: &'static str,
     verdict: Verdict,
     found: String,
 }
 
 impl Check {
-    fn good(check: &'static str, found: impl Into<String>) -> Self {
-        Check { check, verdict: Verdict::Good, found: found.into() }
+    fn good(name: &'static str, found: impl Into<String>) -> Self {
+        Check { name, verdict: Verdict::Good, found: found.into() }
     }
 
-    fn warning(check: &'static str, found: impl Into<String>) -> Self {
-        Check { check, verdict: Verdict::Warning, found: found.into() }
+    fn warning(name: &'static str, found: impl Into<String>) -> Self {
+        Check { name, verdict: Verdict::Warning, found: found.into() }
     }
 
-    fn broken(check: &'static str, found: impl Into<String>) -> Self {
-        Check { check, verdict: Verdict::Broken, found: found.into() }
+    fn broken(name: &'static str, found: impl Into<String>) -> Self {
+        Check { name, verdict: Verdict::Broken, found: found.into() }
     }
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
     };
     checks.push(rules::space(&place, largest(&args.path)));
     // A mount that is read-only is no place for a trial.
-    if checks.iter().all(|check| check.check != rules::READ_ONLY) {
+    if checks.iter().all(|check| check.name != rules::READ_ONLY) {
         checks.extend(trials::run(&place, args.saves)?);
     }
     let is = |verdict| checks.iter().any(|check| check.verdict == verdict);
@@ -117,7 +117,7 @@ impl Report for Examined {
                 Verdict::Warning => format!("warning: {}", check.found),
                 Verdict::Broken => format!("BROKEN: {}", check.found),
             };
-            text.field(check.check, found);
+            text.field(check.name, found);
         }
     }
 }

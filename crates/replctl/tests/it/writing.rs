@@ -365,7 +365,7 @@ fn the_doctor_leaves_no_trace_and_takes_no_lock() {
     // A temporary directory may be in memory.
     assert_eq!(code == 5, json["verdict"] == "broken", "{printed}");
     let trials = json["checks"].as_array().unwrap().iter();
-    let lock = trials.filter(|check| check["check"] == "lock").collect::<Vec<_>>();
+    let lock = trials.filter(|check| check["name"] == "lock").collect::<Vec<_>>();
     assert_eq!(lock[0]["verdict"], "good");
     assert_eq!(session.files("marks"), before);
     assert_eq!(fs::read_dir(session.path(".")).unwrap().count(), 1);
