@@ -6,6 +6,8 @@ use repl_checkpoint::{Checkpoint, ShardCheckpoint};
 use repl_core::{Incarnation, SeqNo, SeqRange, ShardId};
 use serde::Serialize;
 
+use crate::row::Row;
+
 /// What the operator has said may happen to data.
 #[derive(clap::Args, Debug, Clone, Copy, Default)]
 pub(crate) struct Allowed {
@@ -30,39 +32,16 @@ pub(crate) enum RefusedEdit {
     NoIncarnation(ShardId),
 }
 
-/// One shard as it is saved.
-#[derive(Serialize, Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Row {
-    shard: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    log: Option<String>,
-    incarnation: u64,
-    mark: SeqNo,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    completed: Vec<[SeqNo; 2]>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    epochs: Vec<[u64; 2]>,
-}
-
-impl Row {
-    pub(crate) fn shard(&self) -> u64 {
-        self.shard
-    }
-
-    pub(crate) fn mark(&self) -> SeqNo {
-        self.mark
-    }
-}
-
+/// Exactly as it is saved: nothing is merged.
 impl From<&ShardCheckpoint> for Row {
     fn from(saved: &ShardCheckpoint) -> Self {
         Row {
             shard: saved.shard.0,
-            log: (saved.log.0 != 0).then(|| saved.log.to_string()),
+            log: saved.log.to_string(),
             incarnation: saved.incarnation.0,
             mark: saved.mark,
-            completed: saved.completed.iter().map(|r| [r.first(), r.last()]).collect(),
-            epochs: saved.epochs.iter().map(|e| [e.epoch, e.first]).collect(),
+            completed: saved.completed.iter().map(|r| (r.first(), r.last())).collect(),
+            epochs: saved.epochs.iter().map(|e| (e.epoch, e.first)).collect(),
         }
     }
 }

@@ -10,6 +10,7 @@ use repl_checkpoint::{
 
 use crate::exit::Exit;
 use crate::failure::{Failure, with_causes};
+use crate::lock::{Use, use_of};
 use crate::site::{Kind, Site};
 use crate::store::codec_of;
 
@@ -181,12 +182,15 @@ fn is_damage(reason: &CorruptReason) -> bool {
 
 fn refused_to_open(site: &Site, error: &OpenStoreError) -> Failure {
     match error {
-        OpenStoreError::Locked { .. } => Failure::new(
-            Exit::Unknown,
-            &site.typed,
-            "it is in use: a process holds its lock, and nothing was changed",
-        )
-        .then("stop the engine, then the same command"),
+        OpenStoreError::Locked { .. } => {
+            let holder = match use_of(&site.dir.join(site.beside(".lock"))) {
+                Use::Held { pid } => format!("process {pid}"),
+                _ => "another process".to_owned(),
+            };
+            let reason = format!("it is in use: {holder} holds its lock, and nothing was changed");
+            Failure::new(Exit::Unknown, &site.typed, reason)
+                .then("stop the engine, then the same command")
+        }
         error => Failure::new(Exit::Unknown, &site.typed, with_causes(error)),
     }
 }

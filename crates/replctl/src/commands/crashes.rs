@@ -61,6 +61,13 @@ fn copies(dir: &Path) -> Vec<PathBuf> {
     entries.filter(is_whole).collect()
 }
 
+/// The number of lines in the audit file of a store.
+fn lines(dir: &Path) -> usize {
+    let paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let audit = paths.filter(|path| path.extension().is_some_and(|end| end == "audit"));
+    audit.map(|path| fs::read_to_string(path).unwrap().lines().count()).sum()
+}
+
 /// Runs a command on a new store, and kills it at each of its calls in turn. `check` looks at what
 /// is left, and whether the command was killed; then the command is given again.
 fn killed_at_each_call(
@@ -113,6 +120,7 @@ fn a_set_that_is_killed_leaves_the_old_mark_or_the_new_one_with_the_old_one_asid
                     let of =
                         |path: &PathBuf| peek(path).unwrap().checkpoint.unwrap().shards[0].mark;
                     assert!(aside.iter().any(|path| of(path) == 42), "{kind:?}");
+                    assert!(lines(dir_of(&path)) > 0, "{kind:?}");
                 }
             },
         );

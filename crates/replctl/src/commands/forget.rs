@@ -9,11 +9,12 @@ use serde::Serialize;
 use super::set::refused;
 use crate::aside;
 use crate::audit::{self, Change};
-use crate::edit::{self, Row};
+use crate::edit;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::held::{Held, check_undamaged};
 use crate::output::{Output, Report, Text};
+use crate::row::Row;
 use crate::site::Site;
 
 /// The arguments.
@@ -69,7 +70,7 @@ pub(super) fn forget<D: Disk + Clone + 'static>(
 
 impl Report for Done {
     fn show(&self, text: &mut Text) {
-        let (shard, mark) = (self.forgotten.shard(), self.forgotten.mark());
+        let (shard, mark) = (self.forgotten.shard, self.forgotten.mark);
         text.good(&format!("shard {shard} is forgotten, which was at {mark}"));
         text.field("shards left", self.shards);
         text.field("aside", self.aside.display());

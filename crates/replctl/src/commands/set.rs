@@ -8,11 +8,12 @@ use serde::Serialize;
 
 use crate::aside;
 use crate::audit::{self, Change};
-use crate::edit::{self, Allowed, RefusedEdit, Row, Segments};
+use crate::edit::{self, Allowed, RefusedEdit, Segments};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::held::{Held, check_undamaged};
 use crate::output::{Output, Report, Text};
+use crate::row::Row;
 use crate::site::Site;
 
 /// The arguments.
@@ -110,11 +111,11 @@ impl Report for Done {
     fn show(&self, text: &mut Text) {
         let Done { before, after, .. } = self;
         if !self.changed {
-            text.good(&format!("shard {} is at {}", after.shard(), after.mark()));
+            text.good(&format!("shard {} is at {}", after.shard, after.mark));
             text.field("changed", "nothing");
             return;
         }
-        text.good(&format!("shard {}: {} -> {}", after.shard(), before.mark(), after.mark()));
+        text.good(&format!("shard {}: {} -> {}", after.shard, before.mark, after.mark));
         if !self.skipped.0.is_empty() {
             let skipped = &self.skipped;
             text.warning(&format!("  DATA IS SKIPPED: {skipped} will never be applied"));

@@ -373,3 +373,38 @@ fn the_doctor_leaves_no_trace_and_takes_no_lock() {
     session.run("doctor marks --saves 2");
     session.compare("doctor");
 }
+
+#[test]
+fn a_damaged_checkpoint_that_can_be_read_says_how_far_it_had_come() {
+    let mut session = Session::new();
+    make_with_ranges(&session.path("marks"), Kind::Files);
+    let file = |n: u32| session.path(&format!("marks/{n:020}.checkpoint"));
+    fs::rename(file(3), file(4)).unwrap();
+    session.run("fall-back marks");
+    session.run("--json fall-back marks");
+    session.compare("misnamed");
+    assert!(session.path("marks/repl-checkpoint.aside-1/00000000000000000004.checkpoint").exists());
+}
+
+#[test]
+fn what_was_put_aside_brings_the_store_back() {
+    for kind in KINDS {
+        let mut session = Session::new();
+        make_with_ranges(&session.path("marks"), kind);
+        let marks = |session: &Session| {
+            let found = repl_checkpoint::peek(session.path("marks")).unwrap().checkpoint.unwrap();
+            let row = |row: &repl_checkpoint::ShardCheckpoint| {
+                (row.shard, row.log, row.mark, row.completed.clone(), row.epochs.clone())
+            };
+            found.shards.iter().map(row).collect::<Vec<_>>()
+        };
+        let before = marks(&session);
+        session.run("set marks 1 2 --replay");
+        session.run("forget marks 2 --replay");
+        assert_ne!(marks(&session), before);
+        let aside = "restore marks/repl-checkpoint.aside-1 marks";
+        assert_eq!(session.output(aside).1, 5, "it would skip what is replayed now");
+        assert_eq!(session.output(&format!("{aside} --skip")).1, 0);
+        assert_eq!(marks(&session), before);
+    }
+}
