@@ -21,7 +21,7 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    /// What it is called in messages and in JSON.
+    /// What it is called in JSON.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Exit::Good => "good",
@@ -30,6 +30,17 @@ impl Exit {
             Exit::Unknown => "unknown",
             Exit::FallBack => "usable",
             Exit::Refused => "refused",
+        }
+    }
+}
+
+impl Exit {
+    /// The same for people.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Exit::Unknown => "cannot tell",
+            Exit::FallBack => "usable by falling back",
+            exit => exit.name(),
         }
     }
 }

@@ -107,14 +107,38 @@ impl From<PeekError> for Failure {
 /// A checkpoint that is refused: damaged, or of another version, codec or store.
 pub(crate) fn of_unsealing(path: &Path, error: &UnsealError) -> Failure {
     let exit = if error.is_damage() { Exit::Damage } else { Exit::Unknown };
-    Failure::new(exit, path, with_causes(error))
+    Failure::new(exit, path, plain(error))
+}
+
+/// What is wrong, without what the library tells a developer to do.
+fn plain(error: &UnsealError) -> String {
+    match error {
+        UnsealError::Version { version } => {
+            format!("its format version is {version}, and this program reads version 2")
+        }
+        UnsealError::OtherCodec { expected, found } => {
+            format!("its codec is {found:?}, and not {expected}")
+        }
+        UnsealError::OtherStore { expected, found } => {
+            format!("it belongs to store {found}, and the newest one to store {expected}")
+        }
+        error => with_causes(error),
+    }
+}
+
+/// Why a checkpoint cannot be used.
+pub(crate) fn why(reason: &CorruptReason) -> String {
+    match reason {
+        CorruptReason::Unseal(error) => plain(error),
+        reason => with_causes(reason),
+    }
 }
 
 /// A checkpoint that cannot be used.
 pub(crate) fn of_corrupt(path: &Path, reason: &CorruptReason) -> Failure {
     match reason {
         CorruptReason::Unseal(error) => of_unsealing(path, error),
-        reason => Failure::new(Exit::Unknown, path, with_causes(reason)),
+        reason => Failure::new(Exit::Unknown, path, why(reason)),
     }
 }
 
@@ -157,7 +181,7 @@ impl Serialize for Failure {
 
 impl Report for Failure {
     fn show(&self, text: &mut Text) {
-        text.bad(&format!("{}: {}", self.exit.name(), self.path.display()));
+        text.bad(&format!("{}: {}", self.exit.title(), self.path.display()));
         text.field("reason", &self.reason);
         if let Some(offset) = self.offset {
             text.field("offset", offset);

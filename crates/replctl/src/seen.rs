@@ -7,7 +7,7 @@ use repl_checkpoint::{Generation, Survey, Surveyed, survey};
 use serde::Serialize;
 
 use crate::exit::Exit;
-use crate::failure::{Failure, with_causes};
+use crate::failure::{Failure, why};
 use crate::lock::{Use, use_of};
 use crate::output::{Report, Text};
 use crate::store::Place;
@@ -47,6 +47,9 @@ pub(crate) struct ShownGeneration {
     pub(crate) slot: Option<usize>,
     pub(crate) offset: u64,
     pub(crate) length: u64,
+    /// Whether it is the first page of a slot file.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    first_page: bool,
     /// The generations of its deltas.
     pub(crate) deltas: Vec<Generation>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,13 +73,14 @@ impl Seen {
         let lock = place.lock_file().map(|lock| use_of(&lock));
         let survey = survey(path).map_err(|error| of_load(path, &error))?;
         let problem = problem(path, &place, &survey);
+        let found = survey.found.iter();
         let shown = Shown {
             path: path.to_owned(),
             kind: place.kind(),
             store: survey.store.map(|store| store.to_string()),
             codec: survey.codec.clone(),
             lock,
-            generations: survey.found.iter().map(ShownGeneration::of).collect(),
+            generations: found.map(|found| ShownGeneration::of(found, &place)).collect(),
         };
         Ok(Seen { survey, problem, shown })
     }
@@ -88,7 +92,7 @@ impl Seen {
 }
 
 impl ShownGeneration {
-    fn of(found: &Surveyed) -> Self {
+    fn of(found: &Surveyed, place: &Place) -> Self {
         let counts = found.checked.as_ref().ok();
         let state = match &found.checked {
             Ok(_) => "whole",
@@ -102,13 +106,14 @@ impl ShownGeneration {
             path: found.path.clone(),
             slot: found.slot,
             offset: found.offset,
+            first_page: found.slot.is_none() && matches!(place, Place::Slots { .. }),
             length: found.length,
             deltas: found.deltas.iter().map(|delta| delta.header.generation).collect(),
             shards: counts.map(|counts| counts.shards),
             ranges: counts.map(|counts| counts.ranges),
             epochs: counts.map(|counts| counts.epochs),
             next_incarnation: counts.map(|counts| counts.next_incarnation.0),
-            reason: found.checked.as_ref().err().map(|reason| with_causes(reason)),
+            reason: found.checked.as_ref().err().map(why),
             damaged_at: found.damaged_at,
         }
     }
@@ -118,6 +123,7 @@ impl ShownGeneration {
         let generation = self.generation.map_or("?".to_owned(), |number| number.to_string());
         let at = match self.slot {
             Some(slot) => format!("slot {slot}, at byte {}", self.offset),
+            None if self.first_page => "first page".to_owned(),
             None => self.path.file_name().unwrap_or_default().display().to_string(),
         };
         let mut line = format!("{generation:>12}  {:<8}  {at}", self.state);

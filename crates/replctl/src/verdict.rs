@@ -20,7 +20,8 @@ pub(crate) fn problem(path: &Path, place: &Place, survey: &Survey) -> Option<Fai
     let first_bad = survey.found.iter().position(|found| found.checked.is_err());
     let mut failure = of_corrupt(&first.path, reason).at(first.damaged_at);
     failure.newest_whole = whole.and_then(|i| named(&survey.found[i]));
-    let refused = survey.found.iter().take(whole.unwrap_or(survey.found.len())).find_map(refusal);
+    let mut before = survey.found.iter().take_while(|found| found.checked.is_err());
+    let refused = before.find_map(refusal);
     if let Some((found, reason)) = refused {
         let failure = of_corrupt(&found.path, reason).at(found.damaged_at);
         return Some(after_refusal(failure, reason, path));
@@ -28,13 +29,21 @@ pub(crate) fn problem(path: &Path, place: &Place, survey: &Survey) -> Option<Fai
     let store = shown(path);
     Some(match whole {
         None => lost(failure, &store),
-        Some(newest) if Some(newest) < first_bad => reserve(failure, reason, &store),
+        Some(newest) if Some(newest) < first_bad && !reason.is_damage() => {
+            after_refusal(failure, reason, path)
+        }
+        Some(newest) if Some(newest) < first_bad => reserve(failure, &store),
         Some(damaged) => fallen_back(failure, place, damaged, &store),
     })
 }
 
 fn named(found: &Surveyed) -> Option<(u64, std::path::PathBuf)> {
     Some((found.header?.generation, found.path.clone()))
+}
+
+/// Whether recovery refuses something before the newest whole generation, and falls back no further.
+pub(crate) fn is_refused(survey: &Survey) -> bool {
+    survey.found.iter().take_while(|found| found.checked.is_err()).any(|f| refusal(f).is_some())
 }
 
 /// A generation that is not damaged, but that recovery refuses.
@@ -57,8 +66,8 @@ fn lost(mut failure: Failure, store: &str) -> Failure {
 }
 
 /// The newest generation is whole, and an older one is damaged.
-fn reserve(mut failure: Failure, reason: &CorruptReason, store: &str) -> Failure {
-    failure.exit = if reason.is_damage() { Exit::Damage } else { Exit::Unknown };
+fn reserve(mut failure: Failure, store: &str) -> Failure {
+    failure.exit = Exit::Damage;
     failure
         .then(format!("replctl backup {store} NEW_DIRECTORY, as no older generation is left"))
         .then("the engine starts from the newest; its later saves replace the damaged one")
@@ -79,9 +88,8 @@ fn fallen_back(mut failure: Failure, place: &Place, damaged: usize, store: &str)
 fn after_refusal(failure: Failure, reason: &CorruptReason, path: &Path) -> Failure {
     let store = shown(path);
     match reason {
-        CorruptReason::Unseal(UnsealError::OtherStore { .. }) => {
-            failure.then(format!("replctl inspect {store}, and move away the file that is foreign"))
-        }
+        CorruptReason::Unseal(UnsealError::OtherStore { .. }) => failure
+            .then("find out which store the engine opens, and move the file of the other away"),
         CorruptReason::Unseal(UnsealError::OtherCodec { .. }) => failure
             .then(format!("replctl inspect --raw {store}, for its headers"))
             .then("check it with the engine that knows this codec"),

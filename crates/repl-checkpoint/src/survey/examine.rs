@@ -42,7 +42,6 @@ impl Identity {
             .iter()
             .filter_map(|delta| Some(DeltaLine::of(delta)?.0.delta))
             .collect();
-        let header = newest_header(&path, location.offset, &deltas);
         let of_deltas: usize = candidate.deltas.iter().map(Vec::len).sum();
         let length = candidate.bytes.as_ref().map_or(0, |bytes| bytes.len() + of_deltas) as u64;
         // Without a header that is right, no codec gets at its payload.
@@ -50,6 +49,11 @@ impl Identity {
         let name = this.map_or("json", |identity| &identity.codec);
         let codec = known_codec(name).unwrap_or(&UnknownCodec);
         let opened = open_candidate(candidate, codec, store, &Track::all());
+        let header = match &opened {
+            // What is damaged is behind records that are a candidate of their own.
+            Err(CorruptReason::Unseal(UnsealError::Rest { .. })) => None,
+            _ => newest_header(&path, location.offset, &deltas),
+        };
         let damaged_at =
             opened.as_ref().err().and_then(|reason| place_of(reason, location, &deltas));
         let marks = opened.as_ref().ok().map(|found| Arc::clone(&found.content.marks));

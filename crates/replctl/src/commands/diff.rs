@@ -10,6 +10,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Output, Report, Text};
 use crate::seen::{Seen, counted};
+use crate::verdict::is_refused;
 
 /// The arguments.
 #[derive(clap::Args)]
@@ -85,7 +86,9 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
 /// The newest whole generation at a path. Without one there is nothing to compare.
 pub(crate) fn marks_at(path: &Path) -> Result<(Seen, Arc<Snapshot>), Failure> {
     let mut seen = Seen::at(path)?;
-    match (seen.survey.newest.take(), seen.problem.take()) {
+    let is_refused = is_refused(&seen.survey);
+    let newest = seen.survey.newest.take().filter(|_| !is_refused);
+    match (newest, seen.problem.take()) {
         (Some(marks), problem) => {
             seen.problem = problem;
             Ok((seen, marks))

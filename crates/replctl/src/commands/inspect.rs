@@ -19,7 +19,8 @@ pub(crate) struct Args {
     /// The directory of a store, a checkpoint file, or a slot file
     path: PathBuf,
     /// List the shards of the newest whole generation too, up to this many
-    #[arg(long, value_name = "COUNT", num_args = 0..=1, default_missing_value = "100")]
+    #[arg(long, value_name = "COUNT", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "100")]
     shards: Option<usize>,
     /// Show the fields of every header, right or damaged, instead
     #[arg(long, conflicts_with = "shards")]

@@ -25,7 +25,7 @@ fn of_good_files() {
     assert_snapshot!(each(&dir, "marks"));
     assert_snapshot!("of_good_files_in_json", each_in_json(&dir, "marks"));
     assert_snapshot!("of_one_file", each(&dir, "marks/00000000000000000041.checkpoint"));
-    assert_snapshot!("shards", dir.run("inspect --shards 3 marks"));
+    assert_snapshot!("shards", dir.run("inspect --shards=3 marks"));
 }
 
 #[test]

@@ -16,6 +16,9 @@ use crate::store::Place;
 
 /// What every header begins with.
 const MAGIC: &[u8] = b"repl-checkpoint";
+const VERSION: &str = "2";
+/// A header whose fields are not those of this page.
+const OTHER: &str = "of another version";
 /// A header in a slot file begins at a multiple of this.
 const ALIGN: usize = 512;
 /// The longest header.
@@ -113,11 +116,13 @@ pub(crate) fn run(path: &Path, output: &Output) -> Result<Exit, Failure> {
         }
     }
     let is_right = headers.iter().all(|header| header.right);
+    let is_unknown = headers.iter().all(|header| header.right || header.kind == OTHER);
     let is_empty = headers.is_empty();
     output.print(&Raw { path: path.to_owned(), headers })?;
     Ok(match (is_empty, is_right) {
         (true, _) => Exit::Unknown,
         (_, true) => Exit::Good,
+        _ if is_unknown => Exit::Unknown,
         (_, false) => Exit::Damage,
     })
 }
@@ -170,14 +175,20 @@ fn all_in(file: &Path) -> Result<Vec<Header>, Failure> {
 
 impl Header {
     fn of(path: &Path, offset: u64, line: &[u8]) -> Self {
+        let path = path.to_owned();
         let begins = |layout: &&Layout| line.starts_with(layout.1.as_bytes());
         // Of no kind: shown as the kind that most headers are.
         let known = LAYOUTS.iter().find(begins);
         let Layout(kind, first, fields) = known.unwrap_or(&LAYOUTS[2]);
         let mut right = known.is_some();
         let mut at = first.len();
+        let version: String = text(line, at, LONGEST).chars().take_while(|c| *c != ' ').collect();
+        right &= version == VERSION;
+        if known.is_some() && !right && version.bytes().all(|b| b.is_ascii_digit()) {
+            let (kind, fields, checksum) = (OTHER, Vec::new(), String::new());
+            return Header { path, offset, kind, right, version, fields, checksum };
+        }
         let version = text(line, at, 1);
-        right &= version == "2";
         at += 1;
         let mut values = Vec::with_capacity(fields.len());
         for (name, width, form) in *fields {
@@ -193,7 +204,6 @@ impl Header {
         let checksum = format!("{:08x}", crc32c::crc32c(checked));
         right &= values.iter().all(|value| value.right) && line.get(at) == Some(&b'\n');
         right &= values.last().is_some_and(|crc| crc.text == checksum);
-        let path = path.to_owned();
         Header { path, offset, kind, right, version, fields: values, checksum }
     }
 }
@@ -201,7 +211,9 @@ impl Header {
 /// Some bytes as text that does no harm to a terminal.
 fn text(line: &[u8], at: usize, width: usize) -> String {
     let end = line.len().min(at + width);
-    line.get(at..end).unwrap_or_default().escape_ascii().to_string()
+    let is_shown = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+    let shown = |byte: &u8| if is_shown(*byte) { char::from(*byte) } else { '.' };
+    line.get(at..end).unwrap_or_default().iter().map(shown).collect()
 }
 
 impl Form {
@@ -222,9 +234,13 @@ impl Form {
 impl Report for Raw {
     fn show(&self, text: &mut Text) {
         for header in &self.headers {
-            let state = if header.right { "right" } else { "damaged" };
+            let state = match header {
+                Header { right: true, .. } => ", right",
+                Header { kind: OTHER, .. } => "",
+                _ => ", damaged",
+            };
             let file = header.path.display();
-            let line = format!("{file}, byte {}: {}, {state}", header.offset, header.kind);
+            let line = format!("{file}, byte {}: {}{state}", header.offset, header.kind);
             if header.right {
                 text.line(line);
             } else {
@@ -239,7 +255,7 @@ impl Report for Raw {
                 } else if *right {
                     text.field(name, value);
                 } else {
-                    text.field(name, format_args!("{value:?}, which is damaged"));
+                    text.field(name, format_args!("{value}, which is damaged"));
                 }
             }
         }
