@@ -8,6 +8,8 @@ use std::process::Command;
 use crate::support::{Dir, of_an_engine};
 
 const DOC: &str = include_str!("../../../../docs/replctl.md");
+/// The variable with which the page is written anew.
+const UPDATE: &str = "REPLCTL_UPDATE_SESSIONS";
 /// Between the outputs of two commands.
 const MARK: &str = "\u{1}";
 
@@ -56,17 +58,23 @@ fn run(steps: &[(String, String)]) -> Vec<String> {
 fn every_session_in_the_docs_prints_what_the_docs_show() {
     let sessions = sessions(DOC);
     assert!(sessions.len() > 5, "the page has sessions");
+    let mut page = DOC.to_owned();
     let mut different = String::new();
     for session in sessions {
         let steps = steps(session);
+        let mut real = String::new();
         for ((command, shown), printed) in steps.iter().zip(run(&steps)) {
+            let _ = write!(real, "$ {command}\n{printed}");
             if *shown != printed {
-                let _ = write!(
-                    different,
-                    "$ {command}\nthe page shows:\n{shown}and it is:\n{printed}\n"
-                );
+                let _ = write!(different, "$ {command}\n-- shown\n{shown}-- printed\n{printed}\n");
             }
         }
+        page = page.replacen(session, real.trim_end(), 1);
     }
-    assert!(different.is_empty(), "{different}");
+    if env::var_os(UPDATE).is_some() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/replctl.md");
+        std::fs::write(path, page).unwrap();
+    } else {
+        assert!(different.is_empty(), "with {UPDATE}=1 this test writes the page\n{different}");
+    }
 }
