@@ -6,6 +6,7 @@ mod bar;
 mod bench;
 mod ci;
 mod command;
+mod completions;
 mod crash;
 mod fuzz;
 mod layers;
@@ -56,6 +57,8 @@ enum Task {
     Layers(layers::Args),
     /// Compare the public interface of each library crate with docs/api
     Api(api::Args),
+    /// Write completions of replctl for every shell into a directory
+    Completions(completions::Args),
     /// Check the licences and sources of all dependencies; needs cargo-deny
     Deny,
 }
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         Task::Bench(args) => bench::run(&args),
         Task::Layers(args) => layers::run(&args),
         Task::Api(args) => api::run(&args),
+        Task::Completions(args) => completions::run(&args),
         Task::Deny => command::cargo("deny", &["check", "bans", "licenses", "sources"]).run(),
     };
     match result {
