@@ -67,6 +67,14 @@ impl<D: Disk> FoundCandidates<'_, D> {
 }
 
 impl<D: Disk> FoundCandidates<'_, D> {
+    /// Says that the last candidate was whole, which spares reading it again.
+    pub(crate) fn settle_whole(&mut self) {
+        if let Some(chain) = self.given.take() {
+            let deltas = chain.deltas.len();
+            self.chains.settle(chain, Some(deltas));
+        }
+    }
+
     /// The next candidate, and where it is.
     pub(crate) fn next_with_location(&mut self) -> Option<(Candidate, Location)> {
         let start = |slot| offset(slot, self.size) as u64;

@@ -78,6 +78,9 @@ fn survey_once(path: &Path) -> Result<Survey, LoadError> {
                 .map(|found| Identity { store: store.unwrap_or(found.store), ..found });
         }
         let (found, marks) = Identity::examine(identity.as_ref(), candidate, &location);
+        if found.checked.is_ok() {
+            candidates.settle_whole();
+        }
         if highest.is_none() && marks.is_some() {
             highest = marks;
         }
