@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use repl_checkpoint::{
-    Checkpoint, CheckpointStore, Codec, CorruptReason, Disk, FileStore, Generation, Header,
-    LoadError, OpenStoreError, Save, SaveError, SlotFileError, SlotStore, StoreId, UnsealError,
-    peek,
+    Checkpoint, CheckpointStore, Codec, Disk, FileStore, Generation, Header, LoadError,
+    OpenStoreError, Save, SaveError, SlotFileError, SlotStore, StoreId, UnsealError, peek,
 };
 
 use crate::exit::Exit;
@@ -63,6 +62,7 @@ impl Held {
     where
         D: Disk + Clone + 'static,
     {
+        check_user(&site)?;
         let opened: Result<Box<dyn CheckpointStore>, OpenStoreError> = match site.kind {
             Kind::Files => {
                 let store = FileStore::open_on(disk.clone(), &site.dir, id);
@@ -120,7 +120,7 @@ impl Held {
                     let (generation, checkpoint) = (Some(expected), Some(checkpoint));
                     damaged.push(Damaged { path, generation, reason, checkpoint });
                 }
-                Err(reason) if is_damage(&reason) => {
+                Err(reason) if reason.is_damage() => {
                     let (generation, reason) = (expected, with_causes(&reason));
                     damaged.push(Damaged { path, generation, reason, checkpoint: None });
                 }
@@ -170,14 +170,27 @@ impl Held {
     }
 }
 
-/// Whether a checkpoint is lost. One that this process may not read is not.
-fn is_damage(reason: &CorruptReason) -> bool {
-    const MEDIA_ERROR: i32 = 5;
-    match reason {
-        CorruptReason::Read(error) => error.raw_os_error() == Some(MEDIA_ERROR),
-        CorruptReason::Unseal(error) => error.is_damage(),
-        _ => false,
+/// The files that a change makes belong to the user who makes it, and only that user can read them.
+#[cfg(unix)]
+fn check_user(site: &Site) -> Result<(), Failure> {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(lock) = site.dir.join(site.beside(".lock")).metadata() else { return Ok(()) };
+    let (owner, user) = (lock.uid(), rustix::process::geteuid().as_raw());
+    if owner == user {
+        return Ok(());
     }
+    let reason = format!(
+        "it belongs to user {owner}, and this is user {user}: an engine of user {owner} could not \
+         read what would be saved"
+    );
+    Err(Failure::new(Exit::Refused, &site.typed, reason)
+        .then(format!("sudo -u '#{owner}', and the same command")))
+}
+
+/// Elsewhere users are not compared.
+#[cfg(not(unix))]
+fn check_user(_: &Site) -> Result<(), Failure> {
+    Ok(())
 }
 
 fn refused_to_open(site: &Site, error: &OpenStoreError) -> Failure {

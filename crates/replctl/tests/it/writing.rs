@@ -408,3 +408,23 @@ fn what_was_put_aside_brings_the_store_back() {
         assert_eq!(marks(&session), before);
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_store_of_another_user_is_not_changed() {
+    let mut session = Session::new();
+    drop(make(&session.path("marks"), Kind::Files));
+    let lock = session.path("marks/repl-checkpoint.lock");
+    if std::os::unix::fs::chown(&lock, Some(54_321), None).is_err() {
+        println!("skipped: only root can give files to another user");
+        return;
+    }
+    session.run("backup marks copy");
+    let before = session.files("marks");
+    for change in CHANGES {
+        session.run(change);
+    }
+    session.run("convert marks new");
+    assert_eq!(session.files("marks"), before);
+    session.compare("another_user");
+}
