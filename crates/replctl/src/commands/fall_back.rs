@@ -173,7 +173,7 @@ impl Report for FellBack {
             text.field(&format!("shard {}", shard.shard), shard.shown());
         }
         if self.shards.iter().any(|shard| shard.damaged_mark.is_none()) {
-            let note = "how far the damaged checkpoint had come cannot be read";
+            let note = "how far the damaged checkpoint had come, and whether it had more shards";
             text.field("not known", note);
         }
         text.field("next", "start the engine");
