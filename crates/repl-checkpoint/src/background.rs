@@ -190,7 +190,8 @@ impl BackgroundCheckpointer {
     /// let store = FileStore::open(dir.path(), StoreId::UNNAMED)?;
     /// let follower = recover(store, JsonCodec, &[ShardId(1)], OnCorrupt::Fail)?;
     /// let when = Schedule::every(Duration::from_secs(60));
-    /// let background = follower.checkpointer.spawn(when, |_| Ok(()), |error| eprintln!("{error}"))?;
+    /// let background =
+    ///     follower.checkpointer.spawn(when, |_| Ok(()), |error| eprintln!("{error:?}"))?;
     /// follower.state.advance(ShardId(1), 7);
     /// background.save_and_wait().wait()?; // blocks the thread; or `.await` it
     /// assert_eq!(background.floors().checkpointed(ShardId(1)), Some(7));
