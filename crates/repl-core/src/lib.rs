@@ -53,7 +53,8 @@
 //! - **Forward only.** In one incarnation of a shard its mark never falls.
 //! - **Publication.** A reader that observes mark `n` also observes every write made before the
 //!   mark reached `n`. An advance that moved nothing need not publish anything.
-//! - **Lock-free.** Reading a mark takes no lock. An advance takes a short lock of its shard only if
+//! - **Lock-free.** Reading a mark through a handle takes no lock. A look-up by id takes none below
+//!   131,072 shards, and from there on one of its own thread. An advance takes a short lock of its shard only if
 //!   it reaches a seqno that something waits for, or if the shard has an [`ApplyWindow`] or
 //!   something completed above its mark. A snapshot takes the locks of shards with a window or
 //!   something completed above the mark, and no others. Adding and removing shards take a lock that
