@@ -30,6 +30,14 @@ impl Shard {
         self.cell().awaited()
     }
 
+    /// Returns the number of waits in the queue of this shard, for metrics.
+    ///
+    /// One that is reached leaves the queue with the advance that wakes it, or when it is dropped.
+    /// Takes the lock of the shard for a moment.
+    pub fn waiter_count(&self) -> usize {
+        self.cell().waiter_count()
+    }
+
     /// Returns the changes of [`awaited`](Self::awaited), beginning with its value now.
     ///
     /// ```

@@ -143,6 +143,10 @@ impl Cell {
         self.waiters.awaited(&self.mark)
     }
 
+    pub(crate) fn waiter_count(&self) -> usize {
+        self.waiters.count()
+    }
+
     pub(crate) fn poll_awaited(
         &self,
         seen: Seen,

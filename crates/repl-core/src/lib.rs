@@ -8,6 +8,7 @@
 //! - [`Snapshot`] holds marks as plain values.
 //! - [`reconcile`] says at start whether a follower may go on from its mark. [`Epochs`] show where
 //!   its log and the leader's part.
+//! - [`LagClock`] tells for how long a log has been ahead of a mark.
 //! - [`Bookmark`] names a write, to [wait](ReplicationState::reached_bookmark) for it from leader to
 //!   leader.
 //!
@@ -84,6 +85,7 @@ mod range_set;
 mod applied_set;
 mod chunks;
 mod epochs;
+mod lag_clock;
 mod mark;
 mod new_shard;
 mod park;
@@ -127,6 +129,7 @@ pub use awaited::{AwaitedChanges, NextAwaited};
 pub use changes::{Changes, NextChange};
 pub use epochs::{EpochEnd, Epochs};
 pub use ids::{Bookmark, EpochStart, Incarnation, LogId, SeqNo, ShardId};
+pub use lag_clock::LagClock;
 pub use new_shard::NewShard;
 pub use outcome::{
     Advance, AlreadyTracked, BeginEpochError, BookmarkError, ClaimError, CompleteError, Completion,

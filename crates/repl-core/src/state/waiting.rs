@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use super::ReplicationState;
+use crate::cell::Cell;
 use crate::ids::{SeqNo, ShardId};
 use crate::outcome::{WaitAllError, WaitError};
 use crate::park;
@@ -29,6 +30,14 @@ impl ReplicationState {
             Some(shard) => Reached::waiting(shard, seqno),
             None => Reached::ready(Err(WaitError::UnknownShard)),
         }
+    }
+
+    /// Returns the number of waits in the queues of all shards: see
+    /// [`Shard::waiter_count`](crate::Shard::waiter_count).
+    ///
+    /// O(shards), with a lock for each. Waits for a call that is adding or removing shards.
+    pub fn waiter_count(&self) -> usize {
+        self.table.order().cells().map(Cell::waiter_count).sum()
     }
 
     /// Waits until every shard of `snapshot` is at its mark there or above.

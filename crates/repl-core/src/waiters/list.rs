@@ -46,6 +46,10 @@ impl WaitList {
         self.low.is_none() && self.others.is_empty()
     }
 
+    pub(super) fn len(&self) -> usize {
+        usize::from(self.low.is_some()) + self.others.len()
+    }
+
     /// The lowest seqno; `SeqNo::MAX` if there is none.
     #[inline]
     pub(super) fn lowest(&self) -> SeqNo {

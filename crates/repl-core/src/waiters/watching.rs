@@ -15,6 +15,11 @@ impl Waiters {
         self.look(|queue| queue.awaited(mark.get())).flatten()
     }
 
+    /// The number of waiters in the queue.
+    pub(crate) fn count(&self) -> usize {
+        self.look(|queue| queue.waiters.len()).unwrap_or(0)
+    }
+
     /// The lowest awaited seqno, once it differs from `seen`. While it does not, `waker` is kept,
     /// and `ticket` is its place until [`unwatch`](Waiters::unwatch).
     pub(crate) fn poll_awaited(
