@@ -5,6 +5,7 @@ use std::fmt;
 use repl_core::{SeqNo, ShardId, Snapshot};
 
 use crate::changes::Changes;
+use crate::observe::Flush;
 use crate::shared::Pending;
 
 /// A checkpoint that has begun: the marks to make durable, and then to save.
@@ -24,6 +25,7 @@ pub struct Attempt {
     /// What `marks` change since the last save; `None` once they are lowered.
     pub(crate) changes: Option<Changes>,
     pub(crate) pending: Pending,
+    pub(crate) flush: Flush,
 }
 
 impl Attempt {

@@ -11,7 +11,6 @@ mod writing;
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
 
 use repl_core::{ReplicationState, Snapshot};
 
@@ -23,7 +22,8 @@ use crate::content::{Content, Unsealed};
 use crate::envelope::Header;
 use crate::floors::Floors;
 use crate::ids::{Generation, StoreId};
-use crate::shared::{Shared, Unsaveable};
+use crate::observe::{self, Flush, Outcome};
+use crate::shared::Shared;
 use crate::store::CheckpointStore;
 use crate::unshared::Unshared;
 
@@ -149,10 +149,12 @@ impl Checkpointer {
         let Some(mut attempt) = self.begin()? else {
             return Ok(None);
         };
-        match flush(&mut attempt) {
+        let span = attempt.flush.span();
+        match span.run(|| flush(&mut attempt)) {
             Ok(()) => self.save(attempt).map(Some),
             Err(error) => {
                 let error = CheckpointError::Flush(error);
+                attempt.flush.failed();
                 attempt.pending.failed(with_causes(&error), false);
                 Err(error)
             }
@@ -194,15 +196,19 @@ impl Checkpointer {
     /// # Errors
     /// [`CheckpointError::Poisoned`] after a save in doubt.
     pub fn begin(&mut self) -> Result<Option<Attempt>, CheckpointError> {
-        let pending = self.shared.begin();
-        let pending = pending.map_err(|doubt| CheckpointError::Poisoned { doubt })?;
+        let pending = self.shared.begin().map_err(|doubt| {
+            observe::not_begun(Outcome::Poisoned);
+            CheckpointError::Poisoned { doubt }
+        })?;
         let marks = self.state().snapshot(); // 1
         let changes = self.changes(&marks);
         if self.is_saved(&changes) {
             pending.succeeded();
+            observe::not_begun(Outcome::Unchanged);
             return Ok(None);
         }
-        Ok(Some(Attempt { marks, changes: Some(changes), pending }))
+        let flush = Flush::begin(self.store_id);
+        Ok(Some(Attempt { marks, changes: Some(changes), pending, flush }))
     }
 
     /// Saves an attempt whose data is durable.
@@ -222,36 +228,7 @@ impl Checkpointer {
     /// If the store panics; the save is in doubt then. If the codec or the function given to
     /// [`on_save`](Checkpointer::on_save) panics; nothing is in doubt then.
     pub fn save(&mut self, attempt: Attempt) -> Result<Saved, CheckpointError> {
-        let Attempt { marks, changes, mut pending } = attempt;
-        pending.check(&self.shared).map_err(|why| match why {
-            Unsaveable::OtherCheckpointer => CheckpointError::OtherCheckpointer,
-            Unsaveable::Superseded => CheckpointError::Superseded,
-            Unsaveable::Poisoned(doubt) => CheckpointError::Poisoned { doubt },
-        })?;
-        let saving = Instant::now();
-        let flush_time = saving.duration_since(pending.began());
-        let changes = changes.unwrap_or_else(|| self.changes(&marks));
-        let prepared = self.prepared(marks, changes);
-        let store = |save| self.store(save, || pending.saving());
-        match prepared.and_then(|save| save.map(store).transpose()) {
-            Ok(Some((generation, base, bytes))) => {
-                pending.succeeded();
-                let save_time = saving.elapsed();
-                let report = SaveReport { generation, base, bytes, flush_time, save_time };
-                if let Some(on_save) = &mut self.on_save {
-                    on_save.get_mut()(&report);
-                }
-                Ok(Saved::Written(report))
-            }
-            Ok(None) => {
-                pending.succeeded();
-                Ok(Saved::Unchanged)
-            }
-            Err(error) => {
-                pending.failed(with_causes(&error), error.is_poisoning());
-                Err(error)
-            }
-        }
+        self.save_attempt(attempt)
     }
 
     /// Calls `on_save` after every save, on the thread that saves, once the floors have moved.

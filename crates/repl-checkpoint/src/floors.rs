@@ -197,7 +197,7 @@ impl Floors {
         }
     }
 
-    fn state(&self) -> &Arc<ReplicationState> {
+    pub(crate) fn state(&self) -> &Arc<ReplicationState> {
         match &self.0 {
             Source::Saved(inner) => inner.state(),
             Source::Durable(state) => state,

@@ -63,6 +63,9 @@
 //! # Features
 //! - `json` (default): [`JsonCodec`] and [`CheckpointBytes`].
 //! - `bincode`: `BincodeCodec`. The crate behind it is no longer maintained; see docs/format.md.
+//! - `metrics`: counts and times checkpoints and recoveries through the facade crate `metrics`.
+//!   `StateMetrics` adds marks, lag and health. docs/observability.md lists names and alerts.
+//! - `tracing`: spans of recoveries, flushes and saves, and events of damage and of saves in doubt.
 //!
 //! [`ReplicationState`]: repl_core::ReplicationState
 
@@ -86,12 +89,15 @@ mod floors;
 mod health;
 mod ids;
 mod io_error;
+mod observe;
 mod opening;
 mod peek;
 mod reading;
 mod recovery;
 mod shared;
 mod slot_store;
+#[cfg(feature = "metrics")]
+mod state_metrics;
 mod store;
 mod survey;
 mod unshared;
@@ -115,6 +121,8 @@ pub use file_store::FileStore;
 pub use floors::{Floors, UntilSaved};
 pub use health::{Health, Status};
 pub use ids::{Generation, StoreId};
+#[cfg(feature = "metrics")]
+pub use observe::describe_metrics;
 pub use opening::{Opening, open_timeout};
 pub use peek::{PeekError, Peeked, peek};
 pub use recovery::{
@@ -122,6 +130,8 @@ pub use recovery::{
     RecoveryReport, ReopenError, Source, recover,
 };
 pub use slot_store::SlotStore;
+#[cfg(feature = "metrics")]
+pub use state_metrics::StateMetrics;
 pub use store::{
     Candidate, Candidates, CheckpointStore, DeltaBase, LoadError, OpenStoreError, Save, SaveError,
     SlotFileError,

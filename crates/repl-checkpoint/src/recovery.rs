@@ -13,6 +13,7 @@ use crate::checkpointer::{Checkpointer, Start};
 use crate::codec::Codec;
 use crate::content::Unsealed;
 use crate::ids::{Generation, StoreId};
+use crate::observe::{self, Origin};
 use crate::store::{Candidate, CheckpointStore};
 
 pub(crate) use self::candidate::check_generation;
@@ -130,10 +131,15 @@ pub fn recover(
     on_corrupt: OnCorrupt,
 ) -> Result<Recovered, RecoverError> {
     let track = track.into();
+    let observed = observe::Recovery::begin(store.store_id());
     let found = match find(&mut store, &codec, &track, on_corrupt) {
         Ok(found) => found,
-        Err(kind) => return Err(RecoverError::new(kind, Box::new(store))),
+        Err(kind) => {
+            observed.failed(&kind);
+            return Err(RecoverError::new(kind, Box::new(store)));
+        }
     };
+    found.report(observed);
     let Found { source, newest, attempted } = found;
     let (state, missing) = restored(&newest.content.marks, track);
     let state = Arc::new(state);
@@ -155,6 +161,22 @@ struct Found {
     newest: Unsealed,
     /// The highest generation that the store names, whole or not.
     attempted: Generation,
+}
+
+impl Found {
+    fn report(&self, observed: observe::Recovery) {
+        let origin = match &self.source {
+            Source::Fresh => Origin::Fresh,
+            Source::Resumed { .. } => Origin::Resumed,
+            Source::FellBack { damaged, .. } => {
+                for d in damaged {
+                    observe::damaged(&d.path, &d.reason);
+                }
+                Origin::FellBack
+            }
+        };
+        observed.succeeded(origin, self.newest.header.generation, self.newest.length);
+    }
 }
 
 fn find(

@@ -6,6 +6,7 @@ use std::fmt;
 use repl_core::{SeqNo, ShardId};
 
 use crate::envelope::SealError;
+use crate::observe::Outcome;
 use crate::store::SaveError;
 
 /// A checkpoint failed; the floors did not move.
@@ -53,6 +54,19 @@ impl CheckpointError {
             CheckpointError::Save(error) => error.is_poisoning(),
             CheckpointError::Poisoned { .. } => true,
             _ => false,
+        }
+    }
+}
+
+impl CheckpointError {
+    /// What became of the checkpoint.
+    pub(super) fn outcome(&self) -> Outcome {
+        match self {
+            CheckpointError::Flush(_) => Outcome::FlushFailed,
+            CheckpointError::Save(error) if error.is_poisoning() => Outcome::InDoubt,
+            CheckpointError::Save(_) => Outcome::Failed,
+            CheckpointError::Poisoned { .. } => Outcome::Poisoned,
+            _ => Outcome::Refused,
         }
     }
 }

@@ -1,14 +1,19 @@
 //! The second step: what is written, and what moves once it is.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use repl_core::Snapshot;
 
-use super::{CheckpointError, Checkpointer, Written};
+use super::{CheckpointError, Checkpointer, SaveReport, Saved, Written};
+use crate::attempt::Attempt;
+use crate::causes::with_causes;
 use crate::changes::{Below, Changes};
 use crate::content::Content;
 use crate::envelope::Header;
 use crate::ids::Generation;
+use crate::observe::{self, Outcome};
+use crate::shared::{Pending, Unsaveable};
 use crate::store::{Save, SaveError};
 
 /// A save that is ready for the store.
@@ -22,6 +27,63 @@ pub(super) struct Prepared {
 }
 
 impl Checkpointer {
+    /// Saves an attempt, and reports what became of it.
+    pub(super) fn save_attempt(&mut self, attempt: Attempt) -> Result<Saved, CheckpointError> {
+        let Attempt { marks, changes, pending, flush } = attempt;
+        let flush_time = pending.began().elapsed();
+        flush.succeeded(flush_time);
+        let mut observed = observe::Save::begin(self.store_id);
+        let result = self.save_marks(marks, changes, pending, flush_time, &mut observed);
+        match &result {
+            Ok(Saved::Written(report)) => {
+                let outcome = if report.is_delta() { Outcome::Delta } else { Outcome::Whole };
+                observed.written(report.generation, report.bytes, outcome);
+                if let Some(on_save) = &mut self.on_save {
+                    on_save.get_mut()(report);
+                }
+            }
+            Ok(Saved::Unchanged) => observed.unchanged(),
+            Err(error) => observed.failed(error.outcome(), error),
+        }
+        result
+    }
+
+    fn save_marks(
+        &mut self,
+        marks: Snapshot,
+        changes: Option<Changes>,
+        mut pending: Pending,
+        flush_time: Duration,
+        observed: &mut observe::Save,
+    ) -> Result<Saved, CheckpointError> {
+        pending.check(&self.shared).map_err(|why| match why {
+            Unsaveable::OtherCheckpointer => CheckpointError::OtherCheckpointer,
+            Unsaveable::Superseded => CheckpointError::Superseded,
+            Unsaveable::Poisoned(doubt) => CheckpointError::Poisoned { doubt },
+        })?;
+        let saving = Instant::now();
+        let changes = changes.unwrap_or_else(|| self.changes(&marks));
+        let prepared = self.prepared(marks, changes);
+        observed.encoded();
+        let store = |save| self.store(save, || pending.saving());
+        match prepared.and_then(|save| save.map(store).transpose()) {
+            Ok(Some((generation, base, bytes))) => {
+                pending.succeeded();
+                let save_time = saving.elapsed();
+                let report = SaveReport { generation, base, bytes, flush_time, save_time };
+                Ok(Saved::Written(report))
+            }
+            Ok(None) => {
+                pending.succeeded();
+                Ok(Saved::Unchanged)
+            }
+            Err(error) => {
+                pending.failed(with_causes(&error), error.is_poisoning());
+                Err(error)
+            }
+        }
+    }
+
     /// What `marks` change since the last save, or since what was recovered.
     pub(super) fn changes(&self, marks: &Snapshot) -> Changes {
         Changes::between(&self.base.content.marks, marks, self.most_changes())

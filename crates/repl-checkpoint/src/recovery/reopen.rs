@@ -8,6 +8,7 @@ use crate::checkpoint::Track;
 use crate::checkpointer::{Checkpointer, Written};
 use crate::content::Unsealed;
 use crate::ids::{Generation, StoreId};
+use crate::observe;
 use crate::store::CheckpointStore;
 
 /// A store could not be opened again; no save is tried until `reopen` succeeds.
@@ -125,11 +126,18 @@ impl Checkpointer {
         E: Into<Box<dyn Error + Send + Sync>>,
     {
         self.close_store();
-        let store = open().map_err(|error| ReopenError::Open(error.into()))?;
-        self.continue_with(Box::new(store))
+        let store = open().map_err(|error| ReopenError::Open(error.into()));
+        let reopened = store.and_then(|store| self.continue_with(Box::new(store)));
+        let (_, id) = self.format();
+        observe::reopened(id, reopened.as_ref().copied().map_err(|error| error as &dyn Error));
+        reopened.map(drop)
     }
 
-    fn continue_with(&mut self, mut store: Box<dyn CheckpointStore>) -> Result<(), ReopenError> {
+    /// Returns the generation to go on from.
+    fn continue_with(
+        &mut self,
+        mut store: Box<dyn CheckpointStore>,
+    ) -> Result<Generation, ReopenError> {
         let (codec, expected) = self.format();
         let found = store.store_id();
         if found != expected {
@@ -141,8 +149,9 @@ impl Checkpointer {
         let Some(newest) = self.expected().find(|written| is(written, &found)).cloned() else {
             return Err(self.other(&found));
         };
+        let generation = newest.header.generation;
         self.go_on(store, newest, found.attempted);
-        Ok(())
+        Ok(generation)
     }
 
     fn other(&self, found: &Found) -> ReopenError {
