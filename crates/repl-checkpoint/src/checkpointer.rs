@@ -149,8 +149,8 @@ impl Checkpointer {
         let Some(mut attempt) = self.begin()? else {
             return Ok(None);
         };
-        let span = attempt.flush.span();
-        match span.run(|| flush(&mut attempt)) {
+        let flushed = attempt.flush.span().run(|| flush(&mut attempt));
+        match flushed {
             Ok(()) => self.save(attempt).map(Some),
             Err(error) => {
                 let error = CheckpointError::Flush(error);
