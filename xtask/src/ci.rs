@@ -166,11 +166,13 @@ fn features(skipped: &mut Skipped) -> Done {
     let with = |features| {
         ["--locked", "-p", "repl-checkpoint", "--no-default-features", "--features", features]
     };
-    for features in ["", "bincode"] {
+    for features in ["", "bincode", "json", "json,metrics", "json,tracing"] {
         cargo("clippy", &[&with(features)[..], &["--lib", "--", "-D", "warnings"]].concat())
             .run()?;
     }
-    cargo("check", &[&with("json")[..], &["--tests"]].concat()).run()?;
+    for features in ["json", "json,metrics", "json,tracing"] {
+        cargo("check", &[&with(features)[..], &["--tests"]].concat()).run()?;
+    }
     tests(cargo("test", &[&with("json")[..], &["--lib"]].concat()), skipped)
 }
 

@@ -36,6 +36,8 @@ mod json;
 #[cfg(target_os = "linux")]
 mod lives;
 mod lock;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod next_bytes;
 mod no_sync;
 mod opening;
@@ -56,6 +58,8 @@ mod shutdown;
 mod sizes;
 mod slot_file;
 mod slots;
+#[cfg(feature = "tracing")]
+mod spans;
 mod surveys;
 mod takeovers;
 mod track;

@@ -10,6 +10,8 @@ pub(crate) mod follower;
 pub(crate) mod format;
 pub(crate) mod hooked;
 pub(crate) mod process;
+#[cfg(feature = "metrics")]
+pub(crate) mod recorder;
 pub(crate) mod scripted;
 
 use std::collections::BTreeMap;
