@@ -9,12 +9,14 @@
 
 mod clients;
 mod log;
+mod metrics;
 mod replica;
 mod service;
 mod shards;
 mod verify;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -36,6 +38,9 @@ struct Args {
     /// Break one rule on purpose.
     #[arg(long, value_name = "NAME")]
     mutant: Option<Mutant>,
+    /// Serve metrics at http://ADDR/metrics, and run until the program is ended, without kills.
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<SocketAddr>,
 }
 
 /// What the parent starts the service with.
@@ -46,6 +51,7 @@ struct Task {
     /// Start no clients and change no shards.
     idle: bool,
     mutant: Option<Mutant>,
+    metrics: Option<SocketAddr>,
 }
 
 /// A deliberately wrong service that the check must detect.
@@ -113,7 +119,10 @@ fn main() -> ExitCode {
         service::main(task)
     };
     example_support::main("tokio-service", serve, || {
-        let args = Args::parse();
+        let mut args = Args::parse();
+        if args.metrics.is_some() {
+            args.run.kills = 0;
+        }
         args.run.start("tokio-service")?.report(|run| kill_and_shut_down(&args, run))
     })
 }
@@ -122,8 +131,11 @@ fn main() -> ExitCode {
 /// their ends. A fault ends the run.
 fn kill_and_shut_down(args: &Args, run: &mut Run) -> Result<(Counts, Vec<String>), Error> {
     let (dir, seed) = (run.folder.root.clone(), run.seed);
-    let mut task = Task { dir, seed, idle: false, mutant: args.mutant };
-    let saves = SAVES + SAVES_PER_KILL * args.run.kills;
+    let mut task = Task { dir, seed, idle: false, mutant: args.mutant, metrics: args.metrics };
+    let saves = match args.metrics {
+        Some(_) => u64::MAX,
+        None => SAVES + SAVES_PER_KILL * args.run.kills,
+    };
     let mut counts = Counts::default();
     let mut faults = Vec::new();
     while faults.is_empty() && !task.idle {
@@ -155,7 +167,9 @@ fn live(
     faults: &mut Vec<String>,
 ) -> Result<bool, Error> {
     let shut_down = run.child("service", task, |event, child: &mut Child| {
-        child.must_end_soon()?;
+        if task.metrics.is_none() {
+            child.must_end_soon()?;
+        }
         if let Some(event) = event {
             counts.note(event);
         }

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinError, JoinSet, block_in_place};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
+use crate::metrics::Metrics;
 use crate::replica::Replica;
 use crate::shards::{self, Live, ShardList, pick};
 use crate::{Event, Mutant, Task, clients};
@@ -30,7 +31,13 @@ pub(crate) fn main(task: Task) -> Result<(), Error> {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let stop = signal(SignalKind::terminate())?;
-        Service::start(task)?.run(stop).await
+        let metrics = Metrics::install(task.metrics)?;
+        let service = Service::start(task)?;
+        let serving = metrics.serve(service.checkpointer.floors(), service.live.subscribe());
+        tokio::select! {
+            ended = service.run(stop) => ended,
+            failed = serving => failed,
+        }
     })
 }
 
