@@ -1,4 +1,5 @@
 //! A real Prometheus scrapes the service, and evaluates the alerts of the docs.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -82,9 +83,9 @@ impl Prometheus {
 
     /// The series of a query that has any.
     fn series(&self, query: &str) -> Vec<Value> {
-        let encode = |byte: u8| match byte.is_ascii_alphanumeric() || byte == b'_' {
-            true => char::from(byte).to_string(),
-            false => format!("%{byte:02X}"),
+        let encode = |byte: u8| {
+            let is_plain = byte.is_ascii_alphanumeric() || byte == b'_';
+            if is_plain { char::from(byte).to_string() } else { format!("%{byte:02X}") }
         };
         let path = format!("query?query={}", query.bytes().map(encode).collect::<String>());
         wait_for(query, || {
@@ -181,7 +182,9 @@ fn prometheus_finds_every_documented_metric_in_the_service_and_evaluates_the_ale
     prometheus.series("repl_floor_seqnos > 0");
     let rows = rows("repl_");
     assert!(rows.len() > 20);
-    rows.iter().for_each(|row| is_as_documented(&prometheus, row));
+    for row in &rows {
+        is_as_documented(&prometheus, row);
+    }
     for holds in [
         "repl_floor_seqnos <= repl_checkpointed_seqnos",
         "repl_checkpointed_seqnos <= repl_applied_seqnos",

@@ -93,9 +93,10 @@ impl Recorded {
     fn register(&self, kind: &'static str, key: &Key) -> Arc<AtomicU64> {
         let labels = key.labels().map(|label| format!("{}={:?}", label.key(), label.value()));
         let labels: Vec<String> = labels.collect();
-        let name = match labels.is_empty() {
-            true => key.name().to_owned(),
-            false => format!("{}{{{}}}", key.name(), labels.join(",")),
+        let name = if labels.is_empty() {
+            key.name().to_owned()
+        } else {
+            format!("{}{{{}}}", key.name(), labels.join(","))
         };
         let new = || Registered { kind, key: key.clone(), value: Arc::default() };
         let mut registered = self.registered.lock().unwrap();
