@@ -38,7 +38,7 @@ struct Args {
     /// Break one rule on purpose.
     #[arg(long, value_name = "NAME")]
     mutant: Option<Mutant>,
-    /// Serve metrics at http://ADDR/metrics, and run until the program is ended, without kills.
+    /// Serve metrics to Prometheus, at /metrics, and run until the program is ended, without kills.
     #[arg(long, value_name = "ADDR")]
     metrics: Option<SocketAddr>,
 }
