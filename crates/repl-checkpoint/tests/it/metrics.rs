@@ -47,12 +47,12 @@ fn the_docs_list_every_metric_with_its_type_labels_and_meaning_and_no_other() {
         metrics.log_ends(&Snapshot::from_iter([(ONE, 7)]), Duration::ZERO);
         metrics.record(Duration::ZERO);
     });
-    let (documented, recorded) = (documented(), recorder.rows());
+    let (documented, found) = (documented(), recorder.rows());
     let only = |a: &BTreeSet<[String; 4]>, b: &BTreeSet<[String; 4]>| {
         a.difference(b).cloned().collect::<Vec<_>>()
     };
-    assert_eq!((only(&documented, &recorded), only(&recorded, &documented)), Default::default());
-    assert!(recorded.len() > 20);
+    assert_eq!((only(&documented, &found), only(&found, &documented)), Default::default());
+    assert!(found.len() > 20);
 }
 
 /// Asserts that a checkpoint of mark 9 after two saves is counted with this outcome, once, and that
