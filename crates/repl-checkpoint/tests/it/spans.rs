@@ -49,8 +49,7 @@ impl Notes {
     fn of(f: impl FnOnce()) -> Vec<String> {
         let notes = Notes::default();
         tracing::subscriber::with_default(notes.clone(), f);
-        let lines = std::mem::take(&mut notes.0.lock().unwrap().lines);
-        lines
+        std::mem::take(&mut notes.0.lock().unwrap().lines)
     }
 }
 
