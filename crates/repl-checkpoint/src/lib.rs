@@ -136,7 +136,7 @@ pub use store::{
     Candidate, Candidates, CheckpointStore, DeltaBase, LoadError, OpenStoreError, Save, SaveError,
     SlotFileError,
 };
-pub use survey::{Counts, Survey, Surveyed, survey};
+pub use survey::{CheckpointCounts, Survey, Surveyed, survey};
 
 /// The README's example runs with the examples of this crate.
 #[cfg(doctest)]

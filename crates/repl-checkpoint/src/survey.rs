@@ -52,7 +52,7 @@ pub struct Surveyed {
     /// The headers of its deltas, the oldest first.
     pub deltas: Vec<DeltaHeader>,
     /// What is in it, or why recovery cannot use it.
-    pub checked: Result<Counts, CorruptReason>,
+    pub checked: Result<CheckpointCounts, CorruptReason>,
     /// The offset in the file of what is damaged, as far as that is known.
     pub damaged_at: Option<u64>,
 }
@@ -60,7 +60,7 @@ pub struct Surveyed {
 /// How much a whole checkpoint holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
-pub struct Counts {
+pub struct CheckpointCounts {
     /// The number of shards.
     pub shards: usize,
     /// The number of ranges completed above the marks.

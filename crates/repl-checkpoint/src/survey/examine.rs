@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use repl_core::{Incarnation, Snapshot};
 
-use super::{Counts, Surveyed};
+use super::{CheckpointCounts, Surveyed};
 use crate::checkpoint::{Rows, ShardCheckpoint, Track};
 use crate::codec::{Codec, CodecError, known_codec};
 use crate::disk::{Disk, OsDisk};
@@ -99,11 +99,11 @@ fn place_of(reason: &CorruptReason, location: &Location, deltas: &[DeltaHeader])
     }
 }
 
-fn counts(marks: &Snapshot) -> Counts {
-    let mut counts = Counts {
+fn counts(marks: &Snapshot) -> CheckpointCounts {
+    let mut counts = CheckpointCounts {
         shards: marks.len(),
         next_incarnation: marks.next_incarnation(),
-        ..Counts::default()
+        ..CheckpointCounts::default()
     };
     for entry in marks.entries() {
         counts.ranges += entry.applied_set.range_count();

@@ -138,7 +138,7 @@ impl Queued {
     }
 }
 
-/// Counts how often it is woken.
+/// CheckpointCounts how often it is woken.
 #[derive(Default)]
 struct Wakes(AtomicUsize);
 
