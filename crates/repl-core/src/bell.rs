@@ -7,7 +7,7 @@ use crate::outcome::WaitError;
 use crate::sync::{AtomicU64, Mutex, Ordering, locked};
 use crate::wakers::wake;
 
-/// CheckpointCounts the changes that were waited for.
+/// Counts the changes that were waited for.
 pub(crate) struct Bell {
     /// Written under the lock.
     rings: AtomicU64,

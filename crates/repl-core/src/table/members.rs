@@ -189,7 +189,7 @@ impl Members {
         true
     }
 
-    /// CheckpointCounts removed shards. Returns whether they are many compared with those that are left.
+    /// Counts removed shards. Returns whether they are many compared with those that are left.
     pub(super) fn has_shrunk(&mut self, removed: usize) -> bool {
         self.removed += removed;
         let many = self.removed * 8 > self.len();

@@ -138,7 +138,7 @@ impl Queued {
     }
 }
 
-/// CheckpointCounts how often it is woken.
+/// Counts how often it is woken.
 #[derive(Default)]
 struct Wakes(AtomicUsize);
 

@@ -1,4 +1,4 @@
-//! CheckpointCounts and measures, with the feature `metrics`.
+//! Counts and measures, with the feature `metrics`.
 
 use std::time::{Duration, Instant};
 

@@ -22,7 +22,7 @@ struct Registered {
     value: Arc<AtomicU64>,
 }
 
-/// CheckpointCounts what is recorded.
+/// Counts what is recorded.
 struct Counted(Arc<AtomicU64>);
 
 impl HistogramFn for Counted {

@@ -23,7 +23,7 @@ pub enum Entry {
     File(Vec<u8>),
 }
 
-/// CheckpointCounts of what a power cut did to the unsettled files of an image.
+/// Counts of what a power cut did to the unsettled files of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ImageStats {
     /// Files with pending changes.

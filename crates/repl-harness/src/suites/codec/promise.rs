@@ -84,7 +84,7 @@ impl fmt::Display for CodecViolation {
 
 impl Error for CodecViolation {}
 
-/// CheckpointCounts of what a codec was tested with.
+/// Counts of what a codec was tested with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct CodecReport {

@@ -106,7 +106,7 @@ impl fmt::Display for StoreViolation {
 
 impl Error for StoreViolation {}
 
-/// CheckpointCounts of what a store was tested with.
+/// Counts of what a store was tested with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct StoreReport {
