@@ -1,6 +1,8 @@
 //! The number of waits in a queue is known.
 
-use repl_core::{ReplicationState, ShardId};
+use std::time::Duration;
+
+use repl_core::{ReplicationState, ShardId, WaitError};
 
 use crate::{Queued, advance_each, single};
 
@@ -17,6 +19,13 @@ fn each_wait_in_the_queue_counts_until_it_is_reached_or_dropped() {
     assert_eq!(shard.waiter_count(), 2);
     advance_each(&shard, [9]);
     assert_eq!((shard.waiter_count(), state.waiter_count()), (0, 0));
+}
+
+#[test]
+fn a_wait_that_timed_out_counts_no_more() {
+    let (_state, shard) = single();
+    let result = shard.reached(1).wait_timeout(Duration::from_millis(1));
+    assert_eq!((result, shard.waiter_count()), (Err(WaitError::Timeout), 0));
 }
 
 #[test]
