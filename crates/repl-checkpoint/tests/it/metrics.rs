@@ -85,6 +85,12 @@ fn each_checkpoint_is_counted_once_by_its_outcome() {
     counts("unchanged", |_, follower| {
         assert_eq!(follower.checkpointer.checkpoint(durable).unwrap(), Saved::Unchanged);
     });
+    counts("unchanged", |_, follower| {
+        follower.state.advance(ONE, 9);
+        let mut attempt = begun(&mut follower.checkpointer);
+        attempt.lower(ONE, 5);
+        assert_eq!(follower.checkpointer.save(attempt).unwrap(), Saved::Unchanged);
+    });
     counts("whole", |_, follower| {
         follower.state.advance(ONE, 9);
         save(&mut follower.checkpointer);
