@@ -44,7 +44,7 @@ const STEPS: &[Step] = &[
     step("layers", "no two files of a crate import each other in a circle", layers),
     step("api", "docs/api lists the public interface of the sources", api),
     step("packages", "no crate needs more packages than its limit, nor a tool", packages),
-    step("msrv", "each library crate builds with the oldest Rust that it declares", msrv),
+    step("msrv", "each crate builds with the oldest Rust that it declares", msrv),
     step("clippy", "no warning, with all features and with the default ones", clippy),
     step("test", "unit and integration tests, all features", test),
     step("features", "repl-checkpoint with each set of its features", features),

@@ -1,4 +1,4 @@
-//! Builds each library crate with the oldest toolchain that its manifest allows.
+//! Builds each crate with the oldest toolchain that its manifest allows.
 
 use std::path::Path;
 
@@ -12,23 +12,15 @@ pub(crate) fn missing() -> Option<&'static str> {
         .then_some("rustup is needed for the oldest toolchains: install it")
 }
 
-/// Builds each library crate. Installs toolchains that are missing.
+/// Builds each crate. Installs toolchains that are missing.
 pub(crate) fn check() -> Done {
     for (name, version) in declared(&metadata()?)? {
         if !toolchain(&version, "rustc", &["--version"]).succeeds() {
             let install = ["toolchain", "install", &version, "--profile", "minimal"];
             rustup(&install).run()?;
         }
-        let arguments = [
-            "check",
-            "--locked",
-            "-p",
-            &name,
-            "--lib",
-            "--all-features",
-            "--target-dir",
-            "target/msrv",
-        ];
+        let arguments =
+            ["check", "--locked", "-p", &name, "--all-features", "--target-dir", "target/msrv"];
         toolchain(&version, "cargo", &arguments).run()?;
     }
     Ok(())
@@ -39,7 +31,7 @@ fn metadata() -> Fallible<Value> {
     Ok(serde_json::from_str(&cargo("metadata", &arguments).output()?)?)
 }
 
-/// The library crates and the versions of Rust that they declare.
+/// The crates and the versions of Rust that they declare.
 fn declared(metadata: &Value) -> Fallible<Vec<(String, String)>> {
     let crates = root().join("crates");
     let text = |value: &Value| value.as_str().map(str::to_owned);

@@ -3,6 +3,10 @@
 //! Other readers refuse a header as a whole. Here each field is taken from its place, as
 //! docs/format.md gives it, so that an operator sees what a damaged one still says.
 
+mod form;
+#[cfg(test)]
+mod tests;
+
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -14,6 +18,8 @@ use crate::failure::Failure;
 use crate::output::{Output, Report, Text};
 use crate::store::Place;
 
+use self::form::{Form, is_digit, text};
+
 /// What every header begins with.
 const MAGIC: &[u8] = b"repl-checkpoint";
 const VERSION: &str = "2";
@@ -23,17 +29,10 @@ const OTHER: &str = "of another version";
 const ALIGN: usize = 512;
 /// The longest header.
 const LONGEST: usize = 272;
-/// What is read at once: a multiple of `ALIGN`.
+/// The length of the first page of a slot file, which ends in zeros.
+const PAGE: usize = 4096;
+/// What is read at once: a multiple of `PAGE`.
 const CHUNK: usize = 1 << 18;
-
-/// A kind of value.
-#[derive(Clone, Copy)]
-enum Form {
-    Codec,
-    Number,
-    /// Hexadecimal digits.
-    Digits,
-}
 
 /// A field: the text before it, its name, its width, and what it holds.
 type Field = (&'static str, usize, Form);
@@ -52,7 +51,7 @@ const fn number(name: &'static str) -> Field {
 
 /// The most special first.
 const LAYOUTS: [Layout; 3] = [
-    Layout("first page", "repl-checkpoint slots v", &[STORE, number("slot"), CRC]),
+    Layout("first page", "repl-checkpoint slots v", &[STORE, ("slot", 20, Form::Pages), CRC]),
     Layout(
         "delta",
         "repl-checkpoint delta v",
@@ -166,6 +165,9 @@ fn all_in(file: &Path) -> Result<Vec<Header>, Failure> {
                 headers.push(Header::of(file, offset, &sector[..sector.len().min(LONGEST)]));
             }
         }
+        if let Some(first) = headers.first_mut().filter(|_| at == 0) {
+            first.check_page(&chunk[..chunk.len().min(PAGE)]);
+        }
         at += chunk.len() as u64;
         if chunk.len() < CHUNK {
             return Ok(headers);
@@ -183,8 +185,15 @@ impl Header {
         let mut right = known.is_some();
         let mut at = first.len();
         let version: String = text(line, at, LONGEST).chars().take_while(|c| *c != ' ').collect();
+        let is_number = (1..=8).contains(&version.len()) && version.bytes().all(is_digit);
+        let is_other = || {
+            // Or it is of this one, and only the digit is damaged.
+            let mut as_this = line.to_vec();
+            as_this.splice(at..at + version.len(), VERSION.bytes());
+            version.len() > VERSION.len() || !Header::of(&path, offset, &as_this).right
+        };
         right &= version == VERSION;
-        if known.is_some() && !right && version.bytes().all(|b| b.is_ascii_digit()) {
+        if known.is_some() && !right && is_number && is_other() {
             let (kind, fields, checksum) = (OTHER, Vec::new(), String::new());
             return Header { path, offset, kind, right, version, fields, checksum };
         }
@@ -206,27 +215,16 @@ impl Header {
         right &= values.last().is_some_and(|crc| crc.text == checksum);
         Header { path, offset, kind, right, version, fields: values, checksum }
     }
-}
 
-/// Some bytes as text that does no harm to a terminal.
-fn text(line: &[u8], at: usize, width: usize) -> String {
-    let end = line.len().min(at + width);
-    let is_shown = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
-    let shown = |byte: &u8| if is_shown(*byte) { char::from(*byte) } else { '.' };
-    line.get(at..end).unwrap_or_default().iter().map(shown).collect()
-}
-
-impl Form {
-    fn is_right(self, value: &str, width: usize) -> bool {
-        let each = |is: fn(u8) -> bool| value.len() == width && value.bytes().all(is);
-        match self {
-            Form::Codec => {
-                let name = value.trim_end_matches(' ');
-                let of_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-                value.len() == width && !name.is_empty() && name.bytes().all(of_name)
-            }
-            Form::Number => each(|b| b.is_ascii_digit()) && value.parse::<u64>().is_ok(),
-            Form::Digits => each(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')),
+    /// Checks that the first page has zeros behind its line.
+    fn check_page(&mut self, page: &[u8]) {
+        let line = page.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let rest = page.get(line..).unwrap_or_default();
+        let used = rest.iter().position(|byte| *byte != 0);
+        if let Some(used) = used.filter(|_| self.kind != OTHER) {
+            let text = format!("not zero at byte {}", line + used);
+            self.fields.push(Value { name: "padding", text, right: false });
+            self.right = false;
         }
     }
 }
