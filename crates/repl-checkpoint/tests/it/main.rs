@@ -60,6 +60,7 @@ mod slot_file;
 mod slots;
 #[cfg(feature = "tracing")]
 mod spans;
+#[cfg(feature = "bincode")]
 mod surveys;
 mod takeovers;
 mod track;
