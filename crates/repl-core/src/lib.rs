@@ -55,11 +55,11 @@
 //! - **Publication.** A reader that observes mark `n` also observes every write made before the
 //!   mark reached `n`. An advance that moved nothing need not publish anything.
 //! - **Lock-free.** Reading a mark through a handle takes no lock. A look-up by id takes none below
-//!   131,072 shards, and from there on one of its own thread. An advance takes a short lock of its shard only if
-//!   it reaches a seqno that something waits for, or if the shard has an [`ApplyWindow`] or
-//!   something completed above its mark. A snapshot takes the locks of shards with a window or
-//!   something completed above the mark, and no others. Adding and removing shards take a lock that
-//!   neither reading nor advancing takes; a snapshot waits for it.
+//!   131,072 shards, and from there on one of its own thread. An advance takes a short lock of its
+//!   shard only if it reaches a seqno that something waits for, or if the shard has an
+//!   [`ApplyWindow`] or something completed above its mark. A snapshot takes the locks of shards
+//!   with a window or something completed above the mark, and no others. Adding and removing shards
+//!   take a lock that neither reading nor advancing takes; a snapshot waits for it.
 //! - **Wakers** must not block: a blocked one holds up the thread that runs it, and what that thread
 //!   would do next. They run outside every lock, on the thread that moves the mark. Usually that is
 //!   in `advance` or `complete`. A snapshot and [`Shard::applied_set`] may move a mark on too, and

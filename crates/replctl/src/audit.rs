@@ -6,7 +6,7 @@
 use std::fs::OpenOptions;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use repl_checkpoint::{Disk, FileKind};
 use serde::Serialize;
@@ -48,7 +48,8 @@ pub(crate) fn append<D: Disk, T: Serialize>(
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(Failure::io("look at", &path, &error)),
     }
-    let line = Line { time: now(), user: user(), command: command(), change };
+    let time = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let line = Line { time, user: user(), command: command(), change };
     let appended = serde_json::to_vec(&line).map_err(io::Error::from).and_then(|mut line| {
         line.push(b'\n');
         append_line(&path, &line)
@@ -84,7 +85,7 @@ fn command() -> String {
     ["replctl".to_owned()].into_iter().chain(words).collect::<Vec<_>>().join(" ")
 }
 
-/// The user who typed it: also behind `sudo`.
+/// The name and number of the user, also behind `sudo`.
 fn user() -> String {
     let named = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
     #[cfg(unix)]
@@ -97,48 +98,9 @@ fn user() -> String {
     }
 }
 
-/// The time now, as RFC 3339 writes it.
-fn now() -> String {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    utc(since.as_secs())
-}
-
-/// A number of seconds since 1970 as a date and a time.
-fn utc(seconds: u64) -> String {
-    let (mut days, rest) = (seconds / 86_400, seconds % 86_400);
-    let is_leap =
-        |year: u64| year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
-    let mut year = 1970;
-    while days >= 365 + u64::from(is_leap(year)) {
-        days -= 365 + u64::from(is_leap(year));
-        year += 1;
-    }
-    let february = 28 + u64::from(is_leap(year));
-    let mut month = 1;
-    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
-        if days < length {
-            break;
-        }
-        days -= length;
-        month += 1;
-    }
-    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
-    format!("{year:04}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}Z", days + 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn seconds_are_shown_as_utc() {
-        assert_eq!(utc(0), "1970-01-01T00:00:00Z");
-        assert_eq!(utc(951_782_399), "2000-02-28T23:59:59Z");
-        assert_eq!(utc(951_782_400), "2000-02-29T00:00:00Z");
-        assert_eq!(utc(4_107_542_399), "2100-02-28T23:59:59Z");
-        assert_eq!(utc(4_107_542_400), "2100-03-01T00:00:00Z");
-        assert_eq!(utc(1_798_761_599), "2026-12-31T23:59:59Z");
-    }
 
     #[test]
     fn a_line_that_a_crash_cut_off_does_not_swallow_the_next() {

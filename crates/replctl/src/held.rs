@@ -170,7 +170,8 @@ impl Held {
     }
 }
 
-/// The files that a change makes belong to the user who makes it, and only that user can read them.
+/// Refuses to change a store of another user: only the owner of a file that a change makes can read
+/// it.
 #[cfg(unix)]
 fn check_user(site: &Site) -> Result<(), Failure> {
     use std::os::unix::fs::MetadataExt;

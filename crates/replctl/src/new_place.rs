@@ -2,10 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use repl_checkpoint::{BincodeCodec, Codec, Disk, JsonCodec, SlotStore, StoreId};
+use repl_checkpoint::{
+    BincodeCodec, Checkpoint, Codec, Disk, Generation, Header, JsonCodec, SlotStore, StoreId,
+};
+use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::failure::{Failure, with_causes};
+use crate::held::Held;
+use crate::output::{Report, Text};
 use crate::site::{Kind, Site, parent};
 
 /// The kind of a new store.
@@ -100,6 +105,53 @@ fn make_file(path: &Path) -> Result<Site, Failure> {
 fn not_empty(path: &Path, why: &str) -> Failure {
     let reason = format!("it is not empty, and nothing is written over what is there: {why}");
     Failure::new(Exit::Refused, path, reason).then("the same command with another path")
+}
+
+/// A new store, to print.
+#[derive(Serialize)]
+pub(crate) struct Made {
+    path: PathBuf,
+    kind: &'static str,
+    codec: &'static str,
+    store: String,
+    generation: Generation,
+    shards: usize,
+    /// What to do next.
+    #[serde(skip)]
+    next: &'static str,
+}
+
+impl Made {
+    /// Saves a checkpoint into a new store, in the generations after `attempted`.
+    pub(crate) fn by_saving(
+        checkpoint: &Checkpoint,
+        into: &mut Held,
+        codec: &dyn Codec,
+        attempted: Generation,
+        next: &'static str,
+    ) -> Result<Self, Failure> {
+        let generation = into.save_everywhere(checkpoint, codec, Header::default(), attempted)?;
+        Ok(Made {
+            path: into.site.typed.clone(),
+            kind: into.site.kind.name(),
+            codec: codec.name(),
+            store: into.id.to_string(),
+            generation,
+            shards: checkpoint.shards.len(),
+            next,
+        })
+    }
+}
+
+impl Report for Made {
+    fn show(&self, text: &mut Text) {
+        text.good(&format!("{}: a new {}", self.path.display(), self.kind));
+        text.field("codec", self.codec);
+        text.field("store", &self.store);
+        text.field("generation", self.generation);
+        text.field("shards", self.shards);
+        text.field("next", self.next);
+    }
 }
 
 /// Makes a new directory of a complete store in one step: `fill` fills one with another name, which

@@ -7,10 +7,8 @@ use repl_checkpoint::{Disk, Generation, OsDisk};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::store::Place;
+use crate::store::{Place, SLOT_FILE};
 
-/// The file of a `SlotStore` that has a directory of its own.
-pub(crate) const SLOT_FILE: &str = "marks.slots";
 /// What the files beside the checkpoints of a directory are named after.
 const OF_DIRECTORY: &str = "repl-checkpoint";
 

@@ -7,9 +7,9 @@ use repl_checkpoint::{BincodeCodec, Codec, JsonCodec};
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-/// The slot file in a directory of its own.
-const SLOT_FILE: &str = "marks.slots";
-const EXTENSION: &str = "checkpoint";
+/// The file of a `SlotStore` that has a directory of its own.
+pub(crate) const SLOT_FILE: &str = "marks.slots";
+pub(crate) const EXTENSION: &str = "checkpoint";
 
 /// What is at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -56,9 +56,7 @@ impl CheckpointError {
             _ => false,
         }
     }
-}
 
-impl CheckpointError {
     /// What became of the checkpoint.
     pub(super) fn outcome(&self) -> Outcome {
         match self {

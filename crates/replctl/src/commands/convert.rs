@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use repl_checkpoint::{Disk, Generation, OsDisk};
-use serde::Serialize;
+use repl_checkpoint::{Disk, OsDisk};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::held::{Held, check_undamaged};
-use crate::new_place::{self, NewCodec, NewKind};
-use crate::output::{Output, Report, Text};
+use crate::new_place::{self, Made, NewCodec, NewKind};
+use crate::output::Output;
 use crate::site::Site;
 
 /// The arguments.
@@ -27,16 +26,6 @@ pub(crate) struct Args {
     store: Option<NewKind>,
 }
 
-#[derive(Serialize)]
-pub(super) struct Done {
-    to: PathBuf,
-    kind: &'static str,
-    codec: &'static str,
-    store: String,
-    generation: Generation,
-    shards: usize,
-}
-
 /// Makes the new store.
 pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
     output.print(&convert(&OsDisk, &args.from, &args.to, args.codec, args.store)?)?;
@@ -49,7 +38,7 @@ pub(super) fn convert<D: Disk + Clone + 'static>(
     to: &Path,
     codec: Option<NewCodec>,
     kind: Option<NewKind>,
-) -> Result<Done, Failure> {
+) -> Result<Made, Failure> {
     // Held until the end: a save meanwhile would be missing.
     let (held, found) = Held::open_and_find(disk, Site::of(from)?)?;
     check_undamaged(&held.site, &found)?;
@@ -57,30 +46,7 @@ pub(super) fn convert<D: Disk + Clone + 'static>(
     let codec = codec.map_or(found.codec, NewCodec::codec);
     let site = new_place::make(disk, to, kind)?;
     let mut new = Held::open(disk, site, held.id)?;
-    // The new store knows nothing of the generations of the old one.
-    let header = repl_checkpoint::Header { confirmed: 0, ..found.header };
-    let last = found.attempted;
-    let generation = new.save_everywhere(&found.checkpoint, &*codec, header, last)?;
-    Ok(Done {
-        to: to.to_owned(),
-        kind: new.site.kind.name(),
-        codec: codec.name(),
-        store: new.id.to_string(),
-        generation,
-        shards: found.checkpoint.shards.len(),
-    })
-}
-
-impl Report for Done {
-    fn show(&self, text: &mut Text) {
-        text.good(&format!("{}: a new {}", self.to.display(), self.kind));
-        text.field("codec", self.codec);
-        text.field("store", &self.store);
-        text.field("generation", self.generation);
-        text.field("shards", self.shards);
-        text.field(
-            "next",
-            "start the engine with this store and codec, then move the old one away",
-        );
-    }
+    let next = "start the engine with this store and codec, then move the old one away";
+    // The new store knows nothing of the generations of the old one, and goes on behind them.
+    Made::by_saving(&found.checkpoint, &mut new, &*codec, found.attempted, next)
 }

@@ -4,15 +4,14 @@ mod marks;
 
 use std::path::{Path, PathBuf};
 
-use repl_checkpoint::{Checkpoint, Disk, Generation, Header, OsDisk, ShardCheckpoint, StoreId};
+use repl_checkpoint::{Checkpoint, Disk, OsDisk, ShardCheckpoint, StoreId};
 use repl_core::{Incarnation, LogId, ShardId};
-use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::held::Held;
-use crate::new_place::{self, NewCodec, NewKind};
-use crate::output::{Output, Report, Text};
+use crate::new_place::{self, Made, NewCodec, NewKind};
+use crate::output::Output;
 
 /// The arguments.
 #[derive(clap::Args)]
@@ -34,16 +33,6 @@ pub(crate) struct Args {
 
 fn id(text: &str) -> Result<StoreId, std::num::ParseIntError> {
     u128::from_str_radix(text, 16).map(StoreId)
-}
-
-#[derive(Serialize)]
-struct Done {
-    path: PathBuf,
-    kind: &'static str,
-    codec: &'static str,
-    store: String,
-    generation: Generation,
-    shards: usize,
 }
 
 /// Makes the store.
@@ -75,28 +64,10 @@ fn import<D: Disk + Clone + 'static>(
     checkpoint: &Checkpoint,
     path: &Path,
     args: &Args,
-) -> Result<Done, Failure> {
+) -> Result<Made, Failure> {
     let site = new_place::make(disk, path, args.store)?;
     let mut new = Held::open(disk, site, args.store_id)?;
     let codec = args.codec.codec();
-    let generation = new.save_everywhere(checkpoint, &*codec, Header::default(), 0)?;
-    Ok(Done {
-        path: path.to_owned(),
-        kind: new.site.kind.name(),
-        codec: codec.name(),
-        store: new.id.to_string(),
-        generation,
-        shards: checkpoint.shards.len(),
-    })
-}
-
-impl Report for Done {
-    fn show(&self, text: &mut Text) {
-        text.good(&format!("{}: a new {}", self.path.display(), self.kind));
-        text.field("codec", self.codec);
-        text.field("store", &self.store);
-        text.field("generation", self.generation);
-        text.field("shards", self.shards);
-        text.field("next", "replctl inspect, and compare the marks; then start the engine");
-    }
+    let next = "replctl inspect, and compare the marks; then start the engine";
+    Made::by_saving(checkpoint, &mut new, &*codec, 0, next)
 }

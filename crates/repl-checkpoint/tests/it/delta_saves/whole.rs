@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use repl_checkpoint::{
-    Codec, CodecError, JsonCodec, OnCorrupt, Rows, SaveReport, Saved, ShardCheckpoint, recover,
+    Codec, CodecError, JsonCodec, NoSync, OnCorrupt, Rows, SaveReport, Saved, ShardCheckpoint,
+    SlotStore, StoreId, recover,
 };
-use repl_core::Incarnation;
+use repl_core::{Incarnation, ShardId};
 
 use super::{SHARDS, follower, move_by_one, written};
 use crate::support::chained::{Chained, Wrote};
@@ -126,4 +127,22 @@ fn a_process_begins_with_two_whole_checkpoints() {
         move_by_one(&second, [store.saves() as u64 + 3]);
         assert_eq!(written(&store, &mut second), wrote);
     }
+}
+
+#[test]
+fn of_1024_shards_a_slot_has_room_for_some_hundred_deltas() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SlotStore::open_on(NoSync, dir.path(), StoreId::UNNAMED).unwrap();
+    let shards: Vec<ShardId> = (0..1024).map(ShardId).collect();
+    let mut follower = recover(store, JsonCodec, &shards[..], OnCorrupt::Fail).unwrap();
+    move_by_one(&follower, 0..1024);
+    let whole = (0..500).filter(|save| {
+        move_by_one(&follower, [save * 7 % 1024]);
+        match follower.checkpointer.checkpoint(|_| Ok(())).unwrap() {
+            Saved::Written(report) => !report.is_delta(),
+            Saved::Unchanged => panic!("one has moved"),
+        }
+    });
+    // The first two of the process, and one each time that a slot is full.
+    assert!(whole.count() <= 5);
 }

@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Output, Report, Text};
-use crate::store::Place;
+use crate::store::{EXTENSION, Place};
 
 use self::form::{Form, is_digit, text};
 
@@ -132,7 +132,7 @@ fn checkpoint_files(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        if path.extension().is_some_and(|extension| extension == "checkpoint") {
+        if path.extension().is_some_and(|extension| extension == EXTENSION) {
             files.push(path);
         }
     }

@@ -4,10 +4,12 @@ use std::fs;
 use std::path::Path;
 
 use repl_checkpoint::{
-    CheckpointStore, Codec, CodecError, FileStore, JsonCodec, OnCorrupt, Recovered, Rows,
-    ShardCheckpoint, SlotStore, StoreId, Track, peek, recover,
+    CheckpointStore, FileStore, JsonCodec, OnCorrupt, Recovered, SlotStore, StoreId, Track, peek,
+    recover,
 };
-use repl_core::{EpochStart, Incarnation, LogId, NewShard, ShardId};
+use repl_core::{EpochStart, LogId, NewShard, ShardId};
+
+use crate::support::Unknown;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -67,29 +69,8 @@ pub(super) fn damage_newest(path: &Path) {
     fs::write(&newest.path, bytes).unwrap();
 }
 
-/// A codec that the program does not know.
-struct Other;
-
-impl Codec for Other {
-    fn name(&self) -> &'static str {
-        "other"
-    }
-
-    fn encode(&self, rows: &mut Rows<'_>, out: &mut Vec<u8>) -> Result<(), CodecError> {
-        JsonCodec.encode(rows, out)
-    }
-
-    fn decode(
-        &self,
-        bytes: &[u8],
-        row: &mut dyn FnMut(ShardCheckpoint),
-    ) -> Result<Incarnation, CodecError> {
-        JsonCodec.decode(bytes, row)
-    }
-}
-
 pub(super) fn make_of_other_codec(path: &Path) {
     let store = FileStore::open(path, ID).unwrap();
-    let mut follower = recover(store, Other, &[ONE, TWO], OnCorrupt::Fail).unwrap();
+    let mut follower = recover(store, Unknown, &[ONE, TWO], OnCorrupt::Fail).unwrap();
     save(&mut follower, 42);
 }
