@@ -25,14 +25,35 @@ pub(crate) enum Use {
 pub(crate) fn use_of(lock_file: &Path) -> Use {
     use std::os::unix::fs::MetadataExt;
 
-    let Ok(table) = std::fs::read_to_string("/proc/locks") else { return Use::NotKnown };
-    match std::fs::metadata(lock_file) {
-        // A device is written in another way in the table, and not all filesystems show the same
-        // there as here. The number of the file is the same in both.
-        Ok(found) => holder(&table, found.ino()).map_or(Use::NotSeen, |pid| Use::Held { pid }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Use::NotSeen,
-        Err(_) => Use::NotKnown,
+    // A device is written in another way in the table, and not all filesystems show the same there
+    // as here. The number of the file is the same in both.
+    let inode = match std::fs::metadata(lock_file) {
+        Ok(found) => found.ino(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Use::NotSeen,
+        Err(_) => return Use::NotKnown,
+    };
+    for _ in 0..LOOKS {
+        let Ok(table) = table() else { return Use::NotKnown };
+        if let Some(pid) = holder(&table, inode) {
+            return Use::Held { pid };
+        }
     }
+    Use::NotSeen
+}
+
+/// How often the table is read before a lock counts as not held. Each read continues by the number
+/// of a line, so the end of a lock before it hides a line.
+#[cfg(target_os = "linux")]
+const LOOKS: usize = 5;
+
+/// The table of locks, in as few reads as the kernel allows.
+#[cfg(target_os = "linux")]
+fn table() -> std::io::Result<String> {
+    use std::io::Read;
+
+    let mut table = String::with_capacity(1 << 16);
+    std::fs::File::open("/proc/locks")?.read_to_string(&mut table)?;
+    Ok(table)
 }
 
 /// Elsewhere nothing says it.
@@ -55,7 +76,38 @@ fn holder(table: &str, inode: u64) -> Option<u32> {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use std::fs::File;
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
     use super::*;
+
+    #[test]
+    fn a_lock_is_seen_while_others_come_and_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str| File::create(dir.path().join(name)).unwrap();
+        let held = file("held");
+        held.lock().unwrap();
+        let (expected, done) = (Use::Held { pid: std::process::id() }, AtomicBool::new(false));
+        std::thread::scope(|s| {
+            for thread in 0..2 {
+                let others: Vec<File> = (0..20).map(|i| file(&format!("{thread}-{i}"))).collect();
+                let done = &done;
+                s.spawn(move || {
+                    while !done.load(SeqCst) {
+                        for other in &others {
+                            other.lock().unwrap();
+                        }
+                        for other in &others {
+                            other.unlock().unwrap();
+                        }
+                    }
+                });
+            }
+            let missed = (0..200).filter(|_| use_of(&dir.path().join("held")) != expected).count();
+            done.store(true, SeqCst);
+            assert_eq!(missed, 0);
+        });
+    }
 
     #[test]
     fn a_lock_is_found_by_the_number_of_its_file() {
