@@ -25,6 +25,13 @@ mod tests;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OsDisk;
 
+/// The most that one call appends to a new file.
+///
+/// Linux keeps a file in memory in pieces that are as long as the writes that made it (ext4 since
+/// 6.16), and a later sync goes through all blocks of a piece in which one has changed: a save in
+/// place took 130 us in a file written by 16 KiB, and 160 us in one written by 1 MiB or more.
+const PIECE: usize = 16 * 1024;
+
 /// A file of an [`OsDisk`], open for writing.
 #[derive(Debug)]
 pub struct OsFile {
@@ -132,7 +139,7 @@ impl Disk for OsDisk {
     }
 
     fn write(&self, file: &mut OsFile, bytes: &[u8]) -> io::Result<usize> {
-        file.file.write(bytes)
+        file.file.write(&bytes[..bytes.len().min(PIECE)])
     }
 
     fn sync_file(&self, file: &OsFile) -> io::Result<()> {

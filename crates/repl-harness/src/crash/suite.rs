@@ -1,5 +1,8 @@
 //! Runs the real protocol and every mutant within the same bounds.
 
+use std::panic::resume_unwind;
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use super::damage::{DamageReport, damage};
@@ -87,14 +90,11 @@ const STAGES: [Stage; 5] = [
 ];
 
 /// The bounds of the trial of a mutant of deltas.
-const OF_DELTAS: [Stage; 4] = [
-    Stage::Deltas { crashes: 1, faults: 0 },
-    Stage::Deltas { crashes: 1, faults: 1 },
-    Stage::Damage,
-    Stage::Deltas { crashes: 2, faults: 0 },
-];
+const OF_DELTAS: [Stage; 2] =
+    [Stage::Deltas { crashes: 1, faults: 0 }, Stage::Deltas { crashes: 2, faults: 0 }];
 
-/// The stages of a mutant. Those that only one stage can catch go there at once.
+/// The stages of a mutant. Those that only one stage can catch, or that all before it take long to
+/// pass, go there at once.
 fn stages(mutant: Mutant) -> &'static [Stage] {
     match mutant {
         Mutant::ShortZeros | Mutant::DeltaOnNewest | Mutant::FoundExtended => &[Stage::Lengths],
@@ -102,12 +102,21 @@ fn stages(mutant: Mutant) -> &'static [Stage] {
         Mutant::DeltaOfNewest
         | Mutant::RemovalsDropped
         | Mutant::DeltaMisplaced
-        | Mutant::NoDeltaSync
-        | Mutant::OldDeltasLeft
+        | Mutant::NoDeltaSync => &OF_DELTAS,
+        Mutant::OldDeltasLeft
         | Mutant::LinkUnchecked
         | Mutant::DeltaUnchecked
-        | Mutant::DamagedDeltaSkipped => &OF_DELTAS,
-        Mutant::ClosingUnchecked => &[Stage::Damage],
+        | Mutant::DamagedDeltaSkipped
+        | Mutant::ClosingUnchecked
+        | Mutant::OneGeneration
+        | Mutant::TwoTornAccepted
+        | Mutant::CorruptSkipped
+        | Mutant::EmptyIsAbsent
+        | Mutant::HeaderUnchecked
+        | Mutant::LengthUnchecked
+        | Mutant::TailUnchecked
+        | Mutant::PageUnchecked => &[Stage::Damage],
+        Mutant::FirstSaveInPlace | Mutant::FloorsAtOpen => &STAGES[2..],
         Mutant::MarkerKept => &STAGES[4..],
         _ => &STAGES,
     }
@@ -150,12 +159,46 @@ pub fn suite(config: &Config, mut on_progress: impl FnMut(&str, &Progress)) -> S
         let damage = damage(&config, None);
         let replaced = replaced(store, None);
         stores.push(StoreReport { store, crashes, deltas, lengths, damage, replaced });
-        for mutant in Mutant::ALL.iter().filter(|mutant| mutant.stores().contains(&store)) {
-            let about = format!("{store}: {}", mutant.about());
-            mutants.push(try_mutant(&config, *mutant, |progress| on_progress(&about, progress)));
-        }
+        mutants.extend(trials(&config, &mut on_progress));
     }
     SuiteReport { stores, mutants, elapsed: started.elapsed() }
+}
+
+/// Runs the mutants of a store, as many at once as there are threads, as a damage sweep has one.
+fn trials(config: &Config, mut on_progress: impl FnMut(&str, &Progress)) -> Vec<Trial> {
+    let Config { store, threads, .. } = *config;
+    let alone = Config { threads: 1, ..*config };
+    let waiting = Mutex::new(Mutant::ALL.iter().filter(|mutant| mutant.stores().contains(&store)));
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let (reports, received) = mpsc::channel();
+    let mut trials: Vec<Trial> = thread::scope(|scope| {
+        let runs: Vec<_> = (0..threads.max(1))
+            .map(|_| (reports.clone(), next))
+            .map(|(reports, next)| {
+                scope.spawn(move || {
+                    let run = |mutant: &Mutant| {
+                        let report = |progress: &Progress| {
+                            let _ = reports.send((*mutant, *progress)); // no one looks after a panic
+                        };
+                        try_mutant(&alone, *mutant, report)
+                    };
+                    std::iter::from_fn(next).map(run).collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        drop(reports);
+        for (mutant, progress) in received {
+            on_progress(&format!("{store}: {}", mutant.about()), &progress);
+        }
+        runs.into_iter().flat_map(finished).collect()
+    });
+    trials.sort_by_key(|trial| trial.mutant);
+    trials
+}
+
+/// What a thread returned; a panic goes on in this one.
+fn finished<T>(run: ScopedJoinHandle<'_, T>) -> T {
+    run.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// Runs one mutant within ever wider bounds until it is caught. The bounds never exceed those of

@@ -50,3 +50,14 @@ fn a_file_that_was_moved_away_or_replaced_is_not_at_its_path() {
     fs::remove_file(&path).unwrap();
     assert!(!is_in());
 }
+
+/// Checked as no test can see what a longer write costs the saves after it.
+#[test]
+fn a_long_file_is_written_in_pieces() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    let mut file = OsDisk.create_new(&path).unwrap();
+    assert_eq!(OsDisk.write(&mut file, &[0xff; 10 * PIECE]).unwrap(), PIECE);
+    assert_eq!(OsDisk.write(&mut file, &[0; 10]).unwrap(), 10);
+    assert_eq!(fs::metadata(&path).unwrap().len(), PIECE as u64 + 10);
+}
