@@ -23,7 +23,7 @@ pub(crate) struct Args {
     write: bool,
 }
 
-const FOLDER: &str = "docs/api";
+pub(crate) const FOLDER: &str = "docs/api";
 
 /// Compares the listings, or writes them.
 pub(crate) fn run(args: &Args) -> Done {
@@ -70,7 +70,7 @@ fn listings() -> Fallible<BTreeMap<String, String>> {
 }
 
 /// Reads the committed listings.
-fn committed() -> Fallible<BTreeMap<String, String>> {
+pub(crate) fn committed() -> Fallible<BTreeMap<String, String>> {
     let folder = root().join(FOLDER);
     let mut files = BTreeMap::new();
     if folder.exists() {

@@ -1,42 +1,18 @@
 //! Runs every check, in order.
 
-use std::time::{Duration, Instant};
-
 use crate::api;
 use crate::command::{Done, Program, cargo};
 use crate::crash;
 use crate::fuzz;
 use crate::layers;
 use crate::links;
+use crate::members;
 use crate::msrv;
 use crate::packages;
 use crate::power;
 use crate::shutdown;
+use crate::steps::{self, Args, Skipped, Step, step};
 use crate::stress;
-
-/// The steps to run.
-#[derive(clap::Args)]
-pub(crate) struct Args {
-    /// Print the steps and end
-    #[arg(long)]
-    list: bool,
-    /// Run only these steps, by name
-    #[arg(value_name = "STEP")]
-    steps: Vec<String>,
-}
-
-/// Messages of tests that could not run on this machine.
-type Skipped = Vec<String>;
-
-struct Step {
-    name: &'static str,
-    about: &'static str,
-    check: fn(&mut Skipped) -> Done,
-}
-
-const fn step(name: &'static str, about: &'static str, check: fn(&mut Skipped) -> Done) -> Step {
-    Step { name, about, check }
-}
 
 const STEPS: &[Step] = &[
     step("fmt", "every file is formatted", fmt),
@@ -63,45 +39,7 @@ const STEPS: &[Step] = &[
 
 /// Runs the steps.
 pub(crate) fn run(args: &Args) -> Done {
-    if let Some(unknown) = args.steps.iter().find(|name| STEPS.iter().all(|s| s.name != **name)) {
-        return Err(format!("no step {unknown:?}: `cargo xtask ci --list` names them").into());
-    }
-    let chosen: Vec<&Step> = STEPS
-        .iter()
-        .filter(|step| args.steps.is_empty() || args.steps.iter().any(|name| name == step.name))
-        .collect();
-    if args.list {
-        for step in chosen {
-            println!("{:<10} {}", step.name, step.about);
-        }
-        return Ok(());
-    }
-    let mut skipped = Skipped::new();
-    let mut times = Vec::new();
-    for (i, step) in chosen.iter().enumerate() {
-        println!("== {} of {}: {} ({})", i + 1, chosen.len(), step.name, step.about);
-        let start = Instant::now();
-        (step.check)(&mut skipped).map_err(|err| format!("step {} failed: {err}", step.name))?;
-        times.push((step.name, start.elapsed()));
-    }
-    report(&times, &skipped)
-}
-
-fn report(times: &[(&str, Duration)], skipped: &Skipped) -> Done {
-    println!("== done");
-    for (name, time) in times {
-        println!("{name:<10} {:>6.1} s", time.as_secs_f64());
-    }
-    let total: Duration = times.iter().map(|(_, time)| *time).sum();
-    println!("{:<10} {:>6.1} s", "all", total.as_secs_f64());
-    for line in skipped {
-        println!("{line}");
-    }
-    let in_ci = std::env::var("CI").is_ok_and(|ci| !matches!(ci.as_str(), "" | "0" | "false"));
-    if in_ci && !skipped.is_empty() {
-        return Err(format!("{} tests were skipped, and CI is set", skipped.len()).into());
-    }
-    Ok(())
+    steps::run("ci", STEPS, args)
 }
 
 /// Runs tests, and collects those that report that they were skipped.
@@ -163,9 +101,9 @@ fn test(skipped: &mut Skipped) -> Done {
 /// The tests need JSON: without it the library alone is checked. The step `test` has run the
 /// integration tests with all features: here they must only compile.
 fn features(skipped: &mut Skipped) -> Done {
-    let with = |features| {
-        ["--locked", "-p", "repl-checkpoint", "--no-default-features", "--features", features]
-    };
+    let name = members::named("repl-checkpoint")?;
+    let with =
+        |features| ["--locked", "-p", &name, "--no-default-features", "--features", features];
     for features in ["", "bincode", "json", "json,metrics", "json,tracing"] {
         cargo("clippy", &[&with(features)[..], &["--lib", "--", "-D", "warnings"]].concat())
             .run()?;

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::command::{Done, cargo};
+use crate::members;
 
 /// Each shell, and the name that it looks for.
 const SHELLS: [(&str, &str); 5] = [
@@ -24,8 +25,9 @@ pub(crate) struct Args {
 /// Writes a file for each shell.
 pub(crate) fn run(args: &Args) -> Done {
     fs::create_dir_all(&args.dir)?;
+    let package = &members::named("replctl")?;
     for (shell, name) in SHELLS {
-        let program = ["--locked", "--quiet", "-p", "replctl", "--", "completions", shell];
+        let program = ["--locked", "--quiet", "-p", package, "--", "completions", shell];
         let path = args.dir.join(name);
         fs::write(&path, cargo("run", &program).output()?)?;
         println!("{}", path.display());

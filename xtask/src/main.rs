@@ -11,11 +11,14 @@ mod crash;
 mod fuzz;
 mod layers;
 mod links;
+mod members;
 mod msrv;
 mod packages;
 mod power;
+mod release_check;
 mod shutdown;
 mod source;
+mod steps;
 mod stress;
 mod threads;
 mod writer;
@@ -34,7 +37,9 @@ struct Args {
 #[derive(Subcommand)]
 enum Task {
     /// Run every check, in order, up to the first that fails
-    Ci(ci::Args),
+    Ci(steps::Args),
+    /// Run every check before a release, in order, up to the first that fails
+    ReleaseCheck(steps::Args),
     /// Run the stress suite: threads advance, wait, complete, snapshot and checkpoint at once
     Stress(stress::Args),
     /// Run the crash suite: every crash of both stores, and every image that it may leave
@@ -59,13 +64,12 @@ enum Task {
     Api(api::Args),
     /// Write completions of replctl for every shell into a directory
     Completions(completions::Args),
-    /// Check the licences and sources of all dependencies; needs cargo-deny
-    Deny,
 }
 
 fn main() -> ExitCode {
     let result = match Args::parse().task {
         Task::Ci(args) => ci::run(&args),
+        Task::ReleaseCheck(args) => release_check::run(&args),
         Task::Stress(args) => stress::run(&args),
         Task::Crash(args) => crash::run(&args),
         Task::Fuzz(args) => fuzz::run(&args),
@@ -77,7 +81,6 @@ fn main() -> ExitCode {
         Task::Layers(args) => layers::run(&args),
         Task::Api(args) => api::run(&args),
         Task::Completions(args) => completions::run(&args),
-        Task::Deny => command::cargo("deny", &["check", "bans", "licenses", "sources"]).run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,10 +1,7 @@
 //! Builds each crate with the oldest toolchain that its manifest allows.
 
-use std::path::Path;
-
-use serde_json::Value;
-
-use crate::command::{Done, Fallible, cargo, root, rustup, toolchain};
+use crate::command::{Done, Fallible, rustup, toolchain};
+use crate::members::{self, Member};
 
 /// Says why nothing can be built, where that is so.
 pub(crate) fn missing() -> Option<&'static str> {
@@ -14,7 +11,7 @@ pub(crate) fn missing() -> Option<&'static str> {
 
 /// Builds each crate. Installs toolchains that are missing.
 pub(crate) fn check() -> Done {
-    for (name, version) in declared(&metadata()?)? {
+    for (name, version) in declared(&members::all()?)? {
         if !toolchain(&version, "rustc", &["--version"]).succeeds() {
             let install = ["toolchain", "install", &version, "--profile", "minimal"];
             rustup(&install).run()?;
@@ -26,56 +23,35 @@ pub(crate) fn check() -> Done {
     Ok(())
 }
 
-fn metadata() -> Fallible<Value> {
-    let arguments = ["--locked", "--no-deps", "--format-version", "1"];
-    Ok(serde_json::from_str(&cargo("metadata", &arguments).output()?)?)
-}
-
 /// The crates and the versions of Rust that they declare.
-fn declared(metadata: &Value) -> Fallible<Vec<(String, String)>> {
-    let crates = root().join("crates");
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    let mut declared = Vec::new();
-    for package in metadata["packages"].as_array().into_iter().flatten() {
-        let manifest = text(&package["manifest_path"]).unwrap_or_default();
-        if !Path::new(&manifest).starts_with(&crates) {
-            continue;
-        }
-        let name = text(&package["name"]).ok_or("cargo metadata names a package without a name")?;
-        let version = text(&package["rust_version"])
-            .ok_or_else(|| format!("{name} declares no rust-version in its manifest"))?;
-        declared.push((name, version));
-    }
-    if declared.is_empty() {
-        return Err(format!("cargo metadata lists no crate in {}", crates.display()).into());
-    }
-    Ok(declared)
+fn declared(members: &[Member]) -> Fallible<Vec<(String, String)>> {
+    let of = |member: &Member| {
+        let name = member.name.clone();
+        let version = member.text("rust_version");
+        let version =
+            version.ok_or_else(|| format!("{name} declares no rust-version in its manifest"))?;
+        Ok((name, version.to_owned()))
+    };
+    members.iter().map(of).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn package(folder: &str, rust_version: Option<&str>) -> Value {
-        let manifest = root().join(folder).join("a/Cargo.toml");
-        serde_json::json!({
-            "packages": [{ "name": "a", "manifest_path": manifest, "rust_version": rust_version }]
-        })
+    fn member(rust_version: Option<&str>) -> Member {
+        let package = serde_json::json!({ "rust_version": rust_version });
+        Member { folder: "a".to_owned(), name: "b".to_owned(), package }
     }
 
     #[test]
-    fn a_library_crate_is_built_with_the_version_that_its_manifest_declares() {
-        let found = declared(&package("crates", Some("1.2"))).unwrap();
-        assert_eq!(found, [("a".to_owned(), "1.2".to_owned())]);
+    fn a_crate_is_built_with_the_version_that_its_manifest_declares() {
+        let found = declared(&[member(Some("1.2"))]).unwrap();
+        assert_eq!(found, [("b".to_owned(), "1.2".to_owned())]);
     }
 
     #[test]
-    fn a_library_crate_without_a_declared_version_is_an_error() {
-        assert!(declared(&package("crates", None)).unwrap_err().to_string().contains("a declares"));
-    }
-
-    #[test]
-    fn a_check_that_would_build_nothing_is_an_error() {
-        assert!(declared(&package("examples", Some("1.2"))).is_err());
+    fn a_crate_without_a_declared_version_is_an_error() {
+        assert!(declared(&[member(None)]).unwrap_err().to_string().contains("b declares"));
     }
 }

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::command::{Done, Fallible, cargo};
+use crate::members;
 
-/// The most packages that a dependent builds, with the default features, the crate included.
+/// The most packages that a dependent builds of the crate in this folder, with the default features,
+/// the crate included.
 const LIMITS: [(&str, usize); 2] = [("repl-core", 5), ("repl-checkpoint", 20)];
 
 /// A tool of this workspace, which no dependent may have to lock.
@@ -13,7 +15,8 @@ const TOOL: &str = "loom";
 /// Counts the packages of each crate, and looks for the tool in all that its manifests name, for
 /// any platform and cfg.
 pub(crate) fn check() -> Done {
-    for (name, limit) in LIMITS {
+    for (folder, limit) in LIMITS {
+        let name = &members::named(folder)?;
         let built = tree(name, &[])?;
         println!("{name}: {} packages of at most {limit}", built.len());
         let locked = tree(name, &["--target", "all", "--all-features"])?;
