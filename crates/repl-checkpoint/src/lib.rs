@@ -69,6 +69,8 @@
 //!
 //! [`ReplicationState`]: repl_core::ReplicationState
 
+#![cfg_attr(docsrs, feature(doc_cfg))] // docs.rs shows which feature an item needs
+
 mod attempt;
 mod background;
 mod blocking;

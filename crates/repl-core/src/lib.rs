@@ -73,6 +73,8 @@
 //! - **No single instant.** A snapshot reads the marks one after the other. Each is a lower bound of
 //!   its shard's mark from then on.
 
+#![cfg_attr(docsrs, feature(doc_cfg))] // docs.rs shows which feature an item needs
+
 // In the order of the layers: each file imports from those above it, children aside.
 mod sync;
 
