@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::command::{Done, Fallible, cargo};
 use crate::members;
 
-/// The most packages that a dependent builds of the crate in this folder, with the default features,
+/// The folder of a crate, and the most packages that a dependent builds, with the default features,
 /// the crate included.
 const LIMITS: [(&str, usize); 2] = [("repl-core", 5), ("repl-checkpoint", 20)];
 

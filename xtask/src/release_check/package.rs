@@ -58,9 +58,9 @@ fn unpacked(member: &Member) -> Fallible<String> {
     Ok(folder.display().to_string())
 }
 
-/// Runs the unit tests of an unpacked package, and the integration tests if it has them. Other
-/// packages that it depends on are the unpacked ones. Examples in the docs are left out: some are in
-/// pages of the workspace.
+/// Runs the unit tests of an unpacked package, and the integration tests if it has them. It depends
+/// on the other unpacked packages. Examples in the docs are left out: some are in pages of the
+/// workspace.
 fn test(member: &Member, members: &[Member], folder: &str) -> Done {
     let manifest = format!("{folder}/Cargo.toml");
     let mut patches = Vec::new();

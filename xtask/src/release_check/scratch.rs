@@ -40,8 +40,8 @@ impl Scratch {
         format!("{}/{file}", self.folder)
     }
 
-    /// Replaces the line of the workspace's manifest that begins with `start`. Returns whether there
-    /// was one.
+    /// Replaces the line of the workspace's manifest that begins with `start`. Returns whether it
+    /// has one.
     pub(super) fn replace_line(&self, start: &str, new: &str) -> Fallible<bool> {
         let path = root().join(self.path("Cargo.toml"));
         let manifest = fs::read_to_string(&path)?;
