@@ -5,6 +5,8 @@
 
 mod cells;
 mod leaf;
+#[cfg(all(test, not(loom_models)))]
+mod tests;
 
 use std::sync::{Arc, OnceLock};
 

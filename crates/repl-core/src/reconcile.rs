@@ -179,8 +179,8 @@ fn diverged(applied: &AppliedSet, epochs: &Epochs, log: &LogBounds) -> Option<Ve
     let common = epochs.find_divergence(highest, &log.epochs, log.last);
     // An epoch that has begun parts them even while the log has no segment of it.
     let with_next = epochs.find_divergence(highest, &log.epochs, SeqNo::MAX);
-    let parts = common.is_none_or(|common| common < highest.min(log.last))
-        || with_next.is_none_or(|common| common < highest);
+    // Where they part below the last segment of the log, they part with the next one too.
+    let parts = common.is_none() || with_next.is_none_or(|common| common < highest);
     // Below what is deleted there is nothing to go on with.
     let common = common.map(|common| common.min(applied.mark()));
     parts.then(|| Verdict::Diverged { common: common.filter(|c| *c >= log.last_deleted) })

@@ -1,5 +1,8 @@
 //! The parts of an index as the thread that changes them sees them.
 
+#[cfg(all(test, not(loom_models)))]
+mod tests;
+
 use std::sync::Arc;
 
 use super::{EMPTY, Hash, Index, Layout, Slots, halves};

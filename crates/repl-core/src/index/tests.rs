@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
-use super::{Found, Hash, Parts};
+use super::{Found, Hash, Layout, Parts};
 use crate::ids::ShardId;
 use crate::slabs::Place;
 
@@ -73,6 +73,14 @@ proptest! {
                 prop_assert_eq!(matches!(index.find(*id, is_its), Found::Cell(_)), expected.is_some());
             }
         }
+    }
+}
+
+#[test]
+fn a_layout_has_room_for_about_as_many_places_more() {
+    for place in [0, 1, 4000, 4094, 4095, 5000, 1 << 20] {
+        let places = Layout::up_to(place).places as usize;
+        assert!(places > place + 1 && places <= 4 * (place + 2).max(1024), "{place}: {places}");
     }
 }
 

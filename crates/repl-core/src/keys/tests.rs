@@ -1,5 +1,7 @@
 //! A run against a vector of keys, each with its epochs.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -142,4 +144,20 @@ fn keys_are_found_in_full_runs_and_in_the_last() {
         assert_eq!(rest.len(), left);
     }
     assert!(rest.next().is_none());
+}
+
+#[test]
+fn full_runs_are_kept_and_others_are_made_full() {
+    let key = |i: usize| (key_of(i, 0), Epochs::default());
+    let full: Arc<Keys> = Arc::new((0..RUN * 2 + 3).map(key).collect());
+    assert!(Arc::ptr_eq(&full.in_full_runs(), &full));
+    let halves = full.runs().flat_map(|run| {
+        let mut first = Run::clone(run);
+        let rest = first.split_off(run.len() / 2);
+        [first, rest].map(Arc::new)
+    });
+    let halves = Arc::new(Keys::of_runs(halves));
+    let again = halves.in_full_runs();
+    assert_eq!(again.runs().map(|run| run.len()).collect::<Vec<_>>(), [RUN, RUN, 3]);
+    assert!(*again == *full && *again == *halves);
 }

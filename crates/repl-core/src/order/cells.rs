@@ -107,3 +107,55 @@ impl Cells {
 fn is_after(first: Place, i: usize, place: Place) -> bool {
     first.index() + i < SLAB && place == first.plus(i)
 }
+
+#[cfg(all(test, not(loom_models)))]
+mod tests {
+    use super::*;
+
+    fn row(slab: usize, range: Range<usize>) -> Vec<Place> {
+        range.map(|index| Place::new(slab, index)).collect()
+    }
+
+    fn places(cells: &Cells) -> Vec<Place> {
+        cells.places().collect()
+    }
+
+    fn is_row(cells: &Cells) -> bool {
+        matches!(cells, Cells::Row(..))
+    }
+
+    #[test]
+    fn a_row_stays_one_as_it_grows_and_shrinks_at_its_end() {
+        let mut cells = Cells::default();
+        (5..9).for_each(|index| cells.insert(index - 5, Place::new(1, index)));
+        assert!(is_row(&cells));
+        assert_eq!(places(&cells), row(1, 5..9));
+        cells.remove(3);
+        assert!(is_row(&cells));
+        assert_eq!(places(&cells), row(1, 5..8));
+        let rest = cells.split_off(1);
+        assert!(is_row(&cells) && is_row(&rest));
+        assert_eq!((places(&cells), places(&rest)), (row(1, 5..6), row(1, 6..8)));
+        let mut both = Vec::new();
+        rest.add_to(1..2, &mut both);
+        cells.add_to(0..1, &mut both);
+        assert_eq!(both, [Place::new(1, 7), Place::new(1, 5)]);
+    }
+
+    #[test]
+    fn a_row_ends_with_its_slab_and_where_a_cell_is_elsewhere() {
+        let mut last = Cells::of(row(1, SLAB - 2..SLAB));
+        last.insert(2, Place::new(2, 0));
+        assert_eq!(places(&last), [row(1, SLAB - 2..SLAB), row(2, 0..1)].concat());
+        let mut first = Cells::of(row(1, 5..7));
+        first.insert(0, Place::new(1, 7));
+        assert_eq!(places(&first), [row(1, 7..8), row(1, 5..7)].concat());
+        let mut moved = Cells::of(row(1, 5..7));
+        moved.set(0, Place::new(3, 3));
+        moved.remove(1);
+        assert_eq!(places(&moved), row(3, 3..4));
+        let rest = Cells::of([row(2, 0..2), row(4, 1..3)].concat()).split_off(2);
+        assert!(is_row(&rest));
+        assert_eq!(places(&rest), row(4, 1..3));
+    }
+}

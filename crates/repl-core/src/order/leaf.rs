@@ -90,7 +90,7 @@ impl Leaf {
 
     /// Makes the leaf anew, in one pass over all shards.
     fn change_many(&mut self, changes: &[Change]) -> Vec<Leaf> {
-        let (old, len) = (&*self.run, self.len() + changes.len());
+        let (old, len) = (&*self.run, self.len().saturating_add(changes.len()));
         let (mut run, mut places) = (Run::with_room(len), Vec::with_capacity(len));
         let mut from = 0;
         for (shard, new) in changes {

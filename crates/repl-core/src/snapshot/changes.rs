@@ -1,5 +1,8 @@
 //! What changed from one snapshot to another.
 
+#[cfg(all(test, not(loom_models)))]
+mod tests;
+
 use std::cmp::Ordering;
 use std::collections::btree_map;
 use std::iter::Peekable;
@@ -103,7 +106,7 @@ pub struct SnapshotChanges<'a> {
 /// A key and its mark.
 type At<'a> = (KeyRef<'a>, SeqNo);
 
-/// The largest number of marks that are compared at a time, if no run is longer.
+/// The largest number of marks that are compared at a time: some runs.
 const BLOCK: usize = 4096;
 
 impl<'a> SnapshotChanges<'a> {
@@ -134,7 +137,7 @@ impl<'a> SnapshotChanges<'a> {
             for ahead in 0.. {
                 let runs = (self.now.run(ahead), self.old.run(ahead));
                 let (Some((now, len)), Some((old, _))) = runs else { break };
-                if !Arc::ptr_eq(now, old) || (shared > 0 && shared + len > BLOCK) {
+                if !Arc::ptr_eq(now, old) || shared + len > BLOCK {
                     break;
                 }
                 shared += len;

@@ -1,6 +1,9 @@
 //! What the lock of a table guards: the index and the slabs as they are changed, and which cells of
 //! the slabs are in use.
 
+#[cfg(all(test, not(loom_models)))]
+mod tests;
+
 use std::sync::Arc;
 
 use crate::cell::Cell;

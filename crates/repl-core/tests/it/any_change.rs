@@ -1,8 +1,9 @@
 //! A wait for any change of a state ends with every kind of change, and costs nothing afterwards.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use repl_core::{
     ApplyWindow, EpochStart, NewShard, ReplicationState, SeqRange, ShardId, WaitError,
@@ -86,6 +87,45 @@ fn a_change_between_the_call_and_the_first_poll_is_not_missed() {
     let any = state.any_change();
     state.advance(A, 1);
     assert_eq!(any.wait_timeout(SOON), Ok(()));
+}
+
+#[test]
+fn every_way_to_block_ends_with_the_change() {
+    let state = ReplicationState::new(&[A]);
+    let any = state.any_change();
+    assert_eq!(any.clone().wait_deadline(Instant::now()), Err(WaitError::Timeout));
+    state.advance(A, 1);
+    assert_eq!(any.clone().wait_deadline(Instant::now() + SOON), Ok(()));
+    assert_eq!(any.wait(), Ok(()));
+    state.close();
+    let any = state.any_change();
+    assert_eq!(any.clone().wait_deadline(Instant::now() + SOON), Err(WaitError::Closed));
+    assert_eq!(any.wait(), Err(WaitError::Closed));
+}
+
+#[test]
+fn a_wait_that_is_dropped_leaves_nothing_behind() {
+    let state = ReplicationState::new(&[A]);
+    let (counter, waker) = counting();
+    let mut any = state.any_change();
+    assert!(poll(&mut any, &waker).is_pending());
+    assert_eq!(Arc::strong_count(&counter), 3);
+    drop(any);
+    assert_eq!(Arc::strong_count(&counter), 2);
+    state.advance(A, 1);
+    assert_eq!(counter.count(), 0);
+}
+
+#[test]
+fn every_future_that_was_polled_is_woken() {
+    let state = ReplicationState::new(&[A]);
+    let wakers: Vec<_> = (0..3).map(|_| counting()).collect();
+    let mut waits: Vec<_> = wakers.iter().map(|_| state.any_change()).collect();
+    for (any, (_, waker)) in waits.iter_mut().zip(&wakers) {
+        assert!(poll(any, waker).is_pending());
+    }
+    state.advance(A, 1);
+    assert!(wakers.iter().all(|(counter, _)| counter.count() == 1));
 }
 
 #[test]

@@ -57,6 +57,7 @@ proptest! {
         for entry in &entries {
             prop_assert_eq!(snapshot.entry(entry.shard), Some(entry.clone()));
             prop_assert_eq!(snapshot.mark(entry.shard), Some(entry.applied_set.mark()));
+            prop_assert_eq!(snapshot.incarnation(entry.shard), Some(entry.incarnation));
             prop_assert_eq!(snapshot.applied_set(entry.shard), Some(entry.applied_set.clone()));
         }
         let highest = entries.iter().map(|entry| entry.incarnation.next()).max();
@@ -91,6 +92,18 @@ proptest! {
         }
         prop_assert!(before.dominates(&after));
     }
+}
+
+#[test]
+fn without_above_drops_the_ranges_and_nothing_else() {
+    let bare = whole().without_above();
+    let mut expected = entry_of(&whole());
+    expected.applied_set = AppliedSet::up_to(10);
+    assert_eq!(entry_of(&bare), expected);
+    assert_eq!(bare.applied_set(OTHER), Some(AppliedSet::up_to(2)));
+    assert_eq!(bare.next_incarnation(), Incarnation(7));
+    assert!(bare.same_marks(&whole()));
+    assert_eq!(bare.incarnation(ShardId(3)), None);
 }
 
 #[test]
