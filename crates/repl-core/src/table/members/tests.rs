@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ids::LogId;
+use crate::index::Found;
 use crate::new_shard::NewShard;
 use crate::table::Table;
 
@@ -89,10 +90,11 @@ fn the_published_root_has_no_slab_of_removed_shards() {
     for shard in 0..3 {
         assert!(table.add(&[NewShard::new(ShardId(shard))]).is_ok());
     }
-    let published = || {
-        let len = |root: &Root| (1..4).map(|i| root.slabs.slab(i).map_or(0, |slab| slab.len()));
-        table.published.find(move |root| crate::index::Found::Cell(len(root).sum::<usize>()))
+    let cells = |root: &Root| {
+        let len = |number| root.slabs.slab(number).map_or(0, |slab| slab.len());
+        Found::Cell((1..4).map(len).sum::<usize>())
     };
+    let published = || table.published.find(cells);
     assert_eq!(published(), Some(3));
     drop(table.remove(&[ShardId(1)]));
     assert_eq!(published(), Some(2));
