@@ -132,7 +132,7 @@ impl Parts {
         if 1 << common == self.list.len() {
             self.list.extend_from_within(..);
         }
-        let is_high = |hash_bits: usize| hash_bits >> common & 1 == 1;
+        let is_high = |hash_bits: usize| hash_bits >> common & 1 != 0;
         let (high, low): (Vec<_>, Vec<_>) =
             live.into_iter().partition(|(shard, _)| is_high(Hash::of(*shard).part()));
         self.all[number] = Part::of(&low, layout, common + 1);

@@ -63,7 +63,7 @@ fn a_branch_has_up_to_64_leaves_and_is_divided_in_halves() {
     let mut added = Order::restore(Arc::default(), &[], Slabs::default(), Incarnation(1));
     add(&mut added, 0..LEAF * BRANCH);
     assert_eq!(lengths(&added), [vec![LEAF; BRANCH]]);
-    add(&mut added, LEAF * BRANCH..LEAF * BRANCH + 1);
+    add(&mut added, LEAF * BRANCH..=LEAF * BRANCH);
     assert_eq!(lengths(&added).iter().map(Vec::len).collect::<Vec<_>>(), [33, 32]);
     check(&added, 0..=LEAF * BRANCH);
 }
@@ -83,11 +83,15 @@ fn a_leaf_joins_the_one_before_where_both_fill_half_a_leaf() {
     let mut order = restored(LEAF + 3);
     remove(&mut order, 127..LEAF);
     assert_eq!(lengths(&order), [[127, 3]]);
-    remove(&mut order, LEAF..LEAF + 1);
+    remove(&mut order, LEAF..=LEAF);
     assert_eq!(lengths(&order), [[127, 2]]);
-    remove(&mut order, LEAF + 1..LEAF + 2);
+    remove(&mut order, LEAF + 1..=LEAF + 1);
     assert_eq!(lengths(&order), [[128]]);
     check(&order, (0..127).chain([LEAF + 2]));
+    let mut order = restored(LEAF + 60);
+    remove(&mut order, 60..LEAF);
+    remove(&mut order, LEAF..=LEAF);
+    assert_eq!(lengths(&order), [[119]]);
 }
 
 #[test]
