@@ -143,6 +143,19 @@ mod tests {
     }
 
     #[test]
+    fn a_row_begins_anew_after_its_last_place_is_removed() {
+        let mut cells = Cells::of(row(1, 500..504));
+        assert!(is_row(&cells));
+        (0..4).for_each(|_| cells.remove(0));
+        assert!(places(&cells).is_empty());
+        let mut cells = Cells::of(row(1, 5..6));
+        cells.remove(0);
+        cells.insert(0, Place::new(2, 7));
+        assert!(is_row(&cells));
+        assert_eq!(places(&cells), row(2, 7..8));
+    }
+
+    #[test]
     fn a_row_ends_with_its_slab_and_where_a_cell_is_elsewhere() {
         let mut last = Cells::of(row(1, SLAB - 2..SLAB));
         last.insert(2, Place::new(2, 0));
