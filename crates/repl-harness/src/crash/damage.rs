@@ -55,6 +55,9 @@ pub fn damage(config: &Config, mutant: Option<Mutant>) -> DamageReport {
     let mut sweep = Sweep { protocol, config: *config, images: 0, differs: None };
     let swept = match config.store {
         StoreKind::Files => files::sweep(&mut sweep),
+        StoreKind::Slots if mutant.is_some_and(is_of_chains) => {
+            chains::sweep(&mut sweep).and_then(|()| slots::sweep(&mut sweep))
+        }
         StoreKind::Slots => slots::sweep(&mut sweep).and_then(|()| chains::sweep(&mut sweep)),
     };
     DamageReport {
@@ -62,6 +65,17 @@ pub fn damage(config: &Config, mutant: Option<Mutant>) -> DamageReport {
         elapsed: started.elapsed(),
         violation: swept.err().or(sweep.differs),
     }
+}
+
+/// Whether only damage to a chain of deltas shows the mutant.
+fn is_of_chains(mutant: Mutant) -> bool {
+    matches!(
+        mutant,
+        Mutant::OldDeltasLeft
+            | Mutant::LinkUnchecked
+            | Mutant::DeltaUnchecked
+            | Mutant::DamagedDeltaSkipped
+    )
 }
 
 struct Sweep {

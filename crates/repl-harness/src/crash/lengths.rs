@@ -36,16 +36,18 @@ pub fn lengths(
     mutant: Option<Mutant>,
     mut on_progress: impl FnMut(&Progress),
 ) -> Report {
-    let mut all = Report::default();
-    for lengths in triples() {
-        let of_whole = Config { saves: 3, lengths, deltas: [0; 3], ..*config };
-        add(&mut all, &of_whole, mutant, &mut on_progress);
+    let of_whole = triples().map(|lengths| Config { saves: 3, lengths, deltas: [0; 3], ..*config });
+    let deltas = (config.store == StoreKind::Slots).then(triples_of_deltas);
+    let of_deltas = deltas.into_iter().flatten();
+    let of_deltas =
+        of_deltas.map(|deltas| Config { saves: 6, lengths: [BASE; 3], deltas, ..*config });
+    let mut configs: Vec<Config> = of_whole.chain(of_deltas).collect();
+    if mutant == Some(Mutant::DeltaOnNewest) {
+        configs.reverse(); // it changes nothing in the others, which take minutes
     }
-    if config.store == StoreKind::Slots {
-        for deltas in triples_of_deltas() {
-            let of_deltas = Config { saves: 6, lengths: [BASE; 3], deltas, ..*config };
-            add(&mut all, &of_deltas, mutant, &mut on_progress);
-        }
+    let mut all = Report::default();
+    for config in &configs {
+        add(&mut all, config, mutant, &mut on_progress);
     }
     all
 }
