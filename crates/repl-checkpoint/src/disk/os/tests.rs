@@ -57,7 +57,7 @@ fn a_long_file_is_written_in_pieces() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("file");
     let mut file = OsDisk.create_new(&path).unwrap();
-    assert_eq!(OsDisk.write(&mut file, &[0xff; 10 * PIECE]).unwrap(), PIECE);
+    assert_eq!(OsDisk.write(&mut file, &vec![0xff; 10 * PIECE]).unwrap(), PIECE);
     assert_eq!(OsDisk.write(&mut file, &[0; 10]).unwrap(), 10);
     assert_eq!(fs::metadata(&path).unwrap().len(), PIECE as u64 + 10);
 }
