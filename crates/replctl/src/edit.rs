@@ -29,7 +29,9 @@ pub(crate) enum RefusedEdit {
     NoShard(ShardId),
     #[error("{0}: `--replay` allows that, if the log still holds them and apply is idempotent")]
     Replay(String),
-    #[error("{0}: `--skip` allows that, and their data will be missing")]
+    #[error(
+        "{0}: `--skip` allows that, and their data is missing unless the engine has applied it"
+    )]
     Skip(String),
     #[error("no incarnation is left for shard {0}")]
     NoIncarnation(ShardId),

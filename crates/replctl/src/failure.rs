@@ -116,6 +116,12 @@ fn plain(error: &UnsealError) -> String {
         UnsealError::Version { version } => {
             format!("its format version is {version}, and this program reads version 2")
         }
+        // The newest one has a codec that is not known.
+        UnsealError::OtherCodec { expected, found }
+            if expected.split(" or ").any(|e| e == found) =>
+        {
+            format!("its codec is {found:?}, and the newest one has another")
+        }
         UnsealError::OtherCodec { expected, found } => {
             format!("its codec is {found:?}, and not {expected}")
         }

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use repl_checkpoint::{CorruptReason, LoadError, SlotFileError, Survey, Surveyed, UnsealError};
+use repl_checkpoint::{
+    CorruptReason, Generation, LoadError, SlotFileError, Survey, Surveyed, UnsealError,
+};
 
 use crate::exit::Exit;
 use crate::failure::{Failure, of_corrupt, shown, with_causes};
@@ -27,6 +29,12 @@ pub(crate) fn problem(path: &Path, place: &Place, survey: &Survey) -> Option<Fai
         return Some(after_refusal(failure, reason, path));
     }
     let store = shown(path);
+    let is_reserve = whole < first_bad && whole.is_some();
+    if let (Place::Files { .. }, Some(generation), false) =
+        (place, named_otherwise(reason), is_reserve)
+    {
+        failure = renamed(failure, first, generation);
+    }
     Some(match whole {
         None => lost(failure, &store),
         Some(newest) if Some(newest) < first_bad && !reason.is_damage() => {
@@ -35,6 +43,14 @@ pub(crate) fn problem(path: &Path, place: &Place, survey: &Survey) -> Option<Fai
         Some(newest) if Some(newest) < first_bad => reserve(failure, &store),
         Some(damaged) => fallen_back(failure, place, damaged, &store),
     })
+}
+
+/// The generation of a checkpoint whose file name says another.
+fn named_otherwise(reason: &CorruptReason) -> Option<Generation> {
+    match reason {
+        CorruptReason::Unseal(UnsealError::OtherGeneration { found, .. }) => Some(*found),
+        _ => None,
+    }
 }
 
 fn named(found: &Surveyed) -> Option<(u64, std::path::PathBuf)> {
@@ -63,6 +79,7 @@ fn lost(mut failure: Failure, store: &str) -> Failure {
     failure
         .then(format!("stop the engine, then: replctl restore BACKUP {store}"))
         .then("without a backup: take a new base copy of the data, and begin again")
+        .then("if this is a backup itself, use another one")
 }
 
 /// The newest generation is whole, and an older one is damaged.
@@ -81,7 +98,23 @@ fn fallen_back(mut failure: Failure, place: &Place, damaged: usize, store: &str)
             .then("start the engine: it passes over one damaged part by itself, and says so")
             .then(format!("or replctl fall-back {store}, to do it now"));
     }
+    if damaged > 1 {
+        return failure
+            .then(format!("replctl inspect {store}, for the marks of the newest whole generation"))
+            .then(format!(
+                "if the log holds every segment above them, stop the engine, then: \
+                 replctl fall-back {store} --log-checked"
+            ))
+            .then(format!("if it does not: replctl restore BACKUP {store}, or a new base copy"));
+    }
     failure.then(format!("stop the engine, then: replctl fall-back {store}"))
+}
+
+/// A file that has the name of another generation.
+fn renamed(failure: Failure, found: &Surveyed, generation: Generation) -> Failure {
+    let name = format!("{generation:020}.checkpoint");
+    let (old, new) = (shown(&found.path), shown(&found.path.with_file_name(name)));
+    failure.then(format!("if somebody renamed it, and the engine is stopped: mv -n {old} {new}"))
 }
 
 /// It is whole, and yet no use here.
@@ -89,7 +122,8 @@ fn after_refusal(failure: Failure, reason: &CorruptReason, path: &Path) -> Failu
     let store = shown(path);
     match reason {
         CorruptReason::Unseal(UnsealError::OtherStore { .. }) => failure
-            .then("find out which store the engine opens, and move the file of the other away"),
+            .then("find out which of the two stores the engine opens: its log says so")
+            .then("move the files of the other one out of the directory, then look again"),
         CorruptReason::Unseal(UnsealError::OtherCodec { .. }) => failure
             .then(format!("replctl inspect --raw {store}, for its headers"))
             .then("check it with the engine that knows this codec"),

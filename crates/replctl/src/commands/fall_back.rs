@@ -17,6 +17,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::held::{Damaged, Found, Held};
 use crate::output::{Output, Report, Text};
+use crate::seen::Seen;
 use crate::site::{Kind, Site};
 
 /// The arguments.
@@ -69,7 +70,15 @@ struct Newest {
 
 /// Falls back, and prints what is offered again.
 pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
-    output.print(&fall_back(&OsDisk, &args.path, args.log_checked)?)?;
+    let fell_back = fall_back(&OsDisk, &args.path, args.log_checked)?;
+    // Recovery refuses more than what is damaged: a file of another store, above all.
+    if !fell_back.changed
+        && let Some(problem) = Seen::at(&args.path)?.problem
+        && problem.exit == Exit::Unknown
+    {
+        return Err(problem);
+    }
+    output.print(&fell_back)?;
     Ok(Exit::Good)
 }
 
@@ -159,7 +168,7 @@ impl Report for FellBack {
     fn show(&self, text: &mut Text) {
         let generation = self.generation;
         let Some(aside) = &self.aside else {
-            text.good(&format!("nothing is damaged: generation {generation} is the newest"));
+            text.good(&format!("generation {generation} is whole, and the newest"));
             text.field("changed", "nothing");
             return;
         };

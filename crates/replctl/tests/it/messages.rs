@@ -1,6 +1,6 @@
 //! A message leads to the right command.
 
-use repl_checkpoint::JsonCodec;
+use repl_checkpoint::{Header, JsonCodec, StoreId};
 
 use crate::support::{Dir, SLOTS, newer, sealed};
 
@@ -38,11 +38,34 @@ fn of_one_torn_slot_it_is_to_start_the_engine() {
     let mut bytes = SLOTS.to_vec();
     bytes[8192..].fill(0);
     dir.put_slots(&bytes);
-    assert!(next(&dir, "slots")[0].contains("replctl fall-back slots"), "two slots");
+    let of_two = next(&dir, "slots");
+    assert!(of_two[0].contains("replctl inspect slots"), "{of_two:?}");
+    assert!(of_two[1].contains("if the log holds"), "{of_two:?}");
+    assert!(of_two[1].contains("replctl fall-back slots --log-checked"), "{of_two:?}");
     let mut bytes = SLOTS.to_vec();
     bytes[8192] = 0;
     dir.put_slots(&bytes);
     assert!(next(&dir, "slots")[0].starts_with("start the engine"));
+}
+
+#[test]
+fn of_a_renamed_file_it_is_to_rename_it_back() {
+    let dir = Dir::new().files();
+    dir.put(75, &sealed(&JsonCodec, 57, &newer()));
+    let next = next(&dir, "marks");
+    let names = [75, 57].map(|generation| format!("marks/{generation:020}.checkpoint"));
+    assert!(next[0].ends_with(&format!("mv -n {} {}", names[0], names[1])), "{next:?}");
+    assert!(next[1].contains("replctl fall-back marks"), "{next:?}");
+}
+
+#[test]
+fn a_fall_back_beside_files_of_another_store_says_that_they_are_there() {
+    let dir = Dir::new().files();
+    let other = Header { store: StoreId(9), generation: 41, confirmed: 0 };
+    dir.put(41, &newer().seal(&JsonCodec, other).unwrap());
+    let output = dir.output("fall-back marks");
+    assert_eq!(output.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("move the files of the other one"));
 }
 
 #[test]
