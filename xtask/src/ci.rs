@@ -98,16 +98,20 @@ fn test(skipped: &mut Skipped) -> Done {
     tests(cargo("test", &[&TESTED[..], &["--lib", "--bins", "--tests"]].concat()), skipped)
 }
 
-/// The step `test` has run the tests with all features: here those of the default ones must only
-/// compile.
-fn features(_: &mut Skipped) -> Done {
+/// The tests need JSON: without it the library alone is checked. The step `test` has run the
+/// integration tests with all features: here they must only compile.
+fn features(skipped: &mut Skipped) -> Done {
     let name = members::named("repl-checkpoint")?;
+    let with =
+        |features| ["--locked", "-p", &name, "--no-default-features", "--features", features];
     for features in ["", "bincode", "json", "json,metrics", "json,tracing"] {
-        let with = ["--locked", "-p", &name, "--no-default-features", "--features", features];
-        let lib = ["--lib", "--", "-D", "warnings"];
-        cargo("clippy", &[&with[..], &lib].concat()).run()?;
+        cargo("clippy", &[&with(features)[..], &["--lib", "--", "-D", "warnings"]].concat())
+            .run()?;
     }
-    cargo("check", &["--locked", "-p", &name, "--tests"]).run()
+    for features in ["json", "json,metrics", "json,tracing"] {
+        cargo("check", &[&with(features)[..], &["--tests"]].concat()).run()?;
+    }
+    tests(cargo("test", &[&with("json")[..], &["--lib"]].concat()), skipped)
 }
 
 fn doctest(skipped: &mut Skipped) -> Done {

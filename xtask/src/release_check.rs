@@ -22,9 +22,11 @@ const STEPS: &[Step] = &[
     step("minimal-versions", "each crate builds with the oldest dependencies it allows", |_| {
         minimal::check()
     }),
-    step("package", "each crate builds from its package alone, and its tests pass there", |_| {
-        package::check()
-    }),
+    step(
+        "package",
+        "each crate builds from its package alone, and its tests pass there",
+        package::check,
+    ),
     step("mutants", "no change of the code passes all tests; takes hours", mutants),
 ];
 

@@ -8,7 +8,7 @@ use repl_checkpoint::{
 
 use crate::exit::Exit;
 use crate::failure::{Failure, of_corrupt, shown, with_causes};
-use crate::store::Place;
+use crate::store::{EXTENSION, Place};
 
 /// What is wrong with what a path holds; `None` if every generation is whole.
 ///
@@ -37,10 +37,8 @@ pub(crate) fn problem(path: &Path, place: &Place, survey: &Survey) -> Option<Fai
     }
     Some(match whole {
         None => lost(failure, &store),
-        Some(newest) if Some(newest) < first_bad && !reason.is_damage() => {
-            after_refusal(failure, reason, path)
-        }
-        Some(newest) if Some(newest) < first_bad => reserve(failure, &store),
+        Some(_) if is_reserve && !reason.is_damage() => after_refusal(failure, reason, path),
+        Some(_) if is_reserve => reserve(failure, &store),
         Some(damaged) => fallen_back(failure, place, damaged, &store),
     })
 }
@@ -112,7 +110,7 @@ fn fallen_back(mut failure: Failure, place: &Place, damaged: usize, store: &str)
 
 /// A file that has the name of another generation.
 fn renamed(failure: Failure, found: &Surveyed, generation: Generation) -> Failure {
-    let name = format!("{generation:020}.checkpoint");
+    let name = format!("{generation:020}.{EXTENSION}");
     let (old, new) = (shown(&found.path), shown(&found.path.with_file_name(name)));
     failure.then(format!("if somebody renamed it, and the engine is stopped: mv -n {old} {new}"))
 }

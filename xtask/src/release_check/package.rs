@@ -4,12 +4,13 @@ use std::path::Path;
 
 use crate::command::{Done, Fallible, cargo, root};
 use crate::members::{self, Member};
+use crate::steps::Skipped;
 
 use super::scratch::{Scratch, TARGET};
 
 /// Cargo lets a package depend on another one that is not published yet, but not on one that never
 /// is. So the copy says `publish = true`.
-pub(crate) fn check() -> Done {
+pub(crate) fn check(skipped: &mut Skipped) -> Done {
     let members = members::all()?;
     let faults: Vec<String> = members.iter().flat_map(faults).collect();
     if !faults.is_empty() {
@@ -31,7 +32,7 @@ pub(crate) fn check() -> Done {
         test(member, &members, &folder)?;
     }
     if members.iter().any(|member| member.text("repository").is_none()) {
-        println!("to do before a release: `repository` in Cargo.toml is empty");
+        skipped.push("skipped: repository: it is empty in Cargo.toml".to_owned());
     }
     Ok(())
 }

@@ -28,8 +28,8 @@ pub struct OsDisk;
 /// The most that one call appends to a new file.
 ///
 /// Linux keeps a file in memory in pieces that are as long as the writes that made it (ext4 since
-/// 6.16), and a later sync goes through all blocks of a piece in which one has changed: a save in
-/// place took 144 us in a file of 3 MiB written by 16 KiB, and 174 us in one written at once.
+/// 6.16), and a later sync goes through all blocks of a piece in which one has changed: the longer
+/// these writes, the longer a save in place takes.
 const PIECE: usize = 16 * 1024;
 
 /// A file of an [`OsDisk`], open for writing.

@@ -145,7 +145,7 @@ impl StoreReport {
 
 /// Runs everything with every kind of store. Ignores `config.store`.
 ///
-/// `on_progress` is called with the name of the current part, ten times a second.
+/// `on_progress` is called with the name of a part that runs, ten times a second for each.
 pub fn suite(config: &Config, mut on_progress: impl FnMut(&str, &Progress)) -> SuiteReport {
     let started = Instant::now();
     let mut stores = Vec::new();
