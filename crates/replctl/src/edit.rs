@@ -17,7 +17,8 @@ pub(crate) struct Allowed {
     /// Allow a mark to be lowered: segments are applied again
     #[arg(long)]
     pub(crate) replay: bool,
-    /// Allow a mark to be raised: segments are never applied, and their data is missing
+    /// Allow a mark to be raised: the segments below are not offered again, and their data is missing
+    /// unless the engine has applied it
     #[arg(long)]
     pub(crate) skip: bool,
 }
@@ -27,7 +28,10 @@ pub(crate) struct Allowed {
 pub(crate) enum RefusedEdit {
     #[error("shard {0} is not in it")]
     NoShard(ShardId),
-    #[error("{0}: `--replay` allows that, if the log still holds them and apply is idempotent")]
+    #[error(
+        "{0}: `--replay` allows that, if apply is idempotent: the segments that the log has there \
+         now are applied"
+    )]
     Replay(String),
     #[error(
         "{0}: `--skip` allows that, and their data is missing unless the engine has applied it"

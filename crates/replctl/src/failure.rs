@@ -55,6 +55,15 @@ impl Failure {
         self
     }
 
+    /// Says which process is the engine, where a step asks for it to be stopped.
+    pub(crate) fn held_by(mut self, pid: u32) -> Self {
+        let stop = format!("stop process {pid}, which holds the lock");
+        for next in &mut self.next {
+            *next = next.replace("stop the engine", &stop);
+        }
+        self
+    }
+
     /// Adds the place in the file.
     pub(crate) fn at(mut self, offset: impl Into<Option<u64>>) -> Self {
         self.offset = offset.into();
@@ -120,7 +129,7 @@ fn plain(error: &UnsealError) -> String {
         UnsealError::OtherCodec { expected, found }
             if expected.split(" or ").any(|e| e == found) =>
         {
-            format!("its codec is {found:?}, and the newest one has another")
+            format!("not looked at: its codec is {found:?}, and the newest one has another")
         }
         UnsealError::OtherCodec { expected, found } => {
             format!("its codec is {found:?}, and not {expected}")

@@ -202,8 +202,9 @@ fn refused_to_open(site: &Site, error: &OpenStoreError) -> Failure {
                 _ => "another process".to_owned(),
             };
             let reason = format!("it is in use: {holder} holds its lock, and nothing was changed");
-            Failure::new(Exit::Unknown, &site.typed, reason)
-                .then("stop the engine, then the same command")
+            Failure::new(Exit::Unknown, &site.typed, reason).then(
+                "stop that process, then the same command; removing the lock file does not help",
+            )
         }
         error => Failure::new(Exit::Unknown, &site.typed, with_causes(error)),
     }

@@ -71,8 +71,12 @@ impl Seen {
     pub(crate) fn at(path: &Path) -> Result<Self, Failure> {
         let place = Place::of(path)?;
         let lock = place.lock_file().map(|lock| use_of(&lock));
-        let survey = survey(path).map_err(|error| of_load(path, &error))?;
-        let problem = problem(path, &place, &survey);
+        let held = |failure: Failure| match lock {
+            Some(Use::Held { pid }) => failure.held_by(pid),
+            _ => failure,
+        };
+        let survey = survey(path).map_err(|error| held(of_load(path, &error)))?;
+        let problem = problem(path, &place, &survey).map(held);
         let found = survey.found.iter();
         let shown = Shown {
             path: path.to_owned(),

@@ -70,6 +70,15 @@ impl Place {
     }
 }
 
+/// The slot files in a directory, by name; none if it cannot be read.
+pub(crate) fn slot_files_in(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let files = entries.map(|entry| entry.path()).filter(|path| path.is_file());
+    let mut found: Vec<_> = files.filter(|path| is_slot_file(path).unwrap_or(false)).collect();
+    found.sort();
+    found
+}
+
 /// Whether a file begins as a slot file does.
 fn is_slot_file(path: &Path) -> Result<bool, Failure> {
     use std::io::Read;

@@ -1,14 +1,15 @@
 //! What a survey means: whether the engine starts, and what to type if it does not.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use repl_checkpoint::{
-    CorruptReason, Generation, LoadError, SlotFileError, Survey, Surveyed, UnsealError,
+    CorruptReason, Generation, LoadError, SlotFileError, StoreId, Survey, Surveyed, UnsealError,
 };
 
 use crate::exit::Exit;
 use crate::failure::{Failure, of_corrupt, shown, with_causes};
-use crate::store::{EXTENSION, Place};
+use crate::store::{EXTENSION, Place, slot_files_in};
 
 /// What is wrong with what a path holds; `None` if every generation is whole.
 ///
@@ -26,7 +27,7 @@ pub(crate) fn problem(path: &Path, place: &Place, survey: &Survey) -> Option<Fai
     let refused = before.find_map(refusal);
     if let Some((found, reason)) = refused {
         let failure = of_corrupt(&found.path, reason).at(found.damaged_at);
-        return Some(after_refusal(failure, reason, path));
+        return Some(after_refusal(failure, reason, path, survey));
     }
     let store = shown(path);
     let is_reserve = whole < first_bad && whole.is_some();
@@ -37,7 +38,9 @@ pub(crate) fn problem(path: &Path, place: &Place, survey: &Survey) -> Option<Fai
     }
     Some(match whole {
         None => lost(failure, &store),
-        Some(_) if is_reserve && !reason.is_damage() => after_refusal(failure, reason, path),
+        Some(_) if is_reserve && !reason.is_damage() => {
+            after_refusal(failure, reason, path, survey)
+        }
         Some(_) if is_reserve => reserve(failure, &store),
         Some(damaged) => fallen_back(failure, place, damaged, &store),
     })
@@ -67,6 +70,14 @@ fn refusal(found: &Surveyed) -> Option<(&Surveyed, &CorruptReason)> {
 }
 
 fn nothing(path: &Path) -> Failure {
+    let slot_files = slot_files_in(path);
+    if !slot_files.is_empty() {
+        let reason =
+            "no checkpoint file is in this directory, but a slot file is: a store of its own";
+        let failure = Failure::new(Exit::Unknown, path, reason);
+        let verify = |file| format!("replctl verify {}", shown(file));
+        return slot_files.iter().map(|f| verify(f)).fold(failure, Failure::then);
+    }
     Failure::new(Exit::Unknown, path, "no checkpoint is there, and none was saved")
         .then("ls -la PATH, for the right path; a new engine makes its first checkpoint itself")
 }
@@ -84,8 +95,8 @@ fn lost(mut failure: Failure, store: &str) -> Failure {
 fn reserve(mut failure: Failure, store: &str) -> Failure {
     failure.exit = Exit::Damage;
     failure
-        .then(format!("replctl backup {store} NEW_DIRECTORY, as no older generation is left"))
-        .then("the engine starts from the newest; its later saves replace the damaged one")
+        .then("start the engine: the newest is whole, and later saves replace the damaged one")
+        .then(format!("until then no older one is left: replctl backup {store} NEW_DIRECTORY"))
 }
 
 /// An older generation stands in for the damaged ones.
@@ -93,8 +104,7 @@ fn fallen_back(mut failure: Failure, place: &Place, damaged: usize, store: &str)
     failure.exit = Exit::FallBack;
     if matches!(place, Place::Slots { .. }) && damaged == 1 {
         return failure
-            .then("start the engine: it passes over one damaged part by itself, and says so")
-            .then(format!("or replctl fall-back {store}, to do it now"));
+            .then("start the engine: it passes over one damaged part by itself, and says so");
     }
     if damaged > 1 {
         return failure
@@ -116,21 +126,47 @@ fn renamed(failure: Failure, found: &Surveyed, generation: Generation) -> Failur
 }
 
 /// It is whole, and yet no use here.
-fn after_refusal(failure: Failure, reason: &CorruptReason, path: &Path) -> Failure {
+fn after_refusal(
+    failure: Failure,
+    reason: &CorruptReason,
+    path: &Path,
+    survey: &Survey,
+) -> Failure {
     let store = shown(path);
     match reason {
-        CorruptReason::Unseal(UnsealError::OtherStore { .. }) => failure
-            .then("find out which of the two stores the engine opens: its log says so")
-            .then("move the files of the other one out of the directory, then look again"),
+        CorruptReason::Unseal(UnsealError::OtherStore { .. }) => of_two_stores(failure, survey),
         CorruptReason::Unseal(UnsealError::OtherCodec { .. }) => failure
-            .then(format!("replctl inspect --raw {store}, for its headers"))
-            .then("check it with the engine that knows this codec"),
-        CorruptReason::Unseal(_) => failure.then("use the replctl of the release that wrote it"),
+            .then("it is not damaged: start the release of the engine that knows its codec")
+            .then(format!("replctl inspect --raw {store}, for its headers")),
+        CorruptReason::Unseal(_) => failure.then(OTHER_RELEASE),
         CorruptReason::Read(_) => {
             failure.then("run this again as the user of the engine, with `ulimit -n` high enough")
         }
         _ => failure,
     }
+}
+
+const OTHER_RELEASE: &str = "nothing is seen to be damaged: start the engine in the release that wrote it, and use its replctl";
+
+/// Files of two stores are in one directory. Which of them the engine opens, its log alone says.
+fn of_two_stores(mut failure: Failure, survey: &Survey) -> Failure {
+    let mut files = BTreeMap::<u128, Vec<String>>::new();
+    for found in &survey.found {
+        if let Some(header) = found.header {
+            files.entry(header.store.0).or_default().push(shown(&found.path));
+        }
+    }
+    for store in files.keys() {
+        let others = files.iter().filter(|(other, _)| *other != store).flat_map(|(_, files)| files);
+        let others: Vec<&str> = others.map(String::as_str).collect();
+        failure = failure.then(format!(
+            "if the engine opens store {}, as its log says: mkdir NEW_DIRECTORY && \
+             mv -n {} NEW_DIRECTORY",
+            StoreId(*store),
+            others.join(" ")
+        ));
+    }
+    failure
 }
 
 /// A path whose checkpoints could not be listed.
@@ -139,13 +175,15 @@ pub(crate) fn of_load(path: &Path, error: &LoadError) -> Failure {
     match error {
         LoadError::Io { act, path, source } => Failure::io(act, path, source),
         LoadError::Vanished { dir, marker } => {
-            let marker = marker.file_name().unwrap_or_default().display().to_string();
-            let reason = format!("no checkpoint is left, and {marker} says that some were saved");
+            let name = marker.file_name().unwrap_or_default().display();
+            let reason = format!("no checkpoint is left, and {name} says that some were saved");
             Failure::new(Exit::Damage, dir, reason)
                 .then(format!("stop the engine, then: replctl restore BACKUP {store}"))
-                .then(
-                    "without a backup, and if the log still begins at segment 1: remove the marker",
-                )
+                .then(format!(
+                    "without a backup, if the log still begins at segment 1 and apply is \
+                     idempotent: rm {}, and the engine begins again at segment 1",
+                    shown(marker)
+                ))
         }
         LoadError::NotAFile { path, found } => {
             Failure::new(Exit::Unknown, path, format!("it is {found}, not a checkpoint file"))
@@ -160,7 +198,7 @@ pub(crate) fn of_load(path: &Path, error: &LoadError) -> Failure {
             match exit {
                 Exit::Damage => lost(failure.at(offset_of(reason)), &store)
                     .then(format!("replctl inspect --raw {store}, for what its headers say")),
-                _ => failure.then("use the replctl of the release that wrote it"),
+                _ => failure.then(OTHER_RELEASE),
             }
         }
         error => Failure::new(Exit::Unknown, path, with_causes(error)),

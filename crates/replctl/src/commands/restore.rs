@@ -130,6 +130,11 @@ fn check_same(site: &Site, backup: &Peeked) -> Result<(), Failure> {
     if there.id != backup.header.store {
         return Err(failure.then("the same command with a backup of this store"));
     }
+    if codec_of(&there.codec, &site.typed).is_err() {
+        let engine = "start the release of the engine that knows the codec of this store: \
+                      it may need no backup";
+        return Err(failure.then(engine));
+    }
     let convert = format!("replctl convert BACKUP NEW --codec {}, then restore NEW", there.codec);
     Err(failure.then(convert))
 }

@@ -65,16 +65,38 @@ fn a_fall_back_beside_files_of_another_store_says_that_they_are_there() {
     dir.put(41, &newer().seal(&JsonCodec, other).unwrap());
     let output = dir.output("fall-back marks");
     assert_eq!(output.status.code(), Some(3));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("move the files of the other one"));
+    let moved = format!("mv -n marks/{:020}.checkpoint NEW_DIRECTORY", 41);
+    assert!(String::from_utf8_lossy(&output.stderr).contains(&moved));
 }
 
 #[test]
-fn of_a_damaged_reserve_it_is_to_make_a_backup() {
+fn of_a_damaged_reserve_it_is_to_start_the_engine_and_to_make_a_backup() {
     let dir = Dir::new().files();
-    dir.put(41, b"");
-    assert!(next(&dir, "marks")[0].starts_with("replctl backup marks"));
-    dir.put(41, &sealed(&JsonCodec, 40, &newer()));
-    assert!(next(&dir, "marks")[0].starts_with("replctl backup marks"), "of another generation");
+    for damaged in [vec![], sealed(&JsonCodec, 40, &newer())] {
+        dir.put(41, &damaged);
+        let next = next(&dir, "marks");
+        assert!(next[0].starts_with("start the engine"), "{next:?}");
+        assert!(next[1].ends_with("replctl backup marks NEW_DIRECTORY"), "{next:?}");
+    }
+}
+
+#[test]
+fn of_the_directory_of_a_slot_file_it_is_to_verify_that_file() {
+    let dir = Dir::new();
+    std::fs::create_dir(dir.path("followers")).unwrap();
+    std::fs::write(dir.path("followers/east.marks"), SLOTS).unwrap();
+    assert_eq!(next(&dir, "followers"), ["replctl verify followers/east.marks"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_process_that_is_to_be_stopped_is_named() {
+    let dir = Dir::new().files();
+    dir.put(42, b"");
+    let lock = std::fs::File::create(dir.path("marks/repl-checkpoint.lock")).unwrap();
+    lock.lock().unwrap();
+    let stop = format!("stop process {}, which holds the lock, then: ", std::process::id());
+    assert!(next(&dir, "marks")[0].starts_with(&stop), "{:?}", next(&dir, "marks"));
 }
 
 #[test]
