@@ -1,18 +1,17 @@
 //! Runs every check, in order.
 
+use std::iter;
+
 use crate::api;
 use crate::command::{Done, Program, cargo};
-use crate::crash;
 use crate::fuzz;
 use crate::layers;
 use crate::links;
 use crate::members;
 use crate::msrv;
 use crate::packages;
-use crate::power;
-use crate::shutdown;
 use crate::steps::{self, Args, Skipped, Step, step};
-use crate::stress;
+use crate::trials;
 
 const STEPS: &[Step] = &[
     step("fmt", "every file is formatted", fmt),
@@ -85,14 +84,17 @@ fn clippy(_: &mut Skipped) -> Done {
     let all =
         ["--locked", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
     cargo("clippy", &all).run()?;
-    cargo("clippy", &["--locked", "--workspace", "--", "-D", "warnings"]).run()?;
+    let members = members::all()?;
+    let published = members.iter().flat_map(|member| ["-p", &member.name]);
+    let default = iter::once("--locked").chain(published).chain(["--", "-D", "warnings"]);
+    cargo("clippy", &default.collect::<Vec<_>>()).run()?;
     let fuzz = ["--locked", "--manifest-path", "fuzz/Cargo.toml", "--target-dir", "target/fuzz"];
     cargo("clippy", &[&fuzz[..], &["--", "-D", "warnings"]].concat()).run()
 }
 
-/// The arguments of `cargo test`. The models are run by the step `loom`: they compile the sources of
-/// repl-core a second time, whose unit tests and examples do not run on loom's atomics.
-const TESTED: [&str; 5] = ["--locked", "--workspace", "--exclude", "loom-models", "--all-features"];
+/// The arguments of `cargo test`: the default members, which are all but the models of the step `loom`.
+/// Each step that builds this selection finds what another has built.
+const TESTED: [&str; 2] = ["--locked", "--all-features"];
 
 fn test(skipped: &mut Skipped) -> Done {
     tests(cargo("test", &[&TESTED[..], &["--lib", "--bins", "--tests"]].concat()), skipped)
@@ -130,11 +132,11 @@ fn loom(skipped: &mut Skipped) -> Done {
 }
 
 fn stress(_: &mut Skipped) -> Done {
-    stress::run(&stress::Args::for_ci())
+    trials::program("stress", &["--seconds", "15"]).run()
 }
 
 fn crash(_: &mut Skipped) -> Done {
-    crash::run(&crash::Args::for_ci())
+    trials::program("crash", &[]).run()
 }
 
 fn fuzz(skipped: &mut Skipped) -> Done {
@@ -146,21 +148,16 @@ fn fuzz(skipped: &mut Skipped) -> Done {
 }
 
 fn shut_down(skipped: &mut Skipped) -> Done {
-    tests(shutdown::program(), skipped)
+    tests(trials::program("shutdown", &[]), skipped)
 }
 
-/// A kernel without FUSE cannot be helped by a package, so this alone fails no run.
 fn power_cuts(skipped: &mut Skipped) -> Done {
-    if let Some(why) = power::no_fuse() {
-        println!("not run: power: {why}");
-        return Ok(());
-    }
-    tests(power::program(), skipped)
+    tests(trials::program("power", &[]), skipped)
 }
 
 /// Unoptimized, as the step `test` has built what they need.
 fn benches(_: &mut Skipped) -> Done {
-    cargo("test", &["--locked", "-p", "benches", "--benches"]).run()
+    cargo("test", &[&TESTED[..], &["--bench", "*"]].concat()).run()
 }
 
 fn follower(_: &mut Skipped) -> Done {

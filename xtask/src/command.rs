@@ -33,13 +33,6 @@ pub(crate) fn cargo(task: &str, arguments: &[&str]) -> Program {
     program(Command::new(cargo), "cargo", &arguments)
 }
 
-/// Prepares this program with optimization: some tasks take many times as long without.
-pub(crate) fn optimized(task: &str, arguments: &[String]) -> Program {
-    let mut all = vec!["--locked", "--quiet", "--release", "--package", "xtask", "--", task];
-    all.extend(arguments.iter().map(String::as_str));
-    cargo("run", &all)
-}
-
 /// Prepares a program of the nightly toolchain.
 pub(crate) fn nightly(name: &str, arguments: &[&str]) -> Program {
     toolchain("nightly", name, arguments)

@@ -3,16 +3,15 @@
 use std::collections::VecDeque;
 use std::fs;
 use std::num::NonZero;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
-use indicatif::MultiProgress;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use crate::bar::bar;
 use crate::command::{Done, Fallible, at, nightly, root};
-use crate::threads::side_by_side;
 
 /// The targets, and how long each runs.
 #[derive(clap::Args)]
@@ -67,7 +66,13 @@ pub(crate) fn run(args: &Args) -> Done {
     let bars = MultiProgress::new();
     let mut reports = Vec::new();
     for targets in targets.chunks(thread::available_parallelism().map_or(1, NonZero::get)) {
-        for report in side_by_side(targets, |t| fuzz(&programs, t, args.seconds, &bars))? {
+        let fuzz = |target| fuzz(&programs, target, args.seconds, &bars);
+        let ended: Fallible<Vec<Report>> = thread::scope(|scope| {
+            let started: Vec<_> = targets.iter().map(|t| scope.spawn(move || fuzz(t))).collect();
+            let joined = |t: ScopedJoinHandle<'_, _>| t.join().unwrap_or_else(|p| resume_unwind(p));
+            started.into_iter().map(joined).collect()
+        });
+        for report in ended? {
             if !args.json {
                 report.print();
             }
@@ -135,7 +140,8 @@ fn fuzz(programs: &Path, target: &str, seconds: u64, bars: &MultiProgress) -> Fa
     let prefix = format!("-artifact_prefix={failing}");
     // New inputs go into the first folder.
     let arguments = [&*limit, "-timeout=10", "-rss_limit_mb=1024", &*prefix, &*found, &*committed];
-    let bar = bars.add(bar(seconds, ""));
+    let style = ProgressStyle::with_template("{wide_bar} {percent:>3} % {msg}")?;
+    let bar = bars.add(ProgressBar::new(seconds).with_style(style));
     let started = Instant::now();
     let mut seen = Seen::default();
     let mut input = None;

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use crate::command::Fallible;
+use crate::done::Fallible;
 use crate::shutdown::machine::{run, unmount};
 
 /// A filesystem, or two on top of each other.

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::command::Fallible;
+use crate::done::Fallible;
 
 /// A kind of filesystem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -30,7 +30,7 @@ pub(crate) use self::history::WriterHistory;
 pub(crate) use self::logged_disk::WriterMutant;
 pub(crate) use self::plan::Plan;
 pub(crate) use self::saving::{is_temp, write};
-use crate::command::Done;
+use crate::done::Done;
 
 /// The work of a writer process.
 #[derive(clap::Args)]

@@ -15,7 +15,7 @@ use self::lane::Lane;
 use self::machine::{Fs, kernel_knows, lacking, leftovers, run as run_program};
 use self::report::Report;
 use crate::bar::bar;
-use crate::command::{Done, Fallible, optimized, root};
+use crate::done::{Done, Fallible, root};
 use crate::threads::side_by_side;
 use crate::writer::WriterMutant;
 
@@ -55,11 +55,6 @@ const TRIALS: [(WriterMutant, StoreKind, Fs); 9] = [
     (WriterMutant::SkipsSyncs, StoreKind::Slots, Fs::Ext4),
 ];
 
-/// The step of `cargo xtask ci`: built with optimization, as the crash suite is.
-pub(crate) fn program() -> crate::command::Program {
-    optimized("shutdown", &[])
-}
-
 impl Args {
     fn arguments(&self, seed: u64) -> Vec<String> {
         let cycles = if self.soak { 2000 } else { self.cycles };
@@ -83,7 +78,7 @@ pub(crate) fn run(args: &Args) -> Done {
     place.run(|seed| args.arguments(seed), |name, seed| inside(args, name, seed))
 }
 
-/// Where a task runs: built with optimization, and in its own mount namespace.
+/// A trial that runs in its own mount namespace.
 pub(crate) struct Place<'a> {
     pub(crate) task: &'static str,
     /// The time if `None`.
@@ -101,9 +96,6 @@ impl Place<'_> {
     ) -> Done {
         let from_clock = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |d| d.as_secs());
         let seed = self.seed.unwrap_or_else(from_clock);
-        if cfg!(debug_assertions) {
-            return optimized(self.task, &arguments(seed)).run();
-        }
         match self.inside {
             Some(name) => run(name, seed),
             None => in_own_mounts(self.task, &arguments(seed)),

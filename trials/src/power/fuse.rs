@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use super::device::Device;
-use crate::command::Fallible;
+use crate::done::Fallible;
 use crate::shutdown::machine::unmount;
 use crate::threads::joined;
 

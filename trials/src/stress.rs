@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use repl_harness::stress::{Config, run as run_suite};
 
 use crate::bar::bar;
-use crate::command::Done;
+use crate::done::Done;
 
 /// The size of a run.
 #[derive(clap::Args)]
@@ -23,13 +23,6 @@ pub(crate) struct Args {
     /// Keep the checkpoints in this directory, and start from those in it
     #[arg(long)]
     dir: Option<PathBuf>,
-}
-
-impl Args {
-    /// What `cargo xtask ci` runs.
-    pub(crate) fn for_ci() -> Self {
-        Args { threads: 4, seconds: 15, seed: None, dir: None }
-    }
 }
 
 /// Runs the suite, with a progress bar where there is a terminal.

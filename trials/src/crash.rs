@@ -9,7 +9,7 @@ use repl_harness::crash::{
 use serde_json::{Value, json};
 
 use crate::bar::bar;
-use crate::command::{Done, optimized};
+use crate::done::Done;
 
 /// The bounds of the enumeration.
 #[derive(clap::Args)]
@@ -28,27 +28,8 @@ pub(crate) struct Args {
     json: bool,
 }
 
-impl Args {
-    /// What `cargo xtask ci` runs.
-    pub(crate) fn for_ci() -> Self {
-        Args { soak: false, seed: None, chains: 2000, json: false }
-    }
-
-    /// Returns the arguments that repeat the run.
-    fn arguments(&self) -> Vec<String> {
-        let Args { soak, seed, chains, json } = self;
-        let flag = |name: &str, on: bool| on.then(|| name.to_owned());
-        let flags = [flag("--soak", *soak), flag("--json", *json)].into_iter().flatten();
-        let seed = seed.iter().flat_map(|seed| ["--seed".to_owned(), seed.to_string()]);
-        flags.chain(seed).chain(["--chains".to_owned(), chains.to_string()]).collect()
-    }
-}
-
 /// Runs the suite, with a progress bar where there is a terminal.
 pub(crate) fn run(args: &Args) -> Done {
-    if cfg!(debug_assertions) {
-        return optimized("crash", &args.arguments()).run();
-    }
     if let Some(seed) = args.seed {
         return run_random(seed, args);
     }

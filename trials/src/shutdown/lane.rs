@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use repl_harness::crash::{ImageStats, StoreKind, Tree, read_tree};
 
 use super::machine::{Fs, Helper, Volume};
-use crate::command::Fallible;
+use crate::done::Fallible;
 use crate::writer::{
     self, CallRecord, Checker, Event, Events, Failure, Follower, Outcome, Plan, RunResult,
     WriterMutant,

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::thread;
 
-use crate::command::Fallible;
+use crate::done::Fallible;
 
 /// Runs each item on a thread of its own. Returns the results in order, or the first error.
 pub(crate) fn side_by_side<I: Send, T: Send>(

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::command::Fallible;
+use crate::done::Fallible;
 
 /// A request that changes the disk or makes it durable.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use repl_harness::crash::StoreKind;
 
 use super::fuse::Handle;
 use super::recording::Script;
-use crate::command::Fallible;
+use crate::done::Fallible;
 use crate::writer::{self, Event, Events, Follower, Plan};
 
 /// What the writers of a follower reported, each with the number of records at that time. `None`

@@ -16,7 +16,7 @@ use super::figures::{Failed, Figures};
 use super::platform::{Place, Platform};
 use super::recording::{Recording, Script};
 use super::writers::{LAST_STAMP, Reports};
-use crate::command::{Fallible, root};
+use crate::done::{Fallible, root};
 use crate::writer::{
     Event, Events, Failure, Follower, RunResult, WriterHistory, WriterMutant, write,
 };

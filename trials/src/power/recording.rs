@@ -14,7 +14,7 @@ use super::device::{Blocks, Device, Record};
 use super::fuse::{Handle, Served};
 use super::platform::Place;
 use super::writers::{Reports, Writers};
-use crate::command::Fallible;
+use crate::done::Fallible;
 use crate::threads::side_by_side;
 use crate::writer::{Follower, WriterMutant};
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use fastrand::Rng;
 
 use super::device::{Blocks, Record};
-use crate::command::Fallible;
+use crate::done::Fallible;
 
 /// What a device writes as a whole or not at all.
 const SECTOR: usize = 512;

@@ -1,0 +1,23 @@
+//! Runs the package `trials`, which a check of formatting or links need not wait for.
+
+use crate::command::{Done, Program, cargo};
+
+/// What follows the name of a trial.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The arguments of the trial: `--help` lists them
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+    arguments: Vec<String>,
+}
+
+/// Runs a trial.
+pub(crate) fn run(trial: &str, args: &Args) -> Done {
+    let arguments: Vec<&str> = args.arguments.iter().map(String::as_str).collect();
+    program(trial, &arguments).run()
+}
+
+/// The program of a trial: one build for all, with the features that the tests have.
+pub(crate) fn program(trial: &str, arguments: &[&str]) -> Program {
+    let run = ["--locked", "--quiet", "--all-features", "--bin", "trials", "--", trial];
+    cargo("run", &[&run[..], arguments].concat())
+}
