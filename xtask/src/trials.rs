@@ -13,11 +13,13 @@ pub(crate) struct Args {
 /// Runs a trial.
 pub(crate) fn run(trial: &str, args: &Args) -> Done {
     let arguments: Vec<&str> = args.arguments.iter().map(String::as_str).collect();
-    program(trial, &arguments).run()
+    // Paths among the arguments are relative to here; cargo runs a test in the folder of its package.
+    let here = std::env::current_dir()?;
+    program(trial, &arguments).env("TRIALS_FOLDER", &here.to_string_lossy()).run()
 }
 
-/// The program of a trial: one build for all, with the features that the tests have.
+/// The program of a trial: one build for all, of what the tests are built of.
 pub(crate) fn program(trial: &str, arguments: &[&str]) -> Program {
-    let run = ["--locked", "--quiet", "--all-features", "--bin", "trials", "--", trial];
-    cargo("run", &[&run[..], arguments].concat())
+    let run = ["--locked", "--quiet", "--all-features", "--test", "trials", "--", trial];
+    cargo("test", &[&run[..], arguments].concat())
 }

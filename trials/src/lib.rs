@@ -39,8 +39,17 @@ enum Trial {
     PowerNeighbor(power::NeighborArgs),
 }
 
-fn main() -> ExitCode {
-    let result = match Args::parse().trial {
+/// Runs the trial that the command line names.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    // Where `cargo xtask` was called.
+    if let Some(folder) = std::env::var_os("TRIALS_FOLDER") {
+        if let Err(err) = std::env::set_current_dir(&folder) {
+            eprintln!("trials: {}: {err}", folder.display());
+            return ExitCode::FAILURE;
+        }
+    }
+    let result = match args.trial {
         Trial::Stress(args) => stress::run(&args),
         Trial::Crash(args) => crash::run(&args),
         Trial::Shutdown(args) => shutdown::run(&args),
