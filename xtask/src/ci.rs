@@ -1,16 +1,16 @@
-//! Runs every check, in order.
+//! Runs every check.
 
 use std::iter;
 
 use crate::api;
-use crate::command::{Done, Program, cargo};
-use crate::fuzz;
+use crate::command::{Done, Program, cargo, xtask};
 use crate::layers;
 use crate::links;
 use crate::members;
 use crate::msrv;
 use crate::packages;
-use crate::steps::{self, Args, Skipped, Step, step};
+use crate::steps::Lane::{Others, Tests};
+use crate::steps::{self, Args, Skipped, Step, in_lane, step};
 use crate::trials;
 
 const STEPS: &[Step] = &[
@@ -25,15 +25,23 @@ const STEPS: &[Step] = &[
     step("features", "repl-checkpoint with each set of its features", features),
     step("doctest", "the examples in the docs", doctest),
     step("doc", "the docs build without a warning", doc),
-    step("loom", "models of the lock-free code, and loom twins that must fail", loom),
-    step("stress", "the four-thread stress suite", stress),
-    step("crash", "every crash of both stores, and mutants that must be caught", crash),
-    step("fuzz", "every fuzz target for 20 s, from the committed corpus", fuzz),
-    step("shutdown", "real filesystems that are shut down under running stores", shut_down),
-    step("power", "real filesystems whose disk loses and tears unflushed writes", power_cuts),
-    step("benches", "every bench runs once, unoptimized", benches),
-    step("follower", "the first command of the README", follower),
-    step("once", "200 kills of threads that commit side by side", exactly_once),
+    in_lane(Others, "loom", "models of the lock-free code, and loom twins that must fail", loom),
+    in_lane(Others, "fuzz", "every fuzz target for 20 s, from the committed corpus", fuzz),
+    in_lane(Others, "follower", "the first command of the README", follower),
+    in_lane(Others, "once", "200 kills of threads that commit side by side", exactly_once),
+    in_lane(Tests, "benches", "every bench runs once, unoptimized", benches),
+    in_lane(Tests, "stress", "the four-thread stress suite", || {
+        trials::program("stress", &["--seconds", "15"])
+    }),
+    in_lane(Tests, "shutdown", "real filesystems that are shut down under running stores", || {
+        trials::program("shutdown", &[])
+    }),
+    in_lane(Tests, "power", "real filesystems whose disk loses and tears unflushed writes", || {
+        trials::program("power", &[])
+    }),
+    in_lane(Tests, "crash", "every crash of both stores, and mutants that must be caught", || {
+        trials::program("crash", &[])
+    }),
 ];
 
 /// Runs the steps.
@@ -43,12 +51,7 @@ pub(crate) fn run(args: &Args) -> Done {
 
 /// Runs tests, and collects those that report that they were skipped.
 fn tests(program: Program, skipped: &mut Skipped) -> Done {
-    program.run_watching(|line| {
-        println!("{line}");
-        if line.trim_start().starts_with("skipped:") {
-            skipped.push(line.trim().to_owned());
-        }
-    })
+    program.run_collecting(skipped, |line| println!("{line}"))
 }
 
 fn fmt(_: &mut Skipped) -> Done {
@@ -126,44 +129,24 @@ fn doc(_: &mut Skipped) -> Done {
         .run()
 }
 
-fn loom(skipped: &mut Skipped) -> Done {
+fn loom() -> Program {
     let arguments = ["--locked", "--release", "-p", "loom-models", "--test", "loom"];
-    tests(cargo("test", &arguments).env("LOOM_MAX_PREEMPTIONS", "3"), skipped)
+    cargo("test", &arguments).env("LOOM_MAX_PREEMPTIONS", "3")
 }
 
-fn stress(_: &mut Skipped) -> Done {
-    trials::program("stress", &["--seconds", "15"]).run()
-}
-
-fn crash(_: &mut Skipped) -> Done {
-    trials::program("crash", &[]).run()
-}
-
-fn fuzz(skipped: &mut Skipped) -> Done {
-    if let Some(why) = fuzz::missing() {
-        skipped.push(format!("skipped: {why}"));
-        return Ok(());
-    }
-    fuzz::run(&fuzz::Args::for_ci())
-}
-
-fn shut_down(skipped: &mut Skipped) -> Done {
-    tests(trials::program("shutdown", &[]), skipped)
-}
-
-fn power_cuts(skipped: &mut Skipped) -> Done {
-    tests(trials::program("power", &[]), skipped)
+fn fuzz() -> Program {
+    xtask(&["fuzz", "--seconds", "20"])
 }
 
 /// Unoptimized, as the step `test` has built what they need.
-fn benches(_: &mut Skipped) -> Done {
-    cargo("test", &[&TESTED[..], &["--bench", "*"]].concat()).run()
+fn benches() -> Program {
+    cargo("test", &[&TESTED[..], &["--bench", "*"]].concat())
 }
 
-fn follower(_: &mut Skipped) -> Done {
-    cargo("run", &["--locked", "--release", "-p", "sqlite-follower"]).run()
+fn follower() -> Program {
+    cargo("run", &["--locked", "--release", "-p", "sqlite-follower"])
 }
 
-fn exactly_once(_: &mut Skipped) -> Done {
-    cargo("run", &["--locked", "--release", "-p", "exactly-once"]).run()
+fn exactly_once() -> Program {
+    cargo("run", &["--locked", "--release", "-p", "exactly-once"])
 }

@@ -33,6 +33,11 @@ pub(crate) fn cargo(task: &str, arguments: &[&str]) -> Program {
     program(Command::new(cargo), "cargo", &arguments)
 }
 
+/// Prepares `cargo xtask ARGUMENTS`.
+pub(crate) fn xtask(arguments: &[&str]) -> Program {
+    cargo("run", &[&["--locked", "--quiet", "--package", "xtask", "--"], arguments].concat())
+}
+
 /// Prepares a program of the nightly toolchain.
 pub(crate) fn nightly(name: &str, arguments: &[&str]) -> Program {
     toolchain("nightly", name, arguments)
@@ -99,6 +104,20 @@ impl Program {
             on_line(&String::from_utf8_lossy(&line?));
         }
         succeeded(&self.shown, child.wait()?)
+    }
+
+    /// Runs it, calls `on_line` with each line, and collects those that say what was skipped.
+    pub(crate) fn run_collecting(
+        self,
+        skipped: &mut Vec<String>,
+        mut on_line: impl FnMut(&str),
+    ) -> Done {
+        self.run_watching(|line| {
+            on_line(line);
+            if line.trim_start().starts_with("skipped:") {
+                skipped.push(line.trim().to_owned());
+            }
+        })
     }
 
     /// Runs it, and returns its standard output.

@@ -27,15 +27,8 @@ pub(crate) struct Args {
     targets: Vec<String>,
 }
 
-impl Args {
-    /// What `cargo xtask ci` runs.
-    pub(crate) fn for_ci() -> Self {
-        Args { seconds: 20, json: false, targets: Vec::new() }
-    }
-}
-
 /// Returns what is missing for fuzzing, and how to install it.
-pub(crate) fn missing() -> Option<&'static str> {
+fn missing() -> Option<&'static str> {
     if !nightly("rustc", &["--version"]).succeeds() {
         return Some("no nightly toolchain: rustup toolchain install nightly --profile minimal");
     }
@@ -48,8 +41,9 @@ const FOLDER: &str = "target/fuzz";
 
 /// Builds the targets and runs them, with a progress bar where there is a terminal.
 pub(crate) fn run(args: &Args) -> Done {
-    if let Some(missing) = missing() {
-        return Err(missing.into());
+    if let Some(why) = missing() {
+        println!("skipped: fuzz: {why}");
+        return Ok(());
     }
     let mut targets = all()?;
     if let Some(unknown) = args.targets.iter().find(|name| !targets.contains(name)) {

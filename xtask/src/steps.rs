@@ -1,7 +1,12 @@
-//! Runs a list of named steps, in order, up to the first that fails.
+//! Runs a list of named steps, up to the first that fails: those of no lane in order, then the lanes.
 
+mod lanes;
+
+use std::error::Error;
 use std::time::{Duration, Instant};
 
+use self::lanes::{Ended, Job};
+pub(crate) use self::lanes::{Lane, Prepare};
 use crate::command::Done;
 
 /// The steps to run.
@@ -22,7 +27,12 @@ pub(crate) type Skipped = Vec<String>;
 pub(crate) struct Step {
     name: &'static str,
     about: &'static str,
-    check: fn(&mut Skipped) -> Done,
+    check: Check,
+}
+
+enum Check {
+    Here(fn(&mut Skipped) -> Done),
+    In(Lane, Prepare),
 }
 
 /// Makes a step.
@@ -31,7 +41,17 @@ pub(crate) const fn step(
     about: &'static str,
     check: fn(&mut Skipped) -> Done,
 ) -> Step {
-    Step { name, about, check }
+    Step { name, about, check: Check::Here(check) }
+}
+
+/// Makes a step that runs a program in a lane.
+pub(crate) const fn in_lane(
+    lane: Lane,
+    name: &'static str,
+    about: &'static str,
+    prepare: Prepare,
+) -> Step {
+    Step { name, about, check: Check::In(lane, prepare) }
 }
 
 /// Runs those of the steps that `args` names, or lists them. `task` is the command that has them.
@@ -45,15 +65,27 @@ pub(crate) fn run(task: &str, steps: &[Step], args: &Args) -> Done {
         }
         return Ok(());
     }
-    let mut skipped = Skipped::new();
-    let mut times = Vec::new();
-    for (i, step) in chosen.iter().enumerate() {
-        println!("== {} of {}: {} ({})", i + 1, chosen.len(), step.name, step.about);
-        let start = Instant::now();
-        (step.check)(&mut skipped).map_err(|err| format!("step {} failed: {err}", step.name))?;
-        times.push((step.name, start.elapsed()));
+    let begun = Instant::now();
+    let mut ended = Vec::new();
+    let mut jobs = Vec::new();
+    for (i, Step { name, about, check }) in chosen.iter().enumerate() {
+        let heading = format!("== {} of {}: {name} ({about})", i + 1, chosen.len());
+        match *check {
+            Check::Here(check) => {
+                println!("{heading}");
+                let (start, mut skipped) = (Instant::now(), Skipped::new());
+                check(&mut skipped).map_err(|err| failed(name, &*err))?;
+                ended.push(Ended { name, time: start.elapsed(), skipped });
+            }
+            Check::In(lane, prepare) => jobs.push(Job { heading, name, lane, prepare }),
+        }
     }
-    report(&times, width, &skipped)
+    ended.extend(lanes::run(&jobs)?);
+    report(&ended, width, begun.elapsed())
+}
+
+fn failed(name: &str, err: &dyn Error) -> String {
+    format!("step {name} failed: {err}")
 }
 
 /// The steps of these names, or all if there are no names.
@@ -68,14 +100,14 @@ fn chosen<'a>(steps: &'a [Step], names: &[String]) -> Result<Vec<&'a Step>, Stri
     Ok(steps.iter().filter(is_chosen).collect())
 }
 
-fn report(times: &[(&str, Duration)], width: usize, skipped: &Skipped) -> Done {
+fn report(ended: &[Ended], width: usize, all: Duration) -> Done {
     println!("== done");
-    for (name, time) in times {
+    for Ended { name, time, .. } in ended {
         println!("{name:<width$} {:>6.1} s", time.as_secs_f64());
     }
-    let total: Duration = times.iter().map(|(_, time)| *time).sum();
-    println!("{:<width$} {:>6.1} s", "all", total.as_secs_f64());
-    for line in skipped {
+    println!("{:<width$} {:>6.1} s", "all", all.as_secs_f64());
+    let skipped: Vec<&String> = ended.iter().flat_map(|ended| &ended.skipped).collect();
+    for line in &skipped {
         println!("{line}");
     }
     let in_ci = std::env::var("CI").is_ok_and(|ci| !matches!(ci.as_str(), "" | "0" | "false"));
