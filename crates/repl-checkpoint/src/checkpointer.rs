@@ -31,6 +31,7 @@ use self::held::Held;
 
 pub use self::error::CheckpointError;
 pub use self::report::{SaveReport, Saved};
+pub(crate) use self::writing::{Acknowledged, Prepared, Ready};
 
 /// Saves the marks of a [`ReplicationState`] after the engine has flushed its data.
 ///
@@ -52,7 +53,7 @@ pub use self::report::{SaveReport, Saved};
 /// succeeds without it. Write the data again, or stop and recover from the last checkpoint.
 pub struct Checkpointer {
     shared: Arc<Shared>,
-    /// `None` after [`reopen`](Checkpointer::reopen) has failed.
+    /// `None` after [`reopen`](Checkpointer::reopen) has failed, and beside a remote store.
     store: Option<Unshared<dyn CheckpointStore>>,
     store_id: StoreId,
     codec: Box<dyn Codec>,
@@ -88,7 +89,9 @@ pub(crate) struct Written {
 /// What recovery passes to a new checkpointer.
 pub(crate) struct Start {
     pub(crate) state: Arc<ReplicationState>,
-    pub(crate) store: Box<dyn CheckpointStore>,
+    pub(crate) store_id: StoreId,
+    /// `None` if it is remote.
+    pub(crate) store: Option<Box<dyn CheckpointStore>>,
     pub(crate) codec: Box<dyn Codec>,
     /// The newest checkpoint.
     pub(crate) newest: Unsealed,
@@ -97,13 +100,13 @@ pub(crate) struct Start {
 
 impl Checkpointer {
     pub(crate) fn new(start: Start) -> Self {
-        let Start { state, store, codec, newest, attempted } = start;
+        let Start { state, store_id, store, codec, newest, attempted } = start;
         let Unsealed { header, content, orphaned, length } = newest;
         let recovered = Written { header, content };
         Checkpointer {
             shared: Shared::new(state),
-            store_id: store.store_id(),
-            store: Some(Unshared::new(store)),
+            store_id,
+            store: store.map(Unshared::new),
             codec,
             orphaned: Arc::new(orphaned),
             acknowledged: recovered.clone(),

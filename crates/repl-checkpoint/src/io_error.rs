@@ -13,6 +13,7 @@ use crate::peek::PeekError;
 use crate::recovery::{
     CorruptCheckpoint, CorruptReason, RecoverError, RecoverErrorKind, ReopenError,
 };
+use crate::remote_store::RemoteError;
 use crate::store::{LoadError, OpenStoreError, SaveError, SlotFileError};
 
 /// The kind that an error has as an [`io::Error`].
@@ -111,10 +112,24 @@ impl IoKind for CorruptCheckpoint {
     }
 }
 
+impl IoKind for RemoteError {
+    fn io_kind(&self) -> ErrorKind {
+        match self {
+            RemoteError::Unavailable { source, .. } | RemoteError::InDoubt { source, .. } => {
+                kind_of(&**source)
+            }
+            RemoteError::Vanished { .. } => ErrorKind::NotFound,
+            RemoteError::Regressed { .. } => ErrorKind::InvalidData,
+            RemoteError::Fenced { .. } => ErrorKind::Other,
+        }
+    }
+}
+
 impl IoKind for RecoverErrorKind {
     fn io_kind(&self) -> ErrorKind {
         match self {
             RecoverErrorKind::Load(source) => source.io_kind(),
+            RecoverErrorKind::Remote(source) => source.io_kind(),
             RecoverErrorKind::Corrupt { newest: corrupt, .. }
             | RecoverErrorKind::Refused { refused: corrupt, .. } => corrupt.io_kind(),
         }
@@ -130,6 +145,7 @@ impl IoKind for CheckpointError {
             | CheckpointError::OtherCheckpointer => ErrorKind::InvalidInput,
             CheckpointError::Seal(source) => source.io_kind(),
             CheckpointError::Save(source) => source.io_kind(),
+            CheckpointError::Remote(source) => source.io_kind(),
             CheckpointError::NoGenerationLeft | CheckpointError::Poisoned { .. } => {
                 ErrorKind::Other
             }
@@ -195,7 +211,7 @@ macro_rules! into_io_error {
 
 into_io_error! {
     CheckpointError, CloseError, CodecError, CorruptCheckpoint, CorruptReason, InvalidCheckpoint,
-    LoadError, OpenStoreError, PeekError, RecoverErrorKind, ReopenError, SaveAndWaitError, SaveError, SealError,
+    LoadError, OpenStoreError, PeekError, RecoverErrorKind, RemoteError, ReopenError, SaveAndWaitError, SaveError, SealError,
     SlotFileError, SpawnError, UnsealError,
 }
 

@@ -96,6 +96,8 @@ mod opening;
 mod peek;
 mod reading;
 mod recovery;
+mod remote;
+mod remote_store;
 mod shared;
 mod slot_store;
 #[cfg(feature = "metrics")]
@@ -130,6 +132,10 @@ pub use peek::{PeekError, Peeked, peek};
 pub use recovery::{
     CorruptCheckpoint, CorruptReason, OnCorrupt, RecoverError, RecoverErrorKind, Recovered,
     RecoveryReport, ReopenError, Source, recover,
+};
+pub use remote::{RemoteCheckpointer, RemoteRecovered, recover_remote};
+pub use remote_store::{
+    Acquire, Held, Kept, Lease, RemoteError, RemoteFailure, RemoteSave, RemoteStore, Witness,
 };
 pub use slot_store::SlotStore;
 #[cfg(feature = "metrics")]

@@ -19,14 +19,19 @@ use self::spans::{Entered, Span};
 pub use self::names::describe_metrics;
 pub(crate) use self::outcome::{Origin, Outcome};
 
-/// A recovery, from its beginning to the end of its scope.
+/// A recovery, from its beginning to the end of this value.
 pub(crate) struct Recovery {
-    span: Entered,
+    span: Span,
 }
 
 impl Recovery {
     pub(crate) fn begin(store: StoreId) -> Self {
-        Recovery { span: Span::recover(store).enter() }
+        Recovery { span: Span::recover(store) }
+    }
+
+    /// Enters the span on this thread. Not across an await.
+    pub(crate) fn enter(&self) -> Entered {
+        self.span.enter()
     }
 
     /// `bytes` is the length of the whole checkpoint, without deltas.
@@ -36,7 +41,7 @@ impl Recovery {
     }
 
     pub(crate) fn failed(self, error: &dyn Error) {
-        spans::not_recovered(error);
+        self.span.run(|| spans::not_recovered(error));
         self.ended(Origin::Failed);
     }
 
@@ -88,17 +93,21 @@ impl Drop for Flush {
     }
 }
 
-/// A save, from its beginning to the end of its scope.
+/// A save, from its beginning to the end of this value.
 pub(crate) struct Save {
-    span: Entered,
+    span: Span,
     clock: Clock,
     outcome: Outcome,
 }
 
 impl Save {
     pub(crate) fn begin(store: StoreId) -> Self {
-        let span = Span::save(store).enter();
-        Save { span, clock: Clock::start(), outcome: Outcome::Panicked }
+        Save { span: Span::save(store), clock: Clock::start(), outcome: Outcome::Panicked }
+    }
+
+    /// Enters the span on this thread. Not across an await.
+    pub(crate) fn enter(&self) -> Entered {
+        self.span.enter()
     }
 
     /// The bytes are ready for the store.
@@ -120,7 +129,7 @@ impl Save {
     pub(crate) fn failed(mut self, outcome: Outcome, error: &dyn Error) {
         self.outcome = outcome;
         if outcome == Outcome::InDoubt {
-            spans::in_doubt(error);
+            self.span.run(|| spans::in_doubt(error));
         }
     }
 }

@@ -132,6 +132,7 @@ pub fn recover(
 ) -> Result<Recovered, RecoverError> {
     let track = track.into();
     let observed = observe::Recovery::begin(store.store_id());
+    let _span = observed.enter();
     let found = match find(&mut store, &codec, &track, on_corrupt) {
         Ok(found) => found,
         Err(kind) => {
@@ -147,7 +148,8 @@ pub fn recover(
     let report = RecoveryReport { source, orphaned, missing };
     let checkpointer = Checkpointer::new(Start {
         state: Arc::clone(&state),
-        store: Box::new(store),
+        store_id: store.store_id(),
+        store: Some(Box::new(store)),
         codec: Box::new(codec),
         newest,
         attempted,
@@ -156,15 +158,15 @@ pub fn recover(
 }
 
 /// The checkpoint to go on from.
-struct Found {
-    source: Source,
-    newest: Unsealed,
+pub(crate) struct Found {
+    pub(crate) source: Source,
+    pub(crate) newest: Unsealed,
     /// The highest generation that the store names, whole or not.
     attempted: Generation,
 }
 
 impl Found {
-    fn report(&self, observed: observe::Recovery) {
+    pub(crate) fn report(&self, observed: observe::Recovery) {
         let origin = match &self.source {
             Source::Fresh => Origin::Fresh,
             Source::Resumed { .. } => Origin::Resumed,
@@ -185,7 +187,20 @@ fn find(
     track: &Track,
     on_corrupt: OnCorrupt,
 ) -> Result<Found, RecoverErrorKind> {
-    let max_torn = store.max_torn();
+    let (id, max_torn) = (store.store_id(), store.max_torn());
+    let candidates = store.load().map_err(RecoverErrorKind::Load)?;
+    find_among(candidates, codec, id, track, on_corrupt, max_torn)
+}
+
+/// The checkpoint to go on from among these, the newest first.
+pub(crate) fn find_among(
+    candidates: impl Iterator<Item = Candidate>,
+    codec: &dyn Codec,
+    id: StoreId,
+    track: &Track,
+    on_corrupt: OnCorrupt,
+    max_torn: usize,
+) -> Result<Found, RecoverErrorKind> {
     let may_pass_over = |damaged: &[CorruptCheckpoint]| match on_corrupt {
         // A torn write leaves bytes that can be read.
         OnCorrupt::Fail => {
@@ -194,8 +209,6 @@ fn find(
         }
         OnCorrupt::FallBack => true,
     };
-    let id = store.store_id();
-    let candidates = store.load().map_err(RecoverErrorKind::Load)?;
     let mut attempted = 0;
     let candidates = candidates
         .inspect(|candidate| attempted = attempted.max(candidate.generation.unwrap_or(0)));

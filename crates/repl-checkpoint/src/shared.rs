@@ -152,6 +152,23 @@ impl Shared {
         progress.health.status = Status::Good;
     }
 
+    /// What became of the save in doubt is known.
+    pub(crate) fn settled(&self) {
+        let mut progress = self.progress();
+        progress.doubt = None;
+        progress.failures = 0;
+        progress.health.status = Status::Good;
+        progress.ended += 1; // what waits for a save looks again
+        let ended = progress.ended;
+        drop(progress);
+        self.ended.advance(ended);
+    }
+
+    /// No attempt begins any more.
+    pub(crate) fn lost(&self, error: String) {
+        self.progress().poison(error);
+    }
+
     /// The number of attempts that have ended.
     pub(crate) fn ended(&self) -> u64 {
         self.ended.applied()
@@ -264,7 +281,9 @@ impl Drop for Pending {
                 }
             }),
             Phase::Saving => self.shared.end(self.number, |progress, _| {
-                progress.poison("in doubt: the store panicked during a save".to_owned());
+                progress.poison(
+                    "in doubt: a save was not awaited, or the store panicked during it".to_owned(),
+                );
             }),
         }
     }

@@ -7,6 +7,7 @@ use repl_core::{SeqNo, ShardId};
 
 use crate::envelope::SealError;
 use crate::observe::Outcome;
+use crate::remote_store::RemoteError;
 use crate::store::SaveError;
 
 /// A checkpoint failed; the floors did not move.
@@ -36,6 +37,8 @@ pub enum CheckpointError {
     Seal(SealError),
     /// The store failed to save; its error says what a crash may leave.
     Save(SaveError),
+    /// A remote store failed to save; its error says what it may hold.
+    Remote(RemoteError),
     /// An earlier save is in doubt, or the store is closed; nothing was tried.
     Poisoned {
         /// The error of that save and its causes.
@@ -46,12 +49,15 @@ pub enum CheckpointError {
 }
 
 impl CheckpointError {
-    /// Returns whether no save is tried until the store is [opened again].
+    /// Returns whether no save is tried until the store is [opened again], or, with a remote one,
+    /// whether it [is lost] to this process.
     ///
     /// [opened again]: crate::Checkpointer::reopen
+    /// [is lost]: RemoteError::is_final
     pub fn is_poisoning(&self) -> bool {
         match self {
             CheckpointError::Save(error) => error.is_poisoning(),
+            CheckpointError::Remote(error) => error.is_final(),
             CheckpointError::Poisoned { .. } => true,
             _ => false,
         }
@@ -62,7 +68,8 @@ impl CheckpointError {
         match self {
             CheckpointError::Flush(_) => Outcome::FlushFailed,
             CheckpointError::Save(error) if error.is_poisoning() => Outcome::InDoubt,
-            CheckpointError::Save(_) => Outcome::Failed,
+            CheckpointError::Remote(RemoteError::InDoubt { .. }) => Outcome::InDoubt,
+            CheckpointError::Save(_) | CheckpointError::Remote(_) => Outcome::Failed,
             CheckpointError::Poisoned { .. } => Outcome::Poisoned,
             _ => Outcome::Refused,
         }
@@ -89,6 +96,7 @@ impl fmt::Display for CheckpointError {
             ),
             CheckpointError::Seal(error) => error.fmt(f),
             CheckpointError::Save(error) => error.fmt(f),
+            CheckpointError::Remote(error) => error.fmt(f),
             CheckpointError::Poisoned { doubt } => {
                 write!(f, "not tried: open the store again with `reopen` first ({doubt})")
             }
@@ -107,6 +115,7 @@ impl Error for CheckpointError {
             CheckpointError::Flush(source) => Some(&**source),
             CheckpointError::Seal(error) => error.source(),
             CheckpointError::Save(error) => error.source(),
+            CheckpointError::Remote(error) => error.source(),
             _ => None,
         }
     }

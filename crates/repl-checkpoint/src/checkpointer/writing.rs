@@ -17,7 +17,7 @@ use crate::shared::{Pending, Unsaveable};
 use crate::store::{Save, SaveError};
 
 /// A save that is ready for the store.
-pub(super) struct Prepared {
+pub(crate) struct Prepared {
     written: Written,
     /// What it changes since the last save.
     changes: Changes,
@@ -26,15 +26,97 @@ pub(super) struct Prepared {
     base: Option<Generation>,
 }
 
+impl Prepared {
+    pub(crate) fn generation(&self) -> Generation {
+        self.written.header.generation
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// An attempt whose save is ready for the store.
+pub(crate) struct Ready {
+    pub(crate) pending: Pending,
+    pub(crate) save: Prepared,
+    pub(crate) times: Times,
+}
+
+/// How long a save takes.
+pub(crate) struct Times {
+    saving: Instant,
+    flush_time: Duration,
+}
+
+impl Times {
+    /// The report of a save that ends now.
+    pub(crate) fn report(&self, save: &Acknowledged) -> SaveReport {
+        let Acknowledged { generation, base, bytes } = *save;
+        let save_time = self.saving.elapsed();
+        SaveReport { generation, base, bytes, flush_time: self.flush_time, save_time }
+    }
+}
+
+/// What an acknowledged save wrote.
+pub(crate) struct Acknowledged {
+    generation: Generation,
+    base: Option<Generation>,
+    bytes: u64,
+}
+
 impl Checkpointer {
     /// Saves an attempt, and reports what became of it.
     pub(super) fn save_attempt(&mut self, attempt: Attempt) -> Result<Saved, CheckpointError> {
+        let mut observed = observe::Save::begin(self.store_id);
+        let _span = observed.enter();
+        let result = match self.ready(attempt, &mut observed) {
+            Ok(Some(ready)) => self.save_ready(ready),
+            Ok(None) => Ok(Saved::Unchanged),
+            Err(error) => Err(error),
+        };
+        self.reported(observed, &result);
+        result
+    }
+
+    /// Encodes an attempt; `None` if the last two saves hold exactly its marks.
+    pub(crate) fn ready(
+        &mut self,
+        attempt: Attempt,
+        observed: &mut observe::Save,
+    ) -> Result<Option<Ready>, CheckpointError> {
         let Attempt { marks, changes, pending, flush } = attempt;
         let flush_time = pending.began().elapsed();
         flush.succeeded(flush_time);
-        let mut observed = observe::Save::begin(self.store_id);
-        let result = self.save_marks(marks, changes, pending, flush_time, &mut observed);
-        match &result {
+        pending.check(&self.shared).map_err(|why| match why {
+            Unsaveable::OtherCheckpointer => CheckpointError::OtherCheckpointer,
+            Unsaveable::Superseded => CheckpointError::Superseded,
+            Unsaveable::Poisoned(doubt) => CheckpointError::Poisoned { doubt },
+        })?;
+        let times = Times { saving: Instant::now(), flush_time };
+        let changes = changes.unwrap_or_else(|| self.changes(&marks));
+        let prepared = self.prepared(marks, changes);
+        observed.encoded();
+        match prepared {
+            Ok(Some(save)) => Ok(Some(Ready { pending, save, times })),
+            Ok(None) => {
+                pending.succeeded();
+                Ok(None)
+            }
+            Err(error) => {
+                pending.failed(with_causes(&error), false);
+                Err(error)
+            }
+        }
+    }
+
+    /// Reports what became of a save.
+    pub(crate) fn reported(
+        &mut self,
+        observed: observe::Save,
+        result: &Result<Saved, CheckpointError>,
+    ) {
+        match result {
             Ok(Saved::Written(report)) => {
                 let outcome = if report.is_delta() { Outcome::Delta } else { Outcome::Whole };
                 observed.written(report.generation, report.bytes, outcome);
@@ -45,37 +127,14 @@ impl Checkpointer {
             Ok(Saved::Unchanged) => observed.unchanged(),
             Err(error) => observed.failed(error.outcome(), error),
         }
-        result
     }
 
-    fn save_marks(
-        &mut self,
-        marks: Snapshot,
-        changes: Option<Changes>,
-        mut pending: Pending,
-        flush_time: Duration,
-        observed: &mut observe::Save,
-    ) -> Result<Saved, CheckpointError> {
-        pending.check(&self.shared).map_err(|why| match why {
-            Unsaveable::OtherCheckpointer => CheckpointError::OtherCheckpointer,
-            Unsaveable::Superseded => CheckpointError::Superseded,
-            Unsaveable::Poisoned(doubt) => CheckpointError::Poisoned { doubt },
-        })?;
-        let saving = Instant::now();
-        let changes = changes.unwrap_or_else(|| self.changes(&marks));
-        let prepared = self.prepared(marks, changes);
-        observed.encoded();
-        let store = |save| self.store(save, || pending.saving());
-        match prepared.and_then(|save| save.map(store).transpose()) {
-            Ok(Some((generation, base, bytes))) => {
+    fn save_ready(&mut self, ready: Ready) -> Result<Saved, CheckpointError> {
+        let Ready { mut pending, save, times } = ready;
+        match self.store(save, || pending.saving()) {
+            Ok(acknowledged) => {
                 pending.succeeded();
-                let save_time = saving.elapsed();
-                let report = SaveReport { generation, base, bytes, flush_time, save_time };
-                Ok(Saved::Written(report))
-            }
-            Ok(None) => {
-                pending.succeeded();
-                Ok(Saved::Unchanged)
+                Ok(Saved::Written(times.report(&acknowledged)))
             }
             Err(error) => {
                 pending.failed(with_causes(&error), error.is_poisoning());
@@ -100,7 +159,7 @@ impl Checkpointer {
     }
 
     /// What to write of `marks`; `None` if the last two saves hold exactly that.
-    pub(super) fn prepared(
+    fn prepared(
         &mut self,
         marks: Snapshot,
         mut changes: Changes,
@@ -132,21 +191,21 @@ impl Checkpointer {
 
     /// Gives the bytes to the store, and moves the floors. `saving` is called before the first
     /// write.
-    pub(super) fn store(
+    fn store(
         &mut self,
         save: Prepared,
         saving: impl FnOnce(),
-    ) -> Result<(Generation, Option<Generation>, u64), CheckpointError> {
+    ) -> Result<Acknowledged, CheckpointError> {
         let Some(store) = &mut self.store else {
             let doubt = "the store is closed".to_owned();
             return Err(CheckpointError::Poisoned { doubt });
         };
-        let Prepared { written, changes, bytes, base } = save;
-        let Header { generation, confirmed, .. } = written.header;
-        self.attempted = generation;
-        self.doubtful = Some(written.clone());
+        self.attempted = save.generation();
+        self.doubtful = Some(save.written.clone());
         saving();
-        let saved = store.get_mut().save(Save { generation, confirmed, bytes: &bytes, base }); // 3
+        let Header { generation, confirmed, .. } = save.written.header;
+        let (bytes, base) = (&save.bytes[..], save.base);
+        let saved = store.get_mut().save(Save { generation, confirmed, bytes, base }); // 3
         if !saved.as_ref().is_err_and(SaveError::is_poisoning) {
             self.doubtful = None;
         }
@@ -154,6 +213,18 @@ impl Checkpointer {
             self.held.end_deltas(); // a store that refuses deltas gets a whole checkpoint
         }
         saved?;
+        Ok(self.acknowledge(save))
+    }
+
+    /// A remote store gets a save now: its generation is used.
+    pub(crate) fn sending(&mut self, save: &Prepared) {
+        self.attempted = save.generation();
+    }
+
+    /// A store holds a save: moves the floors.
+    pub(crate) fn acknowledge(&mut self, save: Prepared) -> Acknowledged {
+        let Prepared { written, changes, bytes, base } = save;
+        let Header { generation, .. } = written.header;
         self.confirmed = generation;
         if base.is_none() {
             self.whole_length = bytes.len();
@@ -163,6 +234,6 @@ impl Checkpointer {
         self.shared.saved(written.content.clone(), self.held.previous().cloned()); // 4
         self.acknowledged = written.clone();
         self.base = written;
-        Ok((generation, base, bytes.len() as u64))
+        Acknowledged { generation, base, bytes: bytes.len() as u64 }
     }
 }

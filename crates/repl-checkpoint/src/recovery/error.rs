@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use crate::causes::with_causes;
 use crate::envelope::UnsealError;
 use crate::ids::Generation;
+use crate::remote_store::RemoteError;
 use crate::store::hint::to_do;
 use crate::store::{CheckpointStore, LoadError};
 use crate::unshared::Unshared;
@@ -115,6 +116,8 @@ pub struct RecoverError {
 pub enum RecoverErrorKind {
     /// The store could not say what it keeps.
     Load(LoadError),
+    /// A remote store could not be taken over or read.
+    Remote(RemoteError),
     /// The newest checkpoint is damaged, and recovery did not fall back.
     ///
     /// The caller chose [`OnCorrupt::Fail`](crate::OnCorrupt::Fail), or no older checkpoint is
@@ -174,6 +177,7 @@ impl fmt::Display for RecoverErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RecoverErrorKind::Load(error) => error.fmt(f),
+            RecoverErrorKind::Remote(error) => error.fmt(f),
             RecoverErrorKind::Corrupt { newest, older } => {
                 write!(f, "checkpoint {} is damaged; ", newest.path.display())?;
                 match older {
@@ -208,6 +212,7 @@ impl Error for RecoverErrorKind {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             RecoverErrorKind::Load(error) => error.source(),
+            RecoverErrorKind::Remote(error) => error.source(),
             RecoverErrorKind::Corrupt { newest: corrupt, .. }
             | RecoverErrorKind::Refused { refused: corrupt, .. } => Some(&corrupt.reason),
         }

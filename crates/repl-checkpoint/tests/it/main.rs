@@ -47,6 +47,7 @@ mod peeking_beside;
 mod protocol;
 mod real_bugs;
 mod recovery;
+mod remote;
 mod reopening;
 mod replaced;
 mod rest;

@@ -24,20 +24,15 @@ impl Span {
         Span
     }
 
-    pub(crate) fn enter(self) -> Entered {
+    pub(crate) fn enter(&self) -> Entered {
         Entered
     }
+
+    pub(crate) fn wrote(&self, _: Generation, _: u64) {}
 
     pub(crate) fn run<T>(&self, f: impl FnOnce() -> T) -> T {
         f()
     }
-
-    pub(crate) fn ended(&self, _: &'static str) {}
-}
-
-#[expect(clippy::unused_self, reason = "the twin has a span")]
-impl Entered {
-    pub(crate) fn wrote(&self, _: Generation, _: u64) {}
 
     pub(crate) fn ended(&self, _: &'static str) {}
 }

@@ -17,7 +17,9 @@ const TARGET: &str = "repl_checkpoint";
 pub(crate) struct Span(tracing::Span);
 
 /// A span that the thread is in.
-pub(crate) struct Entered(EnteredSpan);
+pub(crate) struct Entered {
+    _span: EnteredSpan,
+}
 
 macro_rules! span {
     ($span:ident, $name:literal, $store:expr) => {
@@ -45,22 +47,16 @@ impl Span {
         span!(debug_span, "save", store)
     }
 
-    pub(crate) fn enter(self) -> Entered {
-        Entered(self.0.entered())
+    pub(crate) fn enter(&self) -> Entered {
+        Entered { _span: self.0.clone().entered() }
+    }
+
+    pub(crate) fn wrote(&self, generation: Generation, bytes: u64) {
+        self.0.record("generation", generation).record("bytes", bytes);
     }
 
     pub(crate) fn run<T>(&self, f: impl FnOnce() -> T) -> T {
         self.0.in_scope(f)
-    }
-
-    pub(crate) fn ended(&self, outcome: &'static str) {
-        self.0.record("outcome", outcome);
-    }
-}
-
-impl Entered {
-    pub(crate) fn wrote(&self, generation: Generation, bytes: u64) {
-        self.0.record("generation", generation).record("bytes", bytes);
     }
 
     pub(crate) fn ended(&self, outcome: &'static str) {
