@@ -1,0 +1,241 @@
+//! Checkpoints in PostgreSQL.
+
+use std::time::SystemTime;
+
+use repl_checkpoint::{
+    Acquire, Generation, Held, Kept, Lease, RemoteFailure, RemoteSave, RemoteStore, StoreId,
+};
+use tokio_postgres::config::Host;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Config, NoTls, Row};
+
+use crate::connection::{Connection, Tls, cause};
+
+/// The columns of a record.
+macro_rules! record {
+    () => {
+        "replace(holder::text, '-', ''), token, generation, held_by, since"
+    };
+}
+
+const TAKE_OVER: &str = concat!(
+    "insert into repl_lease (store, holder, token, generation, held_by, since)
+     values ($1::text::uuid, gen_random_uuid(), 1, 0, $2, now())
+     on conflict (store) do update set holder = excluded.holder, token = repl_lease.token + 1,
+         held_by = excluded.held_by, since = excluded.since
+     returning ",
+    record!()
+);
+
+const TAKE_OVER_AT_LEAST: &str = concat!(
+    "update repl_lease set holder = gen_random_uuid(), token = token + 1, held_by = $2, since = now()
+     where store = $1::text::uuid and token >= $3 and generation >= $4
+     returning ",
+    record!()
+);
+
+const RENEW: &str = concat!(
+    "update repl_lease set token = $3
+     where store = $1::text::uuid and holder = $2::text::uuid and token < $3
+     returning ",
+    record!()
+);
+
+/// One statement, so one transaction and one round trip. No part does anything unless the lease is
+/// held. `gone` does not see what `kept` inserts.
+const SAVE: &str = "
+    with held as (
+        update repl_lease set generation = $5
+        where store = $1::text::uuid and holder = $2::text::uuid and token = $3 and generation = $4
+        returning store
+    ), kept as (
+        insert into repl_generation (store, generation, bytes) select store, $5, $6 from held
+    ), gone as (
+        delete from repl_generation g using held where g.store = held.store and g.generation <= (
+            select generation from repl_generation where store = $1::text::uuid
+            order by generation desc offset $7 limit 1)
+    )
+    select 1 from held";
+
+const LOAD: &str = "
+    select generation, bytes from repl_generation
+    where store = $1::text::uuid and generation <= $2 order by generation desc limit 1";
+
+const RECORD: &str = concat!("select ", record!(), " from repl_lease where store = $1::text::uuid");
+
+/// A [`RemoteStore`] in a PostgreSQL database, version 13 or later.
+///
+/// It connects when it is first used, and again after a call that failed; the first use creates its
+/// tables, `repl_lease`, `repl_generation` and `repl_mark`, in the first schema of the search path.
+/// It needs a tokio runtime around every call. `synchronous_commit` is set to `on`: with a
+/// synchronous standby, a save is acknowledged once the standby has it.
+///
+/// Waits are not limited: give the [`Config`] a `connect_timeout` and `tcp_user_timeout`, and put a
+/// time limit around the calls of the [`RemoteCheckpointer`](repl_checkpoint::RemoteCheckpointer).
+pub struct PostgresStore<T = NoTls> {
+    connection: Connection<T>,
+    store: StoreId,
+    name: String,
+    history: i64,
+}
+
+impl PostgresStore {
+    /// Returns the store `store` in the database of `config`. Does not connect yet.
+    pub fn new(config: Config, store: StoreId) -> Self {
+        PostgresStore::with_tls(config, NoTls, store)
+    }
+}
+
+impl<T: Tls> PostgresStore<T> {
+    /// The same with an encrypted connection.
+    pub fn with_tls(config: Config, tls: T, store: StoreId) -> Self {
+        let name = config.get_application_name().unwrap_or_default().to_owned();
+        PostgresStore { connection: Connection::new(config, tls), store, name, history: 4 }
+    }
+
+    /// Sets the name that a fenced process reads: that of this node, for example. By default it is
+    /// the application name of the [`Config`].
+    #[must_use]
+    pub fn named(self, name: impl Into<String>) -> Self {
+        PostgresStore { name: name.into(), ..self }
+    }
+
+    /// Keeps so many generations, at least 2; by default 4.
+    #[must_use]
+    pub fn keep(self, generations: u32) -> Self {
+        PostgresStore { history: i64::from(generations.max(2)), ..self }
+    }
+
+    pub(crate) fn id(&self) -> String {
+        self.store.to_string()
+    }
+
+    /// The record, if there is one. It changes nothing, whatever fails.
+    pub(crate) async fn record(&mut self) -> Result<Option<Held>, RemoteFailure> {
+        let rows = self.connection.query(RECORD, &[&self.id()]).await.map_err(read)?;
+        rows.first().map(held).transpose()
+    }
+
+    /// Runs a query that changes nothing.
+    pub(crate) async fn read(
+        &mut self,
+        sql: &'static str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, RemoteFailure> {
+        self.connection.query(sql, params).await.map_err(read)
+    }
+
+    /// A condition was false: nothing was changed, and what is there instead is read now.
+    async fn refused<R>(&mut self) -> Result<R, RemoteFailure> {
+        Err(RemoteFailure::Refused(self.record().await?))
+    }
+}
+
+impl<T: Tls> RemoteStore for PostgresStore<T> {
+    fn store_id(&self) -> StoreId {
+        self.store
+    }
+
+    fn place(&self) -> String {
+        let config = self.connection.config();
+        let host = config.get_hosts().first().map(|host| match host {
+            Host::Tcp(name) => name.clone(),
+            #[cfg(unix)]
+            Host::Unix(path) => path.display().to_string(),
+        });
+        let database = config.get_dbname().or(config.get_user()).unwrap_or("the default database");
+        let host = host.unwrap_or_default();
+        format!("store {} in PostgreSQL ({database} on {host})", self.store)
+    }
+
+    async fn acquire(&mut self, acquire: Acquire) -> Result<Held, RemoteFailure> {
+        let id = self.id();
+        let rows = match acquire {
+            Acquire::TakeOver { at_least: None } => {
+                self.connection.query(TAKE_OVER, &[&id, &self.name]).await?
+            }
+            Acquire::TakeOver { at_least: Some(least) } => {
+                let (token, generation) = (number(least.token)?, number(least.generation)?);
+                let params: [&(dyn ToSql + Sync); 4] = [&id, &self.name, &token, &generation];
+                self.connection.query(TAKE_OVER_AT_LEAST, &params).await?
+            }
+            Acquire::Renew { lease, token } => {
+                let (holder, token) = (hex(lease.holder), number(token)?);
+                self.connection.query(RENEW, &[&id, &holder, &token]).await?
+            }
+        };
+        match rows.first() {
+            Some(row) => held(row),
+            None => self.refused().await,
+        }
+    }
+
+    async fn save(&mut self, save: RemoteSave<'_>) -> Result<(), RemoteFailure> {
+        let RemoteSave { lease, previous, generation, bytes } = save;
+        let (id, holder, token) = (self.id(), hex(lease.holder), number(lease.token)?);
+        let (previous, generation) = (number(previous)?, number(generation)?);
+        let older = self.history - 1; // this one is not counted yet
+        let params: [&(dyn ToSql + Sync); 7] =
+            [&id, &holder, &token, &previous, &generation, &bytes, &older];
+        match self.connection.query(SAVE, &params).await?.len() {
+            0 => self.refused().await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn load(&mut self, at_most: Generation) -> Result<Option<Kept>, RemoteFailure> {
+        let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
+        let rows = self.read(LOAD, &[&self.id(), &at_most]).await?;
+        let kept = |row: &Row| {
+            let generation = unsigned(get(row, 0)?)?;
+            Ok(Kept { generation, bytes: get(row, 1)? })
+        };
+        rows.first().map(kept).transpose()
+    }
+}
+
+/// What failed changed nothing.
+fn read(failure: RemoteFailure) -> RemoteFailure {
+    match failure {
+        RemoteFailure::InDoubt(cause) => RemoteFailure::Unavailable(cause),
+        other => other,
+    }
+}
+
+/// A record. If it cannot be read, the call that returned it may have changed it.
+fn held(row: &Row) -> Result<Held, RemoteFailure> {
+    let holder = u128::from_str_radix(get(row, 0)?, 16)
+        .map_err(|error| RemoteFailure::InDoubt(cause(error)))?;
+    let (token, generation) = (unsigned(get(row, 1)?)?, unsigned(get(row, 2)?)?);
+    let since: SystemTime = get(row, 4)?;
+    Ok(Held { lease: Lease { holder, token }, generation, by: get(row, 3)?, since })
+}
+
+fn get<'a, V: tokio_postgres::types::FromSql<'a>>(
+    row: &'a Row,
+    column: usize,
+) -> Result<V, RemoteFailure> {
+    row.try_get(column).map_err(|error| RemoteFailure::InDoubt(cause(error)))
+}
+
+fn unsigned(number: i64) -> Result<u64, RemoteFailure> {
+    u64::try_from(number).map_err(|error| RemoteFailure::InDoubt(cause(error)))
+}
+
+/// A number as PostgreSQL has it. What is too large for it is not sent.
+pub(crate) fn number(number: u64) -> Result<i64, RemoteFailure> {
+    i64::try_from(number).map_err(|error| RemoteFailure::Unavailable(cause(error)))
+}
+
+pub(crate) fn hex(holder: u128) -> String {
+    format!("{holder:032x}")
+}
+
+impl<T> std::fmt::Debug for PostgresStore<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PostgresStore")
+            .field("store", &self.store)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}

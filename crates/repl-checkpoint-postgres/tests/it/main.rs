@@ -1,0 +1,11 @@
+//! The store on real servers: each failure has the documented outcome.
+
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
+mod support;
+
+mod exactly_once;
+mod outcomes;
+mod schema;
+mod standby;
