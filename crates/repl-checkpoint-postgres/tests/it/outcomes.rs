@@ -142,8 +142,8 @@ async fn a_save_that_waits_in_the_server_is_waited_for_by_the_renewal() {
         tokio::time::sleep(Duration::from_millis(300)).await;
         lock.commit().await.unwrap();
     };
-    let (begun, ()) = tokio::join!(begin, release);
-    drop(begun.unwrap());
+    let (settled, ()) = tokio::join!(begin, release);
+    drop(settled.unwrap());
     let is_there = stored(&client).await == 3;
     assert_eq!(marks(&follower).0 == Some(3), is_there);
     save(&mut follower, 4).await.unwrap();

@@ -70,8 +70,7 @@ async fn pass(client: TcpStream, server: TcpStream, mode: Arc<watch::Sender<Mode
     let (at_request, at_answer) = (Arc::clone(&mode), mode);
     let requests = async move {
         let mut buffer = vec![0; 1 << 16];
-        loop {
-            let Ok(n @ 1..) = from_client.read(&mut buffer).await else { break };
+        while let Ok(n @ 1..) = from_client.read(&mut buffer).await {
             let mut now = at_request.subscribe();
             let is_held = *now.borrow() == Mode::HoldRequests;
             if is_held && !is_new {
@@ -89,8 +88,7 @@ async fn pass(client: TcpStream, server: TcpStream, mode: Arc<watch::Sender<Mode
     };
     let answers = async move {
         let mut buffer = vec![0; 1 << 16];
-        loop {
-            let Ok(n @ 1..) = from_server.read(&mut buffer).await else { break };
+        while let Ok(n @ 1..) = from_server.read(&mut buffer).await {
             if *at_answer.borrow() == Mode::DropAnswer {
                 break;
             }
