@@ -50,7 +50,8 @@ pub enum Status {
         error: String,
     },
     /// A save is in doubt. No more are tried until the store is
-    /// [opened again](crate::Checkpointer::reopen).
+    /// [opened again](crate::Checkpointer::reopen); or, with a remote store, until the doubt is
+    /// settled, if the store is not lost.
     Poisoned {
         /// The error and its causes.
         error: String,

@@ -7,6 +7,8 @@
 //!   [`Checkpointer::begin`], awaits its flush, and calls [`Checkpointer::save`].
 //! - A save writes all marks, or, into a [`SlotStore`], only what has changed since an earlier one
 //!   if that is little: a *delta* ([`SaveReport::is_delta`]).
+//! - [`recover_remote`] does the same with a [`RemoteStore`], on a server that another process may
+//!   take over: docs/remote.md.
 //! - [`Floors`] says which segments of the log may be deleted. Its [`Health`] shows whether saves
 //!   succeed.
 //! - [`CheckpointBytes`] makes bytes of the marks, for an engine that commits them with its data.
