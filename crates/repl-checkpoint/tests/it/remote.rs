@@ -133,6 +133,8 @@ fn a_save_that_was_refused_before_it_was_sent_stays_dirty_and_is_tried_again() {
         waits.push(follower.checkpointer.retry_after());
     }
     assert_eq!(marks(&follower), (Some(2), Some(1)));
+    let status = follower.checkpointer.floors().health().status;
+    assert!(matches!(status, Status::Failing { failures: 12, .. }), "{status:?}");
     assert_eq!(waits[0], Duration::ZERO);
     assert!(waits[1] >= Duration::from_millis(50) && waits[1] <= Duration::from_millis(100));
     assert!(waits[12] >= Duration::from_secs(15) && waits[12] <= Duration::from_secs(30));
