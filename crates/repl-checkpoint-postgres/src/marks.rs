@@ -8,11 +8,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use repl_checkpoint::{
     Acquire, CheckpointBytes, Held, Lease, RemoteError, RemoteFailure, RemoteStore, Witness,
 };
-use repl_core::{NewShard, ReplicationState, ShardId};
+use repl_core::{NewShard, ReplicationState, Shard, ShardId};
 use tokio_postgres::{NoTls, Transaction};
 
 use crate::connection::Tls;
-use crate::store::{PostgresStore, hex, number};
+use crate::store::{LOCK_RECORD, PostgresStore, held, hex, number};
 
 pub use self::error::MarksError;
 
@@ -24,11 +24,6 @@ const LOCK: &str = "
     where l.store = $1::text::uuid and l.holder = $2::text::uuid and l.token = $3
         and m.shard = $4::text::numeric
     for share of l for update of m";
-
-const HELD: &str = "
-    select replace(holder::text, '-', ''), token, held_by, since,
-        set_config('synchronous_commit', 'on', true)
-    from repl_lease where store = $1::text::uuid for share";
 
 const WRITE: &str = "
     update repl_mark set marks = $3 where store = $1::text::uuid and shard = $2::text::numeric";
@@ -116,17 +111,22 @@ impl<T: Tls> PostgresMarks<T> {
 
     /// Moves the stored marks of a shard in the transaction `tx`; returns what `moves` returns.
     ///
-    /// `moves` gets the stored marks as a state that tracks this shard alone. Two round trips. A
-    /// second transaction that moves the same shard waits until this one ends.
+    /// `live` is the shard in the live state, whose mark is that of the last acknowledged commit or
+    /// below. `moves` gets the stored marks as a state that tracks this shard alone. Two round
+    /// trips. A second transaction that moves the same shard waits until this one ends. To reset a
+    /// shard to a lower mark, stop its appliers until the live one is reset too.
     ///
     /// # Errors
-    /// [`MarksError`]: roll the transaction back.
+    /// [`MarksError`]: roll the transaction back. [`MarksError::Regressed`] if the stored mark is
+    /// below the live one: the server has lost acknowledged commits, and a move from there would
+    /// leave out the segments between.
     pub async fn apply<R>(
         &self,
         tx: &Transaction<'_>,
-        shard: ShardId,
+        live: &Shard,
         moves: impl FnOnce(&ReplicationState) -> R,
     ) -> Result<R, MarksError> {
+        let (shard, committed) = (live.id(), live.applied()); // before the look at what is stored
         let lease = self.tried().lease;
         let (holder, token, number_of) =
             (hex(lease.holder), self.number(lease.token)?, shard.0.to_string());
@@ -136,8 +136,17 @@ impl<T: Tls> PostgresMarks<T> {
             return Err(refusal.unwrap_or(MarksError::UnknownShard { shard }));
         };
         let stored: &[u8] = row.try_get(0)?;
-        let (next, result) = ReplicationState::next_checkpoint_bytes(stored, moves)
+        let mut found = committed;
+        let checked = |marks: &ReplicationState| {
+            found = marks.applied_seqno(shard).unwrap_or(0);
+            (found >= committed).then(|| moves(marks))
+        };
+        let (next, result) = ReplicationState::next_checkpoint_bytes(stored, checked)
             .map_err(|source| MarksError::Corrupt { shard, source })?;
+        let Some(result) = result else {
+            let place = self.place.clone();
+            return Err(MarksError::Regressed { place, shard, committed, found });
+        };
         if next != stored {
             tx.execute(WRITE, &[&self.id, &number_of, &next]).await?;
         }
@@ -195,20 +204,15 @@ impl<T: Tls> PostgresMarks<T> {
         tx: &Transaction<'_>,
         lease: Lease,
     ) -> Result<Option<MarksError>, MarksError> {
-        let rows = tx.query(HELD, &[&self.id]).await?;
-        let place = self.place.clone();
-        let Some(row) = rows.first() else {
-            return Ok(Some(RemoteError::Vanished { place }.into()));
-        };
-        let holder: &str = row.try_get(0)?;
-        let token: i64 = row.try_get(1)?;
-        if holder == hex(lease.holder) {
-            let is_held = token == self.number(lease.token)?;
-            return Ok((!is_held).then_some(MarksError::Renewed));
-        }
-        let holder = u128::from_str_radix(holder, 16).unwrap_or_default();
-        let (by, since) = (row.try_get(2)?, row.try_get(3)?);
-        Ok(Some(RemoteError::Fenced { place, by, holder, since }.into()))
+        let rows = tx.query(LOCK_RECORD, &[&self.id]).await?;
+        let expected = Witness { token: lease.token, generation: 0 };
+        let is_newer = |now: Lease| now.holder == lease.holder && now.token > lease.token;
+        Ok(match rows.first().map(held).transpose() {
+            Ok(Some(found)) if found.lease == lease => None,
+            Ok(Some(found)) if is_newer(found.lease) => Some(MarksError::Renewed),
+            Ok(found) => Some(explain(RemoteFailure::Refused(found), &self.place, expected)),
+            Err(failure) => Some(explain(failure, &self.place, expected)),
+        })
     }
 
     fn number(&self, token: u64) -> Result<i64, MarksError> {

@@ -63,6 +63,14 @@ const LOAD: &str = "
 
 const RECORD: &str = concat!("select ", record!(), " from repl_lease where store = $1::text::uuid");
 
+/// For a transaction of the caller: no takeover comes before its end.
+pub(crate) const LOCK_RECORD: &str = concat!(
+    "select ",
+    record!(),
+    ", set_config('synchronous_commit', 'on', true)
+     from repl_lease where store = $1::text::uuid for share"
+);
+
 /// A [`RemoteStore`] in a PostgreSQL database, version 13 or later.
 ///
 /// It connects when it is first used, and again after a call that failed; the first use creates its
@@ -203,7 +211,7 @@ fn read(failure: RemoteFailure) -> RemoteFailure {
 }
 
 /// A record. If it cannot be read, the call that returned it may have changed it.
-fn held(row: &Row) -> Result<Held, RemoteFailure> {
+pub(crate) fn held(row: &Row) -> Result<Held, RemoteFailure> {
     let holder = u128::from_str_radix(get(row, 0)?, 16)
         .map_err(|error| RemoteFailure::InDoubt(cause(error)))?;
     let (token, generation) = (unsigned(get(row, 1)?)?, unsigned(get(row, 2)?)?);

@@ -104,7 +104,7 @@ impl Checkpointer {
         let Unsealed { header, content, orphaned, length } = newest;
         let recovered = Written { header, content };
         Checkpointer {
-            shared: Shared::new(state),
+            shared: Shared::new(state, store.is_none()),
             store_id,
             store: store.map(Unshared::new),
             codec,

@@ -140,7 +140,8 @@ impl Floors {
     /// - the shard is removed or reset ([`WaitError::Removed`](repl_core::WaitError::Removed)),
     ///   which is noticed at the end of a checkpoint at the latest,
     /// - the checkpointer is gone, as after a panic of a background one, or a save is in doubt
-    ///   ([`WaitError::Closed`](repl_core::WaitError::Closed)),
+    ///   ([`WaitError::Closed`](repl_core::WaitError::Closed)); a remote store settles its doubts,
+    ///   so there the wait goes on, and fails once the store is lost to this process,
     /// - the state or the shard is closed before the seqno is applied (the same).
     ///
     /// ```

@@ -115,6 +115,11 @@ impl Save {
         self.clock.encoded();
     }
 
+    /// A remote store gets the bytes: from now on a save that is not awaited is in doubt.
+    pub(crate) fn sending(&mut self) {
+        self.outcome = Outcome::InDoubt;
+    }
+
     pub(crate) fn written(mut self, generation: Generation, bytes: u64, outcome: Outcome) {
         self.outcome = outcome;
         self.span.wrote(generation, bytes);

@@ -90,8 +90,16 @@ impl<S: RemoteStore> RemoteCheckpointer<S> {
     pub async fn save(&mut self, attempt: Attempt) -> Result<Saved, CheckpointError> {
         let mut observed = observe::Save::begin(self.store.store_id());
         let result = match self.local.ready(attempt, &mut observed) {
-            Ok(Some(ready)) => self.send(ready).await,
+            Ok(Some(ready)) => {
+                observed.sending();
+                self.send(ready).await
+            }
             Ok(None) => Ok(Saved::Unchanged),
+            Err(CheckpointError::Poisoned { .. }) => Err(match &self.lost {
+                Some(lost) => CheckpointError::Remote(lost.clone()),
+                // A later attempt is in doubt, which the next `begin` settles.
+                None => CheckpointError::Superseded,
+            }),
             Err(error) => Err(error),
         };
         self.local.reported(observed, &result);
@@ -158,7 +166,7 @@ impl<S: RemoteStore> RemoteCheckpointer<S> {
         if let Some(save) = save {
             self.acknowledge(save);
         }
-        self.local.shared().settled();
+        self.local.shared().settled(is_saved);
         Ok(())
     }
 
@@ -196,7 +204,8 @@ impl<S: RemoteStore> RemoteCheckpointer<S> {
         self.lease.lease()
     }
 
-    /// As [`Checkpointer::on_save`], in the task that saves.
+    /// As [`Checkpointer::on_save`], in the task that saves. Not called for a save whose doubt is
+    /// settled later, as it has no report.
     pub fn on_save(&mut self, on_save: impl FnMut(&SaveReport) + Send + 'static) {
         self.local.on_save(on_save);
     }

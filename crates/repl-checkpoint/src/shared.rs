@@ -12,6 +12,8 @@ use crate::health::{Health, Status};
 
 pub(crate) struct Shared {
     state: Arc<ReplicationState>,
+    /// Doubts are settled by the next attempt, as the store is remote.
+    settles: bool,
     saves: ArcSwap<Saves>,
     progress: Mutex<Progress>,
     /// Its mark is the number of attempts that have ended, and of stores that were closed. Closed
@@ -43,6 +45,8 @@ struct Progress {
     failures: u64,
     /// The save in doubt, as text; no attempt begins while there is one.
     doubt: Option<String>,
+    /// A remote store is lost to this process: its doubt is for ever.
+    lost: bool,
     health: Health,
     /// The change that a background thread waits for at rest.
     rest: Option<AnyChange>,
@@ -51,8 +55,8 @@ struct Progress {
 impl Progress {
     fn fail(&mut self, error: String) {
         self.failures += 1;
-        // What ended the thread for good is not hidden by what it ended on the way.
-        if !matches!(self.health.status, Status::Stopped { .. }) {
+        // What ended the thread or the store for good is not hidden by what it ended on the way.
+        if !self.lost && !matches!(self.health.status, Status::Stopped { .. }) {
             self.health.status = Status::Failing { failures: self.failures, error };
         }
     }
@@ -64,9 +68,10 @@ impl Progress {
 }
 
 impl Shared {
-    pub(crate) fn new(state: Arc<ReplicationState>) -> Arc<Self> {
+    pub(crate) fn new(state: Arc<ReplicationState>, settles: bool) -> Arc<Self> {
         Arc::new(Shared {
             state,
+            settles,
             saves: ArcSwap::default(),
             progress: Mutex::default(),
             ended: counter(),
@@ -105,6 +110,12 @@ impl Shared {
     /// The save in doubt, as text.
     pub(crate) fn doubt(&self) -> Option<String> {
         self.progress().doubt.clone()
+    }
+
+    /// Whether saves have ended, until the store is opened again or for ever.
+    pub(crate) fn is_stuck(&self) -> bool {
+        let progress = self.progress();
+        progress.doubt.is_some() && (progress.lost || !self.settles)
     }
 
     /// Runs `f` while no attempt is in progress, or returns `None`.
@@ -153,20 +164,33 @@ impl Shared {
     }
 
     /// What became of the save in doubt is known.
-    pub(crate) fn settled(&self) {
+    pub(crate) fn settled(&self, is_saved: bool) {
+        self.look_again(|progress| {
+            progress.doubt = None;
+            progress.failures = 0;
+            progress.health.status = Status::Good;
+            if is_saved {
+                progress.health.last_success = Some(Instant::now());
+            }
+        });
+    }
+
+    /// No attempt begins any more, as a remote store is lost to this process.
+    pub(crate) fn lost(&self, error: String) {
+        self.look_again(|progress| {
+            progress.poison(error);
+            progress.lost = true;
+        });
+    }
+
+    /// Changes what waits for a save look at.
+    fn look_again(&self, change: impl FnOnce(&mut Progress)) {
         let mut progress = self.progress();
-        progress.doubt = None;
-        progress.failures = 0;
-        progress.health.status = Status::Good;
-        progress.ended += 1; // what waits for a save looks again
+        change(&mut progress);
+        progress.ended += 1;
         let ended = progress.ended;
         drop(progress);
         self.ended.advance(ended);
-    }
-
-    /// No attempt begins any more.
-    pub(crate) fn lost(&self, error: String) {
-        self.progress().poison(error);
     }
 
     /// The number of attempts that have ended.

@@ -2,7 +2,7 @@
 
 use repl_checkpoint::RemoteError;
 use repl_checkpoint_postgres::{MarksError, PostgresMarks, PostgresStore};
-use repl_core::{Advance, NewShard, ShardId};
+use repl_core::{Advance, NewShard, ReplicationState, Shard, ShardId};
 use tokio_postgres::{Client, Config};
 
 use crate::support::proxy::{Mode, Proxy};
@@ -27,6 +27,12 @@ async fn with_shards(server: &Server, shards: u64) -> (PostgresMarks, Client) {
     (marks, client)
 }
 
+/// A shard whose last acknowledged commit is that of `mark`.
+fn live(shard: ShardId, mark: u64) -> Shard {
+    let state = ReplicationState::new(&[]);
+    state.add_shard(NewShard::new(shard).with_mark(mark)).unwrap()
+}
+
 /// Applies one segment, in one transaction with its mark; returns whether the commit was answered.
 async fn apply(
     marks: &PostgresMarks,
@@ -36,7 +42,7 @@ async fn apply(
     before_commit: impl FnOnce(),
 ) -> Result<Advance, MarksError> {
     let tx = client.transaction().await?;
-    let advance = marks.apply(&tx, shard, |marks| marks.advance(shard, seqno)).await?;
+    let advance = marks.apply(&tx, &live(shard, 0), |marks| marks.advance(shard, seqno)).await?;
     if let Advance::Advanced { .. } = advance {
         let row = [i64::try_from(shard.0).unwrap(), i64::try_from(seqno).unwrap()];
         tx.execute("insert into data values ($1, $2)", &[&row[0], &row[1]]).await?;
@@ -59,7 +65,7 @@ async fn data_and_marks_commit_together_and_a_segment_is_applied_once() {
         apply(&marks, &mut client, ONE, seqno, || ()).await.unwrap();
     }
     let tx = client.transaction().await.unwrap();
-    marks.apply(&tx, ONE, |marks| marks.advance(ONE, 3)).await.unwrap();
+    marks.apply(&tx, &live(ONE, 0), |marks| marks.advance(ONE, 3)).await.unwrap();
     tx.rollback().await.unwrap();
     assert_eq!(rows(&client).await, [1, 2]);
     assert_eq!(marks.stored(&[ONE]).await.unwrap().applied_seqno(ONE), Some(2));
@@ -90,7 +96,7 @@ async fn a_transaction_of_an_earlier_holder_is_fenced_and_one_that_holds_the_lea
     let Some(server) = Server::start().await else { return };
     let (old, mut client) = with_shards(&server, 1).await;
     let tx = client.transaction().await.unwrap();
-    old.apply(&tx, ONE, |marks| marks.advance(ONE, 1)).await.unwrap();
+    old.apply(&tx, &live(ONE, 0), |marks| marks.advance(ONE, 1)).await.unwrap();
     let taking = tokio::spawn(marks(server.config(), "b"));
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     assert!(!taking.is_finished(), "it was taken over under an open transaction");
@@ -123,11 +129,65 @@ async fn a_transaction_that_begins_before_a_renewal_and_comes_late_is_refused() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_lost_acknowledged_commits_is_regressed_and_no_segment_is_left_out() {
+    let Some(mut server) = Server::start().await else { return };
+    let (marks, mut client) = with_shards(&server, 1).await;
+    apply(&marks, &mut client, ONE, 1, || ()).await.unwrap();
+    server.crash();
+    server.copy("before");
+    server.run().await;
+    let mut client = server.client().await;
+    apply(&marks, &mut client, ONE, 2, || ()).await.unwrap();
+    server.crash();
+    server.restore("before");
+    server.run().await;
+    let mut client = server.client().await;
+    for _ in 0..2 {
+        let tx = client.transaction().await.unwrap();
+        match marks.apply(&tx, &live(ONE, 2), |marks| marks.advance(ONE, 3)).await {
+            Err(MarksError::Regressed { shard: ONE, committed: 2, found: 1, .. }) => {}
+            other => panic!("{other:?}"),
+        }
+        tx.commit().await.unwrap(); // it has written nothing
+        assert_eq!(marks.stored(&[ONE]).await.unwrap().applied_seqno(ONE), Some(1));
+    }
+    for seqno in [2, 3] {
+        apply(&marks, &mut client, ONE, seqno, || ()).await.unwrap();
+    }
+    assert_eq!(rows(&client).await, [1, 2, 3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_lost_a_takeover_or_a_renewal_is_regressed_and_takes_no_marks() {
+    let Some(mut server) = Server::start().await else { return };
+    let (old, client) = with_shards(&server, 1).await;
+    drop(client);
+    server.crash();
+    server.copy("before");
+    server.run().await;
+    old.settle().await.unwrap(); // renews
+    let new = marks(server.config(), "b").await;
+    server.crash();
+    server.restore("before");
+    server.run().await;
+    for marks in [&old, &new] {
+        let mut client = server.client().await;
+        match apply(marks, &mut client, ONE, 1, || ()).await {
+            Err(MarksError::Remote(RemoteError::Regressed { expected, found, .. })) => {
+                assert!(found.token < expected.token);
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(rows(&client).await, [0_i64; 0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn appliers_of_two_shards_do_not_wait_for_each_other() {
     let Some(server) = Server::start().await else { return };
     let (marks, mut client) = with_shards(&server, 2).await;
     let tx = client.transaction().await.unwrap();
-    marks.apply(&tx, ONE, |marks| marks.advance(ONE, 1)).await.unwrap();
+    marks.apply(&tx, &live(ONE, 0), |marks| marks.advance(ONE, 1)).await.unwrap();
     let mut second = server.client().await;
     let other = apply(&marks, &mut second, ShardId(2), 1, || ());
     tokio::time::timeout(std::time::Duration::from_secs(20), other).await.unwrap().unwrap();

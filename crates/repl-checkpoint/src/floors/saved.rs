@@ -81,7 +81,7 @@ impl UntilSaved {
             return Some(Ok(mark));
         }
         self.ended = Some(ended);
-        inner.doubt().is_some().then_some(Err(WaitError::Closed))
+        inner.is_stuck().then_some(Err(WaitError::Closed))
     }
 }
 

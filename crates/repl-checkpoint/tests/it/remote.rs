@@ -3,6 +3,7 @@
 mod lost;
 mod server;
 mod starts;
+mod waits;
 
 use std::future::Future;
 use std::pin::pin;
@@ -26,6 +27,7 @@ fn start(client: &Client) -> Recovered {
     start_with(client, None).unwrap()
 }
 
+#[expect(clippy::result_large_err, reason = "the error of recover_remote, as it is")]
 fn start_with(client: &Client, at_least: Option<Witness>) -> Result<Recovered, RecoverErrorKind> {
     let client = client.clone();
     block_on(recover_remote(client, JsonCodec, &[ONE], OnCorrupt::Fail, at_least))

@@ -246,6 +246,21 @@ pub(super) const ROWS: &[Row] = &[
         operations: 1,
         goal: Goal::Faster(1.0),
     },
+    Row {
+        work: "save of 64 shards to PostgreSQL on loopback, vs one statement that updates a row of \
+               the same bytes and inserts its history row, over the same client",
+        group: "postgres_save_64",
+        peer: "update",
+        operations: 1,
+        goal: Goal::AtMost(1.3),
+    },
+    Row {
+        work: "the same, vs a statement that writes the bytes into the history alone",
+        group: "postgres_save_64",
+        peer: "update_once",
+        operations: 1,
+        goal: Goal::AtMost(1.3),
+    },
 ];
 
 const fn recovery(work: &'static str, group: &'static str, peer: &'static str) -> Row {
