@@ -44,3 +44,8 @@ mod store;
 pub use connection::{Tls, is_unreplicated};
 pub use marks::{MarksError, PostgresMarks};
 pub use store::PostgresStore;
+
+/// Rustdoc also compiles the examples of the page about progress on a server.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/remote.md")]
+mod remote_page {}

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use repl_checkpoint::{
     Acquire, Generation, Held, Kept, Lease, RemoteFailure, RemoteSave, RemoteStore, StoreId,
 };
-use tokio_postgres::config::Host;
+use tokio_postgres::config::{Host, TargetSessionAttrs};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, NoTls, Row};
 
@@ -75,6 +75,7 @@ pub(crate) const LOCK_RECORD: &str = concat!(
 ///
 /// It connects when it is first used, and again after a call that failed; the first use creates its
 /// tables, `repl_lease`, `repl_generation` and `repl_mark`, in the first schema of the search path.
+/// Of several hosts it takes the first that can be written to.
 /// It needs a tokio runtime around every call. `synchronous_commit` is set to `on`: with a
 /// synchronous standby, a save is acknowledged once the standby has it.
 ///
@@ -96,7 +97,9 @@ impl PostgresStore {
 
 impl<T: Tls> PostgresStore<T> {
     /// The same with an encrypted connection.
-    pub fn with_tls(config: Config, tls: T, store: StoreId) -> Self {
+    pub fn with_tls(mut config: Config, tls: T, store: StoreId) -> Self {
+        // Of several hosts, the primary: a standby may be behind.
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         let name = config.get_application_name().unwrap_or_default().to_owned();
         PostgresStore { connection: Connection::new(config, tls), store, name, history: 4 }
     }

@@ -55,8 +55,8 @@ struct Progress {
 impl Progress {
     fn fail(&mut self, error: String) {
         self.failures += 1;
-        // What ended the thread or the store for good is not hidden by what it ended on the way.
-        if !self.lost && !matches!(self.health.status, Status::Stopped { .. }) {
+        // What ended the thread for good is not hidden by what it ended on the way.
+        if !matches!(self.health.status, Status::Stopped { .. }) {
             self.health.status = Status::Failing { failures: self.failures, error };
         }
     }

@@ -180,6 +180,34 @@ async fn a_server_that_lost_a_takeover_or_a_renewal_is_regressed_and_takes_no_ma
         }
         assert_eq!(rows(&client).await, [0_i64; 0]);
     }
+    // The server gives the token of the lost takeover again, to another holder.
+    let third = marks(server.config(), "c").await;
+    assert_eq!(third.witness().token + 1, new.witness().token);
+    third.settle().await.unwrap();
+    match apply(&new, &mut server.client().await, ONE, 1, || ()).await {
+        Err(MarksError::Remote(RemoteError::Fenced { by, .. })) => assert_eq!(by, "c"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_transaction_that_moves_the_same_shard_waits_for_the_first() {
+    let Some(server) = Server::start().await else { return };
+    let (marks, mut client) = with_shards(&server, 1).await;
+    let tx = client.transaction().await.unwrap();
+    marks
+        .apply(&tx, &live(ONE, 0), |marks| marks.shard(ONE).unwrap().complete(2..=2))
+        .await
+        .unwrap();
+    let mut second = server.client().await;
+    let other = apply(&marks, &mut second, ONE, 1, || ());
+    let commit = async {
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        tx.commit().await.unwrap();
+    };
+    let (advance, ()) = tokio::join!(other, commit);
+    assert!(matches!(advance, Ok(Advance::Advanced { from: 0 })), "{advance:?}");
+    assert_eq!(marks.stored(&[ONE]).await.unwrap().applied_seqno(ONE), Some(2));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,9 @@
 
 mod support;
 
+mod conditions;
+mod costs;
+mod engine;
 mod exactly_once;
 mod outcomes;
 mod schema;

@@ -1,6 +1,6 @@
 //! A commit that the synchronous standby has not confirmed is in doubt.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use repl_checkpoint::RemoteError;
 
@@ -17,7 +17,9 @@ async fn a_save_that_stopped_waiting_for_the_standby_is_in_doubt() {
     let cancel = async {
         let sql =
             "select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'";
+        let deadline = Instant::now() + Duration::from_secs(60);
         while client.query(sql, &[]).await.unwrap().is_empty() {
+            assert!(Instant::now() < deadline, "the save does not wait for the standby");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };

@@ -241,8 +241,13 @@ fn a_save_whose_future_was_dropped_is_in_doubt_and_is_settled() {
             } // otherwise it is dropped before it begins
         }
         assert_eq!(marks(&follower), (Some(2), Some(1)));
+        // What was never sent is in doubt for the caller alone.
+        let floors = follower.checkpointer.floors();
+        assert_eq!(floors.is_unreferenced(ShardId(77)), !is_there);
+        let is_poisoned = matches!(floors.health().status, Status::Poisoned { .. });
+        assert_eq!(is_poisoned, is_there);
         drop(block_on(follower.checkpointer.begin()).unwrap());
-        assert_eq!(follower.checkpointer.floors().checkpointed(ONE) == Some(3), is_there);
+        assert_eq!(floors.checkpointed(ONE) == Some(3), is_there);
     }
 }
 
