@@ -57,18 +57,13 @@ async fn wal(client: &Client) -> u64 {
 
 /// Prints what `saves` saves cost each.
 fn print(what: &str, saves: u64, time: Duration, wal: u64) {
-    let each = time.as_secs_f64() / saves as f64;
-    println!(
-        "{what}: {:.0} us, {:.0} a second, {} bytes of WAL",
-        each * 1e6,
-        1.0 / each,
-        wal / saves
-    );
+    let each = time.as_nanos() / u128::from(saves);
+    let (us, in_a_second) = (each / 1000, 1_000_000_000 / each);
+    println!("{what}: {us} us, {in_a_second} a second, {} bytes of WAL", wal / saves);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "measures: run it alone, optimized"]
-#[expect(clippy::cast_precision_loss, reason = "prints")]
 async fn what_a_save_of_1000_shards_costs() {
     let Some(server) = Server::start().await else { return };
     let client = server.client().await;
