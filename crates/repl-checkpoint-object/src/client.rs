@@ -32,7 +32,7 @@ pub(crate) enum Unwritten {
     /// It may be there, or may come yet.
     Maybe(BucketError),
     /// The condition was false the last time the request was sent.
-    Refused(BucketError),
+    Refused,
 }
 
 impl Client {
@@ -94,8 +94,7 @@ impl Client {
             Error::Precondition { .. }
             | Error::AlreadyExists { .. }
             | Error::NotModified { .. } => {
-                let source = error;
-                return Unwritten::Refused(BucketError::Client { act: "write", path, source });
+                return Unwritten::Refused;
             }
             Error::InvalidPath { .. } | Error::UnknownConfigurationKey { .. } => true,
             Error::NotFound { .. }

@@ -121,7 +121,7 @@ impl BucketStore {
                 }
                 Err(Unwritten::Surely(error)) => return Err(unavailable(error)),
                 Err(Unwritten::Maybe(error)) => return Err(in_doubt(error)),
-                Err(Unwritten::Refused(_)) => {}
+                Err(Unwritten::Refused) => {}
             }
             found = self.read().await.map_err(in_doubt)?;
             if let Some(known) = found.take_if(|found| found.object.nonce == nonce) {

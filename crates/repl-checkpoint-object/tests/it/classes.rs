@@ -30,10 +30,12 @@ fn timeout() -> Error {
 }
 
 fn io_error(kind: io::ErrorKind) -> Error {
-    Error::Generic {
-        store: "S3",
-        source: Box::new(io::Error::new(io::ErrorKind::Other, io::Error::from(kind))),
-    }
+    let cause = BucketError::Client {
+        act: "connect to",
+        path: Path::from(AT),
+        source: Error::Generic { store: "S3", source: Box::new(io::Error::from(kind)) },
+    };
+    Error::Generic { store: "S3", source: Box::new(cause) }
 }
 
 async fn take_over(store: &mut BucketStore) -> Result<Held, RemoteFailure> {
@@ -170,7 +172,7 @@ async fn a_refusal_where_another_process_wrote_equal_content_is_no_success() {
     save(&mut copy, &held, b"one").await.unwrap();
     let after = raw(&client, AT).await;
     overwrite(&client, AT, before).await;
-    drop(take_known(&mut store).await);
+    take_known(&mut store).await;
     scripted.sent();
     scripted.at_put(Fault::Overtaken(after));
     match save(&mut store, &held, b"one").await {

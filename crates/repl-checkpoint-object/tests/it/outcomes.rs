@@ -176,7 +176,7 @@ async fn a_client_that_sends_a_save_again_after_a_lost_answer_has_saved_it() {
 async fn a_save_that_reaches_a_slow_server_after_its_doubt_was_settled_changes_nothing() {
     let Some(server) = Server::shared().await else { return };
     let (proxy, mut follower) = saved_twice(server.gateways()[0], "slow").await;
-    proxy.set(Mode::HoldRequests);
+    proxy.set(Mode::HoldRequest);
     let slow = timeout(Duration::from_millis(200), save(&mut follower, 3)).await;
     assert!(slow.is_err());
     assert_eq!(marks(&follower), (Some(2), Some(1)));

@@ -21,9 +21,11 @@ pub(crate) enum Mode {
     DropAnswers,
     /// The next answer is dropped, with its connection; then all passes.
     DropAnswer,
-    /// Requests on the connections that there are wait for another mode, and arrive then, even if
-    /// their client is gone. New connections pass.
-    HoldRequests,
+    /// The next request becomes late: it waits for another mode than `Holding`, and arrives then,
+    /// even if its client is gone.
+    HoldRequest,
+    /// A request is late; others pass.
+    Holding,
 }
 
 pub(crate) struct Proxy {
@@ -77,20 +79,25 @@ async fn pass(client: TcpStream, server: TcpStream, mode: Arc<watch::Sender<Mode
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
     let mut down = mode.subscribe();
-    let is_new = *mode.borrow() == Mode::HoldRequests;
     let (at_request, at_answer) = (Arc::clone(&mode), mode);
     let requests = async move {
         let mut buffer = vec![0; 1 << 16];
         while let Ok(n @ 1..) = from_client.read(&mut buffer).await {
-            let mut now = at_request.subscribe();
-            let is_held = *now.borrow() == Mode::HoldRequests;
-            if is_held && !is_new {
-                drop(now.wait_for(|mode| *mode != Mode::HoldRequests).await);
+            let is_late = at_request.send_if_modified(|mode| {
+                let is_late = *mode == Mode::HoldRequest;
+                *mode = if is_late { Mode::Holding } else { *mode };
+                is_late
+            });
+            if is_late {
+                drop(at_request.subscribe().wait_for(|mode| *mode != Mode::Holding).await);
             }
-            let cut = *now.borrow() == Mode::CutRequest;
+            let cut = *at_request.borrow() == Mode::CutRequest;
             let n = if cut { n / 2 } else { n };
-            if to_server.write_all(&buffer[..n]).await.is_err() || cut {
+            if to_server.write_all(&buffer[..n]).await.is_err() {
                 break;
+            }
+            if cut {
+                return; // before an answer
             }
         }
         // What was sent is still carried out: the server reads it before the end of the stream.

@@ -170,7 +170,7 @@ impl Drop for Server {
 
 fn end(child: &mut Option<Child>) {
     if let Some(mut child) = child.take() {
-        drop(kill_process(Pid::from_child(&child), Signal::KILL));
+        let _ = kill_process(Pid::from_child(&child), Signal::KILL); // it may have ended
         child.wait().unwrap();
     }
 }
