@@ -63,8 +63,9 @@ pub enum BucketError {
         /// The object.
         path: Path,
     },
-    /// Other processes wrote the object each time, before this one could.
-    #[error("other processes wrote the object {path} {times} times in a row: try again later")]
+    /// Other processes wrote the object each time before this one could, or the server refused a
+    /// condition that was true.
+    #[error("the condition of a write of the object {path} failed {times} times: try again later")]
     Contended {
         /// The object.
         path: Path,

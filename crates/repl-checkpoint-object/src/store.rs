@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use object_store::path::Path;
@@ -156,7 +156,7 @@ impl RemoteStore for BucketStore {
         let nonce = self.random()?;
         match acquire {
             Acquire::TakeOver { at_least } => {
-                let (holder, since, by) = (self.random()?, SystemTime::now(), self.name.clone());
+                let (holder, since, by) = (self.random()?, whole_second(), self.name.clone());
                 let next = |object: Option<&Object>| {
                     is_enough(object, at_least).then(|| {
                         let token = object.map_or(0, |object| object.lease.token).saturating_add(1);
@@ -189,8 +189,8 @@ impl RemoteStore for BucketStore {
             let is_expected =
                 |object: &&Object| object.lease == lease && object.generation() == previous;
             let object = object.filter(is_expected)?;
-            let older = object.kept.iter().take(older).cloned();
-            let kept = std::iter::once(newest.clone()).chain(older).collect();
+            let older = object.kept.iter().filter(|kept| kept.generation < generation).take(older);
+            let kept = std::iter::once(&newest).chain(older).cloned().collect();
             Some(Object { kept, ..object.clone() })
         };
         self.replace(nonce, next).await.map(drop)
@@ -204,6 +204,12 @@ impl RemoteStore for BucketStore {
         Ok(newest
             .map(|newest| Kept { generation: newest.generation, bytes: newest.bytes.to_vec() }))
     }
+}
+
+/// The time as an object has it.
+fn whole_second() -> SystemTime {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())
 }
 
 /// Whether a takeover may follow an object.

@@ -110,7 +110,8 @@ pub struct Held {
     pub generation: Generation,
     /// The name that the holder gave, for messages.
     pub by: String,
-    /// When the holder took over, by the clock of the server.
+    /// When the holder took over, by the clock of the server, or of the holder if the server tells
+    /// none.
     pub since: SystemTime,
 }
 

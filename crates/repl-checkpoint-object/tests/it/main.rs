@@ -6,8 +6,11 @@
 mod support;
 
 mod classes;
+#[cfg(unix)]
+mod lost;
 mod objects;
 #[cfg(unix)]
 mod outcomes;
 #[cfg(unix)]
 mod races;
+mod refusals;

@@ -17,43 +17,31 @@ use crate::support::{
     refused_start, remote, s3, save, save_in_the_end, start, start_with, store,
 };
 
-fn is_fenced(error: &RemoteError) -> bool {
-    matches!(error, RemoteError::Fenced { .. })
-}
-
-fn is_regressed(error: &RemoteError) -> bool {
-    matches!(error, RemoteError::Regressed { .. })
-}
-
-fn is_vanished(error: &RemoteError) -> bool {
-    matches!(error, RemoteError::Vanished { .. })
-}
-
-fn is_in_doubt(error: &RemoteError) -> bool {
+pub(crate) fn is_in_doubt(error: &RemoteError) -> bool {
     matches!(error, RemoteError::InDoubt { .. })
 }
 
-fn is_unavailable(error: &RemoteError) -> bool {
+pub(crate) fn is_unavailable(error: &RemoteError) -> bool {
     matches!(error, RemoteError::Unavailable { .. })
 }
 
-fn client(port: u16, retries: usize) -> Any {
+pub(crate) fn client(port: u16, retries: usize) -> Any {
     Arc::new(s3(port, BUCKET, retries).build().unwrap())
 }
 
 /// A client past the proxy.
-fn direct(server: &Server) -> Any {
+pub(crate) fn direct(server: &Server) -> Any {
     client(server.gateways()[0], 3)
 }
 
 /// A follower behind a proxy that has saved marks 1 and 2.
-async fn saved_twice(port: u16, path: &str) -> (Proxy, Follower) {
+pub(crate) async fn saved_twice(port: u16, path: &str) -> (Proxy, Follower) {
     let proxy = Proxy::to(port).await;
     let store = store(&client(proxy.port, 0), path).named("a");
     (proxy, saved(store).await)
 }
 
-async fn saved(store: BucketStore) -> Follower {
+pub(crate) async fn saved(store: BucketStore) -> Follower {
     let mut follower = start(store).await;
     save(&mut follower, 1).await.unwrap();
     save(&mut follower, 2).await.unwrap();
@@ -62,13 +50,13 @@ async fn saved(store: BucketStore) -> Follower {
 }
 
 /// The mark that a new process finds, through the other gateway.
-async fn found(server: &Server, path: &str) -> Option<u64> {
+pub(crate) async fn found(server: &Server, path: &str) -> Option<u64> {
     let client = client(server.gateways()[1], 3);
     start(store(&client, path).named("later")).await.state.applied_seqno(ONE)
 }
 
 /// The newest generation of the object, by a look past the store.
-async fn stored(server: &Server, path: &str) -> u64 {
+pub(crate) async fn stored(server: &Server, path: &str) -> u64 {
     generations(&raw(&direct(server), path).await)[0]
 }
 
@@ -230,85 +218,4 @@ async fn a_server_that_is_killed_within_a_save_loses_no_mark_and_moves_no_floor_
     assert_eq!(marks(&follower).0, Some(mark + 1));
     let after = start(store(&client(first, 3), "killed")).await;
     assert_eq!(after.state.applied_seqno(ONE), Some(mark + 1));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_process_that_was_taken_over_through_another_gateway_is_fenced_by_name() {
-    let Some(server) = Server::shared().await else { return };
-    let (_proxy, mut old) = saved_twice(server.gateways()[0], "fenced").await;
-    let mut new = start(store(&client(server.gateways()[1], 0), "fenced").named("b")).await;
-    save(&mut new, 3).await.unwrap();
-    match remote(save(&mut old, 4).await) {
-        RemoteError::Fenced { by, since, holder, .. } => {
-            assert_eq!((by.as_str(), holder), ("b", new.checkpointer.lease().holder));
-            assert!(since.elapsed().unwrap() < Duration::from_secs(600));
-        }
-        other => panic!("{other:?}"),
-    }
-    assert_frozen(&mut old, is_fenced).await;
-    assert_eq!(marks(&old), (Some(2), Some(1)));
-    save(&mut new, 5).await.unwrap();
-    assert_eq!(found(&server, "fenced").await, Some(5));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_doubtful_save_of_a_process_that_was_taken_over_is_fenced() {
-    let Some(server) = Server::shared().await else { return };
-    let (proxy, mut old) = saved_twice(server.gateways()[0], "doubtful").await;
-    proxy.set(Mode::DropAnswers);
-    assert!(is_in_doubt(&remote(save(&mut old, 3).await)));
-    let new = start(store(&client(server.gateways()[1], 0), "doubtful").named("b")).await;
-    assert_eq!(new.state.applied_seqno(ONE), Some(3));
-    proxy.set(Mode::Pass);
-    assert_frozen(&mut old, is_fenced).await;
-    assert_eq!(marks(&old), (Some(2), Some(1)));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_bucket_that_lost_its_last_writes_is_regressed_and_a_witness_shows_it_later() {
-    let Some(server) = Server::shared().await else { return };
-    let (_proxy, mut follower) = saved_twice(server.gateways()[0], "lost").await;
-    let client = direct(&server);
-    let before = raw(&client, "lost").await;
-    save(&mut follower, 3).await.unwrap();
-    let witness = follower.checkpointer.witness();
-    overwrite(&client, "lost", before.clone()).await;
-    let error = remote(save(&mut follower, 4).await);
-    assert!(is_regressed(&error), "{error:?}");
-    assert_frozen(&mut follower, is_regressed).await;
-    for _ in 0..2 {
-        let error = refused_start(start_with(store(&client, "lost"), Some(witness)).await);
-        assert!(is_regressed(&error), "{error:?}");
-        assert_eq!(raw(&client, "lost").await, before);
-    }
-    assert_eq!(found(&server, "lost").await, Some(2));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_object_that_was_deleted_has_vanished_and_is_no_fresh_start() {
-    let Some(server) = Server::shared().await else { return };
-    let (_proxy, mut follower) = saved_twice(server.gateways()[0], "deleted").await;
-    let witness = follower.checkpointer.witness();
-    let client = direct(&server);
-    client.delete(&Path::from("deleted")).await.unwrap();
-    let error = remote(save(&mut follower, 3).await);
-    assert!(is_vanished(&error), "{error:?}");
-    assert_frozen(&mut follower, is_vanished).await;
-    let error = refused_start(start_with(store(&client, "deleted"), Some(witness)).await);
-    assert!(is_vanished(&error), "{error:?}");
-    let found = client.head(&Path::from("deleted")).await;
-    assert!(matches!(found, Err(object_store::Error::NotFound { .. })), "{found:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_client_without_conditional_puts_is_refused_by_name_and_writes_nothing() {
-    let Some(server) = Server::shared().await else { return };
-    let plain = s3(server.gateways()[0], BUCKET, 0);
-    let plain = plain.with_conditional_put(S3ConditionalPut::Disabled).build().unwrap();
-    let plain: Any = Arc::new(plain);
-    let error = refused_start(start_with(store(&plain, "plain"), None).await);
-    assert!(is_unavailable(&error), "{error:?}");
-    let why = bucket_error(&error);
-    assert!(matches!(why, BucketError::NoConditionalPut { .. }), "{why:?}");
-    assert!(direct(&server).head(&Path::from("plain")).await.is_err());
 }

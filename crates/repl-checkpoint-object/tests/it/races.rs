@@ -26,7 +26,7 @@ async fn of_saves_that_follow_one_record_exactly_one_succeeds() {
     let mut first = store(&client, "saves");
     let held = first.acquire(Acquire::TakeOver { at_least: None }).await.unwrap();
     let mut writers = stores(&server, "saves");
-    for round in 0..20 {
+    for round in 0..10 {
         let tasks = writers.drain(..).enumerate().map(|(i, mut writer)| {
             let Held { lease, .. } = held;
             tokio::spawn(async move {

@@ -36,7 +36,7 @@ pub enum RemoteError {
         by: String,
         /// The holder: a random number that it got when it took over.
         holder: u128,
-        /// When it took over, by the clock of the server.
+        /// When it took over, as in [`Held::since`](super::Held::since).
         since: SystemTime,
     },
     /// The server has lost acknowledged saves or leases. Stop applying, and reconcile.
