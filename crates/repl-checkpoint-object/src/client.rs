@@ -18,7 +18,7 @@ pub(crate) const LIMIT: u64 = 1 << 30;
 /// An object, and the client that reaches it.
 #[derive(Debug)]
 pub(crate) struct Client {
-    pub(crate) client: Arc<dyn ObjectStore>,
+    pub(crate) bucket: Arc<dyn ObjectStore>,
     pub(crate) path: Path,
     /// The client sends each request at most once.
     pub(crate) sends_once: bool,
@@ -39,7 +39,7 @@ impl Client {
     /// Returns the bytes of the object and its version, or `None` if there is none.
     pub(crate) async fn read(&self) -> Result<Option<(Bytes, UpdateVersion)>, BucketError> {
         let failed = |source| BucketError::Client { act: "read", path: self.path.clone(), source };
-        let found = match self.client.get(&self.path).await {
+        let found = match self.bucket.get(&self.path).await {
             Ok(found) => found,
             Err(Error::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(failed(error)),
@@ -66,7 +66,7 @@ impl Client {
             Some(version) => PutMode::Update(version.clone()),
             None => PutMode::Create,
         };
-        match self.client.put_opts(&self.path, payload, PutOptions::from(mode)).await {
+        match self.bucket.put_opts(&self.path, payload, PutOptions::from(mode)).await {
             Ok(result) => Ok(Some(result.into()).filter(is_version)),
             Err(error) => Err(self.unwritten(error)),
         }

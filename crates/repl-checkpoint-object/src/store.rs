@@ -44,7 +44,7 @@ struct Known {
 impl BucketStore {
     /// Returns the store `store` in the object `path`. Does not send anything yet.
     pub fn new(client: Arc<dyn ObjectStore>, path: Path, store: StoreId) -> Self {
-        let object = Client { client, path, sends_once: false };
+        let object = Client { bucket: client, path, sends_once: false };
         BucketStore { object, store, name: String::new(), generations: 2, known: None }
     }
 
@@ -149,7 +149,7 @@ impl RemoteStore for BucketStore {
     }
 
     fn place(&self) -> String {
-        format!("store {} in the object {} of {}", self.store, self.object.path, self.object.client)
+        format!("store {} in the object {} of {}", self.store, self.object.path, self.object.bucket)
     }
 
     async fn acquire(&mut self, acquire: Acquire) -> Result<Held, RemoteFailure> {

@@ -3,13 +3,13 @@
 use std::io;
 use std::sync::Arc;
 
+use object_store::Error;
 use object_store::path::Path;
-use object_store::{Error, ObjectStoreExt};
 use repl_checkpoint::{Acquire, Held, RemoteFailure, RemoteSave, RemoteStore};
 use repl_checkpoint_object::{BucketError, BucketStore};
 
 use crate::support::client::{Fault, Scripted, Sent};
-use crate::support::{Any, STORE, field, overwrite, raw, store};
+use crate::support::{Any, STORE, field, raw, store};
 
 pub(crate) const AT: &str = "follower";
 

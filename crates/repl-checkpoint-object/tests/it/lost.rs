@@ -13,7 +13,7 @@ use crate::outcomes::{client, direct, found, is_in_doubt, is_unavailable, saved_
 use crate::support::proxy::Mode;
 use crate::support::server::{BUCKET, Server};
 use crate::support::{
-    Any, assert_frozen, bucket_error, marks, overwrite, raw, refused_start, remote, s3, save,
+    Any, ONE, assert_frozen, bucket_error, marks, overwrite, raw, refused_start, remote, s3, save,
     start, start_with, store,
 };
 

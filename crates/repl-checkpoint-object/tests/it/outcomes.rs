@@ -3,18 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::ObjectStoreExt;
-use object_store::aws::S3ConditionalPut;
 use object_store::path::Path;
 use repl_checkpoint::{RemoteError, Saved};
-use repl_checkpoint_object::{BucketError, BucketStore};
+use repl_checkpoint_object::BucketStore;
 use tokio::time::timeout;
 
 use crate::support::proxy::{Mode, Proxy};
 use crate::support::server::{BUCKET, Server};
 use crate::support::{
-    Any, Follower, ONE, STORE, assert_frozen, bucket_error, generations, marks, overwrite, raw,
-    refused_start, remote, s3, save, save_in_the_end, start, start_with, store,
+    Any, Follower, ONE, STORE, generations, marks, raw, remote, s3, save, save_in_the_end, start,
+    start_with, store,
 };
 
 pub(crate) fn is_in_doubt(error: &RemoteError) -> bool {

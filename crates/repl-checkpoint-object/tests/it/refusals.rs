@@ -2,7 +2,7 @@
 
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use repl_checkpoint::{Acquire, Held, RemoteFailure, RemoteStore};
+use repl_checkpoint::{Held, RemoteFailure};
 use repl_checkpoint_object::BucketError;
 
 use crate::classes::{

@@ -35,7 +35,7 @@ pub(crate) struct Server {
     weed: PathBuf,
     /// Those of `PARTS`, then the two of the second gateway.
     ports: Vec<u16>,
-    server: Option<Child>,
+    main: Option<Child>,
     gateway: Option<Child>,
 }
 
@@ -64,7 +64,7 @@ impl Server {
         for _ in 0..3 {
             let ports = free_ports();
             let dir = TempDir::new().unwrap();
-            let mut server = Server { dir, weed: weed.clone(), ports, server: None, gateway: None };
+            let mut server = Server { dir, weed: weed.clone(), ports, main: None, gateway: None };
             if server.run().await.is_ok() && server.run_gateway().await.is_ok() {
                 return Some(server);
             }
@@ -87,7 +87,7 @@ impl Server {
             weed.arg(format!("-{part}.localSocket={}", socket.display()));
         }
         weed.arg(format!("-dir={}", self.dir.path().display()));
-        self.server = Some(weed.spawn().unwrap());
+        self.main = Some(weed.spawn().unwrap());
         // Ready once it writes: what it holds is there before that.
         self.until("PUT", &format!("/{BUCKET}"), self.ports[S3], &["200", "409"]).await?;
         self.until("PUT", &format!("/{BUCKET}/ready"), self.ports[S3], &["200"]).await
@@ -112,7 +112,7 @@ impl Server {
 
     /// Ends all but the second gateway at once, as a crash would; the files stay.
     pub(crate) fn kill(&mut self) {
-        end(&mut self.server);
+        end(&mut self.main);
     }
 
     /// Ends the second gateway at once.
@@ -143,7 +143,7 @@ impl Server {
             if found.as_ref().is_ok_and(|status| wanted.contains(&status.as_str())) {
                 return Ok(());
             }
-            let children = [&mut self.server, &mut self.gateway];
+            let children = [&mut self.main, &mut self.gateway];
             let ended = children.into_iter().flatten().any(|c| c.try_wait().unwrap().is_some());
             if ended || Instant::now() > deadline {
                 return Err(format!("{method} {path}: {found:?}"));
