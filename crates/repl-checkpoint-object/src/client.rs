@@ -93,9 +93,7 @@ impl Client {
             }
             Error::Precondition { .. }
             | Error::AlreadyExists { .. }
-            | Error::NotModified { .. } => {
-                return Unwritten::Refused;
-            }
+            | Error::NotModified { .. } => return Unwritten::Refused,
             Error::InvalidPath { .. } | Error::UnknownConfigurationKey { .. } => true,
             Error::NotFound { .. }
             | Error::PermissionDenied { .. }

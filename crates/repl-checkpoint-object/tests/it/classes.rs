@@ -224,3 +224,28 @@ async fn a_name_is_kept_and_generations_are_kept_as_many_as_asked() {
         assert_eq!(store.load(0).await.unwrap(), None);
     }
 }
+
+#[tokio::test]
+async fn an_object_that_is_too_large_is_not_read() {
+    let (scripted, client, ..) = taken().await;
+    for (length, is_read) in [(1 << 30, true), ((1 << 30) + 1, false)] {
+        scripted.at_get(Fault::Length(length));
+        let result = store(&client, AT).load(9).await;
+        assert_eq!(result.is_ok(), is_read, "{result:?}");
+        if !is_read {
+            assert_eq!(class(&result), Class::Unavailable);
+            let error = bucket_error(&result);
+            assert!(matches!(error, BucketError::TooLarge { bytes, .. } if *bytes == length));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_generation_that_is_not_above_the_last_leaves_an_object_that_can_be_read() {
+    let (_, client, mut own, held) = taken().await;
+    let first = RemoteSave { lease: held.lease, previous: 0, generation: 3, bytes: b"three" };
+    own.save(first).await.unwrap();
+    own.save(RemoteSave { previous: 3, generation: 2, bytes: b"two", ..first }).await.unwrap();
+    assert_eq!(field(&raw(&client, AT).await, "kept"), "2:3");
+    assert_eq!(newest(&mut own).await, Some(2));
+}

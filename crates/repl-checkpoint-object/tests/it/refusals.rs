@@ -57,7 +57,7 @@ async fn a_refusal_is_read_before_it_is_believed() {
     let taken = take_over(&mut new).await.unwrap();
     let held = Held { generation: 1, ..held };
     match save(&mut store, &held, b"two").await {
-        Err(RemoteFailure::Refused(Some(found))) => assert_eq!(found.lease, taken.lease),
+        Err(RemoteFailure::Refused(Some(found))) => assert_eq!(found, taken),
         other => panic!("{other:?}"),
     }
     // Refused, and no object is there.

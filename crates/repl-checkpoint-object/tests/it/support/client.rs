@@ -26,6 +26,8 @@ pub(crate) enum Fault {
     Overtaken(Vec<u8>),
     /// It is carried out, and the answer has no version.
     NoVersion,
+    /// The answer says that the object has so many bytes.
+    Length(u64),
 }
 
 /// A request that was sent.
@@ -104,6 +106,7 @@ impl ObjectStore for Scripted {
                 let result = self.bucket.put_opts(at, payload, o).await?;
                 Ok(PutResult { e_tag: None, version: None, ..result })
             }
+            Some(Fault::Length(_)) => panic!("a put has no such answer"),
         }
     }
 
@@ -116,6 +119,11 @@ impl ObjectStore for Scripted {
             Some(Fault::NoVersion) => {
                 let mut result = self.bucket.get_opts(at, options).await?;
                 (result.meta.e_tag, result.meta.version) = (None, None);
+                Ok(result)
+            }
+            Some(Fault::Length(length)) => {
+                let mut result = self.bucket.get_opts(at, options).await?;
+                result.meta.size = length;
                 Ok(result)
             }
             None | Some(Fault::Overtaken(_)) => self.bucket.get_opts(at, options).await,
