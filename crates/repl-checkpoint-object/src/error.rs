@@ -73,7 +73,7 @@ pub enum BucketError {
         times: u32,
     },
     /// The checkpoints that the object would keep are too large for one request.
-    #[error("the object {path} has {bytes} bytes, and at most {limit} are read or written", limit = crate::client::LIMIT)]
+    #[error("the object {path} has {bytes} bytes: at most 1 GiB is read or written")]
     TooLarge {
         /// The object.
         path: Path,

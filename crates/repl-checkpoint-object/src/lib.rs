@@ -1,5 +1,7 @@
-//! Keeps the checkpoints of [`repl_checkpoint`] in a bucket: S3 and what speaks its protocol, and any
-//! other client of the crate [`object_store`] that writes on a condition.
+//! Keeps the checkpoints of [`repl_checkpoint`] in a bucket.
+//!
+//! A bucket is S3, or what speaks its protocol, or whatever else a client of the crate
+//! [`object_store`] writes to on a condition.
 //!
 //! [`BucketStore`] is a [`RemoteStore`](repl_checkpoint::RemoteStore): give it to
 //! [`recover_remote`](repl_checkpoint::recover_remote). The process that started last holds the
@@ -47,17 +49,17 @@
 //!
 //! Build the client with `max_retries: 0`, and promise it with [`BucketStore::sends_once`]. The
 //! [`RemoteCheckpointer`](repl_checkpoint::RemoteCheckpointer) tries again by itself, and a client
-//! that does so as well only hides from it what happened. A client that retries is safe too, but more
-//! is in doubt, and each doubt costs two requests.
+//! that does so as well hides what happened. A client that retries is safe too. But more of its
+//! failures are in doubt, and settling a doubt takes two or three requests.
 //!
 //! # The object
 //! A store is one object: a line of text that says who holds it, then the newest checkpoints, two by
-//! default. Each write replaces the whole object on the condition that its ETag is still the known
-//! one, so the record and its checkpoints never part. Each has a random nonce of its own, so no ETag
+//! default. Each write replaces the whole object, on the condition that its ETag is still the known
+//! one. So the record and its checkpoints never part. Each write has a random nonce, so no ETag
 //! comes twice.
 //!
 //! ```text
-//! repl-object 1 store=..feed token=5 holder=.. nonce=.. since=1798000000 kept=7:412,6:409 by=a crc=..
+//! repl-object 1 store=.. token=5 holder=.. nonce=.. since=1798.. kept=7:412,6:409 by=a%20b crc=..
 //! ```
 //!
 //! The checkpoints follow in the order of `kept`, which has the generation and the length of each.
@@ -74,25 +76,29 @@
 //! # What a failure means
 //! | the client says | it is |
 //! | --- | --- |
-//! | precondition failed (412), conflict (409) | what the object says when it is read: ours, if it has the nonce of this call; else refused |
+//! | 412 or 409, and the object has the nonce of this call | a success: it was sent twice |
+//! | the same, and the condition is false | refused, with the record that was read |
+//! | the same, and the condition is true | written again, up to 8 times; then in doubt |
 //! | the same, and the object cannot be read | in doubt |
 //! | not implemented, not supported | unavailable: [`BucketError::NoConditionalPut`] |
-//! | connection refused, 401, 403, 404 | unavailable after [`BucketStore::sends_once`], else in doubt |
+//! | 401, 403, no bucket (404), no connection | unavailable if it [sends once], else in doubt |
 //! | anything else: a lost or late answer, a server error (5xx) | in doubt |
 //! | any failure of a read that comes first | unavailable |
+//!
+//! [sends once]: BucketStore::sends_once
 //!
 //! An object that is damaged or of another program or store is unavailable as well: a
 //! [`BucketError`] says which and why, and it is never overwritten.
 //!
 //! # Which bucket
-//! The server must carry out a put with `If-Match` or `If-None-Match: *` atomically, across all of its
-//! gateways, or refuse it. One that ignores the headers, as older ones do, keeps no promise of this
-//! crate, and nothing here can notice: try a bucket before you trust it. The tests of this crate run on
-//! SeaweedFS with two gateways.
+//! The server must carry out a put with `If-Match` or `If-None-Match: *` atomically, across all of
+//! its gateways, or refuse it. On one that ignores these headers no promise holds, and nothing here
+//! can notice: try a bucket before you trust it. The tests of this crate run on SeaweedFS with two
+//! gateways.
 //!
-//! Give each store an object of its own, and let nothing else write, expire or delete it. A copy may be
-//! put back only while no process uses the store. The followers then find that saves are lost
-//! ([`RemoteError::Regressed`](repl_checkpoint::RemoteError::Regressed)).
+//! Give each store an object of its own, and let nothing else write, expire or delete it. Put a copy
+//! back only while no process uses the store. A process that starts with a witness then reports
+//! [`RemoteError::Regressed`](repl_checkpoint::RemoteError::Regressed).
 
 mod client;
 mod error;

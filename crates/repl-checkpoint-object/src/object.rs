@@ -1,7 +1,7 @@
-//! The bytes of an object: a line that says who holds it, then sealed checkpoints, the newest first.
+//! The bytes of an object: a line that says who holds it, then sealed checkpoints, newest first.
 //!
 //! ```text
-//! repl-object 1 store=.. token=5 holder=.. nonce=.. since=1798.. kept=7:412,6:409 by=node%203 crc=..
+//! repl-object 1 store=.. token=5 holder=.. nonce=.. since=1798.. kept=7:412,6:409 by=a%20b crc=..
 //! ```
 //! The numbers of `kept` are a generation and its length in bytes. Ids are 32 hexadecimal digits,
 //! `since` is in seconds after 1970, and `crc` is the CRC-32C of all that is before ` crc=`.

@@ -1,4 +1,4 @@
-//! Writes that are refused: by a condition that was false, or by our own success that was sent twice.
+//! Writes that are refused: the condition was false, or our own success was sent twice.
 
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
