@@ -1,5 +1,5 @@
-//! Saves of 64 shards to an object of a SeaweedFS server on loopback, vs one bare conditional put of
-//! as many bytes.
+//! Saves of 64 shards to an object of a SeaweedFS server on loopback, vs one bare conditional put
+//! of as many bytes.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a bench may stop")]
 #![expect(clippy::print_stdout, reason = "says why a bench is skipped")]
 

@@ -53,10 +53,10 @@
 //! failures are in doubt, and settling a doubt takes two or three requests.
 //!
 //! # The object
-//! A store is one object: a line of text that says who holds it, then the newest checkpoints, two by
-//! default. Each write replaces the whole object, on the condition that its ETag is still the known
-//! one. So the record and its checkpoints never part. Each write has a random nonce, so no ETag
-//! comes twice.
+//! A store is one object: a line of text that says who holds it, then the newest checkpoints, two
+//! by default. Each write replaces the whole object, on the condition that its ETag is still the
+//! known one. So the record and its checkpoints never part. Each write has a random nonce, so no
+//! ETag comes twice.
 //!
 //! ```text
 //! repl-object 1 store=.. token=5 holder=.. nonce=.. since=1798.. kept=7:412,6:409 by=a%20b crc=..
@@ -96,9 +96,9 @@
 //! can notice: try a bucket before you trust it. The tests of this crate run on SeaweedFS with two
 //! gateways.
 //!
-//! Give each store an object of its own, and let nothing else write, expire or delete it. Put a copy
-//! back only while no process uses the store. A process that starts with a witness then reports
-//! [`RemoteError::Regressed`](repl_checkpoint::RemoteError::Regressed).
+//! Give each store an object of its own, and let nothing else write, expire or delete it. Put a
+//! copy back only while no process uses the store. A process that starts with a witness then
+//! reports [`RemoteError::Regressed`](repl_checkpoint::RemoteError::Regressed).
 
 mod client;
 mod error;

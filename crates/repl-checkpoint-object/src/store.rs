@@ -63,9 +63,9 @@ impl BucketStore {
 
     /// Promises that the client sends each request at most once.
     ///
-    /// Its `RetryConfig::max_retries` must be 0. A connection that is refused, or a request that the
-    /// server refuses, is then [`RemoteFailure::Unavailable`]. Without the promise it is in doubt:
-    /// the client may have sent the request before, and lost the answer.
+    /// Its `RetryConfig::max_retries` must be 0. A connection that is refused, or a request that
+    /// the server refuses, is then [`RemoteFailure::Unavailable`]. Without the promise it is in
+    /// doubt: the client may have sent the request before, and lost the answer.
     ///
     /// Do not promise it for a client that retries. A save could then be in the store though it was
     /// reported as not sent, and this process would take it for that of another, as if fenced.
@@ -95,8 +95,8 @@ impl BucketStore {
     /// 1. What the object is: known from the last call, or read.
     /// 2. A write on the condition that it still is.
     /// 3. If that is refused, what it is now. It may be what this call wrote: a client that lost
-    ///    the answer, and sent the request again, was refused the second time. Only the nonce tells:
-    ///    an object with equal content may be of another process.
+    ///    the answer, and sent the request again, was refused the second time. Only the nonce
+    ///    tells: an object with equal content may be of another process.
     async fn replace(
         &mut self,
         nonce: u128,
