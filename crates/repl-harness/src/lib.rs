@@ -27,6 +27,7 @@
 pub mod crash;
 mod locked;
 mod panics;
+pub mod race;
 mod seed;
 pub mod stress;
 pub mod suites;
