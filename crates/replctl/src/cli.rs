@@ -52,7 +52,7 @@ enum Command {
     Convert(convert::Args),
     /// Make a new store of marks that another program has kept
     Import(import::Args),
-    /// Say whether the filesystem at a path can keep the promises of a store
+    /// Say whether a filesystem, or a server, can keep the promises of a store
     Doctor(doctor::Args),
     /// Print a script that completes commands in a shell
     Completions(completions::Args),

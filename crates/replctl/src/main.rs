@@ -25,6 +25,8 @@ use self::cli::Cli;
 use self::output::Output;
 
 fn main() -> ExitCode {
+    #[cfg(feature = "remote")]
+    commands::doctor::work_for_a_race(); // if this process is one of its writers
     let cli = Cli::parse(); // exits with 2 if it is wrong
     let output = Output { is_json: cli.json };
     match cli.run(&output) {

@@ -61,7 +61,7 @@ type Done = Result<(), RemoteStoreViolation>;
 
 /// There is no record, and no call but one makes one.
 fn nothing_comes_from_nothing<S: RemoteStore>(subject: &mut Subject<'_, S>) -> Done {
-    let lease = Lease { holder: 7, token: 1 };
+    let lease = Lease { holder: fastrand::u128(..), token: 1 };
     let save = subject.save(lease, 0, 1);
     let witness = Witness { token: 1, generation: 0 };
     for step in [
@@ -105,7 +105,7 @@ fn saves<S: RemoteStore>(subject: &mut Subject<'_, S>) -> Done {
         let generation = subject.generation();
         let Lease { holder, token } = lease;
         let wrong = [
-            (Lease { holder: holder ^ 1, token }, generation),
+            (Lease { holder: !holder, token }, generation),
             (Lease { holder, token: token + 1 }, generation),
             (Lease { holder, token: token - 1 }, generation),
             (lease, generation + 1),
@@ -130,7 +130,7 @@ fn renewals<S: RemoteStore>(subject: &mut Subject<'_, S>) -> Done {
     for ahead in [1, 1, 5, 1000] {
         let lease = subject.lease()?;
         let Lease { holder, token } = lease;
-        let other = Lease { holder: holder ^ 1, token };
+        let other = Lease { holder: !holder, token };
         for step in [
             Step::Renew { lease, token },
             Step::Renew { lease, token: token - 1 },

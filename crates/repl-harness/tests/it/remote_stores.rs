@@ -39,7 +39,7 @@ fn a_wrong_remote_store_is_found_by_the_promise_that_it_breaks() {
         (Fault::MixesAnswersUp, P::DroppedIsInDoubt),
         (Fault::SharesRecords, P::RecordsAreApart),
         (Fault::KeepsSavesOfRefused, P::SavedIsLoaded),
-        (Fault::IsVisibleLate, P::OnlyTakeOverMakes),
+        (Fault::IsVisibleLate, P::TakeOverIsNew),
     ] {
         let found = suite(fault).expect_err(&format!("{fault:?}"));
         assert_eq!(found.promise, promise, "{fault:?}: {found}");

@@ -1,10 +1,13 @@
-//! `replctl doctor`: whether a filesystem can keep the promises of a store.
+//! `replctl doctor`: whether a filesystem or a server can keep the promises of a store.
 //!
 //! It looks at the mount, and tries what a store does in a directory of its own, which it removes.
-//! The store at the path is not touched, and its lock is not taken.
+//! The store at the path is not touched, and its lock is not taken. For a server see `server`.
 
 mod mount;
+#[cfg(feature = "remote")]
+mod remote;
 mod rules;
+mod server;
 mod trials;
 
 use std::path::{Path, PathBuf};
@@ -15,14 +18,21 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Output, Report, Text};
 
+#[cfg(feature = "remote")]
+pub(crate) use self::remote::work_for_a_race;
+
 /// The arguments.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The directory of a store, a slot file, or a path where a store is to be
+    /// The directory of a store, a slot file, a path where a store is to be, or the URL of a server:
+    /// postgres://USER:PASSWORD@HOST/DATABASE
     path: PathBuf,
     /// Save this often to each kind of store, for the time that a save takes
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(3..=100_000))]
     saves: u64,
+    /// For a server: let 8 writers in 3 processes race this often
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(10..=100_000))]
+    rounds: u64,
 }
 
 /// What a check has found.
@@ -64,8 +74,29 @@ struct Examined {
     checks: Vec<Check>,
 }
 
-/// Examines the filesystem at a path.
+impl Examined {
+    fn new(path: PathBuf, checks: Vec<Check>) -> Self {
+        let is = |verdict| checks.iter().any(|check| check.verdict == verdict);
+        let verdict = match () {
+            () if is(Verdict::Broken) => Verdict::Broken,
+            () if is(Verdict::Warning) => Verdict::Warning,
+            () => Verdict::Good,
+        };
+        Examined { path, verdict, checks }
+    }
+}
+
+/// Examines a filesystem or a server.
 pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
+    let examined = match server::is_url(&args.path) {
+        true => server::examine(&args.path, args.rounds)?,
+        false => filesystem(args)?,
+    };
+    output.print(&examined)?;
+    Ok(if examined.verdict == Verdict::Broken { Exit::Refused } else { Exit::Good })
+}
+
+fn filesystem(args: &Args) -> Result<Examined, Failure> {
     let place = trials::place_beside(&args.path)?;
     let mut checks = match mount::of(&place) {
         Some(mount) => rules::judge(&mount),
@@ -76,14 +107,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
     if checks.iter().all(|check| check.name != rules::READ_ONLY) {
         checks.extend(trials::run(&place, args.saves)?);
     }
-    let is = |verdict| checks.iter().any(|check| check.verdict == verdict);
-    let verdict = match () {
-        () if is(Verdict::Broken) => Verdict::Broken,
-        () if is(Verdict::Warning) => Verdict::Warning,
-        () => Verdict::Good,
-    };
-    output.print(&Examined { path: args.path.clone(), verdict, checks })?;
-    Ok(if verdict == Verdict::Broken { Exit::Refused } else { Exit::Good })
+    Ok(Examined::new(args.path.clone(), checks))
 }
 
 /// The length of the largest file of a store; 0 if there is none.

@@ -96,7 +96,7 @@ impl<'a, S: RemoteStore> Subject<'a, S> {
 
     /// Looks at the record and at what is kept, by both stores. Nothing may have changed.
     pub(super) fn look(&mut self, promise: RemoteStorePromise) -> Result<(), RemoteStoreViolation> {
-        let nobody = Lease { holder: 1, token: 0 };
+        let nobody = Lease { holder: fastrand::u128(..), token: 0 };
         for store in [1, 0] {
             self.make(promise, store, Step::Load { at_most: u64::MAX })?;
             if let Some(at_most) = self.judge.older() {

@@ -111,8 +111,8 @@ impl Records {
             data.row = Some(Row { holder, token: 0, generation: 0 });
         }
         let Some(row) = &mut data.row else { return false };
-        let is_held = row.holder == holder || self.fault == Fault::FencesInItsProcess;
-        if self.fault != Fault::IgnoresConditions && (!is_held || row.token >= token) {
+        let is_lower = row.holder == holder && row.token < token;
+        if !is_lower && self.fault != Fault::IgnoresConditions {
             return false;
         }
         row.token = token;

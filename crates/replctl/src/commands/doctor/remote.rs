@@ -1,0 +1,108 @@
+//! Runs the suites of remote stores on a server, with records of their own.
+
+mod postgres;
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use repl_checkpoint::{RemoteStore, StoreId};
+use repl_harness::race::{self, Config, RaceError};
+use repl_harness::suites::{RemoteStorePromise, remote_store_suite};
+use tokio::runtime::Runtime;
+
+use self::postgres::Postgres;
+use super::{Check, Examined};
+use crate::exit::Exit;
+use crate::failure::{Failure, with_causes};
+
+/// A kind of server. To add one, implement this trait, and add a line each to [`examine`] and to
+/// [`work_for_a_race`].
+trait Server: Sized {
+    type Store: RemoteStore;
+
+    /// Connects, looks at the settings, and makes a place for the records.
+    ///
+    /// # Errors
+    /// Why it cannot be told whether the server can be trusted.
+    async fn prepare(url: &str) -> Result<(Self, Vec<Check>), String>;
+
+    /// What [`open`](Server::open) needs to know, in one line without a break.
+    fn target(&self) -> String;
+
+    /// Opens a store of a record. Called in other processes too.
+    fn open(target: &str, record: StoreId) -> Result<Self::Store, String>;
+
+    /// Removes everything that was made.
+    async fn clean_up(self) -> Result<(), String>;
+}
+
+/// Examines the server at a URL.
+pub(super) fn examine(url: &str, shown: &Path, rounds: u64) -> Result<Examined, Failure> {
+    let (scheme, _) = url.split_once("://").unwrap_or_default();
+    let checks = match scheme {
+        "postgres" | "postgresql" => suites::<Postgres>(url, rounds),
+        _ => {
+            let reason = format!("\"{scheme}\" is no kind of server that is known");
+            return Err(Failure::new(Exit::Usage, shown, reason)
+                .then("replctl doctor postgres://USER:PASSWORD@HOST/DATABASE"));
+        }
+    };
+    let failed = |reason| Failure::new(Exit::Unknown, shown, reason);
+    Ok(Examined::new(shown.to_owned(), checks.map_err(failed)?))
+}
+
+/// Does the work of a writer and ends, if this process was started for a race.
+pub(crate) fn work_for_a_race() {
+    if !race::is_worker() {
+        return;
+    }
+    let Ok(runtime) = Runtime::new() else { return };
+    race::work(|target, record| Postgres::open(target, record), |task| runtime.block_on(task));
+}
+
+/// Runs both suites. However they end, what was made on the server is removed.
+fn suites<S: Server>(url: &str, rounds: u64) -> Result<Vec<Check>, String> {
+    let runtime = Runtime::new().map_err(|error| format!("failed to start threads: {error}"))?;
+    let (server, mut checks) = runtime.block_on(S::prepare(url))?;
+    let target = server.target();
+    let found = one_process::<S>(&target, &runtime).and_then(|check| {
+        let is_good = check.verdict == super::Verdict::Good;
+        checks.push(check);
+        // A store that breaks a promise alone need not race.
+        if is_good { raced(&target, rounds).map(Some) } else { Ok(None) }
+    });
+    let cleaned = runtime.block_on(server.clean_up());
+    checks.extend(found?);
+    if let Err(error) = cleaned {
+        checks.push(Check::warning("cleanup", error));
+    }
+    Ok(checks)
+}
+
+fn one_process<S: Server>(target: &str, runtime: &Runtime) -> Result<Check, String> {
+    let records = [(); 2].map(|()| Config::default().record);
+    let open = |record| S::open(target, record);
+    let name = "one process";
+    match remote_store_suite(records, open, |task| runtime.block_on(task)) {
+        Ok(report) => Ok(Check::good(name, report.to_string())),
+        Err(found) if found.promise == RemoteStorePromise::Works => Err(found.what),
+        Err(found) => Ok(Check::broken(name, found.to_string())),
+    }
+}
+
+fn raced(target: &str, rounds: u64) -> Result<Check, String> {
+    let config = Config { rounds, hung_after: Duration::from_secs(60), ..Config::default() };
+    let program =
+        std::env::current_exe().map_err(|error| format!("no path to replctl: {error}"))?;
+    let (writers, processes) = (config.writers, config.processes);
+    match race::run(&config, target, || Command::new(&program)) {
+        Ok(report) if report.unclear * 10 > rounds => Err(report.to_string()),
+        Ok(report) => {
+            let found = format!("{writers} writers in {processes} processes, {report}");
+            Ok(Check::good("race", found))
+        }
+        Err(RaceError::Violation(found)) => Ok(Check::broken("race", found.to_string())),
+        Err(error) => Err(with_causes(&error)),
+    }
+}
