@@ -19,10 +19,12 @@
 //!
 //! [`crash`] ends a process at every call, with or without a power cut, and recovers from every disk
 //! that may be left. [`suites`] tests a codec or a store of your own against the promises of its
-//! trait.
+//! trait. [`race`] lets writers in several processes race for one record of a remote store.
 //!
 //! A suite that cannot fail proves nothing. So the tests of this crate run `stress` with one
-//! planted fault each ([`stress::Faults`]), and `crash` must catch every [`crash::Mutant`].
+//! planted fault each ([`stress::Faults`]), and `crash` must catch every [`crash::Mutant`]. Each
+//! planted fault of a remote store fails the race, and passes without the checks that are meant to
+//! find it ([`race::Config::skip`]).
 
 pub mod crash;
 mod locked;

@@ -127,3 +127,6 @@ pub(crate) fn panic(calls: &[Call]) -> Option<Finding> {
     let what = call.to_string();
     Some(Finding { promise: Promise::NoPanic, writers: vec![call.writer], what })
 }
+
+#[cfg(test)]
+mod tests;

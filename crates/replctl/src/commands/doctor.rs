@@ -126,14 +126,16 @@ fn largest(path: &Path) -> u64 {
 impl Report for Examined {
     fn show(&self, text: &mut Text) {
         let path = self.path.display();
+        let (can, cannot) = match server::is_url(&self.path) {
+            true => ("it can be trusted with a remote store", "it CANNOT be trusted"),
+            false => {
+                ("a store can keep its promises here", "a store CANNOT keep its promises here")
+            }
+        };
         match self.verdict {
-            Verdict::Good => text.good(&format!("{path}: a store can keep its promises here")),
-            Verdict::Warning => {
-                text.warning(&format!("{path}: a store can keep its promises here; see below"));
-            }
-            Verdict::Broken => {
-                text.bad(&format!("{path}: a store CANNOT keep its promises here; see below"));
-            }
+            Verdict::Good => text.good(&format!("{path}: {can}")),
+            Verdict::Warning => text.warning(&format!("{path}: {can}; see below")),
+            Verdict::Broken => text.bad(&format!("{path}: {cannot}; see below")),
         }
         for check in &self.checks {
             let found = match check.verdict {

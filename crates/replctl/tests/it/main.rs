@@ -8,6 +8,8 @@ mod figures;
 mod locked;
 mod messages;
 mod reading;
+#[cfg(feature = "remote")]
+mod servers;
 mod sessions;
 mod support;
 mod watching;

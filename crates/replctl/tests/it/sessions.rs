@@ -14,14 +14,20 @@ const UPDATE: &str = "REPLCTL_UPDATE_SESSIONS";
 const MARK: &str = "\u{1}";
 
 /// The blocks of a page that are sessions.
-fn sessions(page: &str) -> Vec<&str> {
-    let mut parts = page.split("```console\n");
+fn sessions<'a>(page: &'a str, fence: &str) -> Vec<&'a str> {
+    let mut parts = page.split(fence);
     parts.next();
     parts.filter_map(|part| Some(part.split_once("\n```")?.0)).collect()
 }
 
+/// The session on a server.
+#[cfg(feature = "remote")]
+pub(crate) fn on_a_server() -> &'static str {
+    sessions(DOC, "```console server\n")[0]
+}
+
 /// The commands of a session, each with the output that it shows.
-fn steps(session: &str) -> Vec<(String, String)> {
+pub(crate) fn steps(session: &str) -> Vec<(String, String)> {
     let mut steps: Vec<(String, String)> = Vec::new();
     for line in session.lines() {
         if let Some(command) = line.strip_prefix("$ ") {
@@ -35,7 +41,7 @@ fn steps(session: &str) -> Vec<(String, String)> {
 }
 
 /// Runs a session in one shell, in a new directory with the stores of an engine.
-fn run(steps: &[(String, String)]) -> Vec<String> {
+pub(crate) fn run(steps: &[(String, String)], url: &str) -> Vec<String> {
     let dir = Dir::new();
     of_an_engine(dir.0.path());
     let mut script = "exec 2>&1\n".to_owned();
@@ -46,7 +52,7 @@ fn run(steps: &[(String, String)]) -> Vec<String> {
     let program = Path::new(env!("CARGO_BIN_EXE_replctl")).parent().unwrap();
     let path = format!("{}:{}", program.display(), env::var("PATH").unwrap());
     let mut shell = Command::new("sh");
-    shell.args(["-c", &script]).current_dir(dir.0.path()).env("PATH", path);
+    shell.args(["-c", &script]).current_dir(dir.0.path()).env("PATH", path).env("URL", url);
     let output = shell.env("NO_COLOR", "1").env("LC_ALL", "C").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let mut outputs: Vec<String> = text.split(MARK).map(str::to_owned).collect();
@@ -56,14 +62,14 @@ fn run(steps: &[(String, String)]) -> Vec<String> {
 
 #[test]
 fn every_session_in_the_docs_prints_what_the_docs_show() {
-    let sessions = sessions(DOC);
+    let sessions = sessions(DOC, "```console\n");
     assert!(sessions.len() > 5, "the page has sessions");
     let mut page = DOC.to_owned();
     let mut different = String::new();
     for session in sessions {
         let steps = steps(session);
         let mut real = String::new();
-        for ((command, shown), printed) in steps.iter().zip(run(&steps)) {
+        for ((command, shown), printed) in steps.iter().zip(run(&steps, "")) {
             let _ = write!(real, "$ {command}\n{printed}");
             if *shown != printed {
                 let _ = write!(different, "$ {command}\n-- shown\n{shown}-- printed\n{printed}\n");

@@ -60,19 +60,19 @@ fn failed(act: &str, error: &tokio_postgres::Error) -> String {
 
 /// The settings on which the promises depend, and which no trial without a crash shows.
 async fn settings(client: &Client) -> Result<Vec<Check>, tokio_postgres::Error> {
-    let sql = "select current_setting('server_version'), current_setting('fsync'),
+    let sql = "select current_setting('server_version_num')::int / 10000, current_setting('fsync'),
         current_setting('full_page_writes'), current_setting('synchronous_standby_names'),
         exists (select from pg_stat_replication)";
     let row = client.query_one(sql, &[]).await?;
-    let mut checks = vec![Check::good("server", format!("PostgreSQL {}", row.get::<_, &str>(0)))];
+    let mut checks = vec![Check::good("server", format!("PostgreSQL {}", row.get::<_, i32>(0)))];
     if row.get::<_, &str>(1) != "on" {
         let found = "it is off: a crash of the machine takes acknowledged saves";
         checks.push(Check::broken("fsync", found));
     }
     if row.get::<_, &str>(2) != "on" {
-        let found = "it is off: after a crash of the machine, pages may be torn, unless the \
-                     filesystem prevents that";
-        checks.push(Check::warning("full_page_writes", found));
+        let found = "full_page_writes is off: a crash of the machine may leave torn pages, \
+                     unless the filesystem prevents that";
+        checks.push(Check::warning("page writes", found));
     }
     if row.get::<_, &str>(3).is_empty() && row.get::<_, bool>(4) {
         let found = "there are standbys, and none is synchronous: if one takes over, acknowledged \

@@ -1,0 +1,89 @@
+//! `replctl doctor URL` on a real server.
+
+use tokio::runtime::Runtime;
+use tokio_postgres::Client;
+
+use self::server::Server;
+use crate::sessions;
+use crate::support::Dir;
+
+#[path = "../../../repl-checkpoint-postgres/tests/it/support/server.rs"]
+#[expect(dead_code, reason = "nothing crashes here")]
+#[expect(clippy::print_stdout, reason = "says why a test is skipped")]
+mod server;
+
+fn url(server: &Server) -> String {
+    format!("postgres://test:secret@127.0.0.1:{}/postgres", server.port)
+}
+
+/// What is in the database that a trial could have left there.
+async fn left(client: &Client) -> i64 {
+    let sql = "select (select count(*) from pg_namespace where nspname like 'repl%')
+        + (select count(*) from pg_class where relname like 'repl%')";
+    client.query_one(sql, &[]).await.unwrap().get(0)
+}
+
+#[test]
+fn a_good_server_is_trusted_and_nothing_is_left_there() {
+    let runtime = Runtime::new().unwrap();
+    let Some(server) = runtime.block_on(Server::start()) else { return };
+    // The session of the docs.
+    let steps = sessions::steps(sessions::on_a_server());
+    let printed = sessions::run(&steps, &url(&server));
+    for ((_, shown), printed) in steps.iter().zip(printed) {
+        let printed = printed.replace(&format!("127.0.0.1:{}", server.port), "db.example");
+        let is_version = |line: &&str| line.starts_with("  server        PostgreSQL ");
+        let without = |text: &str| {
+            let lines: Vec<String> =
+                text.lines().filter(|l| !is_version(l)).map(str::to_owned).collect();
+            lines.join("\n")
+        };
+        assert_eq!(without(&printed), without(shown));
+    }
+    let printed = Dir::new().run(&format!("--json doctor {} --rounds 12", url(&server)));
+    assert!(printed.contains(r#""verdict":"good""#) && !printed.contains("secret"), "{printed}");
+    assert!(printed.contains("12 of 12 rounds held"), "{printed}");
+    let left = runtime.block_on(async { left(&server.client().await).await });
+    assert_eq!(left, 0);
+}
+
+#[test]
+fn a_server_that_does_not_sync_is_not_trusted() {
+    let runtime = Runtime::new().unwrap();
+    let Some(mut server) = runtime.block_on(Server::start()) else { return };
+    runtime.block_on(async {
+        let client = server.client().await;
+        client.batch_execute("alter system set fsync = off").await.unwrap();
+        client.batch_execute("alter system set full_page_writes = off").await.unwrap();
+    });
+    server.crash();
+    runtime.block_on(server.run());
+    let printed = Dir::new().run(&format!("doctor {} --rounds 10", url(&server)));
+    assert!(printed.contains("it CANNOT be trusted; see below"), "{printed}");
+    assert!(printed.contains("fsync         BROKEN: it is off"), "{printed}");
+    let warning = "page writes   warning: full_page_writes is off";
+    assert!(printed.contains(warning), "{printed}");
+    assert!(printed.contains("exit status 5"), "{printed}");
+}
+
+#[test]
+fn what_cannot_be_told_is_not_called_good() {
+    let printed = Dir::new().run("doctor postgres://test:secret@127.0.0.1:1/postgres");
+    assert!(printed.contains("cannot tell: postgres://127.0.0.1:1/postgres"), "{printed}");
+    assert!(printed.contains("failed to connect") && !printed.contains("secret"), "{printed}");
+    assert!(printed.contains("exit status 3"), "{printed}");
+    let printed = Dir::new().run("doctor ftp://ann:secret@host/path");
+    assert!(printed.contains("\"ftp\" is no kind of server that is known"), "{printed}");
+    assert!(printed.contains("exit status 2") && !printed.contains("secret"), "{printed}");
+
+    let runtime = Runtime::new().unwrap();
+    let Some(server) = runtime.block_on(Server::start()) else { return };
+    runtime.block_on(async {
+        let client = server.client().await;
+        client.batch_execute("create role reader login").await.unwrap();
+    });
+    let url = format!("postgres://reader@127.0.0.1:{}/postgres", server.port);
+    let printed = Dir::new().run(&format!("doctor {url}"));
+    assert!(printed.contains("the user needs the right to create one"), "{printed}");
+    assert!(printed.contains("exit status 3"), "{printed}");
+}
