@@ -17,7 +17,7 @@ pub struct Config {
     pub rounds: u64,
     /// The seed of every choice. How the calls interleave depends on the machine.
     pub seed: u64,
-    /// The time after which a call that has not returned counts as hung.
+    /// The time without an answer after which a call counts as hung.
     pub hung_after: Duration,
     /// The record that the writers race for. There must be none yet, and it is left there.
     pub record: StoreId,

@@ -12,6 +12,9 @@ use super::message::{self, MARK, Words};
 use super::step::{Call, Order};
 use super::worker::VARIABLE;
 
+/// The clock of a wait for answers stands still while nobody runs: a pause of the whole machine, or of
+/// all processes, is one of these at most.
+const TICK: Duration = Duration::from_millis(100);
 /// How long a process may take to end when it is told to.
 const ENDING: Duration = Duration::from_secs(2);
 /// How many of its last lines are shown of a process that ended too early.
@@ -78,7 +81,7 @@ impl Processes {
             if let (Some(mut input), Some(output)) = (input, output) {
                 let sender = sender.clone();
                 thread::spawn(move || read(process, output, &sender));
-                let url = message::one_line(url);
+                let url = url.replace(['\n', '\r'], " ");
                 let opening = format!("{} {process} {count} {writers} {url}\n", config.record.0);
                 // If it has ended, its lines say so.
                 let _ = input.write_all(opening.as_bytes());
@@ -90,11 +93,11 @@ impl Processes {
     }
 
     fn wait_until_ready(&mut self) -> Result<(), RaceError> {
-        let deadline = Instant::now() + self.hung_after;
+        let mut left = self.hung_after;
         let mut is_ready = vec![false; self.writers];
         while let Some(writer) = is_ready.iter().position(|is_ready| !is_ready) {
             let hung = |this: &Self| this.hung(writer, "the open of its store".to_owned());
-            let answer = self.answer(deadline)?.ok_or_else(|| hung(self))?;
+            let answer = self.answer(&mut left)?.ok_or_else(|| hung(self))?;
             let mut words = Words::of(&answer);
             match (words.word(), words.number::<usize>()) {
                 (Some("ready"), Some(writer)) => {
@@ -129,11 +132,11 @@ impl Processes {
     }
 
     fn answers(&mut self, orders: &[Vec<Order>]) -> Result<Vec<Call>, RaceError> {
-        let deadline = Instant::now() + self.hung_after;
+        let mut left = self.hung_after;
         let mut calls: Vec<Call> = Vec::new();
         let mut is_done = vec![false; self.writers];
         while let Some(writer) = is_done.iter().position(|is_done| !is_done) {
-            let Some(answer) = self.answer(deadline)? else {
+            let Some(answer) = self.answer(&mut left)? else {
                 let made = calls.iter().filter(|call| call.writer == writer).count();
                 let order = orders.get(writer).and_then(|orders| orders.get(made));
                 let call = order.map_or("nothing".to_owned(), |order| order.step.to_string());
@@ -153,11 +156,10 @@ impl Processes {
         Ok(calls)
     }
 
-    /// The next answer, or `None` if there is none until the deadline.
-    fn answer(&mut self, deadline: Instant) -> Result<Option<String>, RaceError> {
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(left) {
+    /// The next answer, or `None` if there is none in the time that is left.
+    fn answer(&mut self, left: &mut Duration) -> Result<Option<String>, RaceError> {
+        while *left > Duration::ZERO {
+            match self.lines.recv_timeout(TICK.min(*left)) {
                 Ok((_, Line::Answer(line))) => return Ok(Some(line)),
                 Ok((process, Line::Printed(line))) => {
                     let printed = &mut self.printed[process];
@@ -169,9 +171,11 @@ impl Processes {
                     let printed = self.printed[process].join("; ");
                     return Err(RaceError::Ended { process: process + 1, printed });
                 }
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Ok(None),
+                Err(RecvTimeoutError::Timeout) => *left = left.saturating_sub(TICK),
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
             }
         }
+        Ok(None)
     }
 
     fn hung(&self, writer: usize, call: String) -> RaceError {

@@ -22,7 +22,7 @@ const TRIES: usize = 20;
 /// Races writers for the record `config.record` of the store at `url`.
 ///
 /// `command` makes the command of each process: [`this_test`](super::this_test), or a program that
-/// calls [`work`](super::work). A round takes some 40 calls of a store.
+/// calls [`work`](super::work). A round takes some 35 calls.
 ///
 /// # Errors
 /// [`RaceError::Violation`] with the first broken promise. Everything else says why the store could

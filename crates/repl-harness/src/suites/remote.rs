@@ -159,7 +159,8 @@ fn renewals<S: RemoteStore>(subject: &mut Subject<'_, S>) -> Done {
 fn dropped<S: RemoteStore>(subject: &mut Subject<'_, S>) -> Done {
     for polls in POLLS {
         for kind in 0..4 {
-            let (lease, generation) = (subject.lease()?, subject.generation());
+            let lease = subject.hold(P::DroppedIsInDoubt, 0)?;
+            let generation = subject.generation();
             let step = match kind {
                 0 => subject.save(lease, generation, generation + 1),
                 1 => Step::Renew { lease, token: lease.token + 3 },
@@ -167,10 +168,9 @@ fn dropped<S: RemoteStore>(subject: &mut Subject<'_, S>) -> Done {
                 _ => Step::TakeOver(None),
             };
             subject.drop_after(polls, 0, step)?;
-            // What was dropped is refused from now on, as its token is too low.
-            subject.make(P::DroppedIsInDoubt, 0, Step::TakeOver(None))?;
-            subject.look(P::DroppedIsInDoubt)?;
-            let (lease, generation) = (subject.lease()?, subject.generation());
+            // A save or a renewal that was dropped is refused from now on.
+            let lease = subject.hold(P::DroppedIsInDoubt, 0)?;
+            let generation = subject.generation();
             let step = subject.save(lease, generation, generation + 1);
             subject.make(P::DroppedIsInDoubt, 0, step)?;
             subject.look(P::DroppedIsInDoubt)?;

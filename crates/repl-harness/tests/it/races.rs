@@ -54,7 +54,13 @@ fn a_store_that_loses_updates_under_race_is_found() {
 fn a_store_that_ignores_conditions_is_found() {
     is_found(
         Fault::IgnoresConditions,
-        &[Promise::OneWinner, Promise::FencedStaysFenced, Promise::Explained],
+        &[
+            Promise::OneWinner,
+            Promise::FencedStaysFenced,
+            Promise::Explained,
+            Promise::NewToken,
+            Promise::BytesAreKept,
+        ],
     );
 }
 

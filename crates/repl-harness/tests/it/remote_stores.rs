@@ -18,7 +18,7 @@ fn suite(fault: Fault) -> Result<RemoteStoreReport, RemoteStoreViolation> {
 fn a_good_remote_store_passes() {
     let report = suite(Fault::Nothing).unwrap();
     assert!(report.calls > 500 && report.refused > 100, "{report}");
-    assert!(report.dropped >= 8, "{report}");
+    assert!(report.dropped > 4, "{report}");
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn a_wrong_remote_store_is_found_by_the_promise_that_it_breaks() {
         (Fault::SameTokenTwice, P::WitnessIsCompared),
         (Fault::IgnoresWitness, P::OnlyTakeOverMakes),
         (Fault::IgnoresTokens, P::SaveIsConditional),
-        (Fault::KeepsOnlyTheNewest, P::WitnessIsCompared),
+        (Fault::KeepsOnlyTheNewest, P::SavedIsLoaded),
         (Fault::CutsBytes, P::SavedIsLoaded),
         (Fault::RefusesWithoutRecord, P::RefusalTellsRecord),
         (Fault::RefusesSaves, P::SaveIsConditional),

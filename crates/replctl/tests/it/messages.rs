@@ -113,3 +113,12 @@ fn every_command_that_a_message_names_exists() {
         }
     }
 }
+
+#[test]
+#[cfg(not(feature = "remote"))]
+fn without_the_feature_the_message_names_it() {
+    let printed = Dir::new().run("doctor postgres://ann:secret@host/engine");
+    assert!(printed.contains("cannot tell: postgres://host/engine"), "{printed}");
+    assert!(printed.contains("--features remote") && printed.contains("(exit status 3)"));
+    assert!(!printed.contains("secret"), "{printed}");
+}

@@ -6,7 +6,7 @@ use std::fmt;
 /// A promise of a [`RemoteStore`](repl_checkpoint::RemoteStore) that one process can check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RemoteStorePromise {
-    /// Calls succeed or are refused when nothing fails.
+    /// Calls succeed or are refused when nothing fails, also after a future was dropped.
     Works,
     /// Nothing panics.
     NoPanic,
@@ -27,8 +27,8 @@ pub enum RemoteStorePromise {
     /// What is saved is loaded, byte for byte, also by another store; and so is the generation
     /// before it. A refused save leaves nothing.
     SavedIsLoaded,
-    /// After a future was dropped, the store can be used again, and the call has had its effect as a
-    /// whole or not at all.
+    /// A call whose future was dropped has its effect as a whole or not at all, and later calls get
+    /// answers of their own.
     DroppedIsInDoubt,
     /// One record does not change with another.
     RecordsAreApart,
@@ -56,7 +56,7 @@ impl fmt::Display for RemoteStorePromise {
             RemoteStorePromise::RefusalTellsRecord => "a refused call tells what the record is",
             RemoteStorePromise::SavedIsLoaded => "what is saved is loaded, and nothing else",
             RemoteStorePromise::DroppedIsInDoubt => {
-                "after a future was dropped, the store can be used again"
+                "a dropped call takes effect whole or not at all, and disturbs no later one"
             }
             RemoteStorePromise::RecordsAreApart => "one record does not change with another",
         })

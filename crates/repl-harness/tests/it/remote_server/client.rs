@@ -1,5 +1,6 @@
 //! The store: it sends a line, yields once, and waits for the answer.
 
+use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -16,8 +17,8 @@ use repl_checkpoint::{
 use super::Fault;
 use super::data::Row;
 
-/// What this process knows of the lease: it does not know of other processes.
-static LEASE: Mutex<Option<Lease>> = Mutex::new(None);
+/// What this process knows of the leases: it does not know of other processes.
+static LEASES: Mutex<BTreeMap<u128, Lease>> = Mutex::new(BTreeMap::new());
 
 pub(crate) struct Client {
     address: String,
@@ -121,9 +122,10 @@ impl RemoteStore for Client {
         };
         let held = self.written(request).await?;
         if self.fault == Fault::FencesInItsProcess {
-            let mut known = LEASE.lock().unwrap();
-            if known.is_none_or(|known| known.token < held.lease.token) {
-                *known = Some(held.lease);
+            let mut leases = LEASES.lock().unwrap();
+            let known = leases.entry(self.record()).or_insert(held.lease);
+            if known.token < held.lease.token {
+                *known = held.lease;
             }
         }
         Ok(held)
@@ -136,7 +138,7 @@ impl RemoteStore for Client {
         if self.fault == Fault::LosesAnswers {
             return Err(RemoteFailure::InDoubt(cause(io::ErrorKind::ConnectionReset.into())));
         }
-        let is_fenced = *LEASE.lock().unwrap() != Some(save.lease);
+        let is_fenced = LEASES.lock().unwrap().get(&self.record()) != Some(&save.lease);
         if self.fault == Fault::FencesInItsProcess && is_fenced {
             let read = self.ask(format!("read {}", self.record())).await?;
             return Err(RemoteFailure::Refused(
@@ -144,7 +146,7 @@ impl RemoteStore for Client {
             ));
         }
         let RemoteSave { lease, previous, generation, bytes } = save;
-        let cut = usize::from(self.fault == Fault::CutsBytes && bytes.len() > 4096);
+        let cut = usize::from(self.fault == Fault::CutsBytes && bytes.len() > 200);
         let bytes = hex(&bytes[..bytes.len() - cut]);
         let Lease { holder, token } = lease;
         let record = self.record();

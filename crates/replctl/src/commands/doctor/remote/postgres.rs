@@ -1,5 +1,7 @@
 //! PostgreSQL: a schema of its own for the tables, which is dropped at the end.
 
+use std::time::Duration;
+
 use repl_checkpoint::StoreId;
 use repl_checkpoint_postgres::PostgresStore;
 use tokio_postgres::{Client, Config, NoTls};
@@ -18,7 +20,7 @@ impl Server for Postgres {
     type Store = PostgresStore;
 
     async fn prepare(url: &str) -> Result<(Self, Vec<Check>), String> {
-        let config: Config = url.parse().map_err(|error| failed("read the URL", &error))?;
+        let config = config(url)?;
         let (client, connection) =
             config.connect(NoTls).await.map_err(|error| failed("connect", &error))?;
         tokio::spawn(connection);
@@ -38,7 +40,7 @@ impl Server for Postgres {
 
     fn open(target: &str, record: StoreId) -> Result<PostgresStore, String> {
         let (schema, url) = target.split_once(' ').ok_or("no schema is named")?;
-        let mut config: Config = url.parse().map_err(|error| failed("read the URL", &error))?;
+        let mut config = config(url)?;
         let options = config.get_options().unwrap_or_default();
         let options = format!("{options} -c search_path={schema}");
         config.options(options.trim());
@@ -52,6 +54,14 @@ impl Server for Postgres {
             format!("{}: run \"{drop}\" there", failed("remove what was made", &error))
         })
     }
+}
+
+fn config(url: &str) -> Result<Config, String> {
+    let mut config: Config = url.parse().map_err(|error| failed("read the URL", &error))?;
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(Duration::from_secs(10));
+    }
+    Ok(config)
 }
 
 fn failed(act: &str, error: &tokio_postgres::Error) -> String {
