@@ -16,9 +16,13 @@ use super::{Check, Examined};
 use crate::exit::Exit;
 use crate::failure::{Failure, with_causes};
 
+/// Tells a process of the race which kind of server it has to open.
+const VARIABLE: &str = "REPLCTL_DOCTOR_SERVER";
+
 /// A kind of server. To add one, implement this trait, and add a line each to [`examine`] and to
 /// [`work_for_a_race`].
 trait Server: Sized {
+    const NAME: &str;
     type Store: RemoteStore;
 
     /// Connects, looks at the settings, and makes a place for the records.
@@ -54,11 +58,15 @@ pub(super) fn examine(url: &str, shown: &Path, rounds: u64) -> Result<Examined, 
 
 /// Does the work of a writer and ends, if this process was started for a race.
 pub(crate) fn work_for_a_race() {
-    if !race::is_worker() {
-        return;
+    match std::env::var(VARIABLE) {
+        Ok(kind) if race::is_worker() && kind == Postgres::NAME => work::<Postgres>(),
+        _ => {}
     }
+}
+
+fn work<S: Server>() {
     let Ok(runtime) = Runtime::new() else { return };
-    race::work(|target, record| Postgres::open(target, record), |task| runtime.block_on(task));
+    race::work(S::open, |task| runtime.block_on(task));
 }
 
 /// Runs both suites. However they end, what was made on the server is removed.
@@ -70,7 +78,7 @@ fn suites<S: Server>(url: &str, rounds: u64) -> Result<Vec<Check>, String> {
         let is_good = check.verdict == super::Verdict::Good;
         checks.push(check);
         // A store that breaks a promise alone need not race.
-        if is_good { raced(&target, rounds).map(Some) } else { Ok(None) }
+        if is_good { raced::<S>(&target, rounds).map(Some) } else { Ok(None) }
     });
     let cleaned = runtime.block_on(server.clean_up());
     checks.extend(found?);
@@ -91,12 +99,17 @@ fn one_process<S: Server>(target: &str, runtime: &Runtime) -> Result<Check, Stri
     }
 }
 
-fn raced(target: &str, rounds: u64) -> Result<Check, String> {
+fn raced<S: Server>(target: &str, rounds: u64) -> Result<Check, String> {
     let config = Config { rounds, hung_after: Duration::from_secs(60), ..Config::default() };
     let program =
         std::env::current_exe().map_err(|error| format!("no path to replctl: {error}"))?;
     let (writers, processes) = (config.writers, config.processes);
-    match race::run(&config, target, || Command::new(&program)) {
+    let command = || {
+        let mut command = Command::new(&program);
+        command.env(VARIABLE, S::NAME);
+        command
+    };
+    match race::run(&config, target, command) {
         Ok(report) if report.unclear * 10 > rounds => Err(report.to_string()),
         Ok(report) => {
             let mut held = format!("{} of {rounds} rounds held", report.rounds);

@@ -17,6 +17,8 @@ pub(super) struct Postgres {
 }
 
 impl Server for Postgres {
+    const NAME: &str = "postgres";
+
     type Store = PostgresStore;
 
     async fn prepare(url: &str) -> Result<(Self, Vec<Check>), String> {
