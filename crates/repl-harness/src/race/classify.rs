@@ -157,6 +157,7 @@ fn wrong_answer(states: &[State], calls: &[Call], doubts: &[(usize, Call)]) -> F
     let Some(call) = calls.iter().find(is_wrong) else {
         return Finding::of(Promise::Explained, &calls.iter().collect::<Vec<_>>(), "one order");
     };
+    let expected = format!("what is there: {}", shown(states));
     let newest = states.iter().filter_map(|state| state.record).map(|r| (r.token, r.generation));
     let newest = newest.max().unwrap_or_default();
     let promise = match &call.outcome {
@@ -173,13 +174,17 @@ fn wrong_answer(states: &[State], calls: &[Call], doubts: &[(usize, Call)]) -> F
                 Step::Load { at_most } => state.load(at_most),
                 _ => None,
             });
+            // Something was changed that no call explains.
+            if found.is_some_and(|(generation, _)| generation > newest.1) {
+                return Finding::of(Promise::Explained, &[call], &expected);
+            }
             let is_older = found.map(|(generation, _)| generation) < kept.map(|kept| kept.0);
             let is_newest = matches!(call.step, Step::Load { at_most: u64::MAX });
             if is_older && is_newest { Promise::OkIsVisible } else { Promise::BytesAreKept }
         }
         _ => Promise::Explained,
     };
-    Finding::of(promise, &[call], &format!("what is there: {}", shown(states)))
+    Finding::of(promise, &[call], &expected)
 }
 
 fn shown(states: &[State]) -> String {

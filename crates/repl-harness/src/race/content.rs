@@ -3,7 +3,7 @@
 /// The bytes of a content: its number, then random bytes whose count and values follow from it.
 pub(crate) fn bytes(content: u64) -> Vec<u8> {
     let mut rng = fastrand::Rng::with_seed(content);
-    let length = if content % 7 == 0 { 0..40_000 } else { 0..300 };
+    let length = if content.is_multiple_of(7) { 0..40_000 } else { 0..300 };
     let mut bytes = content.to_le_bytes().to_vec();
     let random = bytes.len();
     bytes.resize(random + rng.usize(length), 0);

@@ -42,15 +42,13 @@ where
 {
     let mut lines = io::stdin().lock().lines().map_while(Result::ok);
     let first = lines.next().unwrap_or_default();
-    if let Some(opening) = Opening::of(&first) {
-        scope(|scope| {
-            let process = Process { open: &open, block_on: &block_on, opening: &opening };
-            process.run(scope, lines);
-            // A writer that hangs would keep this scope from ending.
-            exit(0)
-        })
-    }
-    exit(0)
+    let Some(opening) = Opening::of(&first) else { exit(0) };
+    scope(|scope| {
+        let process = Process { open: &open, block_on: &block_on, opening: &opening };
+        process.run(scope, lines);
+        // A writer that hangs would keep this scope from ending.
+        exit(0)
+    })
 }
 
 /// The first message: which writers are here, and what they open.

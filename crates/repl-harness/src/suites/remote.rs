@@ -46,13 +46,13 @@ where
     dropped(&mut subject)?;
     // The first one is to be as it was.
     let mut second = Subject::open(other, &open, &block_on)?;
-    nothing_comes_from_nothing(&mut second).map_err(apart)?;
-    takeovers(&mut second).map_err(apart)?;
+    nothing_comes_from_nothing(&mut second).map_err(|found| apart(&found))?;
+    takeovers(&mut second).map_err(|found| apart(&found))?;
     subject.look(P::RecordsAreApart)?;
     Ok(subject.report().with(second.report()))
 }
 
-fn apart(violation: RemoteStoreViolation) -> RemoteStoreViolation {
+fn apart(violation: &RemoteStoreViolation) -> RemoteStoreViolation {
     let what = format!("beside another record: {violation}");
     RemoteStoreViolation::new(P::RecordsAreApart, what)
 }

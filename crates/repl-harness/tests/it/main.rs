@@ -1,6 +1,6 @@
 //! The suites pass what keeps its promises, and catch what does not.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 mod crash_deltas;
 mod crash_disk;

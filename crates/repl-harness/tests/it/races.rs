@@ -47,7 +47,10 @@ fn is_found(fault: Fault, promises: &[Promise]) {
 
 #[test]
 fn a_store_that_loses_updates_under_race_is_found() {
-    is_found(Fault::LosesUpdates, &[Promise::OneWinner, Promise::Explained, Promise::BytesAreKept]);
+    is_found(
+        Fault::LosesUpdates,
+        &[Promise::OneWinner, Promise::Explained, Promise::BytesAreKept, Promise::OkIsVisible],
+    );
 }
 
 #[test]

@@ -24,8 +24,8 @@ pub(crate) use self::remote::work_for_a_race;
 /// The arguments.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The directory of a store, a slot file, a path where a store is to be, or the URL of a server:
-    /// postgres://USER:PASSWORD@HOST/DATABASE
+    /// The directory of a store, a slot file, a path where a store is to be, or the URL of a
+    /// PostgreSQL server
     path: PathBuf,
     /// Save this often to each kind of store, for the time that a save takes
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(3..=100_000))]
@@ -88,9 +88,10 @@ impl Examined {
 
 /// Examines a filesystem or a server.
 pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
-    let examined = match server::is_url(&args.path) {
-        true => server::examine(&args.path, args.rounds)?,
-        false => filesystem(args)?,
+    let examined = if server::is_url(&args.path) {
+        server::examine(&args.path, args.rounds)?
+    } else {
+        filesystem(args)?
     };
     output.print(&examined)?;
     Ok(if examined.verdict == Verdict::Broken { Exit::Refused } else { Exit::Good })
@@ -126,11 +127,10 @@ fn largest(path: &Path) -> u64 {
 impl Report for Examined {
     fn show(&self, text: &mut Text) {
         let path = self.path.display();
-        let (can, cannot) = match server::is_url(&self.path) {
-            true => ("it can be trusted with a remote store", "it CANNOT be trusted"),
-            false => {
-                ("a store can keep its promises here", "a store CANNOT keep its promises here")
-            }
+        let (can, cannot) = if server::is_url(&self.path) {
+            ("it can be trusted with a remote store", "it CANNOT be trusted")
+        } else {
+            ("a store can keep its promises here", "a store CANNOT keep its promises here")
         };
         match self.verdict {
             Verdict::Good => text.good(&format!("{path}: {can}")),

@@ -49,7 +49,7 @@ fn after_a_takeover_a_save_in_doubt_does_not_come_any_more() {
     let doubt = || call(SAVE, Outcome::InDoubt(String::new()));
     assert_eq!(judged(&[taken(ONE, 0), doubt(), taken(TWO, 1), loaded(Some((1, 5)))]), Ok(()));
     let late = judged(&[taken(ONE, 0), doubt(), taken(TWO, 0), loaded(Some((1, 5)))]);
-    assert_eq!(late, Err(Promise::BytesAreKept));
+    assert_eq!(late, Err(Promise::Explained));
     let ok = judged(&[taken(ONE, 0), taken(TWO, 0), call(SAVE, Outcome::Saved)]);
     assert_eq!(ok, Err(Promise::FencedStaysFenced));
 }
@@ -79,7 +79,7 @@ fn what_was_not_available_never_comes() {
     let never = call(SAVE, Outcome::Unavailable(String::new()));
     assert_eq!(judged(&[taken(ONE, 0), never.clone(), loaded(None)]), Ok(()));
     let came = judged(&[taken(ONE, 0), never, loaded(Some((1, 5)))]);
-    assert_eq!(came, Err(Promise::BytesAreKept));
+    assert_eq!(came, Err(Promise::Explained));
 }
 
 #[test]

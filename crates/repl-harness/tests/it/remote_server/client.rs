@@ -184,7 +184,9 @@ fn held(row: Row) -> Held {
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     let mut text = "'".to_owned();
-    bytes.iter().for_each(|byte| write!(text, "{byte:02x}").unwrap());
+    for byte in bytes {
+        write!(text, "{byte:02x}").unwrap();
+    }
     text
 }
 

@@ -100,7 +100,8 @@ impl Records {
         }
         self.takeovers += 1;
         self.holders += 1;
-        let more = u64::from(self.fault != Fault::SameTokenTwice || self.takeovers % 5 != 0);
+        let more =
+            u64::from(self.fault != Fault::SameTokenTwice || !self.takeovers.is_multiple_of(5));
         let row = data.row.unwrap_or(Row { holder: 0, token: 0, generation: 0 });
         data.row = Some(Row { holder: self.holders, token: row.token + more, ..row });
         true
