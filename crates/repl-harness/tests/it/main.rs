@@ -16,6 +16,8 @@ mod planted_waits_are_caught;
 mod races;
 #[cfg(unix)]
 mod races_on_postgres;
+#[cfg(unix)]
+mod races_on_seaweedfs;
 mod real_types;
 mod remote_server;
 mod remote_stores;

@@ -1,5 +1,6 @@
 //! Runs the suites of remote stores on a server, with records of their own.
 
+mod bucket;
 mod postgres;
 
 use std::path::Path;
@@ -11,6 +12,7 @@ use repl_harness::race::{self, Config, RaceError};
 use repl_harness::suites::{RemoteStorePromise, remote_store_suite};
 use tokio::runtime::Runtime;
 
+use self::bucket::Bucket;
 use self::postgres::Postgres;
 use super::{Check, Examined};
 use crate::exit::Exit;
@@ -46,10 +48,14 @@ pub(super) fn examine(url: &str, shown: &Path, rounds: u64) -> Result<Examined, 
     let (scheme, _) = url.split_once("://").unwrap_or_default();
     let checks = match scheme {
         "postgres" | "postgresql" => suites::<Postgres>(url, rounds),
+        "s3" => suites::<Bucket>(url, rounds),
         _ => {
             let reason = format!("\"{scheme}\" is no kind of server that is known");
             return Err(Failure::new(Exit::Usage, shown, reason)
-                .then("replctl doctor postgres://USER:PASSWORD@HOST/DATABASE"));
+                .then("replctl doctor postgres://USER:PASSWORD@HOST/DATABASE")
+                .then(
+                    "replctl doctor s3://BUCKET/PREFIX, with the variables AWS_* that it needs",
+                ));
         }
     };
     let failed = |reason| Failure::new(Exit::Unknown, shown, reason);
@@ -60,6 +66,7 @@ pub(super) fn examine(url: &str, shown: &Path, rounds: u64) -> Result<Examined, 
 pub(crate) fn work_for_a_race() {
     match std::env::var(VARIABLE) {
         Ok(kind) if race::is_worker() && kind == Postgres::NAME => work::<Postgres>(),
+        Ok(kind) if race::is_worker() && kind == Bucket::NAME => work::<Bucket>(),
         _ => {}
     }
 }
