@@ -90,6 +90,8 @@ async fn pass(client: TcpStream, server: TcpStream, mode: Arc<watch::Sender<Mode
         let mut buffer = vec![0; 1 << 16];
         while let Ok(n @ 1..) = from_server.read(&mut buffer).await {
             if *at_answer.borrow() == Mode::DropAnswer {
+                // It may answer an earlier request: the one that is meant still passes.
+                tokio::time::sleep(Duration::from_millis(500)).await;
                 break;
             }
             if to_client.write_all(&buffer[..n]).await.is_err() {
