@@ -1,7 +1,7 @@
 //! Saves of a `RemoteCheckpointer` to PostgreSQL, vs bare statements that write the same bytes over
 //! the same client. The server is started on loopback; its files are in the folder for temporary
 //! files, which must be on a disk.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a bench may stop")]
+#![expect(clippy::unwrap_used, reason = "a bench may stop")]
 #![expect(clippy::print_stdout, reason = "says why it is skipped")]
 
 #[cfg(unix)]

@@ -43,11 +43,11 @@ enum Trial {
 pub fn main() -> ExitCode {
     let args = Args::parse();
     // Where `cargo xtask` was called.
-    if let Some(folder) = std::env::var_os("TRIALS_FOLDER") {
-        if let Err(err) = std::env::set_current_dir(&folder) {
-            eprintln!("trials: {}: {err}", folder.display());
-            return ExitCode::FAILURE;
-        }
+    if let Some(folder) = std::env::var_os("TRIALS_FOLDER")
+        && let Err(err) = std::env::set_current_dir(&folder)
+    {
+        eprintln!("trials: {}: {err}", folder.display());
+        return ExitCode::FAILURE;
     }
     let result = match args.trial {
         Trial::Stress(args) => stress::run(&args),

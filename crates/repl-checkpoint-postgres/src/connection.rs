@@ -1,16 +1,16 @@
 //! A connection that is made when it is needed, and dropped after any doubt.
 
-use std::error::Error;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use repl_checkpoint::RemoteFailure;
-use tokio_postgres::error::{DbError, Severity};
+use tokio_postgres::error::DbError;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, Config, Row, Socket, Statement};
 
+use crate::failure::{cause, failure, unavailable};
 use crate::schema;
 
 /// The encryption of connections: that of `NoTls`, and of the crates beside `tokio-postgres`.
@@ -119,22 +119,4 @@ impl Session {
 pub fn is_unreplicated(notice: &DbError) -> bool {
     // The message is translated; the function that raises it is not.
     notice.routine() == Some("SyncRepWaitForLSN")
-}
-
-/// What is known after a statement failed.
-fn failure(error: tokio_postgres::Error) -> RemoteFailure {
-    let is_rolled_back =
-        error.as_db_error().is_some_and(|error| error.parsed_severity() == Some(Severity::Error));
-    if is_rolled_back { unavailable(error) } else { RemoteFailure::InDoubt(cause(error)) }
-}
-
-/// A failure of what cannot have changed anything.
-pub(crate) fn unavailable(error: tokio_postgres::Error) -> RemoteFailure {
-    RemoteFailure::Unavailable(cause(error))
-}
-
-pub(crate) fn cause(
-    error: impl Into<Box<dyn Error + Send + Sync>>,
-) -> Arc<dyn Error + Send + Sync> {
-    Arc::from(error.into())
 }

@@ -37,6 +37,7 @@
 //! ```
 
 mod connection;
+mod failure;
 mod marks;
 mod schema;
 mod store;

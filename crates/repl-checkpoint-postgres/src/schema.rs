@@ -3,7 +3,7 @@
 use repl_checkpoint::RemoteFailure;
 use tokio_postgres::Client;
 
-use crate::connection::{cause, unavailable};
+use crate::failure::{cause, unavailable};
 
 /// One entry for each version, from 1. Never changed once it is released.
 const MIGRATIONS: [&str; 1] = ["

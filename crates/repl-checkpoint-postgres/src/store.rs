@@ -9,7 +9,8 @@ use tokio_postgres::config::{Host, TargetSessionAttrs};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, NoTls, Row};
 
-use crate::connection::{Connection, Tls, cause};
+use crate::connection::{Connection, Tls};
+use crate::failure::cause;
 
 /// The columns of a record.
 macro_rules! record {

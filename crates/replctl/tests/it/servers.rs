@@ -1,5 +1,8 @@
 //! `replctl doctor URL` on a real server.
 
+use object_store::aws::AmazonS3Builder;
+use object_store::path::Path;
+use object_store::{ClientOptions, ObjectStore};
 use tokio::runtime::Runtime;
 use tokio_postgres::Client;
 
@@ -7,6 +10,11 @@ use self::server::Server;
 use crate::sessions;
 use crate::support::Dir;
 
+#[path = "../../../repl-checkpoint-object/tests/it/support/server.rs"]
+#[expect(dead_code, reason = "nothing crashes here")]
+#[expect(clippy::print_stdout, reason = "says why a test is skipped")]
+#[expect(clippy::panic, reason = "fails as a test does")]
+mod bucket;
 #[path = "../../../repl-checkpoint-postgres/tests/it/support/server.rs"]
 #[expect(dead_code, reason = "nothing crashes here")]
 #[expect(clippy::print_stdout, reason = "says why a test is skipped")]
@@ -92,4 +100,42 @@ fn what_cannot_be_told_is_not_called_good() {
     let printed = told(&format!("doctor {url}"));
     assert!(printed.contains("the user needs the right to create one"), "{printed}");
     assert!(printed.contains("exit status 3"), "{printed}");
+}
+
+/// All that the program prints about a bucket of a gateway.
+fn told_of(arguments: &str, port: u16) -> String {
+    let endpoint = format!("http://127.0.0.1:{port}");
+    let of_bucket = [
+        ("AWS_ENDPOINT", endpoint.as_str()),
+        ("AWS_ALLOW_HTTP", "true"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_SKIP_SIGNATURE", "true"),
+    ];
+    let printed = Dir::new().run_with(arguments, &of_bucket);
+    printed.split_once('\n').unwrap().1.to_owned()
+}
+
+#[test]
+fn a_good_bucket_is_trusted_and_nothing_is_left_there() {
+    let runtime = Runtime::new().unwrap();
+    let Some(server) = runtime.block_on(bucket::Server::start()) else { return };
+    let port = server.gateways()[0];
+    let url = format!("s3://{}/trials", bucket::BUCKET);
+    let printed = told_of(&format!("doctor {url} --rounds 20"), port);
+    let trusted = format!("{url}: it can be trusted with a remote store");
+    assert!(printed.starts_with(&trusted), "{printed}");
+    assert!(printed.contains("20 of 20 rounds held"), "{printed}");
+    let client = AmazonS3Builder::new()
+        .with_endpoint(format!("http://127.0.0.1:{port}"))
+        .with_bucket_name(bucket::BUCKET)
+        .with_region("us-east-1")
+        .with_client_options(ClientOptions::new().with_allow_http(true))
+        .with_skip_signature(true)
+        .build()
+        .unwrap();
+    let trials = Path::from("trials");
+    let left = runtime.block_on(client.list_with_delimiter(Some(&trials))).unwrap();
+    assert!(left.objects.is_empty() && left.common_prefixes.is_empty(), "{left:?}");
+    let printed = told_of("doctor s3://no-such-bucket/trials", port);
+    assert!(printed.contains("cannot tell") && printed.contains("exit status 3"), "{printed}");
 }

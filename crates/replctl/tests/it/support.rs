@@ -31,7 +31,12 @@ impl Dir {
 
     /// Runs the program in this directory, and returns all that an operator sees.
     pub(crate) fn run(&self, arguments: &str) -> String {
-        let output = self.output(arguments);
+        self.run_with(arguments, &[])
+    }
+
+    /// With variables in its environment.
+    pub(crate) fn run_with(&self, arguments: &str, variables: &[(&str, &str)]) -> String {
+        let output = self.output_with(arguments, variables);
         let text = |bytes: &[u8]| {
             let text = String::from_utf8(bytes.to_vec()).unwrap();
             text.replace(&std::process::id().to_string(), "PID")
@@ -43,8 +48,13 @@ impl Dir {
     }
 
     pub(crate) fn output(&self, arguments: &str) -> Output {
+        self.output_with(arguments, &[])
+    }
+
+    fn output_with(&self, arguments: &str, variables: &[(&str, &str)]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_replctl"))
             .args(arguments.split_whitespace())
+            .envs(variables.iter().copied())
             .current_dir(self.0.path())
             .output()
             .unwrap()
