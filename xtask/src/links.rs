@@ -81,7 +81,8 @@ fn has_test(source: &str, name: &str) -> bool {
     let line = source[..at].rfind('\n').unwrap_or(0);
     let attributes = source[..line].lines().rev().take_while(is_attribute);
     let attributes: Vec<&str> = attributes.map(str::trim).collect();
-    attributes.contains(&"#[test]") && !attributes.iter().any(|a| a.starts_with("#[ignore"))
+    let is_test = |line: &&str| *line == "#[test]" || line.starts_with("#[tokio::test");
+    attributes.iter().any(is_test) && !attributes.iter().any(|a| a.starts_with("#[ignore"))
 }
 
 /// Leaves out the lines of code blocks: what is in them is neither a link nor a heading.
@@ -123,6 +124,14 @@ mod tests {
         assert!(broken("`check`", "xtask/src/links.rs"));
         assert!(broken("`no_such_test`", "xtask/src/links.rs"));
         assert!(!broken("`xtask/src/links.rs`", "xtask/src/links.rs"));
+    }
+
+    #[test]
+    fn a_test_is_one_that_runs() {
+        let source = "#[test]\nfn a() {}\n#[tokio::test(flavor = \"multi_thread\")]\n\
+                      async fn b() {}\n#[test]\n#[ignore]\nfn c() {}\n#[inline]\nfn d() {}\n";
+        let found = ["a", "b", "c", "d"].map(|name| has_test(source, name));
+        assert_eq!(found, [true, true, false, false]);
     }
 
     #[test]
