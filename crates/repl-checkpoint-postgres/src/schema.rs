@@ -14,13 +14,14 @@ const MIGRATIONS: [&str; 1] = ["
         generation bigint not null,
         held_by text not null,
         since timestamptz not null
-    );
+    ) with (fillfactor = 50);
     create table repl_generation (
         store uuid not null,
+        slot bigint not null,
         generation bigint not null,
         bytes bytea not null,
-        primary key (store, generation)
-    );
+        primary key (store, slot)
+    ) with (fillfactor = 50);
     create table repl_mark (
         store uuid not null,
         shard numeric(20) not null,

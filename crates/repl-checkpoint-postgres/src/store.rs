@@ -43,20 +43,23 @@ const RENEW: &str = concat!(
 );
 
 /// One statement, so one transaction and one round trip. No part does anything unless the lease is
-/// held. `gone` does not see what `kept` inserts.
+/// held. The new bytes take the place of the oldest: a row that is updated leaves nothing that the
+/// next save has to read past, as one that is deleted would until it is vacuumed.
 const SAVE: &str = "
     with held as (
         update repl_lease set generation = $5
         where store = $1::text::uuid and holder = $2::text::uuid and token = $3 and generation = $4
         returning store
-    ), kept as (
-        insert into repl_generation (store, generation, bytes) select store, $5, $6 from held
-    ), gone as (
-        delete from repl_generation g using held where g.store = held.store and g.generation <= (
-            select generation from repl_generation where store = $1::text::uuid
-            order by generation desc offset $7 limit 1)
+    ), place as (
+        select case when count(*) < $7 then count(*)
+            else (array_agg(slot order by generation))[1] end as slot
+        from repl_generation where store = $1::text::uuid
     )
-    select 1 from held";
+    insert into repl_generation (store, slot, generation, bytes)
+        select held.store, place.slot, $5, $6 from held, place
+        on conflict (store, slot) do update
+            set generation = excluded.generation, bytes = excluded.bytes
+        returning 1";
 
 const LOAD: &str = "
     select generation, bytes from repl_generation
@@ -186,9 +189,8 @@ impl<T: Tls> RemoteStore for PostgresStore<T> {
         let RemoteSave { lease, previous, generation, bytes } = save;
         let (id, holder, token) = (self.id(), hex(lease.holder), number(lease.token)?);
         let (previous, generation) = (number(previous)?, number(generation)?);
-        let older = self.history - 1; // this one is not counted yet
         let params: [&(dyn ToSql + Sync); 7] =
-            [&id, &holder, &token, &previous, &generation, &bytes, &older];
+            [&id, &holder, &token, &previous, &generation, &bytes, &self.history];
         match self.connection.query(SAVE, &params).await?.len() {
             0 => self.refused().await,
             _ => Ok(()),

@@ -18,9 +18,10 @@ const MOVED: u64 = 10;
 
 /// The statement of a save, without its conditions.
 const SAVE: &str = "
-    with held as (update repl_lease set generation = $2 where store = $1::text::uuid returning store),
-    kept as (insert into repl_generation (store, generation, bytes) select store, $2, $3 from held)
-    delete from repl_generation g using held where g.store = held.store and g.generation = $2 - 4";
+    with held as (update repl_lease set generation = $2 where store = $1::text::uuid returning store)
+    insert into repl_generation (store, slot, generation, bytes) select store, $2 % 4, $2, $3 from held
+        on conflict (store, slot) do update
+            set generation = excluded.generation, bytes = excluded.bytes";
 
 fn ids() -> Vec<ShardId> {
     (0..SHARDS).map(ShardId).collect()

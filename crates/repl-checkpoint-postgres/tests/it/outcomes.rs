@@ -247,3 +247,21 @@ async fn a_record_that_is_gone_has_vanished_and_is_no_fresh_start() {
     let records: i64 = client.query_one(sql, &[]).await.unwrap().get(0);
     assert_eq!(records, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_saves_between_two_vacuums_leave_nothing_to_read_past() {
+    let Some(server) = Server::start().await else { return };
+    let mut follower = start(server.config(), "a").await;
+    let client = server.client().await;
+    let off = "alter table repl_generation set (autovacuum_enabled = off);
+        alter table repl_lease set (autovacuum_enabled = off)";
+    client.batch_execute(off).await.unwrap();
+    for mark in 1..=400 {
+        save(&mut follower, mark).await.unwrap();
+    }
+    let pages = "select (pg_relation_size('repl_generation') + pg_indexes_size('repl_generation')
+        + pg_relation_size('repl_lease') + pg_indexes_size('repl_lease')) / 8192";
+    let pages: i64 = client.query_one(pages, &[]).await.unwrap().get(0);
+    // Each index has a page of its own about it and one of entries.
+    assert!(pages <= 6, "{pages} pages");
+}

@@ -121,10 +121,10 @@ fn a_good_bucket_is_trusted_and_nothing_is_left_there() {
     let Some(server) = runtime.block_on(bucket::Server::start()) else { return };
     let port = server.gateways()[0];
     let url = format!("s3://{}/trials", bucket::BUCKET);
-    let printed = told_of(&format!("doctor {url} --rounds 20"), port);
+    let printed = told_of(&format!("doctor {url} --rounds 10"), port);
     let trusted = format!("{url}: it can be trusted with a remote store");
     assert!(printed.starts_with(&trusted), "{printed}");
-    assert!(printed.contains("20 of 20 rounds held"), "{printed}");
+    assert!(printed.contains("10 of 10 rounds held"), "{printed}");
     let client = AmazonS3Builder::new()
         .with_endpoint(format!("http://127.0.0.1:{port}"))
         .with_bucket_name(bucket::BUCKET)
