@@ -75,6 +75,7 @@ fn a_thousand_rounds_on_two_gateways_hold() {
     hold(1000);
 }
 
+#[expect(clippy::print_stdout, reason = "says how much was tried")]
 fn hold(rounds: u64) {
     let Some(report) = race(&Config { rounds, seed: rounds, ..Config::default() }) else { return };
     println!("SeaweedFS: {report}");
