@@ -261,6 +261,13 @@ pub(super) const ROWS: &[Row] = &[
         operations: 1,
         goal: Goal::AtMost(1.3),
     },
+    Row {
+        work: "save of 64 shards to SeaweedFS on loopback, vs one conditional put of the same bytes",
+        group: "object_save_64",
+        peer: "bare_put",
+        operations: 1,
+        goal: Goal::AtMost(1.2),
+    },
 ];
 
 const fn recovery(work: &'static str, group: &'static str, peer: &'static str) -> Row {
