@@ -53,7 +53,7 @@
 //! failures are in doubt, and settling a doubt takes two or three requests.
 //!
 //! # The object
-//! A store is one object: a line of text that says who holds it, then the newest checkpoints, two
+//! A store is one object: a line of text that names its holder, then the newest checkpoints, two
 //! by default. Each write replaces the whole object, on the condition that its ETag is still the
 //! known one. So the record and its checkpoints never part. Each write has a random nonce, so no
 //! ETag comes twice.

@@ -1,4 +1,4 @@
-//! The bytes of an object: a line that says who holds it, then sealed checkpoints, newest first.
+//! The bytes of an object: a line that names its holder, then sealed checkpoints, newest first.
 //!
 //! ```text
 //! repl-object 1 store=.. token=5 holder=.. nonce=.. since=1798.. kept=7:412,6:409 by=a%20b crc=..

@@ -14,7 +14,7 @@ pub use self::error::RemoteError;
 
 /// Keeps sealed checkpoints on a server, for one holder at a time.
 ///
-/// A store keeps one record per [`StoreId`], a [`Held`]: who holds it, a token, and the newest
+/// A store keeps one record per [`StoreId`], a [`Held`]: its holder, a token, and the newest
 /// generation. Every takeover and every renewal raises the token. Every save is conditional on it, so
 /// a save of an earlier holder, or one that was sent before a renewal and is late, changes nothing.
 /// A store knows nothing of marks, and neither retries nor waits;
@@ -71,7 +71,7 @@ pub trait RemoteStore: Send {
 /// How to acquire a remote store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Acquire {
-    /// Makes a new holder and raises the token by one, whoever holds the store. Only at a start.
+    /// Makes a new holder and raises the token by one, also if another process holds the store. Only at a start.
     TakeOver {
         /// With `None`, a store without a record gets one, with generation 0. Otherwise the takeover
         /// is conditional: the record is there, and its token and generation are at least these.

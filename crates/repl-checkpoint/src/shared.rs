@@ -1,12 +1,15 @@
 //! What a checkpointer shares with its floors and its attempts: what is saved, and which attempts
 //! are in progress.
 
+mod pending;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use arc_swap::{ArcSwap, Guard};
 use repl_core::{AnyChange, Reached, ReplicationState, Shard, ShardId};
 
+pub(crate) use self::pending::{Pending, Unsaveable};
 use crate::content::Content;
 use crate::health::{Health, Status};
 
@@ -135,22 +138,20 @@ impl Shared {
         let began = Instant::now();
         progress.health.running_since = Some(began);
         let number = progress.newest;
-        Ok(Pending { shared: Arc::clone(self), number, began, phase: Phase::Flushing })
+        Ok(Pending::new(self, number, began))
     }
 
     /// Ends what is in progress before the store is closed: no attempt of before is saved, and none
     /// begins until [`reopened`](Shared::reopened).
     pub(crate) fn closing(&self) {
-        let mut progress = self.progress();
-        progress.newest += 1;
-        progress.ended += 1; // no save will come, which waits must see
-        let ended = progress.ended;
-        progress.health.running_since = None;
-        if progress.doubt.is_none() {
-            progress.poison("the store was closed, to be opened again".to_owned());
-        }
-        drop(progress);
-        self.ended.advance(ended);
+        // No save will come, which waits must see.
+        self.look_again(|progress| {
+            progress.newest += 1;
+            progress.health.running_since = None;
+            if progress.doubt.is_none() {
+                progress.poison("the store was closed, to be opened again".to_owned());
+            }
+        });
     }
 
     /// Forgets what the store held before it was opened again: nothing of that is known to be
@@ -183,7 +184,7 @@ impl Shared {
         });
     }
 
-    /// Changes what waits for a save look at.
+    /// Changes how attempts have ended, and wakes what waits for that.
     fn look_again(&self, change: impl FnOnce(&mut Progress)) {
         let mut progress = self.progress();
         change(&mut progress);
@@ -209,107 +210,18 @@ impl Shared {
     }
 
     fn end(&self, number: u64, change: impl FnOnce(&mut Progress, bool)) {
-        let mut progress = self.progress();
-        let is_newest = number == progress.newest;
-        progress.open -= 1;
-        progress.ended += 1;
-        let ended = progress.ended;
-        change(&mut progress, is_newest);
-        if is_newest {
-            progress.health.running_since = None;
-        }
-        drop(progress);
-        self.ended.advance(ended);
+        self.look_again(|progress| {
+            let is_newest = number == progress.newest;
+            progress.open -= 1;
+            change(progress, is_newest);
+            if is_newest {
+                progress.health.running_since = None;
+            }
+        });
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// One attempt, from before its snapshot to its end.
-pub(crate) struct Pending {
-    shared: Arc<Shared>,
-    number: u64,
-    began: Instant,
-    phase: Phase,
-}
-
-#[derive(Clone, Copy)]
-enum Phase {
-    Flushing,
-    Saving,
-    Over,
-}
-
-/// Why an attempt cannot be saved.
-pub(crate) enum Unsaveable {
-    OtherCheckpointer,
-    Superseded,
-    Poisoned(String),
-}
-
-impl Pending {
-    /// Checks that it is the newest attempt of this checkpointer.
-    pub(crate) fn check(&self, shared: &Arc<Shared>) -> Result<(), Unsaveable> {
-        if !Arc::ptr_eq(&self.shared, shared) {
-            return Err(Unsaveable::OtherCheckpointer);
-        }
-        let progress = shared.progress();
-        if let Some(doubt) = &progress.doubt {
-            return Err(Unsaveable::Poisoned(doubt.clone()));
-        }
-        if self.number != progress.newest {
-            return Err(Unsaveable::Superseded);
-        }
-        Ok(())
-    }
-
-    pub(crate) fn began(&self) -> Instant {
-        self.began
-    }
-
-    /// From now on it is in doubt unless it ends.
-    pub(crate) fn saving(&mut self) {
-        self.phase = Phase::Saving;
-    }
-
-    pub(crate) fn succeeded(mut self) {
-        self.phase = Phase::Over;
-        self.shared.end(self.number, |progress, _| {
-            progress.failures = 0;
-            progress.health.status = Status::Good;
-            progress.health.last_success = Some(Instant::now());
-        });
-    }
-
-    pub(crate) fn failed(mut self, error: String, in_doubt: bool) {
-        self.phase = Phase::Over;
-        self.shared.end(self.number, |progress, _| {
-            if in_doubt { progress.poison(error) } else { progress.fail(error) }
-        });
-    }
-}
-
-impl Drop for Pending {
-    fn drop(&mut self) {
-        match self.phase {
-            Phase::Over => {}
-            Phase::Flushing => self.shared.end(self.number, |progress, is_newest| {
-                // Another one has begun since, and its end counts.
-                if is_newest {
-                    progress.fail(
-                        "a checkpoint was begun and not saved: the flush failed or was cancelled"
-                            .to_owned(),
-                    );
-                }
-            }),
-            Phase::Saving => self.shared.end(self.number, |progress, _| {
-                progress.poison(
-                    "in doubt: a save was not awaited, or the store panicked during it".to_owned(),
-                );
-            }),
-        }
     }
 }
 

@@ -8,27 +8,22 @@
 //! The processes are the test binary, started again with the same test. There the test must call
 //! [`work`] before anything else:
 //! ```no_run
-//! # use repl_checkpoint::*;
-//! # struct MyStore;
-//! # impl MyStore { fn open(_: &str, _: StoreId) -> Result<MyStore, String> { todo!() } }
-//! # impl RemoteStore for MyStore {
-//! #     fn store_id(&self) -> StoreId { todo!() }
-//! #     fn place(&self) -> String { todo!() }
-//! #     async fn acquire(&mut self, _: Acquire) -> Result<Held, RemoteFailure> { todo!() }
-//! #     async fn save(&mut self, _: RemoteSave<'_>) -> Result<(), RemoteFailure> { todo!() }
-//! #     async fn load(&mut self, _: Generation) -> Result<Option<Kept>, RemoteFailure> { todo!() }
-//! # }
-//! # mod smol { pub fn block_on<T>(_: impl Future<Output = T>) -> T { todo!() } }
+//! use repl_checkpoint_postgres::PostgresStore; // or a store of your own
 //! use repl_harness::race;
+//! use tokio::runtime::Runtime;
 //!
 //! # /*
 //! #[test]
 //! # */
 //! fn eight_writers_race() {
 //!     if race::is_worker() {
-//!         race::work(|url, record| MyStore::open(url, record), |task| smol::block_on(task));
+//!         let runtime = Runtime::new().unwrap();
+//!         race::work(
+//!             |url, record| url.parse().map(|server| PostgresStore::new(server, record)),
+//!             |task| runtime.block_on(task),
+//!         );
 //!     }
-//!     let url = "my://server"; // or start a server here
+//!     let url = "postgres://me@localhost/tests"; // or start a server here
 //!     let config = race::Config::default();
 //!     let report = race::run(&config, url, race::this_test("eight_writers_race")).unwrap();
 //!     assert_eq!(report.rounds, config.rounds, "{report}");

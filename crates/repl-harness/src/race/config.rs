@@ -13,7 +13,7 @@ pub struct Config {
     pub processes: usize,
     /// The number of writers in all processes together, each with a store of its own; at least 2.
     pub writers: usize,
-    /// The number of rounds.
+    /// The number of rounds that are judged. Where too many calls are in doubt, another round is run.
     pub rounds: u64,
     /// The seed of every choice. How the calls interleave depends on the machine.
     pub seed: u64,

@@ -1,4 +1,4 @@
-//! What the writers are told to do in each phase of a round.
+//! What the writers do in each phase of a round.
 
 use fastrand::Rng;
 use repl_checkpoint::{Lease, Witness};

@@ -15,7 +15,7 @@ use super::worker::VARIABLE;
 /// The clock of a wait for answers stands still while nobody runs: a pause of the whole machine, or of
 /// all processes, is one of these at most.
 const TICK: Duration = Duration::from_millis(100);
-/// How long a process may take to end when it is told to.
+/// How long a process may take to end after its input has ended.
 const ENDING: Duration = Duration::from_secs(2);
 /// How many of its last lines are shown of a process that ended too early.
 const SHOWN: usize = 6;

@@ -9,7 +9,7 @@ use std::time::Duration;
 pub struct Report {
     /// The number of rounds in which every promise held.
     pub rounds: u64,
-    /// The number of rounds that could not be judged: too many calls were in doubt.
+    /// The number of further rounds, which could not be judged: too many calls were in doubt.
     pub unclear: u64,
     /// The number of rounds with a violation of a skipped promise.
     pub skipped: u64,

@@ -44,12 +44,16 @@ pub fn run(
         reason: String::new(),
     };
     run.look_for_a_record()?;
-    for round in 1..=config.rounds {
-        run.processes.round = round;
-        match run.round(round)? {
+    while run.report.rounds + run.report.skipped < config.rounds {
+        run.processes.round += 1;
+        match run.round(run.processes.round)? {
             Judged::Held => run.report.rounds += 1,
+            // Another one follows in its place.
             Judged::Unclear => run.report.unclear += 1,
             Judged::Skipped => run.report.skipped += 1,
+        }
+        if run.report.unclear > config.rounds {
+            return Err(run.failing());
         }
     }
     run.report.elapsed = start.elapsed();
@@ -101,10 +105,15 @@ impl Run {
         let Report { calls: all, failed, .. } = self.report;
         // From the first phase on, so that a server that is not there ends the run at once.
         if failed.saturating_mul(10) > all && (failed >= 8 || failed == all) {
-            let (place, reason) = (self.processes.place.clone(), self.reason.clone());
-            return Err(RaceError::Failing { place, failed, calls: all, reason });
+            return Err(self.failing());
         }
         Ok(calls)
+    }
+
+    fn failing(&self) -> RaceError {
+        let Report { calls, failed, .. } = self.report;
+        let (place, reason) = (self.processes.place.clone(), self.reason.clone());
+        RaceError::Failing { place, failed, calls, reason }
     }
 
     fn count(&mut self, call: &Call) {
@@ -174,8 +183,6 @@ impl Run {
                 return Ok(found);
             }
         }
-        let Report { calls, failed, .. } = self.report;
-        let (place, reason) = (self.processes.place.clone(), self.reason.clone());
-        Err(RaceError::Failing { place, failed, calls, reason })
+        Err(self.failing())
     }
 }

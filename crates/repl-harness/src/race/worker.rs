@@ -1,4 +1,4 @@
-//! A process of a race: it makes the calls that it is told to, and judges nothing.
+//! A process of a race: it makes the calls that it reads, and judges nothing.
 
 use std::fmt::Display;
 use std::future::Future;

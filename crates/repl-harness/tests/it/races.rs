@@ -136,6 +136,12 @@ fn a_store_that_mostly_fails_is_not_judged() {
 }
 
 #[test]
+fn a_round_that_is_too_much_in_doubt_is_followed_by_another() {
+    let report = race(Fault::LosesAnswersAtTimes, &Config::default()).unwrap();
+    assert!(report.rounds == 200 && report.unclear > 0, "{report}");
+}
+
+#[test]
 fn what_keeps_a_race_from_running_is_told() {
     let found = race(Fault::Ends, &Config::default()).unwrap_err();
     assert!(matches!(&found, RaceError::Ended { .. }), "{found}");

@@ -79,9 +79,8 @@ fn a_thousand_rounds_on_two_gateways_hold() {
 fn hold(rounds: u64) {
     let Some(report) = race(&Config { rounds, seed: rounds, ..Config::default() }) else { return };
     println!("SeaweedFS: {report}");
-    // A gateway may fail to get the lock of an object in time: such calls are in doubt.
-    assert_eq!(report.rounds + report.unclear, rounds, "{report}");
-    assert!(report.unclear * 5 <= rounds, "{report}");
+    // Where a gateway did not get the lock of an object in time, another round was run.
+    assert_eq!(report.rounds, rounds, "{report}");
 }
 
 #[test]

@@ -33,6 +33,8 @@ pub(crate) enum Fault {
     RefusesSaves,
     /// A save is said to be in doubt, and never is there.
     LosesAnswers,
+    /// Now and then all writers lose the answers to some takeovers and renewals: no promise is broken.
+    LosesAnswersAtTimes,
     /// One call gets no answer.
     Hangs,
     Panics,
@@ -48,7 +50,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Fault; 21] = [
+    pub(crate) const ALL: [Fault; 22] = [
         Fault::Nothing,
         Fault::LosesUpdates,
         Fault::IgnoresConditions,
@@ -61,6 +63,7 @@ impl Fault {
         Fault::RefusesWithoutRecord,
         Fault::RefusesSaves,
         Fault::LosesAnswers,
+        Fault::LosesAnswersAtTimes,
         Fault::Hangs,
         Fault::Panics,
         Fault::Ends,

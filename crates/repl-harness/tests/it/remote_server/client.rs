@@ -121,6 +121,9 @@ impl RemoteStore for Client {
             }
         };
         let held = self.written(request).await?;
+        if self.fault == Fault::LosesAnswersAtTimes && self.calls % 60 >= 56 {
+            return Err(RemoteFailure::InDoubt(cause(io::ErrorKind::ConnectionReset.into())));
+        }
         if self.fault == Fault::FencesInItsProcess {
             let mut leases = LEASES.lock().unwrap();
             let known = leases.entry(self.record()).or_insert(held.lease);

@@ -30,7 +30,7 @@ trait Server: Sized {
     /// Connects, looks at the settings, and makes a place for the records.
     ///
     /// # Errors
-    /// Why it cannot be told whether the server can be trusted.
+    /// Why it is not known whether the server can be trusted.
     async fn prepare(url: &str) -> Result<(Self, Vec<Check>), String>;
 
     /// What [`open`](Server::open) needs to know, in one line without a break.
@@ -119,12 +119,10 @@ fn raced<S: Server>(target: &str, rounds: u64) -> Result<Check, String> {
     match race::run(&config, target, command) {
         Ok(report) if report.unclear * 10 > rounds => Err(report.to_string()),
         Ok(report) => {
-            let mut held = format!("{} of {rounds} rounds held", report.rounds);
-            if report.unclear > 0 {
-                held += ", and the others were too much in doubt";
-            }
+            let held = format!("{} of {rounds} rounds held", report.rounds);
             let found = format!("{writers} writers in {processes} processes: {held}");
-            Ok(Check::good("race", found))
+            let more = format!("{found}, and {} more were too much in doubt", report.unclear);
+            Ok(Check::good("race", if report.unclear > 0 { more } else { found }))
         }
         Err(RaceError::Violation(found)) => Ok(Check::broken("race", found.to_string())),
         Err(error) => Err(with_causes(&error)),
