@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use super::explain::{Compare, Explained, explain};
+use super::explain::{self, Compare, Explained, explain};
 use super::promise::Promise;
 use super::state::State;
 use super::step::{Call, Outcome, Step};
@@ -37,17 +37,20 @@ pub(crate) fn classify(states: &[State], calls: &[Call], doubts: &[(usize, Call)
             .or_else(|| fenced(states, calls))
             .unwrap_or_else(|| unexplained(states, calls))
     };
-    let explained = |compare| {
-        let explains = |state| !matches!(explain(state, calls, doubts, compare), Explained::Never);
-        states.iter().any(explains)
-    };
-    if !explained(Compare::Changes) {
+    if !may_be(states, calls, doubts, Compare::Changes) {
         return of_changes();
     }
-    if !explained(Compare::Conditions) {
+    if !may_be(states, calls, doubts, Compare::Conditions) {
         return no_winner(states, calls);
     }
     wrong_answer(states, calls, doubts)
+}
+
+/// Whether calls are explained from one of `states`, or would be for all that was looked at.
+fn may_be(states: &[State], calls: &[Call], doubts: &[(usize, Call)], compare: Compare) -> bool {
+    let mut left = explain::MOST;
+    let mut explains = |state| explain(state, calls, doubts, compare, &mut left);
+    states.iter().any(|state| !matches!(explains(state), Explained::Never))
 }
 
 fn token_given_twice(states: &[State], calls: &[Call]) -> Option<Finding> {
@@ -150,9 +153,7 @@ fn wrong_answer(states: &[State], calls: &[Call], doubts: &[(usize, Call)]) -> F
     let changes: Vec<Call> = calls.iter().filter(|call| call.made().is_some()).cloned().collect();
     let is_wrong = |call: &&Call| {
         let with: Vec<Call> = changes.iter().chain([*call]).cloned().collect();
-        let explains =
-            |state| !matches!(explain(state, &with, doubts, Compare::All), Explained::Never);
-        call.made().is_none() && !states.iter().any(explains)
+        call.made().is_none() && !may_be(states, &with, doubts, Compare::All)
     };
     let Some(call) = calls.iter().find(is_wrong) else {
         return Finding::of(Promise::Explained, &calls.iter().collect::<Vec<_>>(), "one order");

@@ -6,8 +6,8 @@
 use super::state::State;
 use super::step::{Call, Outcome, Step};
 
-/// The most states that a search looks at.
-const MOST: usize = 100_000;
+/// The most states that the searches of one phase look at, all together.
+pub(crate) const MOST: usize = 100_000;
 
 /// What a search has found.
 pub(crate) enum Explained {
@@ -30,24 +30,27 @@ pub(crate) enum Compare {
     All,
 }
 
-/// Explains `calls`, all at once, from `state`. `doubts` are calls of earlier phases.
+/// Explains `calls`, all at once, from `state`. `doubts` are calls of earlier phases, and those of
+/// this one that are in doubt. `left` is how many states may still be looked at.
 pub(crate) fn explain(
     state: &State,
     calls: &[Call],
     doubts: &[(usize, Call)],
     compare: Compare,
+    left: &mut usize,
 ) -> Explained {
     let mut changes: Vec<&Call> = calls.iter().filter(|call| call.made().is_some()).collect();
     changes.sort_by_key(|call| call.made().map(|made| (made.lease.token, made.generation)));
     let own = calls.iter().filter(|call| call.may_be_its_own()).map(|call| (None, call));
     let doubts = doubts.iter().map(|(number, call)| (Some(*number), call));
     let maybe = own.chain(doubts).collect();
-    let mut search = Search { calls, changes, maybe, compare, looked: 0, ends: Vec::new() };
+    let mut search = Search { calls, changes, maybe, compare, left, ends: Vec::new() };
     search.go(&mut vec![state.clone()], 0, &mut Vec::new());
-    match search {
-        Search { looked, .. } if looked > MOST => Explained::Unclear,
-        Search { ends, .. } if ends.is_empty() => Explained::Never,
-        Search { ends, .. } => Explained::By(ends),
+    let Search { left, ends, .. } = search;
+    match ends.is_empty() {
+        _ if *left == 0 => Explained::Unclear,
+        true => Explained::Never,
+        false => Explained::By(ends),
     }
 }
 
@@ -58,16 +61,16 @@ struct Search<'a> {
     /// Calls that may have had an effect; with a number if they may have it in a later phase.
     maybe: Vec<(Option<usize>, &'a Call)>,
     compare: Compare,
-    looked: usize,
+    left: &'a mut usize,
     ends: Vec<State>,
 }
 
 impl Search<'_> {
     /// Goes on from the last state of `path`, with `done` of the changes and `used` of the others.
     fn go(&mut self, path: &mut Vec<State>, done: usize, used: &mut Vec<usize>) {
-        self.looked += 1;
+        *self.left = self.left.saturating_sub(1);
         let Some(state) = path.last().cloned() else { return };
-        if self.looked > MOST {
+        if *self.left == 0 {
             return;
         }
         if let Some(call) = self.changes.get(done) {
@@ -85,12 +88,13 @@ impl Search<'_> {
         }
         for index in 0..self.maybe.len() {
             let (number, call) = self.maybe[index];
-            let is_used = used.contains(&index) || number.is_some_and(|n| state.late.contains(&n));
-            let Some(mut after) = state.after(&call.step, None).filter(|_| !is_used) else {
+            if self.is_used(index, &state, used) || self.is_like_an_earlier(index, &state, used) {
                 continue;
-            };
+            }
+            let Some(mut after) = state.after(&call.step, None) else { continue };
             if matches!(call.step, Step::TakeOver(_)) {
                 after.late.extend(number); // its condition is true again
+                after.late.sort_unstable();
             }
             path.push(after);
             used.push(index);
@@ -98,6 +102,22 @@ impl Search<'_> {
             used.pop();
             path.pop();
         }
+    }
+
+    fn is_used(&self, index: usize, state: &State, used: &[usize]) -> bool {
+        let number = self.maybe[index].0;
+        used.contains(&index) || number.is_some_and(|number| state.late.contains(&number))
+    }
+
+    /// Whether the same call in doubt, not used yet, stands before this one: one of them is enough.
+    fn is_like_an_earlier(&self, index: usize, state: &State, used: &[usize]) -> bool {
+        let (number, call) = self.maybe[index];
+        number.is_some()
+            && (0..index).any(|earlier| {
+                let (its, like) = self.maybe[earlier];
+                let is_same = its.is_some() && like.step == call.step;
+                is_same && !self.is_used(earlier, state, used)
+            })
     }
 
     /// Whether the states of a path explain every call that has changed nothing.

@@ -3,7 +3,7 @@
 use repl_checkpoint::Lease;
 
 use super::classify::{Finding, classify};
-use super::explain::{Compare, Explained, explain};
+use super::explain::{self, Compare, Explained, explain};
 use super::promise::Promise;
 use super::state::{Record, State};
 use super::step::{Call, Outcome, Seen, Step};
@@ -46,8 +46,9 @@ impl Judge {
             self.doubts.push((self.numbers, call.clone()));
         }
         let mut ends: Vec<State> = Vec::new();
+        let mut left = explain::MOST;
         for state in &self.states {
-            match explain(state, calls, &self.doubts, Compare::All) {
+            match explain(state, calls, &self.doubts, Compare::All, &mut left) {
                 Explained::By(found) => {
                     let new: Vec<State> = found.into_iter().filter(|s| !ends.contains(s)).collect();
                     ends.extend(new);

@@ -34,7 +34,7 @@ pub(crate) struct State {
     pub(crate) record: Option<Record>,
     /// The newest generations and their contents, the newest first; at most two.
     pub(crate) kept: Vec<(Generation, u64)>,
-    /// Takeovers in doubt that have taken effect, by their numbers.
+    /// Takeovers in doubt that have taken effect, by their numbers, sorted.
     pub(crate) late: Vec<usize>,
 }
 

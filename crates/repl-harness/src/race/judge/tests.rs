@@ -1,3 +1,5 @@
+use repl_checkpoint::Witness;
+
 use super::*;
 
 const ONE: Lease = Lease { holder: 11, token: 1 };
@@ -99,4 +101,27 @@ fn a_skipped_promise_is_not_reported() {
     judge.judge(&[taken(ONE, 0)]).unwrap();
     let again = taken(Lease { holder: 22, ..ONE }, 0);
     assert_eq!(judge.judge(&[again]), Ok(Judged::Skipped));
+}
+
+#[test]
+fn equal_calls_in_doubt_are_counted_and_not_put_in_every_order() {
+    let mut judge = Judge::new(Vec::new());
+    let doubt = call(Step::TakeOver(None), Outcome::InDoubt(String::new()));
+    assert_eq!(judge.judge(&vec![doubt; 8]), Ok(Judged::Held));
+    assert_eq!(judge.states.len(), 9, "none to all of them have come");
+}
+
+#[test]
+fn one_phase_looks_at_no_more_than_it_may_from_all_states_together() {
+    let mut judge = Judge::new(Vec::new());
+    for token in 1..=7 {
+        judge.judge(&[taken(Lease { holder: token.into(), token }, 0)]).unwrap();
+    }
+    let from = |token| Step::TakeOver(Some(Witness { token, generation: 0 }));
+    let doubts: Vec<Call> =
+        (1..=7).map(|token| call(from(token), Outcome::InDoubt(String::new()))).collect();
+    assert_eq!(judge.judge(&doubts), Ok(Judged::Held));
+    assert_eq!(judge.states.len(), 128, "each of them has come or not");
+    // From one of these states alone it would be few enough.
+    assert_eq!(judge.judge(&doubts[6..]), Ok(Judged::Unclear));
 }
