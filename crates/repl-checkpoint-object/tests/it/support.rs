@@ -28,6 +28,8 @@ pub(crate) type Any = Arc<dyn ObjectStore>;
 
 /// A client of a gateway that sends each request at most `retries` times again.
 pub(crate) fn s3(port: u16, bucket: &str, retries: usize) -> AmazonS3Builder {
+    // A client needs it although it does not encrypt. An error says: it is there.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let backoff = BackoffConfig {
         init_backoff: Duration::from_millis(10),
         max_backoff: Duration::from_millis(100),

@@ -73,7 +73,10 @@ fn a_store_acknowledges_nothing_after_its_files_were_replaced() {
 /// Asserts that every mutant of a store is caught, some of them by a given promise.
 fn all_are_caught(config: &Config, expected: &[(Mutant, Invariant)]) {
     let of_store = |mutant: &&Mutant| mutant.stores().contains(&config.store);
-    let wrong: Vec<Mutant> = Mutant::ALL.iter().filter(of_store).copied().collect();
+    // Here, what catches it comes last. Among the deltas, there is a test of it alone.
+    let is_slow = |mutant: &Mutant| *mutant == Mutant::DeltaOnNewest;
+    let of_store = Mutant::ALL.iter().filter(of_store).copied();
+    let wrong: Vec<Mutant> = of_store.filter(|mutant| !is_slow(mutant)).collect();
     assert!(wrong.len() >= 24 && expected.iter().all(|(mutant, _)| wrong.contains(mutant)));
     let mut missed = Vec::new();
     for mutant in wrong {

@@ -67,6 +67,8 @@ fn prefix(url: &str) -> Path {
 
 /// Keys, region and endpoint are in the environment, where other programs look for them too.
 fn client(url: &str) -> Result<AmazonS3, String> {
+    // An error says that it is there: each process of the race has many clients.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     AmazonS3Builder::from_env()
         .with_url(url)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
