@@ -1,4 +1,4 @@
-//! Runs every check.
+//! Runs every check: those of `ci`, and those of `slow`.
 
 use crate::api;
 use crate::command::{Done, Program, cargo, xtask};
@@ -11,7 +11,7 @@ use crate::steps::Lane::{Others, Tests};
 use crate::steps::{self, Args, Skipped, Step, in_lane, step};
 use crate::trials;
 
-const STEPS: &[Step] = &[
+const CI: &[Step] = &[
     step("fmt", "every file is formatted", fmt),
     step("links", "every link in the docs leads to a file, a heading or a test", links),
     step("layers", "no two files of a crate import each other in a circle", layers),
@@ -19,15 +19,15 @@ const STEPS: &[Step] = &[
     step("packages", "no crate needs more packages than its limit, nor a tool", packages),
     step("msrv", "each crate builds with the oldest Rust that it declares", msrv),
     step("clippy", "no warning, with all features and with the default ones", clippy),
-    step("test", "unit and integration tests, all features", test),
+    step("test", "unit and integration tests, all features, without servers", test),
     step("features", "repl-checkpoint with each set of its features", features),
     step("doctest", "the examples in the docs", doctest),
     step("doc", "the docs build without a warning", doc),
     in_lane(Others, "loom", "models of the lock-free code, and loom twins that must fail", loom),
     in_lane(Others, "fuzz", "every fuzz target for 20 s, from the committed corpus", fuzz),
     in_lane(Others, "follower", "the first command of the README", follower),
-    in_lane(Others, "once", "200 kills of threads that commit side by side", exactly_once),
     in_lane(Tests, "benches", "every bench runs once, unoptimized", benches),
+    in_lane(Tests, "servers", "the tests on a real PostgreSQL and a real S3", servers),
     in_lane(Tests, "stress", "the four-thread stress suite", || {
         trials::program("stress", &["--seconds", "15"])
     }),
@@ -37,14 +37,24 @@ const STEPS: &[Step] = &[
     in_lane(Tests, "power", "real filesystems whose disk loses and tears unflushed writes", || {
         trials::program("power", &[])
     }),
+];
+
+/// What takes too long to wait for with every change. Smaller runs of each are among the tests.
+const SLOW: &[Step] = &[
     in_lane(Tests, "crash", "every crash of both stores, and mutants that must be caught", || {
         trials::program("crash", &[])
     }),
+    in_lane(Others, "once", "200 kills of threads that commit side by side", exactly_once),
 ];
 
-/// Runs the steps.
+/// Runs the steps of `ci`.
 pub(crate) fn run(args: &Args) -> Done {
-    steps::run("ci", STEPS, args)
+    steps::run("ci", CI, args)
+}
+
+/// Runs the steps of `slow`.
+pub(crate) fn run_slow(args: &Args) -> Done {
+    steps::run("slow", SLOW, args)
 }
 
 /// Runs tests, and collects those that report that they were skipped.
@@ -94,8 +104,15 @@ fn clippy(_: &mut Skipped) -> Done {
 /// Each step that builds this selection finds what another has built.
 const TESTED: [&str; 2] = ["--locked", "--all-features"];
 
+/// All integration tests but those of the step `servers`, the only ones whose name begins with s.
 fn test(skipped: &mut Skipped) -> Done {
-    tests(cargo("test", &[&TESTED[..], &["--lib", "--bins", "--tests"]].concat()), skipped)
+    let kinds = ["--lib", "--bins", "--test", "[!s]*"];
+    tests(cargo("test", &[&TESTED[..], &kinds].concat()), skipped)
+}
+
+/// They mostly wait for answers, beside steps that need a processor.
+fn servers() -> Program {
+    cargo("test", &[&TESTED[..], &["--test", "servers"]].concat())
 }
 
 /// The tests need JSON: without it the library alone is checked. The step `test` has run the

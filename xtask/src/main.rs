@@ -30,8 +30,10 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Run every check, in order, up to the first that fails
+    /// Run every check but the slow ones, in order, up to the first that fails
     Ci(steps::Args),
+    /// Run the checks that take long, up to the first that fails
+    Slow(steps::Args),
     /// Run every check before a release, in order, up to the first that fails
     ReleaseCheck(steps::Args),
     /// Run the stress suite: threads advance, wait, complete, snapshot and checkpoint at once
@@ -61,6 +63,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Args::parse().task {
         Task::Ci(args) => ci::run(&args),
+        Task::Slow(args) => ci::run_slow(&args),
         Task::ReleaseCheck(args) => release_check::run(&args),
         Task::Stress(args) => trials::run("stress", &args),
         Task::Crash(args) => trials::run("crash", &args),

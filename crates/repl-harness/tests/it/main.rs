@@ -14,10 +14,6 @@ mod planted_bugs_are_caught;
 mod planted_saves_are_caught;
 mod planted_waits_are_caught;
 mod races;
-#[cfg(unix)]
-mod races_on_postgres;
-#[cfg(unix)]
-mod races_on_seaweedfs;
 mod real_types;
 mod remote_server;
 mod remote_stores;
