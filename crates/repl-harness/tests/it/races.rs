@@ -137,8 +137,14 @@ fn a_store_that_mostly_fails_is_not_judged() {
 
 #[test]
 fn a_round_that_is_too_much_in_doubt_is_followed_by_another() {
-    let report = race(Fault::LosesAnswersAtTimes, &Config::default()).unwrap();
-    assert!(report.rounds == 200 && report.unclear > 0, "{report}");
+    // Mostly one round of the first run is.
+    let is_unclear = |seed| {
+        let config = Config { seed, ..Config::default() };
+        let report = race(Fault::LosesAnswersAtTimes, &config).unwrap();
+        assert_eq!(report.rounds, 200, "{report}");
+        report.unclear > 0
+    };
+    assert!((1..=20).any(is_unclear));
 }
 
 #[test]

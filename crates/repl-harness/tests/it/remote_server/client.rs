@@ -121,7 +121,7 @@ impl RemoteStore for Client {
             }
         };
         let held = self.written(request).await?;
-        if self.fault == Fault::LosesAnswersAtTimes && self.calls % 60 >= 56 {
+        if self.fault == Fault::LosesAnswersAtTimes && self.calls % 400 >= 370 {
             return Err(RemoteFailure::InDoubt(cause(io::ErrorKind::ConnectionReset.into())));
         }
         if self.fault == Fault::FencesInItsProcess {
