@@ -1,0 +1,173 @@
+//! One run: the server, the load, the follower, their kills and crashes, and the comparison.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::{Duration, Instant};
+
+use example_support::{Child, Context, Error, Kills, Run, fraction, rng};
+use pgwire_replication::Lsn;
+
+use crate::events::Event;
+use crate::follower::DATABASE;
+use crate::load::{Load, prepare};
+use crate::postgres::TARGET;
+use crate::probe::{Probe, Seen};
+use crate::report::Report;
+use crate::server::Server;
+use crate::sqlite::Sqlite;
+use crate::verify::Copy;
+use crate::{Args, Keep, Setup};
+
+/// How often the server is asked how far all is.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// A due kill waits a random time up to this: the first ones then hit the copy, or a start.
+const KILLS_WAIT_UP_TO: Duration = Duration::from_millis(400);
+
+/// How long the follower may take to confirm the end of the log.
+const CONFIRMS_WITHIN: Duration = Duration::from_secs(120);
+
+/// The parent of the server, the load and the follower.
+pub(crate) struct Parent<'a> {
+    setup: Setup,
+    run: &'a Run,
+    server: Server,
+    probe: Probe,
+    load: Load,
+    kills: Kills,
+    crashes: Kills,
+    events: (Sender<Event>, Receiver<Event>),
+    report: Report,
+}
+
+impl<'a> Parent<'a> {
+    /// Starts the server, and creates what is followed.
+    pub(crate) fn new(args: Args, run: &'a Run) -> Result<Self, Error> {
+        let root = run.folder.root.clone();
+        run.bar.show(0.0, "creates the server".to_owned());
+        let server = Server::create(&root, args.postgres.as_deref())?;
+        run.bar.show(0.0, "creates the tables".to_owned());
+        prepare(&server, (args.keep == Keep::Postgres).then_some(TARGET))?;
+        let address = server.address.clone();
+        let probe = Probe::new(&address).context(|| "cannot start a runtime".to_owned())?;
+        let kills = |count, of| Kills::new(rng(&[run.seed, of]), count, KILLS_WAIT_UP_TO);
+        Ok(Parent {
+            run,
+            server,
+            probe,
+            load: Load::new(args.transactions),
+            kills: kills(args.run.kills, 1),
+            crashes: kills(args.server_crashes, 2),
+            events: mpsc::channel(),
+            report: Report::new(args.keep),
+            setup: Setup { args, root, address },
+        })
+    }
+
+    /// Runs until all is written, followed and compared.
+    pub(crate) fn run(mut self) -> Result<(Report, Vec<String>), Error> {
+        let mut follower = self.start_follower()?;
+        let (mut seen, mut looked_at) = (None, Instant::now());
+        let log = self.setup.root.join("pgbench.log");
+        loop {
+            self.read_events();
+            if looked_at.elapsed() >= LOOK_EVERY {
+                seen = self.probe.look();
+                looked_at = Instant::now();
+                self.show(seen);
+            }
+            let is_written = self.load.drive(&self.server, transactions(seen), &log)?;
+            let done =
+                transactions(seen).map_or(0.0, |n| fraction(n, self.setup.args.transactions));
+            if is_written && self.kills.are_done() && self.crashes.are_done() {
+                break;
+            }
+            if self.kills.is_due(done) {
+                follower.kill()?;
+                self.report.follower_kills += 1;
+                follower = self.start_follower()?;
+            } else if follower.ended()?.is_some() {
+                return Err("the follower ended by itself: see its error above".into());
+            }
+            if self.crashes.is_due(done) {
+                self.server.crash()?;
+                self.report.server_crashes += 1;
+                seen = None;
+            }
+        }
+        let end = self.wait_until_confirmed(&mut follower)?;
+        follower.kill()?; // the last one: it has no end of its own
+        self.read_events();
+        let transactions = self.probe.look().map_or(0, |seen| seen.transactions);
+        (self.report.transactions, self.report.confirmed) = (transactions, end.to_string());
+        self.compare()
+    }
+
+    /// Waits until the follower has confirmed all that the load has written.
+    fn wait_until_confirmed(&mut self, follower: &mut Child) -> Result<Lsn, Error> {
+        let (mut end, deadline) = (None, Instant::now() + CONFIRMS_WITHIN);
+        while Instant::now() < deadline {
+            std::thread::sleep(LOOK_EVERY);
+            self.read_events();
+            if follower.ended()?.is_some() {
+                return Err("the follower ended by itself: see its error above".into());
+            }
+            let seen = self.probe.look();
+            self.show(seen);
+            let Some(seen) = seen else { continue };
+            // In mode 2 the follower itself writes, so the end moves on.
+            if *end.get_or_insert(seen.end) <= seen.confirmed {
+                return Ok(seen.confirmed);
+            }
+        }
+        Err(format!("the follower has not confirmed the log within {CONFIRMS_WITHIN:?}").into())
+    }
+
+    fn compare(mut self) -> Result<(Report, Vec<String>), Error> {
+        self.run.bar.show(1.0, "compares every row".to_owned());
+        let address = &self.setup.address;
+        let copy = match self.setup.args.keep {
+            Keep::Sqlite => Copy::Sqlite(Sqlite::open(&self.setup.copy())?),
+            Keep::Postgres => Copy::Postgres(address),
+        };
+        self.report.tables = self.probe.block_on(async {
+            let mut client = address.connect(DATABASE).await?;
+            copy.compare(&mut client).await
+        })?;
+        Ok(self.report.close(&self.setup.args))
+    }
+
+    fn start_follower(&mut self) -> Result<Child, Error> {
+        self.read_events();
+        Child::start("follower", &self.setup, self.events.0.clone())
+    }
+
+    fn read_events(&mut self) {
+        // A short wait, as the caller loops.
+        let first = self.events.1.recv_timeout(Duration::from_millis(2)).ok();
+        let events: Vec<Event> = first.into_iter().chain(self.events.1.try_iter()).collect();
+        events.into_iter().for_each(|event| self.report.note(event));
+    }
+
+    fn show(&self, seen: Option<Seen>) {
+        let Report { follower_kills: kills, server_crashes: crashes, .. } = self.report;
+        let so_far = format!("{kills} kills, {crashes} server crashes");
+        let Some(Seen { transactions, end, confirmed }) = seen else {
+            return self.run.bar.show(0.0, format!("the server is down, {so_far}"));
+        };
+        let behind = end.0.saturating_sub(confirmed.0) / 1024;
+        let text = format!("{transactions} transactions, {behind} kB behind, {so_far}");
+        self.run.bar.show(fraction(transactions, self.setup.args.transactions).min(1.0), text);
+    }
+}
+
+fn transactions(seen: Option<Seen>) -> Option<u64> {
+    seen.map(|seen| seen.transactions)
+}
+
+impl Setup {
+    /// The SQLite file of mode 1.
+    pub(crate) fn copy(&self) -> PathBuf {
+        self.root.join("copy.sqlite")
+    }
+}
