@@ -11,7 +11,7 @@ use crate::events::Event;
 use crate::failure::Failure;
 
 /// A batch of so many changes is committed, even if more have come.
-const FULL: usize = 4000;
+const FULL: usize = 1000;
 
 /// And one that is so old.
 const OLD: Duration = Duration::from_millis(50);

@@ -19,6 +19,8 @@ pub(crate) enum Failure {
     Server(#[from] tokio_postgres::Error),
     #[error("the stream ended: the server was stopped")]
     EndOfStream,
+    #[error("the answer of a commit was lost")]
+    LostAnswer,
     #[error("the server answered {command} with {answer:?}: is it PostgreSQL 15 or later?")]
     Answer { command: &'static str, answer: String },
     /// The history of the server and that of the follower are not the same.
@@ -48,9 +50,12 @@ impl Failure {
     /// Returns whether a later try may succeed.
     pub(crate) fn is_retried(&self) -> bool {
         match self {
-            Failure::Replication(_) | Failure::Server(_) | Failure::EndOfStream => true,
+            Failure::Replication(_)
+            | Failure::Server(_)
+            | Failure::EndOfStream
+            | Failure::LostAnswer
+            | Failure::Marks(MarksError::Database(_) | MarksError::Renewed) => true,
             Failure::Marks(MarksError::Remote(error)) => !error.is_final(),
-            Failure::Marks(MarksError::Database(_) | MarksError::Renewed) => true,
             _ => false,
         }
     }

@@ -1,32 +1,25 @@
 //! The follower process. Numbers in comments are those of the steps in README.md.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use example_support::{Error, chain, listen, send};
 use pgwire_replication::{Lsn, ReplicationEvent};
 use repl_checkpoint::Floors;
-use repl_core::{LogBounds, NewShard, Progress, SeqNo, Shard, Verdict, reconcile};
+use repl_core::Shard;
 
 use crate::batch::Batch;
-use crate::copy::Table;
 use crate::events::Event;
 use crate::failure::Failure;
 use crate::postgres::Postgres;
-use crate::sink::{SHARD, Sink, Stored, Work};
+use crate::sink::{SHARD, Sink, Work};
 use crate::source::Source;
 use crate::sqlite::Sqlite;
+use crate::start::start;
 use crate::{Keep, Mutant, Setup};
-
-/// The database that is followed.
-pub(crate) const DATABASE: &str = "bank";
 
 /// For how long the server may be away.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-
-/// How often a position is confirmed to the server at most.
-const CONFIRM_EVERY: Duration = Duration::from_millis(100);
 
 /// How often the position of an idle server is stored at most.
 const IDLE_EVERY: Duration = Duration::from_secs(1);
@@ -46,7 +39,7 @@ pub(crate) fn run(setup: &Setup) -> Result<(), Error> {
         match setup.args.keep {
             Keep::Sqlite => Ok(follow(Sqlite::open(&setup.copy())?, setup, patience).await?),
             Keep::Postgres => loop {
-                match Postgres::open(&setup.address).await {
+                match Postgres::open(&setup.address, setup.args.lose_one_in).await {
                     Ok(sink) => break Ok(follow(sink, setup, patience).await?),
                     Err(failure) => patience.retry(failure).await?,
                 }
@@ -57,13 +50,14 @@ pub(crate) fn run(setup: &Setup) -> Result<(), Error> {
 
 /// Waits longer and longer between tries, and not for ever.
 struct Patience {
+    tries: u32,
     wait: Duration,
     until: Instant,
 }
 
 impl Patience {
     fn new() -> Self {
-        Patience { wait: Duration::from_millis(20), until: Instant::now() + PATIENCE }
+        Patience { tries: 0, wait: Duration::from_millis(20), until: Instant::now() + PATIENCE }
     }
 
     /// Waits, or returns the failure if a retry has no use.
@@ -71,7 +65,10 @@ impl Patience {
         if !failure.is_retried() || Instant::now() >= self.until {
             return Err(failure);
         }
-        eprintln!("follower: {}: trying again", chain(&failure));
+        if self.tries == 0 {
+            eprintln!("follower: {}: trying again", chain(&failure));
+        }
+        self.tries += 1;
         send(Event::Reconnected);
         tokio::time::sleep(self.wait).await;
         self.wait = (self.wait * 2).min(Duration::from_secs(1));
@@ -110,62 +107,9 @@ struct Session<'a, S> {
 }
 
 impl<'a, S: Sink> Session<'a, S> {
-    /// Connects, finds out what the log is to the follower, and starts the stream.
+    /// Connects, and starts the stream above the mark.
     async fn begin(sink: &'a mut S, setup: &Setup) -> Result<Self, Failure> {
-        let stored = sink.stored().await?; // 1
-        let (ours, mut live) = match stored {
-            Stored::Nothing => (Progress::Nothing, None),
-            Stored::DataWithoutMarks => (Progress::DataWithoutMarks, None),
-            Stored::Marks(state) => {
-                (state.progress(SHARD).ok_or(Failure::NotTracked)?, Some(state))
-            }
-        };
-        let connect =
-            async |slot| Source::connect(&setup.address, DATABASE, slot, CONFIRM_EVERY).await;
-        let found = match &ours {
-            Progress::Applied { log, .. } => {
-                #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
-                let mut source = connect(log.0 as u64).await?; // 2
-                source.bounds().await?.map(|bounds| (source, bounds))
-            }
-            _ => None,
-        };
-        let is_found = found.is_some();
-        let (mut source, log) = match found {
-            Some(found) => found,
-            None => {
-                let source = connect(fastrand::u64(..)).await?;
-                let log = source.bounds_of_new_slot();
-                (source, log)
-            }
-        };
-        let verdict = reconcile(&ours, &log); // 3
-        eprintln!("follower: {verdict}");
-        match verdict {
-            Verdict::Resume { mark } => {
-                if live.as_ref().and_then(|live| live.epochs(SHARD)).as_ref() != Some(&log.epochs) {
-                    let shard = live.as_ref().and_then(|live| live.shard(SHARD));
-                    sink.adopt(&shard.ok_or(Failure::NotTracked)?, new_shard(&log, mark)).await?;
-                    live = None;
-                }
-            }
-            Verdict::Fresh | Verdict::BehindRetention { .. } | Verdict::OtherLog { .. } => {
-                if is_found {
-                    source = connect(fastrand::u64(..)).await?; // a new slot is another log
-                }
-                copy(sink, setup, &mut source).await?;
-                live = None;
-            }
-            stopped => return Err(Failure::Stopped(stopped)),
-        }
-        let live = match live {
-            Some(live) => live,
-            None => match sink.stored().await? {
-                Stored::Marks(state) => state,
-                _ => return Err(Failure::NotTracked),
-            },
-        };
-        let live = Arc::new(live);
+        let (mut source, live) = start(sink, setup).await?;
         let shard = live.shard(SHARD).ok_or(Failure::NotTracked)?;
         source.start(shard.applied()).await?; // 5
         let floors = Floors::of_durable(live);
@@ -240,25 +184,4 @@ impl<'a, S: Sink> Session<'a, S> {
         self.source.stream.update_applied_lsn(Lsn(floor));
         Ok(())
     }
-}
-
-/// The shard at a mark of a log.
-fn new_shard(log: &LogBounds, mark: SeqNo) -> NewShard {
-    NewShard::new(SHARD).with_mark(mark).with_log(log.log).with_epochs(log.epochs.clone())
-}
-
-/// Makes the slot anew, and copies all tables as of its first position. 4
-async fn copy<S: Sink>(sink: &mut S, setup: &Setup, source: &mut Source) -> Result<(), Failure> {
-    let (point, snapshot) = source.create_slot().await?;
-    let mut client = setup.address.connect(DATABASE).await?;
-    let reader = client.build_transaction().read_only(true);
-    let reader = reader.isolation_level(tokio_postgres::IsolationLevel::RepeatableRead);
-    let reader = reader.start().await?;
-    reader.batch_execute(&format!("set transaction snapshot '{snapshot}'")).await?;
-    let tables = Table::published(&reader).await?;
-    let new = new_shard(&source.bounds_of_new_slot(), point);
-    let rows = sink.copy(&reader, &tables, new).await?;
-    send(Event::Copied { rows });
-    eprintln!("follower: copied {rows} rows as of {}", Lsn(point));
-    Ok(())
 }

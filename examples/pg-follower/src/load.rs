@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 
 use example_support::{Context, Error};
 
-use crate::follower::DATABASE;
 use crate::server::{Server, finish};
-use crate::source::{PUBLICATION, USER};
+use crate::source::{DATABASE, PUBLICATION, USER};
 
 /// The connections of `pgbench`.
 const CLIENTS: u64 = 8;
@@ -21,14 +20,14 @@ const PREPARE: &str = "alter table pgbench_history
     add column id bigint generated always as identity primary key";
 
 /// Creates the tables, and the publication of them.
-pub(crate) fn prepare(server: &Server, target: Option<&str>) -> Result<(), Error> {
+pub(crate) fn prepare(server: &Server, scale: u32, target: Option<&str>) -> Result<(), Error> {
     let run = |program: &str, database: &str, args: &[&str]| {
         let mut command = client(server, program);
         command.args(args).arg(database);
         finish(command, program)
     };
     run("createdb", DATABASE, &[])?;
-    run("pgbench", DATABASE, &["-i", "-q", "-s", "2"])?;
+    run("pgbench", DATABASE, &["-i", "-q", "-s", &scale.to_string()])?;
     let publication = format!("create publication {PUBLICATION} for tables in schema public");
     run("psql", DATABASE, &["-v", "ON_ERROR_STOP=1", "-q", "-c", PREPARE, "-c", &publication])?;
     target.map_or(Ok(()), |target| run("createdb", target, &[]))

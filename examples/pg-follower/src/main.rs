@@ -18,6 +18,7 @@ mod server;
 mod sink;
 mod source;
 mod sqlite;
+mod start;
 mod verify;
 
 use std::path::PathBuf;
@@ -55,6 +56,14 @@ struct Args {
     /// The folder of the server's programs [default: that of the newest version].
     #[arg(long, value_name = "DIR")]
     postgres: Option<PathBuf>,
+    /// The scale of the tables: 100000 accounts each.
+    #[arg(long, value_name = "N", default_value_t = 2,
+        value_parser = clap::value_parser!(u32).range(1..=100))]
+    scale: u32,
+    /// For tests: with --progress postgres, lose the answer of one commit in N, or of none for 0.
+    /// Half of them take effect.
+    #[arg(long, value_name = "N", default_value_t = 20, hide = true)]
+    lose_one_in: u64,
     /// For tests: break one rule of the protocol.
     #[arg(long, hide = true)]
     mutant: Option<Mutant>,

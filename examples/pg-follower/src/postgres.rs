@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -34,6 +35,8 @@ pub(crate) struct Postgres {
     client: Option<Client>,
     /// A commit was sent, and not answered.
     in_doubt: bool,
+    /// For tests: the answer of one commit in so many is lost. Half of them take effect.
+    lose_one_in: u64,
 }
 
 /// What a transaction needs.
@@ -46,10 +49,10 @@ struct Ready<'a> {
 
 impl Postgres {
     /// Takes the marks over: an earlier follower that still runs commits nothing more.
-    pub(crate) async fn open(address: &Address) -> Result<Self, Failure> {
+    pub(crate) async fn open(address: &Address, lose_one_in: u64) -> Result<Self, Failure> {
         let store = PostgresStore::new(address.config(TARGET), STORE).named("pg-follower");
         let marks = PostgresMarks::take_over(store, None).await?;
-        Ok(Postgres { address: address.clone(), marks, client: None, in_doubt: false })
+        Ok(Postgres { address: address.clone(), marks, client: None, in_doubt: false, lose_one_in })
     }
 
     /// Connects if necessary, and settles a commit in doubt.
@@ -68,6 +71,7 @@ impl Postgres {
 
     /// Commits the work once, or fails.
     async fn try_commit(&mut self, live: &Shard, work: Work<'_>) -> Result<Advance, Failure> {
+        let one_in = self.lose_one_in;
         let Ready { marks, client, in_doubt } = self.ready().await?;
         let tx = client.transaction().await?;
         let advance = match work.mark {
@@ -81,6 +85,12 @@ impl Postgres {
         }
         write(&tx, work.transactions).await?;
         *in_doubt = true;
+        if one_in > 0 && fastrand::u64(..one_in) == 0 {
+            if fastrand::bool() {
+                tx.commit().await?;
+            }
+            return Err(Failure::LostAnswer);
+        }
         tx.commit().await?;
         *in_doubt = false;
         Ok(advance)
@@ -91,7 +101,7 @@ impl Sink for Postgres {
     async fn stored(&mut self) -> Result<Stored, Failure> {
         self.ready().await?; // first, or a commit in doubt may come later
         match self.marks.stored(&[SHARD]).await {
-            Ok(state) => Ok(Stored::Marks(state)),
+            Ok(state) => Ok(Stored::Marks(Arc::new(state))),
             Err(MarksError::UnknownShard { .. }) => {
                 let sql = "select count(*) from pg_tables where schemaname = 'public' \
                            and not starts_with(tablename, 'repl_')";

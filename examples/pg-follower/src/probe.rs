@@ -6,8 +6,7 @@ use pgwire_replication::Lsn;
 use tokio::runtime::Runtime;
 use tokio_postgres::Client;
 
-use crate::follower::DATABASE;
-use crate::source::{Address, SLOTS};
+use crate::source::{Address, DATABASE, SLOTS};
 
 /// How far the load and the follower are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -73,6 +73,11 @@ impl Report {
         }
     }
 
+    /// Returns whether a copy was committed. A kill may have hidden that.
+    pub(crate) fn has_copied(&self) -> bool {
+        self.base_copies > 0 || self.commits > 0
+    }
+
     /// Adds up the comparisons. Returns the report, and what is wrong.
     pub(crate) fn close(mut self, args: &Args) -> (Report, Vec<String>) {
         self.rows_compared = self.tables.iter().map(|table| table.rows).sum();
@@ -113,7 +118,7 @@ impl example_support::Report for Report {
             row("transactions", self.transactions),
             row("follower kills", self.follower_kills),
             row("server crashes", self.server_crashes),
-            row("reconnects", self.reconnects),
+            row("tries to reconnect", self.reconnects),
             row("rows copied", self.rows_copied),
             row("transactions applied", format!("{}, in {commits}", self.transactions_applied)),
             row("offered again", format!("{}, each passed over", self.transactions_skipped)),

@@ -8,12 +8,12 @@ use example_support::{Child, Context, Error, Kills, Run, fraction, rng};
 use pgwire_replication::Lsn;
 
 use crate::events::Event;
-use crate::follower::DATABASE;
 use crate::load::{Load, prepare};
 use crate::postgres::TARGET;
 use crate::probe::{Probe, Seen};
 use crate::report::Report;
 use crate::server::Server;
+use crate::source::DATABASE;
 use crate::sqlite::Sqlite;
 use crate::verify::Copy;
 use crate::{Args, Keep, Setup};
@@ -23,6 +23,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// A due kill waits a random time up to this: the first ones then hit the copy, or a start.
 const KILLS_WAIT_UP_TO: Duration = Duration::from_millis(400);
+
+/// The server crashes under load, after this fraction of it.
+const NO_CRASH_BEFORE: f64 = 0.2;
 
 /// How long the follower may take to confirm the end of the log.
 const CONFIRMS_WITHIN: Duration = Duration::from_secs(120);
@@ -47,7 +50,7 @@ impl<'a> Parent<'a> {
         run.bar.show(0.0, "creates the server".to_owned());
         let server = Server::create(&root, args.postgres.as_deref())?;
         run.bar.show(0.0, "creates the tables".to_owned());
-        prepare(&server, (args.keep == Keep::Postgres).then_some(TARGET))?;
+        prepare(&server, args.scale, (args.keep == Keep::Postgres).then_some(TARGET))?;
         let address = server.address.clone();
         let probe = Probe::new(&address).context(|| "cannot start a runtime".to_owned())?;
         let kills = |count, of| Kills::new(rng(&[run.seed, of]), count, KILLS_WAIT_UP_TO);
@@ -77,8 +80,7 @@ impl<'a> Parent<'a> {
                 self.show(seen);
             }
             let is_written = self.load.drive(&self.server, transactions(seen), &log)?;
-            let done =
-                transactions(seen).map_or(0.0, |n| fraction(n, self.setup.args.transactions));
+            let done = self.done(seen);
             if is_written && self.kills.are_done() && self.crashes.are_done() {
                 break;
             }
@@ -89,7 +91,7 @@ impl<'a> Parent<'a> {
             } else if follower.ended()?.is_some() {
                 return Err("the follower ended by itself: see its error above".into());
             }
-            if self.crashes.is_due(done) {
+            if self.crashes.is_due((done - NO_CRASH_BEFORE) / (1.0 - NO_CRASH_BEFORE)) {
                 self.server.crash()?;
                 self.report.server_crashes += 1;
                 seen = None;
@@ -101,6 +103,14 @@ impl<'a> Parent<'a> {
         let transactions = self.probe.look().map_or(0, |seen| seen.transactions);
         (self.report.transactions, self.report.confirmed) = (transactions, end.to_string());
         self.compare()
+    }
+
+    /// How much of the load is written and may be followed. Until the copy is made, only the first
+    /// kill is due.
+    fn done(&self, seen: Option<Seen>) -> f64 {
+        let written = transactions(seen);
+        let written = written.map_or(0.0, |n| fraction(n, self.setup.args.transactions));
+        if self.report.has_copied() { written.min(1.0) } else { 0.0 }
     }
 
     /// Waits until the follower has confirmed all that the load has written.
@@ -146,7 +156,9 @@ impl<'a> Parent<'a> {
         // A short wait, as the caller loops.
         let first = self.events.1.recv_timeout(Duration::from_millis(2)).ok();
         let events: Vec<Event> = first.into_iter().chain(self.events.1.try_iter()).collect();
-        events.into_iter().for_each(|event| self.report.note(event));
+        for event in events {
+            self.report.note(event);
+        }
     }
 
     fn show(&self, seen: Option<Seen>) {

@@ -1,6 +1,8 @@
 //! Where the rows and the marks are kept: a SQLite file, or another PostgreSQL database.
 
-use repl_core::{LogId, NewShard, ReplicationState, SeqNo, Shard, ShardId};
+use std::sync::Arc;
+
+use repl_core::{NewShard, ReplicationState, SeqNo, Shard, ShardId};
 
 use crate::changes::Transaction;
 use crate::copy::Table;
@@ -16,7 +18,7 @@ pub(crate) enum Stored {
     /// Tables without marks.
     DataWithoutMarks,
     /// The marks, which no crash takes back.
-    Marks(ReplicationState),
+    Marks(Arc<ReplicationState>),
 }
 
 /// What is committed together.
@@ -47,9 +49,4 @@ pub(crate) trait Sink {
     /// Commits rows and mark in one transaction, unless the stored mark has reached that one.
     /// Both are durable when it returns.
     async fn commit(&mut self, live: &Shard, work: Work<'_>) -> Result<(), Failure>;
-}
-
-/// The name of the log: the server's system identifier, and the number in the slot's name.
-pub(crate) fn log_id(system: u64, slot: u64) -> LogId {
-    LogId(u128::from(system) << 64 | u128::from(slot))
 }

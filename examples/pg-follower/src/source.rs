@@ -3,20 +3,26 @@
 //! Everything is asked on the replication connection on which the stream then begins, so that it is
 //! true of the server that sends the stream.
 
+use std::time::Duration;
+
 use pgwire_replication::{Lsn, ReplicationClient, ReplicationConfig, TlsConfig};
 use repl_core::{EpochStart, Epochs, LogBounds, LogId, SeqNo};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
 use tokio_postgres::{Client, NoTls};
 
 use crate::failure::Failure;
-use crate::sink::log_id;
+
+/// The database that is followed.
+pub(crate) const DATABASE: &str = "bank";
 
 /// The publication that is followed: the tables of one schema.
 pub(crate) const PUBLICATION: &str = "pg_follower";
 
 /// The slots of this follower: this, and a number. Each copy has a slot of its own.
 pub(crate) const SLOTS: &str = "pg_follower_";
+
+/// How often a position is confirmed to the server at most.
+const CONFIRM_EVERY: Duration = Duration::from_millis(100);
 
 /// How values are written as text, on every connection.
 const OPTIONS: &str = "-c datestyle=ISO -c intervalstyle=postgres -c timezone=UTC -c extra_float_digits=3 \
@@ -51,8 +57,19 @@ impl Address {
 }
 
 /// The name of a slot.
-pub(crate) fn slot_name(slot: u64) -> String {
+fn slot_name(slot: u64) -> String {
     format!("{SLOTS}{slot:016x}")
+}
+
+/// The name of a log: the server's system identifier, and the number in the name of the slot.
+fn log_id(system: u64, slot: u64) -> LogId {
+    LogId(u128::from(system) << 64 | u128::from(slot))
+}
+
+/// The number of the slot of a log.
+#[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+pub(crate) fn slot_of(log: LogId) -> u64 {
+    log.0 as u64
 }
 
 /// A session on which the log is looked at, and then followed.
@@ -67,20 +84,15 @@ pub(crate) struct Source {
 
 impl Source {
     /// Connects, for a stream from `slot`.
-    pub(crate) async fn connect(
-        address: &Address,
-        database: &str,
-        slot: u64,
-        confirm_every: Duration,
-    ) -> Result<Self, Failure> {
+    pub(crate) async fn connect(address: &Address, slot: u64) -> Result<Self, Failure> {
         let Address { port, password } = address;
         let name = slot_name(slot);
         let config =
-            ReplicationConfig::new("127.0.0.1", USER, password, database, name, PUBLICATION)
+            ReplicationConfig::new("127.0.0.1", USER, password, DATABASE, name, PUBLICATION)
                 .with_port(*port)
                 .with_tls(TlsConfig::disabled())
                 .with_options(OPTIONS)
-                .with_status_interval(confirm_every)
+                .with_status_interval(CONFIRM_EVERY)
                 // From what the slot says is confirmed; what is applied above that is skipped.
                 .with_start_lsn(Lsn::ZERO);
         let mut stream = ReplicationClient::connect_gated(config).await?;

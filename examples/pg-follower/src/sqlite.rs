@@ -1,6 +1,7 @@
 //! The sink of mode 1: a SQLite file. Each transaction holds the rows and the marks as bytes.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use repl_checkpoint::{CheckpointBytes, UnsealError};
@@ -125,7 +126,7 @@ impl Sink for Sqlite {
             // not synced. Only then may these marks be confirmed to the server.
             transaction.execute("update follower_marks set starts = starts + 1", [])?;
             let state = ReplicationState::from_checkpoint_bytes(&bytes(transaction)?, &[SHARD]);
-            Ok(Stored::Marks(state.map_err(Broken::Marks)?))
+            Ok(Stored::Marks(Arc::new(state.map_err(Broken::Marks)?)))
         })
     }
 
