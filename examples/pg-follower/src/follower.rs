@@ -28,7 +28,7 @@ const IDLE_EVERY: Duration = Duration::from_secs(1);
 const WAIT: Duration = Duration::from_millis(10);
 
 /// How long a mutant waits between two steps that belong together.
-const MUTANT_WAIT: Duration = Duration::from_millis(60);
+const MUTANT_WAIT: Duration = Duration::from_millis(200);
 
 /// Follows the server until the process is killed, or something is wrong.
 pub(crate) fn run(setup: &Setup) -> Result<(), Error> {
@@ -164,7 +164,7 @@ impl<'a, S: Sink> Session<'a, S> {
                 self.sink.commit(&self.shard, Work { transactions, mark: None }).await?;
             }
             Some(Mutant::ConfirmBeforeCommit) => {
-                tokio::time::sleep(MUTANT_WAIT * 4).await;
+                tokio::time::sleep(MUTANT_WAIT * 2).await;
                 self.save(Work { transactions, mark }).await?;
             }
             None => self.save(Work { transactions, mark }).await?,

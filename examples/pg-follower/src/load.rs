@@ -45,20 +45,22 @@ pub(crate) struct Load {
     running: Option<Child>,
     again_at: Instant,
     target: u64,
+    rate: Option<u32>,
 }
 
 impl Load {
-    /// A load of so many transactions.
-    pub(crate) fn new(target: u64) -> Load {
-        Load { running: None, again_at: Instant::now(), target }
+    /// A load of so many transactions, and of so many a second.
+    pub(crate) fn new(target: u64, rate: Option<u32>) -> Load {
+        Load { running: None, again_at: Instant::now(), target, rate }
     }
 
     /// Starts `pgbench` if it does not run and there is more to do. `done` is how many transactions
-    /// are committed. Returns whether all is done.
+    /// are committed. Most of it waits for the copy. Returns whether all is done.
     pub(crate) fn drive(
         &mut self,
         server: &Server,
         done: Option<u64>,
+        is_copied: bool,
         log: &Path,
     ) -> Result<bool, Error> {
         if let Some(running) = &mut self.running {
@@ -74,11 +76,18 @@ impl Load {
         if done >= self.target {
             return Ok(true);
         }
-        let each = (self.target - done).div_ceil(CLIENTS).to_string();
+        let until = if is_copied { self.target } else { self.target.div_ceil(10) };
+        if done >= until {
+            return Ok(false);
+        }
+        let each = (until - done).div_ceil(CLIENTS).to_string();
         let errors = std::fs::File::options().create(true).append(true).open(log);
         let mut pgbench = client(server, "pgbench");
         pgbench.args(["-n", "-M", "prepared", "-b", "tpcb-like@1", "-b", "simple-update@4"]);
         pgbench.args(["-c", &CLIENTS.to_string(), "-t", &each]).arg(DATABASE);
+        if let Some(rate) = self.rate {
+            pgbench.args(["-R", &rate.to_string()]);
+        }
         pgbench.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors.at("open", log)?);
         self.running = Some(pgbench.spawn().context(|| "cannot start pgbench".to_owned())?);
         Ok(false)

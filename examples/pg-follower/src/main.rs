@@ -60,6 +60,9 @@ struct Args {
     #[arg(long, value_name = "N", default_value_t = 2,
         value_parser = clap::value_parser!(u32).range(1..=100))]
     scale: u32,
+    /// For tests: the transactions of the load a second [default: as many as there can be].
+    #[arg(long, value_name = "N", hide = true)]
+    rate: Option<u32>,
     /// For tests: with --progress postgres, lose the answer of one commit in N, or of none for 0.
     /// Half of them take effect.
     #[arg(long, value_name = "N", default_value_t = 20, hide = true)]

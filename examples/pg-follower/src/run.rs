@@ -58,7 +58,7 @@ impl<'a> Parent<'a> {
             run,
             server,
             probe,
-            load: Load::new(args.transactions),
+            load: Load::new(args.transactions, args.rate),
             kills: kills(args.run.kills, 1),
             crashes: kills(args.server_crashes, 2),
             events: mpsc::channel(),
@@ -79,7 +79,8 @@ impl<'a> Parent<'a> {
                 looked_at = Instant::now();
                 self.show(seen);
             }
-            let is_written = self.load.drive(&self.server, transactions(seen), &log)?;
+            let (written, is_copied) = (transactions(seen), self.report.has_copied());
+            let is_written = self.load.drive(&self.server, written, is_copied, &log)?;
             let done = self.done(seen);
             if is_written && self.kills.are_done() && self.crashes.are_done() {
                 break;
