@@ -102,7 +102,10 @@ struct Setup {
 }
 
 fn main() -> ExitCode {
-    let follow = |setup: Setup| follower::run(&setup);
+    let follow = |mut setup: Setup| {
+        setup.address.password = server::load_password(&setup.root)?;
+        follower::run(&setup)
+    };
     example_support::main("pg-follower", follow, || {
         let args = Args::parse();
         let run = args.run.start("pg-follower")?;

@@ -120,7 +120,10 @@ impl example_support::Report for Report {
             row("server crashes", self.server_crashes),
             row("tries to reconnect", self.reconnects),
             row("rows copied", self.rows_copied),
-            row("transactions applied", format!("{}, in {commits}", self.transactions_applied)),
+            row(
+                "transactions applied",
+                format!("{}, in {commits} commits", self.transactions_applied),
+            ),
             row("offered again", format!("{}, each passed over", self.transactions_skipped)),
         ];
         if self.progress == Keep::Postgres {

@@ -2,8 +2,9 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
+use std::io::Write;
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -18,6 +19,9 @@ const STARTS_WITHIN: Duration = Duration::from_secs(60);
 
 /// What to do without a server.
 const INSTALL: &str = "install it with `apt-get install postgresql`, or give --postgres DIR";
+
+/// The file of the password, for this user alone.
+const PASSWORD: &str = "password";
 
 const SETTINGS: [&str; 9] = [
     "listen_addresses=127.0.0.1",
@@ -57,15 +61,17 @@ impl Server {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let port = port.context(|| "no port is free on loopback".to_owned())?.port();
         let password: String = std::iter::repeat_with(fastrand::alphanumeric).take(24).collect();
-        let mut server = Server { bin, folder, address: Address { port, password }, process: None };
+        save_password(root, &password)?;
+        let address = Address { port, password };
+        let mut server = Server { bin, folder, address, process: None };
         server.initialize()?;
         server.start()?;
         Ok(server)
     }
 
     fn initialize(&self) -> Result<(), Error> {
+        // No other user gets into the folder of the server.
         let secret = self.folder.join("password");
-        // Of the user that runs this program, so another cannot read it unless it is passed on.
         fs::write(&secret, &self.address.password).at("write", &secret)?;
         fs::set_permissions(&secret, Permissions::from_mode(0o644)).at("open", &secret)?;
         let mut initdb = self.command("initdb");
@@ -140,6 +146,18 @@ impl Drop for Server {
             let _ = process.wait();
         }
     }
+}
+
+fn save_password(root: &Path, password: &str) -> Result<(), Error> {
+    let path = root.join(PASSWORD);
+    let file = File::options().create_new(true).write(true).mode(0o600).open(&path);
+    file.and_then(|mut file| file.write_all(password.as_bytes())).at("write", &path)
+}
+
+/// Returns the password of the server of a run.
+pub(crate) fn load_password(root: &Path) -> Result<String, Error> {
+    let path = root.join(PASSWORD);
+    fs::read_to_string(&path).at("read", &path)
 }
 
 /// Runs a program to its end. Its output is in the error if it fails.

@@ -35,6 +35,8 @@ pub(crate) const USER: &str = "postgres";
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Address {
     pub(crate) port: u16,
+    /// Not for the command line of a child, which every user can read.
+    #[serde(skip)]
     pub(crate) password: String,
 }
 
