@@ -105,3 +105,7 @@ impl Relations {
         Ok(Change { relation: Arc::clone(known), kind })
     }
 }
+
+#[cfg(test)]
+#[path = "changes_tests.rs"]
+mod tests;

@@ -257,3 +257,7 @@ fn apply(transaction: &Connection, change: &Change) -> Result<(), Broken> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+#[path = "sqlite_tests.rs"]
+mod tests;
