@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum Event {
     /// A base copy is committed, with so many rows.
     Copied { rows: u64 },
+    /// The stream was started, above the stored mark.
+    Started,
     /// A transaction of the sink is committed. It holds so many of the server; so many others were
     /// offered again, and passed over.
     Committed { transactions: u64, skipped: u64 },

@@ -112,6 +112,7 @@ impl<'a, S: Sink> Session<'a, S> {
         let (mut source, live) = start(sink, setup).await?;
         let shard = live.shard(SHARD).ok_or(Failure::NotTracked)?;
         source.start(shard.applied()).await?; // 5
+        send(Event::Started);
         let floors = Floors::of_durable(live);
         Ok(Session { sink, source, shard, floors, mutant: setup.args.mutant })
     }

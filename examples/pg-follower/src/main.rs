@@ -64,7 +64,7 @@ struct Args {
     #[arg(long, value_name = "N", hide = true)]
     rate: Option<u32>,
     /// For tests: with --progress postgres, lose the answer of one commit in N, or of none for 0.
-    /// Half of them take effect.
+    /// Every second one takes effect.
     #[arg(long, value_name = "N", default_value_t = 20, hide = true)]
     lose_one_in: u64,
     /// For tests: break one rule of the protocol.

@@ -35,8 +35,23 @@ pub(crate) struct Postgres {
     client: Option<Client>,
     /// A commit was sent, and not answered.
     in_doubt: bool,
-    /// For tests: the answer of one commit in so many is lost. Half of them take effect.
-    lose_one_in: u64,
+    losses: Losses,
+}
+
+/// The answer of one commit in so many is lost on purpose.
+#[derive(Debug)]
+struct Losses {
+    one_in: u64,
+    commits: u64,
+}
+
+impl Losses {
+    /// Returns whether the next commit takes effect, if its answer is lost: the first does.
+    fn next(&mut self) -> Option<bool> {
+        self.commits += 1;
+        let is_lost = self.one_in > 0 && self.commits.is_multiple_of(self.one_in);
+        is_lost.then(|| !(self.commits / self.one_in).is_multiple_of(2))
+    }
 }
 
 /// What a transaction needs.
@@ -52,7 +67,8 @@ impl Postgres {
     pub(crate) async fn open(address: &Address, lose_one_in: u64) -> Result<Self, Failure> {
         let store = PostgresStore::new(address.config(TARGET), STORE).named("pg-follower");
         let marks = PostgresMarks::take_over(store, None).await?;
-        Ok(Postgres { address: address.clone(), marks, client: None, in_doubt: false, lose_one_in })
+        let losses = Losses { one_in: lose_one_in, commits: 0 };
+        Ok(Postgres { address: address.clone(), marks, client: None, in_doubt: false, losses })
     }
 
     /// Connects if necessary, and settles a commit in doubt.
@@ -71,7 +87,7 @@ impl Postgres {
 
     /// Commits the work once, or fails.
     async fn try_commit(&mut self, live: &Shard, work: Work<'_>) -> Result<Advance, Failure> {
-        let one_in = self.lose_one_in;
+        let lost = self.losses.next();
         let Ready { marks, client, in_doubt } = self.ready().await?;
         let tx = client.transaction().await?;
         let advance = match work.mark {
@@ -85,8 +101,8 @@ impl Postgres {
         }
         write(&tx, work.transactions).await?;
         *in_doubt = true;
-        if one_in > 0 && fastrand::u64(..one_in) == 0 {
-            if fastrand::bool() {
+        if let Some(takes_effect) = lost {
+            if takes_effect {
                 tx.commit().await?;
             }
             return Err(Failure::LostAnswer);

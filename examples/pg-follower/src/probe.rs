@@ -62,6 +62,12 @@ impl Probe {
         Some(seen)
     }
 
+    /// Makes the server write a checkpoint, which moves the end of its log. Returns whether it did.
+    pub(crate) fn checkpoint(&self) -> bool {
+        let Some(client) = &self.client else { return false };
+        self.runtime.block_on(client.batch_execute("checkpoint")).is_ok()
+    }
+
     /// Runs a future to its end.
     pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.runtime.block_on(future)

@@ -23,7 +23,9 @@ pub(crate) struct Report {
     /// Those that were offered again.
     transactions_skipped: u64,
     /// The transactions of the sink.
-    commits: u64,
+    pub(crate) commits: u64,
+    /// The streams that were started.
+    pub(crate) streams: u64,
     reconnects: u64,
     commits_in_doubt: u64,
     /// Those that had taken effect.
@@ -46,6 +48,7 @@ impl Report {
             transactions_applied: 0,
             transactions_skipped: 0,
             commits: 0,
+            streams: 0,
             reconnects: 0,
             commits_in_doubt: 0,
             found_committed: 0,
@@ -67,6 +70,7 @@ impl Report {
                 self.transactions_applied += transactions;
                 self.transactions_skipped += skipped;
             }
+            Event::Started => self.streams += 1,
             Event::Reconnected => self.reconnects += 1,
             Event::InDoubt => self.commits_in_doubt += 1,
             Event::FoundCommitted => self.found_committed += 1,
@@ -118,6 +122,7 @@ impl example_support::Report for Report {
             row("transactions", self.transactions),
             row("follower kills", self.follower_kills),
             row("server crashes", self.server_crashes),
+            row("streams started", self.streams),
             row("tries to reconnect", self.reconnects),
             row("rows copied", self.rows_copied),
             row(

@@ -27,6 +27,9 @@ const KILLS_WAIT_UP_TO: Duration = Duration::from_millis(400);
 /// The server crashes under load, after this fraction of it.
 const NO_CRASH_BEFORE: f64 = 0.2;
 
+/// One kill in so many may hit a follower that has just started.
+const EARLY_KILLS: u64 = 4;
+
 /// How long the follower may take to confirm the end of the log.
 const CONFIRMS_WITHIN: Duration = Duration::from_secs(120);
 
@@ -41,6 +44,9 @@ pub(crate) struct Parent<'a> {
     crashes: Kills,
     events: (Sender<Event>, Receiver<Event>),
     report: Report,
+    /// The streams and commits of the followers before this one.
+    streams_before: u64,
+    commits_before: u64,
 }
 
 impl<'a> Parent<'a> {
@@ -63,6 +69,8 @@ impl<'a> Parent<'a> {
             crashes: kills(args.server_crashes, 2),
             events: mpsc::channel(),
             report: Report::new(args.keep),
+            streams_before: 0,
+            commits_before: 0,
             setup: Setup { args, root, address },
         })
     }
@@ -85,7 +93,10 @@ impl<'a> Parent<'a> {
             if is_written && self.kills.are_done() && self.crashes.are_done() {
                 break;
             }
-            if self.kills.is_due(done) {
+            // Most kills wait until this follower has committed something: they hit its work.
+            let is_early = self.report.follower_kills.is_multiple_of(EARLY_KILLS);
+            let may_kill = is_early || is_written || self.report.commits > self.commits_before;
+            if may_kill && self.kills.is_due(done) {
                 follower.kill()?;
                 self.report.follower_kills += 1;
                 follower = self.start_follower()?;
@@ -98,8 +109,13 @@ impl<'a> Parent<'a> {
                 seen = None;
             }
         }
+        self.wait_until_confirmed(&mut follower)?;
+        // Once more, now that the follower has confirmed what holds none of its transactions: it
+        // must find that again.
+        follower.kill()?;
+        follower = self.start_follower()?;
         let end = self.wait_until_confirmed(&mut follower)?;
-        follower.kill()?; // the last one: it has no end of its own
+        follower.kill()?; // it has no end of its own
         self.read_events();
         let transactions = self.probe.look().map_or(0, |seen| seen.transactions);
         (self.report.transactions, self.report.confirmed) = (transactions, end.to_string());
@@ -114,20 +130,26 @@ impl<'a> Parent<'a> {
         if self.report.has_copied() { written.min(1.0) } else { 0.0 }
     }
 
-    /// Waits until the follower has confirmed all that the load has written.
+    /// Waits until the follower has started a stream, and confirmed the end of the log: all that
+    /// the load has written, and a checkpoint of the server above it.
     fn wait_until_confirmed(&mut self, follower: &mut Child) -> Result<Lsn, Error> {
-        let (mut end, deadline) = (None, Instant::now() + CONFIRMS_WITHIN);
+        let deadline = Instant::now() + CONFIRMS_WITHIN;
+        let (streams, mut end) = (self.streams_before, None);
         while Instant::now() < deadline {
             std::thread::sleep(LOOK_EVERY);
             self.read_events();
             if follower.ended()?.is_some() {
                 return Err("the follower ended by itself: see its error above".into());
             }
+            if end.is_none() && !self.probe.checkpoint() {
+                continue;
+            }
             let seen = self.probe.look();
             self.show(seen);
             let Some(seen) = seen else { continue };
             // In mode 2 the follower itself writes, so the end moves on.
-            if *end.get_or_insert(seen.end) <= seen.confirmed {
+            let is_confirmed = *end.get_or_insert(seen.end) <= seen.confirmed;
+            if is_confirmed && self.report.streams > streams {
                 return Ok(seen.confirmed);
             }
         }
@@ -150,6 +172,7 @@ impl<'a> Parent<'a> {
 
     fn start_follower(&mut self) -> Result<Child, Error> {
         self.read_events();
+        (self.streams_before, self.commits_before) = (self.report.streams, self.report.commits);
         Child::start("follower", &self.setup, self.events.0.clone())
     }
 

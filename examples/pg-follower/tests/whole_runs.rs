@@ -50,10 +50,10 @@ fn after_kills_and_a_server_crash_the_sqlite_file_equals_the_server() {
 #[test]
 fn after_kills_and_a_server_crash_the_other_database_equals_the_server() {
     if has_postgres() {
-        let report = run_well(&format!("{SHORT} --progress postgres --lose-one-in 3"));
+        let report = run_well(&format!("{SHORT} --progress postgres --lose-one-in 2"));
         let in_doubt = number(&report, "commits_in_doubt");
         let found = number(&report, "found_committed");
-        assert!(0 < found && found < in_doubt, "{found} of {in_doubt}: {report}");
+        assert!(0 < found && found <= in_doubt, "{found} of {in_doubt}: {report}");
     }
 }
 
