@@ -33,9 +33,10 @@ use crate::source::Address;
 
 /// Follows a PostgreSQL server by logical replication, while both are killed.
 ///
-/// Without arguments: starts a server in a temporary folder, and loads it with 50000 transactions of
-/// pgbench. A follower process copies the tables into a SQLite file, and applies the log. It is
-/// killed 20 times, and the server crashes twice. Exits with 1 unless every row is equal in the end.
+/// Without arguments: starts a server in a temporary folder, and loads it with 50000 transactions
+/// of pgbench. A follower process copies the tables into a SQLite file, and applies the log. It is
+/// killed 20 times, and the server crashes twice. Exits with 1 unless every row is equal at the
+/// end.
 ///
 /// Needs PostgreSQL 15 or later: apt-get install postgresql.
 #[derive(Debug, Clone, Parser, Serialize, Deserialize)]
@@ -65,7 +66,7 @@ struct Args {
     rate: Option<u32>,
     /// For tests: with --progress postgres, lose the answer of one commit in N, or of none for 0.
     /// Every second one takes effect.
-    #[arg(long, value_name = "N", default_value_t = 20, hide = true)]
+    #[arg(long, value_name = "N", default_value_t = 4, hide = true)]
     lose_one_in: u64,
     /// For tests: break one rule of the protocol.
     #[arg(long, hide = true)]

@@ -25,8 +25,8 @@ pub(crate) const SLOTS: &str = "pg_follower_";
 const CONFIRM_EVERY: Duration = Duration::from_millis(100);
 
 /// How values are written as text, on every connection.
-const OPTIONS: &str = "-c datestyle=ISO -c intervalstyle=postgres -c timezone=UTC -c extra_float_digits=3 \
-     -c bytea_output=hex -c standard_conforming_strings=on";
+const OPTIONS: &str = "-c datestyle=ISO -c intervalstyle=postgres -c timezone=UTC \
+    -c extra_float_digits=3 -c bytea_output=hex -c standard_conforming_strings=on";
 
 /// How the user of the server is called.
 pub(crate) const USER: &str = "postgres";

@@ -82,8 +82,8 @@ impl Action {
     }
 }
 
-/// Returns a session, and what the log offers there: that of our slot, or that of a new one if there
-/// is no slot of ours.
+/// Returns a session, and what the log offers there: that of our slot, or that of a new one if
+/// there is no slot of ours.
 async fn look(setup: &Setup, ours: &Progress) -> Result<(Source, LogBounds), Failure> {
     if let Progress::Applied { log, .. } = ours {
         let mut source = Source::connect(&setup.address, slot_of(*log)).await?;
