@@ -45,6 +45,15 @@ const SLOW: &[Step] = &[
         trials::program("crash", &[])
     }),
     in_lane(Others, "once", "200 kills of threads that commit side by side", exactly_once),
+    in_lane(
+        Others,
+        "pg-sqlite",
+        "a real PostgreSQL followed into SQLite, 20 kills, 2 crashes",
+        || pg_follower("sqlite"),
+    ),
+    in_lane(Others, "pg-postgres", "the same, followed into another database", || {
+        pg_follower("postgres")
+    }),
 ];
 
 /// Runs the steps of `ci`.
@@ -157,6 +166,11 @@ fn benches() -> Program {
 
 fn follower() -> Program {
     cargo("run", &["--locked", "--release", "-p", "sqlite-follower"])
+}
+
+fn pg_follower(progress: &str) -> Program {
+    let arguments = ["--locked", "--release", "-p", "pg-follower", "--", "--progress", progress];
+    cargo("run", &arguments)
 }
 
 fn exactly_once() -> Program {

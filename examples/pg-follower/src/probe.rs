@@ -1,0 +1,75 @@
+//! What the parent asks the server.
+
+use std::time::Duration;
+
+use pgwire_replication::Lsn;
+use tokio::runtime::Runtime;
+use tokio_postgres::Client;
+
+use crate::source::{Address, DATABASE, SLOTS};
+
+/// How far the load and the follower are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// Each transaction of `pgbench` adds a row to its history.
+    pub(crate) transactions: u64,
+    /// The end of the log.
+    pub(crate) end: Lsn,
+    /// What the follower has confirmed; 0 before there is a slot.
+    pub(crate) confirmed: Lsn,
+}
+
+const SEEN: &str = "select (select count(*) from pgbench_history),
+    pg_current_wal_flush_lsn()::text,
+    coalesce((select max(confirmed_flush_lsn) from pg_replication_slots
+        where starts_with(slot_name, $1)), '0/0')::text";
+
+/// A connection that is made again when the server was away.
+pub(crate) struct Probe {
+    runtime: Runtime,
+    address: Address,
+    client: Option<Client>,
+}
+
+/// A server that does not answer for so long is down.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Probe {
+    pub(crate) fn new(address: &Address) -> std::io::Result<Probe> {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).enable_all().build()?;
+        Ok(Probe { runtime, address: address.clone(), client: None })
+    }
+
+    /// Asks the server, or returns `None` if it is down.
+    pub(crate) fn look(&mut self) -> Option<Seen> {
+        let address = &self.address;
+        let old = self.client.take().filter(|client| !client.is_closed());
+        let ask = async {
+            let client = match old {
+                Some(client) => client,
+                None => address.connect(DATABASE).await.ok()?,
+            };
+            let row = client.query_one(SEEN, &[&SLOTS]).await.ok()?;
+            let lsn = |column| Lsn::parse(row.try_get(column).ok()?).ok();
+            let transactions: i64 = row.try_get(0).ok()?;
+            let transactions = transactions.cast_unsigned();
+            Some((Seen { transactions, end: lsn(1)?, confirmed: lsn(2)? }, client))
+        };
+        let timed = async { tokio::time::timeout(PATIENCE, ask).await };
+        let (seen, client) = self.runtime.block_on(timed).ok()??;
+        self.client = Some(client);
+        Some(seen)
+    }
+
+    /// Makes the server write a checkpoint, which moves the end of its log. Returns whether it did.
+    pub(crate) fn checkpoint(&self) -> bool {
+        let Some(client) = &self.client else { return false };
+        self.runtime.block_on(client.batch_execute("checkpoint")).is_ok()
+    }
+
+    /// Runs a future to its end.
+    pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+}
