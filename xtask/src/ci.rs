@@ -9,6 +9,7 @@ use crate::msrv;
 use crate::packages;
 use crate::steps::Lane::{Others, Tests};
 use crate::steps::{self, Args, Skipped, Step, in_lane, step};
+use crate::targets;
 use crate::trials;
 
 const CI: &[Step] = &[
@@ -113,15 +114,21 @@ fn clippy(_: &mut Skipped) -> Done {
 /// Each step that builds this selection finds what another has built.
 const TESTED: [&str; 2] = ["--locked", "--all-features"];
 
-/// All integration tests but those of the step `servers`, the only ones whose name begins with s.
+/// The integration tests that need servers: they mostly wait for answers, beside steps that need a
+/// processor.
+const SERVERS: &str = "servers";
+
 fn test(skipped: &mut Skipped) -> Done {
-    let kinds = ["--lib", "--bins", "--test", "[!s]*"];
-    tests(cargo("test", &[&TESTED[..], &kinds].concat()), skipped)
+    let mut arguments = [&TESTED[..], &["--lib"]].concat();
+    let targets = targets::tested()?;
+    for (flag, name) in targets.iter().filter(|(_, name)| name != SERVERS) {
+        arguments.extend([*flag, name]);
+    }
+    tests(cargo("test", &arguments), skipped)
 }
 
-/// They mostly wait for answers, beside steps that need a processor.
 fn servers() -> Program {
-    cargo("test", &[&TESTED[..], &["--test", "servers"]].concat())
+    cargo("test", &[&TESTED[..], &["--test", SERVERS]].concat())
 }
 
 /// The tests need JSON: without it the library alone is checked. The step `test` has run the

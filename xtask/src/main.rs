@@ -15,6 +15,7 @@ mod packages;
 mod release_check;
 mod source;
 mod steps;
+mod targets;
 mod trials;
 
 use std::process::ExitCode;
