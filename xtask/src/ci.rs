@@ -21,12 +21,13 @@ const CI: &[Step] = &[
     step("msrv", "each crate builds with the oldest Rust that it declares", msrv),
     step("clippy", "no warning, with all features and with the default ones", clippy),
     step("test", "unit and integration tests, all features, without servers", test),
-    step("features", "repl-checkpoint with each set of its features", features),
-    step("doctest", "the examples in the docs", doctest),
-    step("doc", "the docs build without a warning", doc),
-    in_lane(Others, "loom", "models of the lock-free code, and loom twins that must fail", loom),
+    in_lane(Others, "doc", "the docs build without a warning", doc),
+    in_lane(Others, "loom", "models of the lock-free code, and loom twins that must fail", || {
+        loom("2")
+    }),
     in_lane(Others, "fuzz", "every fuzz target for 20 s, from the committed corpus", fuzz),
     in_lane(Others, "follower", "the first command of the README", follower),
+    in_lane(Tests, "doctest", "the examples in the docs", doctest),
     in_lane(Tests, "benches", "every bench runs once, unoptimized", benches),
     in_lane(Tests, "servers", "the tests on a real PostgreSQL and a real S3", servers),
     in_lane(Tests, "stress", "the four-thread stress suite", || {
@@ -40,11 +41,19 @@ const CI: &[Step] = &[
     }),
 ];
 
-/// What takes too long to wait for with every change. Smaller runs of each are among the tests.
+/// What takes too long to wait for with every change. The crashes, kills and loom models are in `ci`
+/// too, within narrower bounds.
 const SLOW: &[Step] = &[
+    step("features", "repl-checkpoint with each set of its features", features),
     in_lane(Tests, "crash", "every crash of both stores, and mutants that must be caught", || {
         trials::program("crash", &[])
     }),
+    in_lane(
+        Others,
+        "loom",
+        "the same models as in ci, with three preemptions in place of two",
+        || loom("3"),
+    ),
     in_lane(Others, "once", "200 kills of threads that commit side by side", exactly_once),
     in_lane(
         Others,
@@ -147,19 +156,18 @@ fn features(skipped: &mut Skipped) -> Done {
     tests(cargo("test", &[&with("json")[..], &["--lib"]].concat()), skipped)
 }
 
-fn doctest(skipped: &mut Skipped) -> Done {
-    tests(cargo("test", &[&TESTED[..], &["--doc"]].concat()), skipped)
+fn doctest() -> Program {
+    cargo("test", &[&TESTED[..], &["--doc"]].concat())
 }
 
-fn doc(_: &mut Skipped) -> Done {
+fn doc() -> Program {
     cargo("doc", &["--locked", "--workspace", "--all-features", "--no-deps"])
         .env("RUSTDOCFLAGS", "-D warnings")
-        .run()
 }
 
-fn loom() -> Program {
+fn loom(preemptions: &str) -> Program {
     let arguments = ["--locked", "--release", "-p", "loom-models", "--test", "loom"];
-    cargo("test", &arguments).env("LOOM_MAX_PREEMPTIONS", "3")
+    cargo("test", &arguments).env("LOOM_MAX_PREEMPTIONS", preemptions)
 }
 
 fn fuzz() -> Program {
