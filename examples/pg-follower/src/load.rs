@@ -130,7 +130,9 @@ impl Load {
             script.push("@1"); // one transaction in six
             pgbench.arg("-f").arg(script);
         }
-        pgbench.args(["-c", &CLIENTS.to_string(), "-t", &each]).arg(DATABASE);
+        // Each with a thread of its own: where one waits for a lock, the others go on.
+        let clients = CLIENTS.to_string();
+        pgbench.args(["-c", &clients, "-j", &clients, "-t", &each]).arg(DATABASE);
         if let Some(rate) = self.rate {
             pgbench.args(["-R", &rate.to_string()]);
         }

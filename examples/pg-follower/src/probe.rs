@@ -67,9 +67,18 @@ impl Probe {
 
     /// Makes the server write a checkpoint, which moves the end of its log. Returns whether it did.
     pub(crate) fn checkpoint(&self) -> bool {
+        self.execute("checkpoint")
+    }
+
+    /// Makes a slot, as the server may do for a killed follower. Returns whether it did.
+    pub(crate) fn leave_slot(&self) -> bool {
+        let sql = format!("select pg_create_logical_replication_slot('{SLOTS}left', 'pgoutput')");
+        self.execute(&sql)
+    }
+
+    fn execute(&self, sql: &str) -> bool {
         let Some(client) = &self.client else { return false };
-        let timed =
-            async { tokio::time::timeout(PATIENCE, client.batch_execute("checkpoint")).await };
+        let timed = async { tokio::time::timeout(PATIENCE, client.batch_execute(sql)).await };
         matches!(self.runtime.block_on(timed), Ok(Ok(())))
     }
 

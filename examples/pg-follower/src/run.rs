@@ -124,8 +124,11 @@ impl<'a> Parent<'a> {
         }
         self.wait_until_confirmed(&mut follower)?;
         // Once more, now that the follower has confirmed what holds none of its transactions: it
-        // must find that again.
+        // must find that again, and drop a slot that no follower knows.
         follower.kill()?;
+        if !self.probe.leave_slot() {
+            return Err("the server makes no second slot".into());
+        }
         follower = self.start_follower()?;
         let end = self.wait_until_confirmed(&mut follower)?;
         follower.kill()?; // it has no end of its own
