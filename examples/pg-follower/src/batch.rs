@@ -7,6 +7,7 @@ use pgwire_replication::ReplicationEvent;
 use repl_core::SeqNo;
 
 use crate::changes::{Relations, Transaction};
+use crate::copy::Copied;
 use crate::events::Event;
 use crate::failure::Failure;
 
@@ -35,9 +36,9 @@ pub(crate) struct Batch {
 
 impl Batch {
     /// Returns the empty batch of a new session.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(copied: Copied) -> Self {
         Batch {
-            relations: Relations::default(),
+            relations: Relations::new(copied),
             open: None,
             transactions: Vec::new(),
             changes: 0,
@@ -50,15 +51,22 @@ impl Batch {
     /// Takes an event of the stream. `mark` is that of the last commit.
     pub(crate) fn read(&mut self, event: ReplicationEvent, mark: SeqNo) -> Result<(), Failure> {
         match event {
-            ReplicationEvent::Begin { .. } => self.open = Some(Transaction::default()),
+            ReplicationEvent::Begin { .. } => match self.open.replace(Transaction::default()) {
+                None => {}
+                Some(_) => return Err(Failure::OutOfOrder("a begin inside a transaction")),
+            },
             ReplicationEvent::XLogData { data, .. } => {
                 let changes = self.relations.read(&data)?;
-                if let Some(open) = &mut self.open {
-                    open.changes.extend(changes);
+                match &mut self.open {
+                    Some(open) => open.changes.extend(changes),
+                    None if changes.is_empty() => {} // it describes a table
+                    None => return Err(Failure::OutOfOrder("a change outside a transaction")),
                 }
             }
             ReplicationEvent::Commit { end_lsn, .. } => {
-                let mut transaction = self.open.take().unwrap_or_default();
+                let open = self.open.take();
+                let mut transaction =
+                    open.ok_or(Failure::OutOfOrder("a commit without a begin"))?;
                 transaction.end = end_lsn.0;
                 self.reached = self.reached.max(transaction.end);
                 if transaction.end <= mark {
@@ -71,7 +79,7 @@ impl Batch {
                     self.transactions.push(transaction);
                 }
             }
-            // Within a transaction it says nothing about what comes next.
+            // One that arrives inside a transaction does not cover that transaction.
             ReplicationEvent::KeepAlive { wal_end, .. } if self.open.is_none() => {
                 self.reached = self.reached.max(wal_end.0);
             }
@@ -109,6 +117,7 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::changes::tests::{described, message, relation};
 
     fn event(bytes: &[u8]) -> ReplicationEvent {
         let data = bytes::Bytes::copy_from_slice(bytes);
@@ -132,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_transaction_that_ends_at_or_below_the_mark_is_passed_over_and_counted() {
-        let mut batch = Batch::new();
+        let mut batch = Batch::new(Copied::new());
         for end in [40, 50, 51] {
             batch.read(begin(), 50).unwrap();
             batch.read(commit(end), 50).unwrap();
@@ -143,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_keepalive_within_a_transaction_moves_nothing() {
-        let mut batch = Batch::new();
+        let mut batch = Batch::new(Copied::new());
         batch.read(keepalive(7), 0).unwrap();
         assert_eq!((batch.reached, batch.is_idle()), (7, true));
         batch.read(begin(), 0).unwrap();
@@ -157,8 +166,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_between_a_begin_and_its_commit_is_refused_and_moves_nothing() {
+        let mut batch = Batch::new(described());
+        batch.read(event(&relation(1)), 0).unwrap();
+        let refused = batch.read(event(&message("I", &[("N", "1a")])), 0);
+        assert!(matches!(refused, Err(Failure::OutOfOrder(_))), "{refused:?}");
+        let refused = batch.read(commit(9), 0);
+        assert!(matches!(refused, Err(Failure::OutOfOrder(_))), "{refused:?}");
+        assert_eq!((batch.reached, batch.is_idle()), (0, true));
+        batch.read(begin(), 0).unwrap();
+        let refused = batch.read(begin(), 0);
+        assert!(matches!(refused, Err(Failure::OutOfOrder(_))), "{refused:?}");
+    }
+
+    #[test]
     fn a_change_of_a_table_that_was_not_described_is_refused() {
-        let mut batch = Batch::new();
+        let mut batch = Batch::new(Copied::new());
         batch.read(begin(), 0).unwrap();
         let insert = event(&[b'I', 0, 0, 0, 7, b'N', 0, 1, b'n']);
         let refused = batch.read(insert, 0);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use repl_core::SeqNo;
 
+use crate::copy::{Copied, describe};
 use crate::failure::Failure;
 use crate::pgoutput::{Message, Relation, Tuple, Value};
 
@@ -57,24 +58,34 @@ fn cell<'a>(name: &'a str, value: &'a Value) -> Option<Cell<'a>> {
     }
 }
 
-/// The tables that the log has described in this session.
-#[derive(Debug, Default)]
-pub(crate) struct Relations(HashMap<u32, Arc<Relation>>);
+/// The tables that the log has described in this session. They are as they were copied.
+#[derive(Debug)]
+pub(crate) struct Relations {
+    copied: Copied,
+    known: HashMap<u32, Arc<Relation>>,
+}
 
 impl Relations {
+    pub(crate) fn new(copied: Copied) -> Self {
+        Relations { copied, known: HashMap::new() }
+    }
+
     /// Returns the changes of a message.
     pub(crate) fn read(&mut self, message: &[u8]) -> Result<Vec<Change>, Failure> {
         let one = |change| vec![change];
         Ok(match Message::decode(message)? {
             Message::Relation(relation) => {
-                self.0.insert(relation.id, Arc::new(relation));
+                self.check(&relation)?;
+                self.known.insert(relation.id, Arc::new(relation));
                 Vec::new()
             }
             Message::Other => Vec::new(),
             Message::Insert { relation, new } => one(self.change(relation, Kind::Insert(new))?),
             Message::Update { relation, old, new } => {
                 let key = old.unwrap_or_else(|| new.clone());
-                one(self.change(relation, Kind::Update(key, new))?)
+                let is_same = new.iter().all(|value| *value == Value::Unchanged);
+                let change = self.change(relation, Kind::Update(key, new))?;
+                if is_same { Vec::new() } else { one(change) }
             }
             Message::Delete { relation, old } => one(self.change(relation, Kind::Delete(old))?),
             Message::Truncate { relations } => {
@@ -84,8 +95,20 @@ impl Relations {
         })
     }
 
+    /// Refuses a table whose rows the copy cannot take, or cannot find again.
+    fn check(&self, relation: &Relation) -> Result<(), Failure> {
+        let table = relation.table.clone();
+        if relation.identity != b'd' {
+            return Err(Failure::ReplicaIdentity { table });
+        }
+        match self.copied.get(&table) {
+            Some(columns) if *columns == describe(&relation.columns) => Ok(()),
+            _ => Err(Failure::Altered { table }),
+        }
+    }
+
     fn change(&self, relation: u32, kind: Kind) -> Result<Change, Failure> {
-        let known = self.0.get(&relation).ok_or(Failure::UnknownTable { relation })?;
+        let known = self.known.get(&relation).ok_or(Failure::UnknownTable { relation })?;
         let columns = known.columns.len();
         let fits = match &kind {
             Kind::Insert(row) | Kind::Delete(row) => row.len() == columns,
@@ -94,6 +117,9 @@ impl Relations {
         };
         if !fits {
             return Err(Failure::OtherColumns { table: known.table.clone() });
+        }
+        if matches!(&kind, Kind::Insert(row) if row.contains(&Value::Unchanged)) {
+            return Err(Failure::PartOfRow { table: known.table.clone() });
         }
         if let Kind::Update(key, _) | Kind::Delete(key) = &kind {
             // Each column of the key, or more than one row would change.
@@ -108,4 +134,4 @@ impl Relations {
 
 #[cfg(test)]
 #[path = "changes_tests.rs"]
-mod tests;
+pub(crate) mod tests;

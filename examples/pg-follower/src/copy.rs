@@ -1,11 +1,14 @@
 //! The base copy: the tables of the publication, and their rows as lines of a COPY.
 
+use std::collections::HashMap;
 use std::pin::pin;
+use std::string::FromUtf8Error;
 
 use futures_util::TryStreamExt;
 use tokio_postgres::{Client, Transaction};
 
 use crate::failure::Failure;
+use crate::pgoutput::Column;
 use crate::source::PUBLICATION;
 
 /// A table of the publication.
@@ -13,19 +16,31 @@ use crate::source::PUBLICATION;
 pub(crate) struct Table {
     pub(crate) name: String,
     pub(crate) columns: Vec<Column>,
+    /// The types of the columns, as SQL writes them.
+    pub(crate) sql_types: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Column {
-    pub(crate) name: String,
-    /// As SQL writes it.
-    pub(crate) sql_type: String,
-    pub(crate) is_key: bool,
+/// The columns of each table of the copy, as [`describe`] writes them.
+pub(crate) type Copied = HashMap<String, String>;
+
+/// The table of the copy that holds [`Copied`].
+pub(crate) const COPIED: &str = "follower_tables";
+
+/// A table of the copy itself begins with one of these.
+const RESERVED: [&str; 2] = ["follower_", "repl_"];
+
+/// Returns all that must stay as it is.
+pub(crate) fn describe(columns: &[Column]) -> String {
+    let line = |column: &Column| {
+        let Column { name, is_key, type_id, modifier } = column;
+        format!("{type_id} {modifier} {is_key} {name:?}")
+    };
+    columns.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 const TABLES: &str = "
     select c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod),
-        coalesce(a.attnum = any (i.indkey), false)
+        coalesce(a.attnum = any (i.indkey), false), a.atttypid, a.atttypmod, c.relreplident = 'd'
     from pg_publication_tables p
     join pg_namespace n on n.nspname = p.schemaname
     join pg_class c on c.relnamespace = n.oid and c.relname = p.tablename
@@ -39,11 +54,20 @@ impl Table {
     pub(crate) async fn published(tx: &Transaction<'_>) -> Result<Vec<Table>, Failure> {
         let mut tables: Vec<Table> = Vec::new();
         for row in tx.query(TABLES, &[&PUBLICATION]).await? {
-            let (table, is_key) = (row.try_get(0)?, row.try_get(3)?);
-            let column = Column { name: row.try_get(1)?, sql_type: row.try_get(2)?, is_key };
-            match tables.last_mut().filter(|last| last.name == table) {
-                Some(last) => last.columns.push(column),
-                None => tables.push(Table { name: table, columns: vec![column] }),
+            let (table, name): (String, _) = (row.try_get(0)?, row.try_get(1)?);
+            let (type_id, modifier, is_key) = (row.try_get(4)?, row.try_get(5)?, row.try_get(3)?);
+            if RESERVED.iter().any(|reserved| table.starts_with(reserved)) {
+                return Err(Failure::ReservedName { table });
+            }
+            if !row.try_get::<_, bool>(6)? {
+                return Err(Failure::ReplicaIdentity { table });
+            }
+            if tables.last().is_none_or(|last| last.name != table) {
+                tables.push(Table { name: table, columns: Vec::new(), sql_types: Vec::new() });
+            }
+            if let Some(last) = tables.last_mut() {
+                last.columns.push(Column { name, is_key, type_id, modifier });
+                last.sql_types.push(row.try_get(2)?);
             }
         }
         let has_key = |table: &Table| table.columns.iter().any(|column| column.is_key);
@@ -114,13 +138,13 @@ const ESCAPES: [(u8, u8); 7] = [
     (0x0c, b'f'),
 ];
 
-/// Returns the values of a line.
-pub(crate) fn values_of(line: &[u8]) -> Vec<Option<String>> {
-    let value = |field: &[u8]| (field != b"\\N").then(|| unescaped(field));
+/// Returns the values of a line. The server converts all of them to UTF-8.
+pub(crate) fn values_of(line: &[u8]) -> Result<Vec<Option<String>>, FromUtf8Error> {
+    let value = |field: &[u8]| (field != b"\\N").then(|| unescaped(field)).transpose();
     line.split(|byte| *byte == b'\t').map(value).collect()
 }
 
-fn unescaped(field: &[u8]) -> String {
+fn unescaped(field: &[u8]) -> Result<String, FromUtf8Error> {
     let (mut bytes, mut rest) = (Vec::with_capacity(field.len()), field.iter());
     while let Some(&byte) = rest.next() {
         let escaped = if byte == b'\\' { rest.next() } else { None };
@@ -128,8 +152,7 @@ fn unescaped(field: &[u8]) -> String {
             ESCAPES.iter().find(|(_, name)| name == escaped).map_or(*escaped, |(byte, _)| *byte)
         }));
     }
-    // The server converts everything to UTF-8.
-    String::from_utf8_lossy(&bytes).into_owned()
+    String::from_utf8(bytes)
 }
 
 /// Returns the line of the values.
@@ -170,13 +193,16 @@ mod tests {
         fn a_line_gives_the_values_that_it_was_made_of(
             values in prop::collection::vec(any::<Option<String>>(), 1..5),
         ) {
-            prop_assert_eq!(values_of(&line_of(values.iter().map(Option::as_deref))), values);
+            prop_assert_eq!(values_of(&line_of(values.iter().map(Option::as_deref))), Ok(values));
         }
 
         #[test]
-        fn any_line_has_values(line: Vec<u8>) {
+        fn any_line_has_values_unless_one_is_not_utf_8(line: Vec<u8>) {
             let fields = line.split(|byte| *byte == b'\t').count();
-            prop_assert_eq!(values_of(&line).len(), fields);
+            match values_of(&line) {
+                Ok(values) => prop_assert_eq!(values.len(), fields),
+                Err(_) => prop_assert!(!line.is_ascii()),
+            }
         }
     }
 }

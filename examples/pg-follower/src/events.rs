@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 /// What has happened in the follower. A kill may hide the last ones.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) enum Event {
-    /// A base copy is committed, with so many rows.
-    Copied { rows: u64 },
+    /// A base copy is committed, with so many rows. `log` is the number of its slot.
+    Copied { log: u64, rows: u64 },
     /// The stream was started, above the stored mark.
-    Started,
+    Started { log: u64 },
     /// A transaction of the sink is committed. It holds so many of the server; so many others were
     /// offered again, and passed over.
     Committed { transactions: u64, skipped: u64 },

@@ -1,25 +1,26 @@
 //! The follower process. Numbers in comments are those of the steps in README.md.
 
-use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
-use example_support::{Error, chain, listen, send};
+use example_support::{Error, listen, send};
 use pgwire_replication::{Lsn, ReplicationEvent};
 use repl_checkpoint::Floors;
 use repl_core::Shard;
 
 use crate::batch::Batch;
+use crate::copy::Copied;
 use crate::events::Event;
 use crate::failure::Failure;
+use crate::patience::Patience;
 use crate::postgres::Postgres;
 use crate::sink::{SHARD, Sink, Work};
-use crate::source::Source;
+use crate::source::{Source, slot_of};
 use crate::sqlite::Sqlite;
 use crate::start::start;
 use crate::{Keep, Mutant, Setup};
 
-/// For how long the server may be away.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// A stream on which nothing came for so long is made anew.
+const QUIET: Duration = Duration::from_secs(60);
 
 /// How often the position of an idle server is stored at most.
 const IDLE_EVERY: Duration = Duration::from_secs(1);
@@ -48,34 +49,6 @@ pub(crate) fn run(setup: &Setup) -> Result<(), Error> {
     })
 }
 
-/// Waits longer and longer between tries, and not for ever.
-struct Patience {
-    tries: u32,
-    wait: Duration,
-    until: Instant,
-}
-
-impl Patience {
-    fn new() -> Self {
-        Patience { tries: 0, wait: Duration::from_millis(20), until: Instant::now() + PATIENCE }
-    }
-
-    /// Waits, or returns the failure if a retry has no use.
-    async fn retry(&mut self, failure: Failure) -> Result<(), Failure> {
-        if !failure.is_retried() || Instant::now() >= self.until {
-            return Err(failure);
-        }
-        if self.tries == 0 {
-            eprintln!("follower: {}: trying again", chain(&failure));
-        }
-        self.tries += 1;
-        send(Event::Reconnected);
-        tokio::time::sleep(self.wait).await;
-        self.wait = (self.wait * 2).min(Duration::from_secs(1));
-        Ok(())
-    }
-}
-
 /// Follows in one session after another.
 async fn follow<S: Sink>(
     mut sink: S,
@@ -83,17 +56,20 @@ async fn follow<S: Sink>(
     mut patience: Patience,
 ) -> Result<(), Failure> {
     loop {
-        let mut session = match Session::begin(&mut sink, setup).await {
-            Ok(session) => session,
-            Err(failure) => {
-                patience.retry(failure).await?;
-                continue;
-            }
+        // A session closes its connection at its end, so that a server that stops need not wait.
+        let ended = match Session::begin(&mut sink, setup, &mut patience).await {
+            Ok(mut session) => session.run(&mut patience).await,
+            Err(failure) => Err(failure),
         };
-        let Err(failure) = session.run(&mut patience).await;
-        patience.retry(failure).await?;
+        match ended {
+            Ok(Quiet) => patience = Patience::new(),
+            Err(failure) => patience.retry(failure).await?,
+        }
     }
 }
+
+/// A stream on which nothing comes: the server may be gone, or has nothing to say.
+struct Quiet;
 
 /// A stream, and what it is applied to.
 struct Session<'a, S> {
@@ -103,27 +79,36 @@ struct Session<'a, S> {
     shard: Shard,
     /// What may be confirmed: all that is committed.
     floors: Floors,
+    /// The columns of the copy.
+    copied: Copied,
     mutant: Option<Mutant>,
 }
 
 impl<'a, S: Sink> Session<'a, S> {
     /// Connects, and starts the stream above the mark.
-    async fn begin(sink: &'a mut S, setup: &Setup) -> Result<Self, Failure> {
-        let (mut source, live) = start(sink, setup).await?;
+    async fn begin(
+        sink: &'a mut S,
+        setup: &Setup,
+        patience: &mut Patience,
+    ) -> Result<Self, Failure> {
+        let (mut source, live) = start(sink, setup, patience).await?;
+        let copied = sink.copied().await?;
         let shard = live.shard(SHARD).ok_or(Failure::NotTracked)?;
         source.start(shard.applied()).await?; // 5
-        send(Event::Started);
+        send(Event::Started { log: slot_of(shard.log()) });
         let floors = Floors::of_durable(live);
-        Ok(Session { sink, source, shard, floors, mutant: setup.args.mutant })
+        Ok(Session { sink, source, shard, floors, copied, mutant: setup.args.mutant })
     }
 
-    /// Applies the stream until it ends.
-    async fn run(&mut self, patience: &mut Patience) -> Result<Infallible, Failure> {
-        let (mut batch, mut idle_since) = (Batch::new(), Instant::now());
+    /// Applies the stream until it ends, or nothing more comes.
+    async fn run(&mut self, patience: &mut Patience) -> Result<Quiet, Failure> {
+        let mut batch = Batch::new(self.copied.clone());
+        let (mut idle_since, mut heard) = (Instant::now(), Instant::now());
         loop {
             // 6
             if let Ok(event) = tokio::time::timeout(WAIT, self.source.stream.recv()).await {
                 let event = event?.ok_or(Failure::EndOfStream)?;
+                heard = Instant::now();
                 if self.mutant == Some(Mutant::ConfirmBeforeCommit)
                     && let ReplicationEvent::Commit { end_lsn, .. } = &event
                 {
@@ -133,6 +118,8 @@ impl<'a, S: Sink> Session<'a, S> {
                 if !batch.is_due() {
                     continue;
                 }
+            } else if heard.elapsed() > QUIET {
+                return Ok(Quiet);
             }
             if !batch.transactions.is_empty() {
                 self.commit(&batch).await?;
@@ -143,6 +130,9 @@ impl<'a, S: Sink> Session<'a, S> {
                 batch.report_skipped();
                 if batch.reached > self.shard.applied() {
                     self.save(Work { transactions: &[], mark: Some(batch.reached) }).await?;
+                }
+                if batch.reached > 0 {
+                    *patience = Patience::new(); // the server has sent that, and all is stored
                 }
                 idle_since = Instant::now();
             }

@@ -9,6 +9,7 @@ mod events;
 mod failure;
 mod follower;
 mod load;
+mod patience;
 mod pgoutput;
 mod postgres;
 mod probe;
@@ -68,8 +69,8 @@ struct Args {
     /// Every second one takes effect.
     #[arg(long, value_name = "N", default_value_t = 4, hide = true)]
     lose_one_in: u64,
-    /// For tests: break one rule of the protocol.
-    #[arg(long, hide = true)]
+    /// Break one rule of the protocol, and see the run fail.
+    #[arg(long, value_name = "NAME")]
     mutant: Option<Mutant>,
 }
 

@@ -37,6 +37,8 @@ pub(crate) enum Message {
 pub(crate) struct Relation {
     pub(crate) id: u32,
     pub(crate) table: String,
+    /// What names an old row: `d` is the primary key.
+    pub(crate) identity: u8,
     pub(crate) columns: Vec<Column>,
 }
 
@@ -44,6 +46,10 @@ pub(crate) struct Relation {
 pub(crate) struct Column {
     pub(crate) name: String,
     pub(crate) is_key: bool,
+    /// The OID of the type.
+    pub(crate) type_id: u32,
+    /// Its length or precision.
+    pub(crate) modifier: i32,
 }
 
 /// The values of a row, in the order of the columns.
@@ -147,16 +153,16 @@ impl<'a> Bytes<'a> {
         let id = self.number()?;
         self.name()?; // the schema: the publication has one
         let table = self.name()?;
-        self.byte()?; // the replica identity: the flags of the columns say the same
+        let identity = self.byte()?;
         let count = self.count()?;
         let column = |_| {
             let is_key = self.byte()? & 1 == 1;
             let name = self.name()?;
-            self.take(8)?; // the type and its modifier
-            Ok(Column { name, is_key })
+            let (type_id, modifier) = (self.number()?, self.array().map(i32::from_be_bytes)?);
+            Ok(Column { name, is_key, type_id, modifier })
         };
         let columns = (0..count).map(column).collect::<Result<_, _>>()?;
-        Ok(Relation { id, table, columns })
+        Ok(Relation { id, table, identity, columns })
     }
 
     fn new_row(&mut self) -> Result<Tuple, DecodeError> {

@@ -20,10 +20,11 @@ fn x() -> Tuple {
 
 /// Every message, and its bytes.
 fn messages() -> Vec<(Message, Vec<u8>)> {
-    let column = |name: &str, is_key| Column { name: name.to_owned(), is_key };
+    let column =
+        |name: &str, is_key| Column { name: name.to_owned(), is_key, type_id: 25, modifier: -1 };
     let columns = vec![column("id", true), column("v", false)];
-    let relation = Relation { id: 7, table: "t".to_owned(), columns };
-    let types = [0; 8];
+    let relation = Relation { id: 7, table: "t".to_owned(), identity: b'd', columns };
+    let types = [0, 0, 0, 25, 255, 255, 255, 255];
     let named = b"public\0t\0d\0\x02\x01id\0";
     let mixed = vec![Value::Null, Value::Unchanged, Value::Text(String::new())];
     vec![

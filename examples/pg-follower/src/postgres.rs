@@ -16,10 +16,10 @@ use repl_core::{Advance, NewShard, ReplicationState, Shard};
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 use crate::changes::{Cell, Change, Kind, Transaction};
-use crate::copy::{Table, quoted};
+use crate::copy::{COPIED, Copied, Table, describe, quoted};
 use crate::events::Event;
 use crate::failure::Failure;
-use crate::follower::PATIENCE;
+use crate::patience::PATIENCE;
 use crate::sink::{SHARD, Sink, Stored, Work};
 use crate::source::Address;
 
@@ -115,7 +115,9 @@ impl Postgres {
 
 impl Sink for Postgres {
     async fn stored(&mut self) -> Result<Stored, Failure> {
-        self.ready().await?; // first, or a commit in doubt may come later
+        // First, or a commit in doubt may come later. It fails if another follower has the lease.
+        self.marks.settle().await?;
+        self.in_doubt = false;
         match self.marks.stored(&[SHARD]).await {
             Ok(state) => Ok(Stored::Marks(Arc::new(state))),
             Err(MarksError::UnknownShard { .. }) => {
@@ -127,6 +129,12 @@ impl Sink for Postgres {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    async fn copied(&mut self) -> Result<Copied, Failure> {
+        let sql = format!("select name, columns from {COPIED}");
+        let rows = self.ready().await?.client.query(&sql, &[]).await?;
+        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
     }
 
     async fn copy(
@@ -143,8 +151,13 @@ impl Sink for Postgres {
             let live = none.shard(SHARD).ok_or(Failure::NotTracked)?;
             marks.apply(&tx, &live, |marks| marks.reset_shard(new)).await?;
         }
+        let columns = "(name text not null, columns text not null)";
+        let sql = format!("drop table if exists {COPIED}; create table {COPIED} {columns}");
+        tx.batch_execute(&sql).await?;
         let mut rows = 0;
         for table in tables {
+            let sql = format!("insert into {COPIED} values ($1, $2)");
+            tx.execute(&sql, &[&table.name, &describe(&table.columns)]).await?;
             tx.batch_execute(&create(table)).await?;
             let sql = format!("copy {} from stdin", quoted(&table.name));
             let mut to = pin!(tx.copy_in::<_, Bytes>(&sql).await?);
@@ -170,10 +183,12 @@ impl Sink for Postgres {
         Ok(())
     }
 
-    /// Tries until the server has answered: the marks say whether a lost commit took effect.
+    /// Tries until the server has answered: the marks say whether a lost commit took effect. If it
+    /// cannot be reached, the session ends: a server that stops waits for it.
     async fn commit(&mut self, live: &Shard, work: Work<'_>) -> Result<(), Failure> {
         let (deadline, mut was_in_doubt) = (Instant::now() + PATIENCE, false);
         loop {
+            self.ready().await?;
             match self.try_commit(live, work).await {
                 Ok(Advance::Stale { .. }) if was_in_doubt => {
                     send(Event::FoundCommitted);
@@ -196,8 +211,8 @@ impl Sink for Postgres {
 
 /// Without a unique index: a row that is applied twice is there twice, and the comparison sees it.
 fn create(table: &Table) -> String {
-    let columns = table.columns.iter();
-    let columns = columns.map(|column| format!("{} {}", quoted(&column.name), column.sql_type));
+    let columns = table.columns.iter().zip(&table.sql_types);
+    let columns = columns.map(|(column, sql_type)| format!("{} {sql_type}", quoted(&column.name)));
     let (name, columns) = (quoted(&table.name), columns.collect::<Vec<_>>().join(", "));
     format!(
         "drop table if exists {name}; create table {name} ({columns}); \
@@ -220,6 +235,11 @@ async fn write(
         SimpleQueryMessage::CommandComplete(rows) => Some(rows),
         _ => None,
     });
+    let answers: Vec<_> = answers.collect();
+    if answers.len() != changes().count() {
+        let (changes, answers) = (changes().count(), answers.len());
+        return Err(Failure::Unanswered { changes, answers });
+    }
     for (change, rows) in changes().zip(answers) {
         if rows == 0 && !matches!(change.kind, Kind::Truncate) {
             return Err(Failure::MissingRow { table: change.relation.table.clone() });

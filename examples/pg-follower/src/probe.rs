@@ -17,12 +17,14 @@ pub(crate) struct Seen {
     pub(crate) end: Lsn,
     /// What the follower has confirmed; 0 before there is a slot.
     pub(crate) confirmed: Lsn,
+    /// The slots of the follower.
+    pub(crate) slots: i64,
 }
 
 const SEEN: &str = "select (select count(*) from pgbench_history),
     pg_current_wal_flush_lsn()::text,
-    coalesce((select max(confirmed_flush_lsn) from pg_replication_slots
-        where starts_with(slot_name, $1)), '0/0')::text";
+    coalesce(max(confirmed_flush_lsn), '0/0')::text, count(*)
+    from pg_replication_slots where starts_with(slot_name, $1)";
 
 /// A connection that is made again when the server was away.
 pub(crate) struct Probe {
@@ -54,7 +56,8 @@ impl Probe {
             let lsn = |column| Lsn::parse(row.try_get(column).ok()?).ok();
             let transactions: i64 = row.try_get(0).ok()?;
             let transactions = transactions.cast_unsigned();
-            Some((Seen { transactions, end: lsn(1)?, confirmed: lsn(2)? }, client))
+            let (end, confirmed, slots) = (lsn(1)?, lsn(2)?, row.try_get(3).ok()?);
+            Some((Seen { transactions, end, confirmed, slots }, client))
         };
         let timed = async { tokio::time::timeout(PATIENCE, ask).await };
         let (seen, client) = self.runtime.block_on(timed).ok()??;
@@ -64,8 +67,19 @@ impl Probe {
 
     /// Makes the server write a checkpoint, which moves the end of its log. Returns whether it did.
     pub(crate) fn checkpoint(&self) -> bool {
+        self.execute("checkpoint")
+    }
+
+    /// Makes a slot, as the server may do for a killed follower. Returns whether it did.
+    pub(crate) fn leave_slot(&self) -> bool {
+        let sql = format!("select pg_create_logical_replication_slot('{SLOTS}left', 'pgoutput')");
+        self.execute(&sql)
+    }
+
+    fn execute(&self, sql: &str) -> bool {
         let Some(client) = &self.client else { return false };
-        self.runtime.block_on(client.batch_execute("checkpoint")).is_ok()
+        let timed = async { tokio::time::timeout(PATIENCE, client.batch_execute(sql)).await };
+        matches!(self.runtime.block_on(timed), Ok(Ok(())))
     }
 
     /// Runs a future to its end.

@@ -1,5 +1,7 @@
 //! The report of a run.
 
+use std::collections::HashSet;
+
 use example_support::{Error, row};
 use serde::Serialize;
 
@@ -15,8 +17,10 @@ pub(crate) struct Report {
     pub(crate) transactions: u64,
     pub(crate) follower_kills: u64,
     pub(crate) server_crashes: u64,
-    /// The copies that were committed.
-    base_copies: u64,
+    /// The copies that were committed: each has a log of its own.
+    base_copies: usize,
+    #[serde(skip)]
+    logs: HashSet<u64>,
     rows_copied: u64,
     /// The transactions of the server that came through the log.
     transactions_applied: u64,
@@ -31,6 +35,8 @@ pub(crate) struct Report {
     /// Those that had taken effect.
     found_committed: u64,
     pub(crate) confirmed: String,
+    /// The slots of the follower in the end.
+    pub(crate) slots: i64,
     pub(crate) tables: Vec<Comparison>,
     rows_compared: u64,
     rows_different: u64,
@@ -44,6 +50,7 @@ impl Report {
             follower_kills: 0,
             server_crashes: 0,
             base_copies: 0,
+            logs: HashSet::new(),
             rows_copied: 0,
             transactions_applied: 0,
             transactions_skipped: 0,
@@ -53,6 +60,7 @@ impl Report {
             commits_in_doubt: 0,
             found_committed: 0,
             confirmed: String::new(),
+            slots: 0,
             tables: Vec::new(),
             rows_compared: 0,
             rows_different: 0,
@@ -61,8 +69,8 @@ impl Report {
 
     pub(crate) fn note(&mut self, event: Event) {
         match event {
-            Event::Copied { rows } => {
-                self.base_copies += 1;
+            Event::Copied { log, rows } => {
+                self.logs.insert(log);
                 self.rows_copied = rows;
             }
             Event::Committed { transactions, skipped } => {
@@ -70,20 +78,24 @@ impl Report {
                 self.transactions_applied += transactions;
                 self.transactions_skipped += skipped;
             }
-            Event::Started => self.streams += 1,
+            Event::Started { log } => {
+                self.logs.insert(log);
+                self.streams += 1;
+            }
             Event::Reconnected => self.reconnects += 1,
             Event::InDoubt => self.commits_in_doubt += 1,
             Event::FoundCommitted => self.found_committed += 1,
         }
     }
 
-    /// Returns whether a copy was committed. A kill may have hidden that.
+    /// Returns whether a copy was committed. If a kill hides that, the next stream shows it.
     pub(crate) fn has_copied(&self) -> bool {
-        self.base_copies > 0 || self.commits > 0
+        !self.logs.is_empty()
     }
 
     /// Adds up the comparisons. Returns the report, and what is wrong.
     pub(crate) fn close(mut self, args: &Args) -> (Report, Vec<String>) {
+        self.base_copies = self.logs.len();
         self.rows_compared = self.tables.iter().map(|table| table.rows).sum();
         self.rows_different = self.tables.iter().map(Comparison::different).sum();
         let differing = self.tables.iter().filter(|table| table.different() > 0);
@@ -95,6 +107,9 @@ impl Report {
         if self.base_copies > 1 {
             let copies = self.base_copies;
             faults.push(format!("{copies} base copies: the log had gone on without the follower"));
+        }
+        if self.slots != 1 {
+            faults.push(format!("{} slots instead of one: others hold back the log", self.slots));
         }
         let bounds = [
             ("transactions", self.transactions, args.transactions),

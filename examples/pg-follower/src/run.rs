@@ -33,6 +33,12 @@ const EARLY_KILLS: u64 = 4;
 /// How long the follower may take to confirm the end of the log.
 const CONFIRMS_WITHIN: Duration = Duration::from_secs(120);
 
+/// A follower that copies says nothing meanwhile. One that is silent for longer hangs.
+const SILENT: Duration = Duration::from_secs(600);
+
+/// How long the comparison may take.
+const COMPARES_WITHIN: Duration = Duration::from_secs(600);
+
 /// The parent of the server, the load and the follower.
 pub(crate) struct Parent<'a> {
     setup: Setup,
@@ -43,6 +49,8 @@ pub(crate) struct Parent<'a> {
     kills: Kills,
     crashes: Kills,
     events: (Sender<Event>, Receiver<Event>),
+    /// When the last event came.
+    heard: Instant,
     report: Report,
     /// The streams and commits of the followers before this one.
     streams_before: u64,
@@ -59,15 +67,17 @@ impl<'a> Parent<'a> {
         prepare(&server, args.scale, (args.keep == Keep::Postgres).then_some(TARGET))?;
         let address = server.address.clone();
         let probe = Probe::new(&address).context(|| "cannot start a runtime".to_owned())?;
+        let load = Load::new(&root, &args)?;
         let kills = |count, of| Kills::new(rng(&[run.seed, of]), count, KILLS_WAIT_UP_TO);
         Ok(Parent {
             run,
             server,
             probe,
-            load: Load::new(args.transactions, args.rate),
+            load,
             kills: kills(args.run.kills, 1),
             crashes: kills(args.server_crashes, 2),
             events: mpsc::channel(),
+            heard: Instant::now(),
             report: Report::new(args.keep),
             streams_before: 0,
             commits_before: 0,
@@ -82,6 +92,9 @@ impl<'a> Parent<'a> {
         let log = self.setup.root.join("pgbench.log");
         loop {
             self.read_events();
+            if self.heard.elapsed() > SILENT {
+                return Err(format!("the follower has reported nothing for {SILENT:?}").into());
+            }
             if looked_at.elapsed() >= LOOK_EVERY {
                 seen = self.probe.look();
                 looked_at = Instant::now();
@@ -111,14 +124,18 @@ impl<'a> Parent<'a> {
         }
         self.wait_until_confirmed(&mut follower)?;
         // Once more, now that the follower has confirmed what holds none of its transactions: it
-        // must find that again.
+        // must find that again, and drop a slot that no follower knows.
         follower.kill()?;
+        if !self.probe.leave_slot() {
+            return Err("the server makes no second slot".into());
+        }
         follower = self.start_follower()?;
         let end = self.wait_until_confirmed(&mut follower)?;
         follower.kill()?; // it has no end of its own
         self.read_events();
-        let transactions = self.probe.look().map_or(0, |seen| seen.transactions);
-        (self.report.transactions, self.report.confirmed) = (transactions, end.to_string());
+        let seen = self.probe.look().ok_or("the server does not answer")?;
+        (self.report.transactions, self.report.slots) = (seen.transactions, seen.slots);
+        self.report.confirmed = end.to_string();
         self.compare()
     }
 
@@ -163,10 +180,13 @@ impl<'a> Parent<'a> {
             Keep::Sqlite => Copy::Sqlite(Sqlite::open(&self.setup.copy())?),
             Keep::Postgres => Copy::Postgres(address),
         };
-        self.report.tables = self.probe.block_on(async {
+        let compared = async {
             let mut client = address.connect(DATABASE).await?;
             copy.compare(&mut client).await
-        })?;
+        };
+        let timed = async { tokio::time::timeout(COMPARES_WITHIN, compared).await };
+        let compared = self.probe.block_on(timed);
+        self.report.tables = compared.map_err(|_| "the comparison takes too long")??;
         Ok(self.report.close(&self.setup.args))
     }
 
@@ -180,6 +200,9 @@ impl<'a> Parent<'a> {
         // A short wait, as the caller loops.
         let first = self.events.1.recv_timeout(Duration::from_millis(2)).ok();
         let events: Vec<Event> = first.into_iter().chain(self.events.1.try_iter()).collect();
+        if !events.is_empty() {
+            self.heard = Instant::now();
+        }
         for event in events {
             self.report.note(event);
         }
@@ -188,7 +211,7 @@ impl<'a> Parent<'a> {
     fn show(&self, seen: Option<Seen>) {
         let Report { follower_kills: kills, server_crashes: crashes, .. } = self.report;
         let so_far = format!("{kills} kills, {crashes} server crashes");
-        let Some(Seen { transactions, end, confirmed }) = seen else {
+        let Some(Seen { transactions, end, confirmed, .. }) = seen else {
             return self.run.bar.show(0.0, format!("the server is down, {so_far}"));
         };
         let behind = end.0.saturating_sub(confirmed.0) / 1024;

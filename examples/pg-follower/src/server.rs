@@ -1,10 +1,10 @@
 //! A PostgreSQL server of this run, on loopback.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, Permissions};
-use std::io::Write;
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io::{self, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -56,12 +56,13 @@ impl Server {
             install.args(["-d", "-m", "700", "-o", USER]).arg(&folder);
             finish(install, "install")?;
         } else {
-            fs::create_dir(&folder).at("create", &folder)?;
+            DirBuilder::new().mode(0o700).create(&folder).at("create", &folder)?;
         }
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
         let port = port.context(|| "no port is free on loopback".to_owned())?.port();
         let password: String = std::iter::repeat_with(fastrand::alphanumeric).take(24).collect();
-        save_password(root, &password)?;
+        let file = root.join(PASSWORD);
+        save_password(&file, &password).at("write", &file)?;
         let address = Address { port, password };
         let mut server = Server { bin, folder, address, process: None };
         server.initialize()?;
@@ -70,16 +71,19 @@ impl Server {
     }
 
     fn initialize(&self) -> Result<(), Error> {
-        // No other user gets into the folder of the server.
-        let secret = self.folder.join("password");
-        fs::write(&secret, &self.address.password).at("write", &secret)?;
-        fs::set_permissions(&secret, Permissions::from_mode(0o644)).at("open", &secret)?;
+        let secret = self.folder.join(PASSWORD);
+        let saved = save_password(&secret, &self.address.password).and_then(|file| {
+            let owner = fs::metadata(&self.folder)?;
+            fchown(file, Some(owner.uid()), Some(owner.gid()))
+        });
+        saved.at("write", &secret)?;
         let mut initdb = self.command("initdb");
         initdb.args(["--no-sync", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"]);
         initdb.args(["--username", USER, "--pwfile"]).arg(&secret);
         initdb.arg("-D").arg(self.data());
-        finish(initdb, "initdb")?;
-        fs::remove_file(&secret).at("remove", &secret)
+        let made = finish(initdb, "initdb");
+        let removed = fs::remove_file(&secret).at("remove", &secret);
+        made.and(removed)
     }
 
     /// Starts the server, and waits until it answers.
@@ -93,11 +97,16 @@ impl Server {
         }
         let errors = log.try_clone().at("open", &path)?;
         postgres.stdin(Stdio::null()).stdout(log).stderr(errors);
-        let process = postgres.spawn().context(|| "cannot start postgres".to_owned())?;
-        self.process = Some(process);
         let mut ready = self.program("pg_isready");
         ready.args(["-q", "-h", "127.0.0.1", "-p"]).arg(self.address.port.to_string());
-        let is_ready = || -> Result<_, Error> { Ok(ready.status()?.success().then_some(())) };
+        let process = postgres.spawn().context(|| "cannot start postgres".to_owned())?;
+        let process = self.process.insert(process);
+        let is_ready = || -> Result<_, Error> {
+            match process.try_wait()? {
+                None => Ok(ready.status()?.success().then_some(())),
+                Some(end) => Err(format!("it stopped with {end}: see {}", path.display()).into()),
+            }
+        };
         match try_for(STARTS_WITHIN, is_ready)? {
             Some(()) => Ok(()),
             None => Err(format!("the server does not start: see {}", path.display()).into()),
@@ -148,10 +157,10 @@ impl Drop for Server {
     }
 }
 
-fn save_password(root: &Path, password: &str) -> Result<(), Error> {
-    let path = root.join(PASSWORD);
-    let file = File::options().create_new(true).write(true).mode(0o600).open(&path);
-    file.and_then(|mut file| file.write_all(password.as_bytes())).at("write", &path)
+fn save_password(path: &Path, password: &str) -> io::Result<File> {
+    let mut file = File::options().create_new(true).write(true).mode(0o600).open(path)?;
+    file.write_all(password.as_bytes())?;
+    Ok(file)
 }
 
 /// Returns the password of the server of a run.

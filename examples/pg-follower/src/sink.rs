@@ -5,7 +5,7 @@ use std::sync::Arc;
 use repl_core::{NewShard, ReplicationState, SeqNo, Shard, ShardId};
 
 use crate::changes::Transaction;
-use crate::copy::Table;
+use crate::copy::{Copied, Table};
 use crate::failure::Failure;
 
 /// The shard of the one log that is followed.
@@ -31,8 +31,11 @@ pub(crate) struct Work<'a> {
 
 /// A database with the rows, whose transactions hold the marks too.
 pub(crate) trait Sink {
-    /// Returns what is stored.
+    /// Returns what is stored. Fails if another follower has taken the sink over.
     async fn stored(&mut self) -> Result<Stored, Failure>;
+
+    /// Returns the columns of the copied tables.
+    async fn copied(&mut self) -> Result<Copied, Failure>;
 
     /// Replaces everything by a copy of the tables, and the marks by `new`, in one transaction.
     /// Returns the number of rows.
@@ -47,6 +50,6 @@ pub(crate) trait Sink {
     async fn adopt(&mut self, live: &Shard, new: NewShard) -> Result<(), Failure>;
 
     /// Commits rows and mark in one transaction, unless the stored mark has reached that one.
-    /// Both are durable when it returns.
+    /// Both are durable when it returns. Fails if another follower has moved the stored mark.
     async fn commit(&mut self, live: &Shard, work: Work<'_>) -> Result<(), Failure>;
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use pgwire_replication::{Lsn, ReplicationClient, ReplicationConfig, TlsConfig};
+use pgwire_replication::{Lsn, PgWireError, ReplicationClient, ReplicationConfig, TlsConfig};
 use repl_core::{EpochStart, Epochs, LogBounds, LogId, SeqNo};
 use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, NoTls};
@@ -23,6 +23,9 @@ pub(crate) const SLOTS: &str = "pg_follower_";
 
 /// How often a position is confirmed to the server at most.
 const CONFIRM_EVERY: Duration = Duration::from_millis(100);
+
+/// How long the server may take to answer, except while it makes a slot or copies rows.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
 
 /// How values are written as text, on every connection.
 const OPTIONS: &str = "-c datestyle=ISO -c intervalstyle=postgres -c timezone=UTC \
@@ -46,6 +49,8 @@ impl Address {
         let mut config = tokio_postgres::Config::new();
         config.host("127.0.0.1").port(self.port).user(USER).password(&self.password);
         config.dbname(database).options(OPTIONS).connect_timeout(Duration::from_secs(10));
+        // A server that is gone without a word is noticed.
+        config.tcp_user_timeout(ANSWERS_WITHIN).keepalives_idle(ANSWERS_WITHIN / 2);
         config
     }
 
@@ -97,11 +102,11 @@ impl Source {
                 .with_status_interval(CONFIRM_EVERY)
                 // From what the slot says is confirmed; what is applied above that is skipped.
                 .with_start_lsn(Lsn::ZERO);
-        let mut stream = ReplicationClient::connect_gated(config).await?;
-        let system = stream.identify_system().await?;
+        let mut stream = answer_of(ReplicationClient::connect_gated(config)).await?;
+        let system = answer_of(stream.identify_system()).await?;
         let mut history = String::new();
         if system.timeline > 1 {
-            let file = stream.timeline_history(system.timeline).await?;
+            let file = answer_of(stream.timeline_history(system.timeline)).await?;
             history = String::from_utf8_lossy(&file.content).into_owned();
         }
         let number = |text: &str| text.parse().map_err(|_| answer("IDENTIFY_SYSTEM", text));
@@ -123,7 +128,7 @@ impl Source {
              and database = current_database() and wal_status is distinct from 'lost'",
             slot_name(self.slot)
         );
-        let rows = self.stream.simple_query(&sql).await?;
+        let rows = answer_of(self.stream.simple_query(&sql)).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         let confirmed = lsn(text(row, 0).unwrap_or_default(), "the query of the slot")?;
         // The server sends no transaction that ends at or below what is confirmed.
@@ -136,20 +141,27 @@ impl Source {
         LogBounds { log, last_deleted: self.last, last: self.last, epochs }
     }
 
-    /// Drops the slots of earlier copies, makes a new one, and returns where it begins and the name
-    /// of its snapshot: all that ends at or below that seqno. The snapshot is good until the stream
-    /// starts.
-    pub(crate) async fn create_slot(&mut self) -> Result<(SeqNo, String), Failure> {
+    /// Drops the slots of other copies: also one that a killed follower had asked for, and that the
+    /// server made later. Only for the follower that the sink belongs to. Fails if one is in use: a
+    /// later try finds it free, as soon as the server has noticed the kill.
+    pub(crate) async fn drop_other_slots(&mut self) -> Result<(), Failure> {
         let sql = format!(
             "select slot_name from pg_replication_slots where starts_with(slot_name, '{SLOTS}') \
-             and database = current_database()"
+             and slot_name <> '{}' and database = current_database()",
+            slot_name(self.slot)
         );
-        for row in self.stream.simple_query(&sql).await? {
+        for row in answer_of(self.stream.simple_query(&sql)).await? {
             if let Some(name) = text(&row, 0) {
-                let drop = format!("DROP_REPLICATION_SLOT \"{name}\" WAIT");
-                self.stream.simple_query(&drop).await?;
+                let drop = format!("DROP_REPLICATION_SLOT \"{name}\"");
+                answer_of(self.stream.simple_query(&drop)).await?;
             }
         }
+        Ok(())
+    }
+
+    /// Makes a slot, and returns where it begins and the name of its snapshot: all that ends at or
+    /// below that seqno. The snapshot is good until the stream starts.
+    pub(crate) async fn create_slot(&mut self) -> Result<(SeqNo, String), Failure> {
         let name = slot_name(self.slot);
         let sql =
             format!("CREATE_REPLICATION_SLOT \"{name}\" LOGICAL pgoutput (SNAPSHOT 'export')");
@@ -166,7 +178,15 @@ impl Source {
     pub(crate) async fn start(&mut self, confirmed: SeqNo) -> Result<(), Failure> {
         self.stream.update_applied_lsn(Lsn(confirmed));
         self.stream.start().await?;
-        Ok(self.stream.wait_started().await?)
+        answer_of(self.stream.wait_started()).await
+    }
+}
+
+/// Waits for an answer, but not for ever.
+async fn answer_of<T>(answer: impl Future<Output = Result<T, PgWireError>>) -> Result<T, Failure> {
+    match tokio::time::timeout(ANSWERS_WITHIN, answer).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(Failure::NoAnswer),
     }
 }
 

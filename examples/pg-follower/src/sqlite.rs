@@ -1,15 +1,16 @@
 //! The sink of mode 1: a SQLite file. Each transaction holds the rows and the marks as bytes.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use repl_checkpoint::{CheckpointBytes, UnsealError};
-use repl_core::{Advance, NewShard, ReplicationState, Shard};
+use repl_core::{Advance, NewShard, ReplicationState, SeqNo, Shard};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params_from_iter};
 
 use crate::changes::{Cell, Change, Kind};
-use crate::copy::{Table, lines, quoted, values_of};
+use crate::copy::{COPIED, Copied, Table, describe, lines, quoted, values_of};
 use crate::failure::Failure;
 use crate::sink::{SHARD, Sink, Stored, Work};
 
@@ -22,11 +23,14 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Sqlite {
     connection: Connection,
     path: PathBuf,
+    /// Held as long as the process lives: one follower alone writes the file.
+    _lock: File,
 }
 
 impl Sqlite {
     /// Opens the file, or creates it. A commit is durable when it returns.
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
+        let lock = lock(&path.with_extension("lock"))?;
         let open = || {
             let connection = Connection::open(path)?;
             connection.busy_timeout(PATIENCE)?;
@@ -37,7 +41,7 @@ impl Sqlite {
         };
         let path = path.to_owned();
         match open() {
-            Ok(connection) => Ok(Sqlite { connection, path }),
+            Ok(connection) => Ok(Sqlite { connection, path, _lock: lock }),
             Err(source) => Err(Failure::Sqlite { act: "open", file: path, source }),
         }
     }
@@ -80,6 +84,16 @@ impl Sqlite {
         };
         run(&mut self.connection).map_err(|broken| broken.in_file(file))
     }
+}
+
+/// Locks a file, which stays. Another follower is refused until this process ends.
+fn lock(path: &Path) -> Result<File, Failure> {
+    let lock = || {
+        let file = File::options().create(true).write(true).truncate(false).open(path);
+        let file = file.map_err(TryLockError::Error)?;
+        file.try_lock().map(|()| file)
+    };
+    lock().map_err(|source| Failure::Locked { file: path.to_owned(), source })
 }
 
 /// Why a transaction failed.
@@ -130,6 +144,16 @@ impl Sink for Sqlite {
         })
     }
 
+    async fn copied(&mut self) -> Result<Copied, Failure> {
+        let read = || {
+            let sql = format!("select name, columns from {COPIED}");
+            let mut select = self.connection.prepare(&sql)?;
+            let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect::<rusqlite::Result<_>>()
+        };
+        read().map_err(|source| self.failure("read", source))
+    }
+
     async fn copy(
         &mut self,
         source: &tokio_postgres::Transaction<'_>,
@@ -148,14 +172,19 @@ impl Sink for Sqlite {
             for table in old {
                 transaction.execute_batch(&format!("drop table {}", quoted(&table)))?;
             }
+            let sql = format!("create table {COPIED} (name text not null, columns text not null)");
+            transaction.execute_batch(&sql)?;
             for table in tables {
+                let sql = format!("insert into {COPIED} values (?, ?)");
+                transaction.execute(&sql, [&table.name, &describe(&table.columns)])?;
                 transaction.execute_batch(&create(table))?;
                 let places = vec!["?"; table.columns.len()].join(", ");
                 let sql = format!("insert into {} values ({places})", quoted(&table.name));
                 let mut insert = transaction.prepare(&sql)?;
                 let stream = source.copy_out(&table.copy_out()).await?;
                 lines(stream, |line| {
-                    rows += insert.execute(params_from_iter(values_of(line)))? as u64;
+                    let values = values_of(line).map_err(|e| Broken::Other(e.into()))?;
+                    rows += insert.execute(params_from_iter(values))? as u64;
                     Ok::<_, Broken>(())
                 })
                 .await?;
@@ -176,13 +205,14 @@ impl Sink for Sqlite {
         Ok(())
     }
 
-    async fn commit(&mut self, _: &Shard, work: Work<'_>) -> Result<(), Failure> {
+    async fn commit(&mut self, live: &Shard, work: Work<'_>) -> Result<(), Failure> {
+        let file = self.path.clone();
         self.transaction(|transaction| {
             if let Some(mark) = work.mark {
-                match move_marks(transaction, |marks| marks.advance(SHARD, mark))? {
-                    Advance::Advanced { .. } => {}
-                    Advance::Stale { .. } => return Ok(()), // all of it is there
-                    _ => return Err(Broken::Other(Failure::NotTracked)),
+                match move_marks(transaction, |marks| advance(marks, live, mark))? {
+                    Some(Advance::Advanced { .. }) => {}
+                    Some(Advance::Stale { .. }) => return Ok(()), // all of it is there
+                    _ => return Err(Broken::Other(Failure::Overtaken { file })),
                 }
             }
             let changes = work.transactions.iter().flat_map(|transaction| &transaction.changes);
@@ -193,14 +223,21 @@ impl Sink for Sqlite {
 
 /// Without a unique index: a row that is applied twice is there twice, and the comparison sees it.
 fn create(table: &Table) -> String {
-    let columns = table.columns.iter().map(|column| {
+    let columns = table.columns.iter().zip(&table.sql_types).map(|(column, sql_type)| {
         // A text keeps every digit and blank.
-        let is_integer = ["smallint", "integer", "bigint"].contains(&&*column.sql_type);
+        let is_integer = ["smallint", "integer", "bigint"].contains(&&**sql_type);
         format!("{} {}", quoted(&column.name), if is_integer { "integer" } else { "text" })
     });
     let (name, columns) = (quoted(&table.name), columns.collect::<Vec<_>>().join(", "));
     let (index, key) = (quoted(&format!("{}_key", table.name)), table.key_list());
     format!("create table {name} ({columns}); create index {index} on {name} ({key})")
+}
+
+/// Moves the stored mark, unless another follower has: then this one lacks what came between.
+fn advance(stored: &ReplicationState, live: &Shard, mark: SeqNo) -> Option<Advance> {
+    let stored = stored.shard(SHARD).filter(|stored| stored.log() == live.log())?;
+    let is_ours = stored.applied() == live.applied() || stored.applied() >= mark;
+    is_ours.then(|| stored.advance(mark))
 }
 
 /// Reads the stored bytes.

@@ -4,13 +4,12 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Poll, Waker};
 
-use repl_core::SeqNo;
+use repl_core::LogId;
 use tempfile::TempDir;
 
 use super::*;
 use crate::changes::Transaction;
-use crate::copy::Column;
-use crate::pgoutput::{self, Relation, Value};
+use crate::pgoutput::{Column, Relation, Value};
 
 /// A commit to SQLite waits for nothing.
 fn ready<F: Future>(future: F) -> F::Output {
@@ -20,13 +19,17 @@ fn ready<F: Future>(future: F) -> F::Output {
     }
 }
 
-fn table() -> Table {
-    let column = |name: &str, sql_type: &str, is_key| {
-        let (name, sql_type) = (name.to_owned(), sql_type.to_owned());
-        Column { name, sql_type, is_key }
+fn columns() -> Vec<Column> {
+    let column = |name: &str, is_key, type_id| {
+        let name = name.to_owned();
+        Column { name, is_key, type_id, modifier: -1 }
     };
-    let columns = vec![column("k", "integer", true), column("v", "character(3)", false)];
-    Table { name: "t".to_owned(), columns }
+    vec![column("k", true, 23), column("v", false, 1042)]
+}
+
+fn table() -> Table {
+    let sql_types = ["integer", "character(3)"].map(str::to_owned).to_vec();
+    Table { name: "t".to_owned(), columns: columns(), sql_types }
 }
 
 /// A file with an empty table, and the shard at 10.
@@ -53,9 +56,8 @@ fn stored(sink: &mut Sqlite) -> (Option<SeqNo>, Vec<String>) {
 }
 
 fn transaction(end: SeqNo, kinds: Vec<Kind>) -> Transaction {
-    let column = |name: &str, is_key| pgoutput::Column { name: name.to_owned(), is_key };
-    let columns = vec![column("k", true), column("v", false)];
-    let relation = Arc::new(Relation { id: 1, table: "t".to_owned(), columns });
+    let (table, columns) = ("t".to_owned(), columns());
+    let relation = Arc::new(Relation { id: 1, table, identity: b'd', columns });
     let change = |kind| Change { relation: Arc::clone(&relation), kind };
     Transaction { changes: kinds.into_iter().map(change).collect(), end }
 }
@@ -75,12 +77,41 @@ fn rows_and_mark_are_committed_together_and_a_repeated_commit_changes_nothing() 
     for work in [&first, &first, &second, &second, &first] {
         let work = Work { transactions: work, mark: Some(work[0].end) };
         ready(sink.commit(&live, work)).unwrap();
+        live.advance(work.transactions[0].end);
     }
     let rows = ["-6\tb", "8\t\\t"].map(str::to_owned).to_vec();
     assert_eq!(stored(&mut sink), (Some(30), rows));
     let truncate = [transaction(40, vec![Kind::Truncate])];
     ready(sink.commit(&live, Work { transactions: &truncate, mark: Some(40) })).unwrap();
     assert_eq!(stored(&mut sink), (Some(40), Vec::new()));
+}
+
+#[test]
+fn a_follower_whose_mark_another_has_moved_commits_nothing() {
+    let (_folder, mut sink, marks) = sink();
+    let live = marks.shard(SHARD).unwrap();
+    let insert = |k, end| [transaction(end, vec![Kind::Insert(row(k, "a"))])];
+    let first = insert("1", 20);
+    ready(sink.commit(&live, Work { transactions: &first, mark: Some(20) })).unwrap();
+    // A second follower, whose mark is still 10, or that follows another log.
+    let other_log = ReplicationState::new(&[]);
+    let new = NewShard::new(SHARD).with_mark(20).with_log(LogId(9));
+    for behind in [live, other_log.add_shard(new).unwrap()] {
+        let second = insert("2", 30);
+        let failed = ready(sink.commit(&behind, Work { transactions: &second, mark: Some(30) }));
+        assert!(matches!(failed, Err(Failure::Overtaken { .. })), "{failed:?}");
+    }
+    assert_eq!(stored(&mut sink), (Some(20), vec!["1\ta".to_owned()]));
+}
+
+#[test]
+fn a_second_follower_of_the_file_is_refused() {
+    let (folder, sink, _) = sink();
+    let path = folder.path().join("copy");
+    let failed = Sqlite::open(&path).map(|_| ());
+    assert!(matches!(failed, Err(Failure::Locked { .. })), "{failed:?}");
+    drop(sink);
+    Sqlite::open(&path).unwrap();
 }
 
 #[test]

@@ -18,6 +18,7 @@ use crate::Setup;
 use crate::copy::Table;
 use crate::events::Event;
 use crate::failure::Failure;
+use crate::patience::Patience;
 use crate::sink::{SHARD, Sink, Stored};
 use crate::source::{DATABASE, Source, slot_of};
 
@@ -25,6 +26,7 @@ use crate::source::{DATABASE, Source, slot_of};
 pub(crate) async fn start<S: Sink>(
     sink: &mut S,
     setup: &Setup,
+    patience: &mut Patience,
 ) -> Result<(Source, Arc<ReplicationState>), Failure> {
     let (ours, live) = match sink.stored().await? {
         Stored::Nothing => (Progress::Nothing, None),
@@ -35,10 +37,11 @@ pub(crate) async fn start<S: Sink>(
     let verdict = reconcile(&ours, &log); // 3
     eprintln!("follower: {verdict}");
     match (Action::of(verdict), live) {
-        (Action::GoOn { .. }, Some(live)) if live.epochs(SHARD).as_ref() == Some(&log.epochs) => {
-            return Ok((source, live));
-        }
         (Action::GoOn { mark }, Some(live)) => {
+            source.drop_other_slots().await?;
+            if live.epochs(SHARD).as_ref() == Some(&log.epochs) {
+                return Ok((source, live));
+            }
             let shard = live.shard(SHARD).ok_or(Failure::NotTracked)?;
             sink.adopt(&shard, new_shard(&log, mark)).await?;
         }
@@ -47,6 +50,7 @@ pub(crate) async fn start<S: Sink>(
                 source = Source::connect(&setup.address, new_slot()).await?; // another log
             }
             copy(sink, setup, &mut source).await?;
+            *patience = Patience::new();
         }
         _ => return Err(Failure::Stopped(verdict)),
     }
@@ -109,15 +113,17 @@ fn new_shard(log: &LogBounds, mark: SeqNo) -> NewShard {
 
 /// Makes the slot anew, and copies all tables as of its first position. 4
 async fn copy<S: Sink>(sink: &mut S, setup: &Setup, source: &mut Source) -> Result<(), Failure> {
+    source.drop_other_slots().await?;
     let (point, snapshot) = source.create_slot().await?;
     let mut client = setup.address.connect(DATABASE).await?;
     let reader = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
     let reader = reader.read_only(true).start().await?;
-    reader.batch_execute(&format!("set transaction snapshot '{snapshot}'")).await?;
+    let imported = reader.batch_execute(&format!("set transaction snapshot '{snapshot}'")).await;
+    imported.map_err(Failure::NoSnapshot)?;
     let tables = Table::published(&reader).await?;
     let new = new_shard(&source.bounds_of_new_slot(), point);
     let rows = sink.copy(&reader, &tables, new).await?;
-    send(Event::Copied { rows });
+    send(Event::Copied { log: slot_of(source.log()), rows });
     eprintln!("follower: copied {rows} rows as of {}", Lsn(point));
     Ok(())
 }

@@ -34,7 +34,7 @@ fn run_well(args: &str) -> Value {
     assert!(number(&report, "transactions") >= 2400, "{report}");
     assert_eq!(number(&report, "rows_different"), 0);
     assert!(number(&report, "rows_compared") >= 102_400, "{report}");
-    assert_eq!(report["tables"].as_array().map(Vec::len), Some(4));
+    assert_eq!(report["tables"].as_array().map(Vec::len), Some(5));
     assert!(number(&report, "transactions_applied") > 0, "{report}");
     report
 }
