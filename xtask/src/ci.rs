@@ -20,7 +20,11 @@ const CI: &[Step] = &[
     step("packages", "no crate needs more packages than its limit, nor a tool", packages),
     step("msrv", "each crate builds with the oldest Rust that it declares", msrv),
     step("clippy", "no warning, with all features and with the default ones", clippy),
-    step("test", "unit and integration tests, all features, without servers", test),
+    step(
+        "test",
+        "unit and integration tests, all features; those of the step servers are not among them",
+        test,
+    ),
     in_lane(Others, "doc", "the docs build without a warning", doc),
     in_lane(Others, "loom", "models of the lock-free code, and loom twins that must fail", || {
         loom("2")
@@ -29,7 +33,12 @@ const CI: &[Step] = &[
     in_lane(Others, "follower", "the first command of the README", follower),
     in_lane(Tests, "doctest", "the examples in the docs", doctest),
     in_lane(Tests, "benches", "every bench runs once, unoptimized", benches),
-    in_lane(Tests, "servers", "the tests on a real PostgreSQL and a real S3", servers),
+    in_lane(
+        Tests,
+        "servers",
+        "the stores and pg-follower on a real PostgreSQL and a real S3",
+        servers,
+    ),
     in_lane(Tests, "stress", "the four-thread stress suite", || {
         trials::program("stress", &["--seconds", "15"])
     }),
@@ -42,7 +51,7 @@ const CI: &[Step] = &[
 ];
 
 /// What takes too long to wait for with every change. The crashes, kills and loom models are in `ci`
-/// too, within narrower bounds.
+/// too, within narrower bounds; the sets of features are not.
 const SLOW: &[Step] = &[
     step("features", "repl-checkpoint with each set of its features", features),
     in_lane(Tests, "crash", "every crash of both stores, and mutants that must be caught", || {
@@ -123,8 +132,8 @@ fn clippy(_: &mut Skipped) -> Done {
 /// Each step that builds this selection finds what another has built.
 const TESTED: [&str; 2] = ["--locked", "--all-features"];
 
-/// The integration tests that need servers: they mostly wait for answers, beside steps that need a
-/// processor.
+/// The integration tests whose every run needs a server: they mostly wait for answers, so they run
+/// beside steps that need a processor.
 const SERVERS: &str = "servers";
 
 fn test(skipped: &mut Skipped) -> Done {

@@ -35,10 +35,15 @@ impl Member {
     }
 }
 
+/// Returns what `cargo metadata` says about the packages of the workspace.
+pub(crate) fn metadata() -> Fallible<Value> {
+    let arguments = ["--locked", "--no-deps", "--format-version", "1"];
+    Ok(serde_json::from_str(&cargo("metadata", &arguments).output()?)?)
+}
+
 /// Lists the crates. There is at least one.
 pub(crate) fn all() -> Fallible<Vec<Member>> {
-    let arguments = ["--locked", "--no-deps", "--format-version", "1"];
-    of(&serde_json::from_str(&cargo("metadata", &arguments).output()?)?)
+    of(&metadata()?)
 }
 
 /// Returns the name of the package in a folder.

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::command::{Fallible, cargo};
+use crate::command::Fallible;
+use crate::members;
 
 /// Lists the programs and the integration tests of the default members that are tested by default,
 /// each as the flag and the name that select it.
 pub(crate) fn tested() -> Fallible<BTreeSet<(&'static str, String)>> {
-    let arguments = ["--locked", "--no-deps", "--format-version", "1"];
-    of(&serde_json::from_str(&cargo("metadata", &arguments).output()?)?)
+    of(&members::metadata()?)
 }
 
 fn of(metadata: &Value) -> Fallible<BTreeSet<(&'static str, String)>> {
