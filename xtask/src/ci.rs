@@ -18,8 +18,7 @@ const CI: &[Step] = &[
     step("layers", "no two files of a crate import each other in a circle", layers),
     step("api", "docs/api lists the public interface of the sources", api),
     step("packages", "no crate needs more packages than its limit, nor a tool", packages),
-    step("msrv", "each crate builds with the oldest Rust that it declares", msrv),
-    step("clippy", "no warning, with all features and with the default ones", clippy),
+    step("clippy", "no warning in any target, all features", clippy),
     step(
         "test",
         "unit and integration tests, all features; those of the step servers are not among them",
@@ -29,8 +28,16 @@ const CI: &[Step] = &[
     in_lane(Others, "loom", "models of the lock-free code, and loom twins that must fail", || {
         loom("2")
     }),
-    in_lane(Others, "fuzz", "every fuzz target for 20 s, from the committed corpus", fuzz),
     in_lane(Others, "follower", "the first command of the README", follower),
+    in_lane(Others, "shutdown", "real filesystems that are shut down under running stores", || {
+        trials::program("shutdown", &[])
+    }),
+    in_lane(
+        Others,
+        "power",
+        "real filesystems whose disk loses and tears unflushed writes",
+        || trials::program("power", &[]),
+    ),
     in_lane(Tests, "doctest", "the examples in the docs", doctest),
     in_lane(Tests, "benches", "every bench runs once, unoptimized", benches),
     in_lane(
@@ -42,18 +49,13 @@ const CI: &[Step] = &[
     in_lane(Tests, "stress", "the four-thread stress suite", || {
         trials::program("stress", &["--seconds", "15"])
     }),
-    in_lane(Tests, "shutdown", "real filesystems that are shut down under running stores", || {
-        trials::program("shutdown", &[])
-    }),
-    in_lane(Tests, "power", "real filesystems whose disk loses and tears unflushed writes", || {
-        trials::program("power", &[])
-    }),
 ];
 
 /// What takes too long to wait for with every change. The crashes, kills and loom models are in `ci`
-/// too, within narrower bounds; the sets of features are not.
+/// too, within narrower bounds; the other steps are not.
 const SLOW: &[Step] = &[
-    step("features", "repl-checkpoint with each set of its features", features),
+    step("msrv", "each crate builds with the oldest Rust that it declares", msrv),
+    step("features", "no warning with the default features, nor with others", features),
     in_lane(Tests, "crash", "every crash of both stores, and mutants that must be caught", || {
         trials::program("crash", &[])
     }),
@@ -63,6 +65,7 @@ const SLOW: &[Step] = &[
         "the same models as in ci, with three preemptions in place of two",
         || loom("3"),
     ),
+    in_lane(Others, "fuzz", "every fuzz target for 60 s, from the committed corpus", fuzz),
     in_lane(Others, "once", "200 kills of threads that commit side by side", exactly_once),
     in_lane(
         Others,
@@ -122,10 +125,7 @@ fn msrv(skipped: &mut Skipped) -> Done {
 fn clippy(_: &mut Skipped) -> Done {
     let all =
         ["--locked", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
-    cargo("clippy", &all).run()?;
-    cargo("clippy", &["--locked", "--workspace", "--", "-D", "warnings"]).run()?;
-    let fuzz = ["--locked", "--manifest-path", "fuzz/Cargo.toml", "--target-dir", "target/fuzz"];
-    cargo("clippy", &[&fuzz[..], &["--", "-D", "warnings"]].concat()).run()
+    cargo("clippy", &all).run()
 }
 
 /// The arguments of `cargo test`: the default members, which are all but the models of the step `loom`.
@@ -149,9 +149,14 @@ fn servers() -> Program {
     cargo("test", &[&TESTED[..], &["--test", SERVERS]].concat())
 }
 
-/// The tests need JSON: without it the library alone is checked. The step `test` has run the
-/// integration tests with all features: here they must only compile.
+/// All members with their default features, and `repl-checkpoint` with each set of its features. Its
+/// tests need JSON: without it the library alone is checked. The step `test` has run the integration
+/// tests with all features: here they must only compile. The fuzz targets are a workspace of their
+/// own.
 fn features(skipped: &mut Skipped) -> Done {
+    cargo("clippy", &["--locked", "--workspace", "--", "-D", "warnings"]).run()?;
+    let fuzz = ["--locked", "--manifest-path", "fuzz/Cargo.toml", "--target-dir", "target/fuzz"];
+    cargo("clippy", &[&fuzz[..], &["--", "-D", "warnings"]].concat()).run()?;
     let name = members::named("repl-checkpoint")?;
     let with =
         |features| ["--locked", "-p", &name, "--no-default-features", "--features", features];
@@ -180,7 +185,7 @@ fn loom(preemptions: &str) -> Program {
 }
 
 fn fuzz() -> Program {
-    xtask(&["fuzz", "--seconds", "20"])
+    xtask(&["fuzz", "--seconds", "60"])
 }
 
 /// Unoptimized, as the step `test` has built what they need.

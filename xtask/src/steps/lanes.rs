@@ -12,9 +12,10 @@ use crate::command::{Fallible, Program};
 /// A lane: its steps run one after the other, beside those of the other lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lane {
-    /// Programs of the test profile.
+    /// Builds of the test profile, and what they run.
     Tests,
-    /// Programs of other profiles, which do not wait for a build in the lane of the tests.
+    /// Builds of other profiles, and programs that are built: they do not wait for a build in the
+    /// lane of the tests.
     Others,
 }
 
