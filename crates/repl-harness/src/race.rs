@@ -25,7 +25,8 @@
 //!     }
 //!     let url = "postgres://me@localhost/tests"; // or start a server here
 //!     let config = race::Config::default();
-//!     let report = race::run(&config, url, race::this_test("eight_writers_race")).unwrap();
+//!     let this_test = race::this_test("eight_writers_race");
+//!     let report = race::run(&config, url, this_test, |_| {}).unwrap();
 //!     assert_eq!(report.rounds, config.rounds, "{report}");
 //! }
 //! ```

@@ -11,7 +11,8 @@ use super::Witness;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum RemoteError {
-    /// The server was not reached, or it refused the call: nothing was changed. Try again later.
+    /// The server was not reached, or it refused the call, or what it holds cannot be read: nothing
+    /// was changed. The source says why; most causes pass, and a damaged record does not.
     Unavailable {
         /// The store.
         place: String,
@@ -76,7 +77,10 @@ impl fmt::Display for RemoteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RemoteError::Unavailable { place, .. } => {
-                write!(f, "{place} is not available, and nothing was changed: try again later")
+                write!(
+                    f,
+                    "{place} is not available, and nothing was changed: mend the cause, or try again later"
+                )
             }
             RemoteError::InDoubt { place, .. } => write!(
                 f,

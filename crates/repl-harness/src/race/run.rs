@@ -22,7 +22,7 @@ const TRIES: usize = 20;
 /// Races writers for the record `config.record` of the store at `url`.
 ///
 /// `command` makes the command of each process: [`this_test`](super::this_test), or a program that
-/// calls [`work`](super::work). A round takes some 35 calls.
+/// calls [`work`](super::work). A round takes some 35 calls. `observer` is called after each round.
 ///
 /// # Errors
 /// [`RaceError::Violation`] with the first broken promise. Everything else says why the store could
@@ -31,6 +31,7 @@ pub fn run(
     config: &Config,
     url: &str,
     command: impl FnMut() -> Command,
+    mut observer: impl FnMut(&Report),
 ) -> Result<Report, RaceError> {
     if is_worker() {
         return Err(RaceError::IsWorker); // or processes would start processes without end
@@ -55,8 +56,9 @@ pub fn run(
         if run.report.unclear > config.rounds {
             return Err(run.failing());
         }
+        run.report.elapsed = start.elapsed();
+        observer(&run.report);
     }
-    run.report.elapsed = start.elapsed();
     Ok(run.report)
 }
 

@@ -14,7 +14,7 @@ const NAME: &str = "races::a_good_store_passes";
 
 fn race(fault: Fault, config: &Config) -> Result<Report, RaceError> {
     let server = Server::start(fault);
-    race::run(config, &server.url(), this_test(NAME))
+    race::run(config, &server.url(), this_test(NAME), |_| {})
 }
 
 #[test]
@@ -22,8 +22,11 @@ fn a_good_store_passes() {
     if race::is_worker() {
         race::work(Client::open, |task| block_on(task));
     }
-    let report = race(Fault::Nothing, &Config::default()).unwrap();
+    let (server, mut seen) = (Server::start(Fault::Nothing), Vec::new());
+    let observer = |report: &Report| seen.push(report.rounds);
+    let report = race::run(&Config::default(), &server.url(), this_test(NAME), observer).unwrap();
     assert_eq!((report.rounds, report.unclear, report.failed), (200, 0, 0), "{report}");
+    assert!(seen.into_iter().eq(1..=200), "the observer is called after each round");
     assert!(report.saves > 150 && report.renewals > 100 && report.dropped > 30, "{report}");
     assert!(report.takeovers > 200 * 8, "{report}");
 }
@@ -130,7 +133,7 @@ fn a_store_that_mostly_fails_is_not_judged() {
     assert!(matches!(&found, RaceError::Failing { .. }), "{found}");
     // Nothing listens there.
     let server = "127.0.0.1:1 Nothing";
-    let found = race::run(&Config::default(), server, this_test(NAME)).unwrap_err();
+    let found = race::run(&Config::default(), server, this_test(NAME), |_| {}).unwrap_err();
     let is_first = matches!(&found, RaceError::Failing { failed: 1, calls: 1, .. });
     assert!(is_first && found.to_string().contains("refused"), "{found}");
 }
@@ -151,14 +154,14 @@ fn a_round_that_is_too_much_in_doubt_is_followed_by_another() {
 fn what_keeps_a_race_from_running_is_told() {
     let found = race(Fault::Ends, &Config::default()).unwrap_err();
     assert!(matches!(&found, RaceError::Ended { .. }), "{found}");
-    let found = race::run(&Config::default(), "a", this_test(NAME)).unwrap_err();
+    let found = race::run(&Config::default(), "a", this_test(NAME), |_| {}).unwrap_err();
     assert!(found.to_string().contains("failed to open the store: no fault is named"), "{found}");
-    let found = race::run(&Config::default(), "a b", this_test("races::none")).unwrap_err();
+    let found = race::run(&Config::default(), "a b", this_test("races::none"), |_| {}).unwrap_err();
     assert!(
         found.to_string().contains("race::work") && found.to_string().contains("running 0 tests")
     );
     let none = || std::process::Command::new("/nonexistent/program");
-    let found = race::run(&Config::default(), "a b", none).unwrap_err();
+    let found = race::run(&Config::default(), "a b", none, |_| {}).unwrap_err();
     assert!(matches!(found, RaceError::Start(_)), "{found}");
 }
 
@@ -169,7 +172,7 @@ fn a_record_that_is_there_is_not_touched() {
     let mut engine = Client::open(&server.url(), config.record).unwrap();
     let take = || Acquire::TakeOver { at_least: None };
     let held = block_on(engine.acquire(take())).unwrap();
-    let found = race::run(&config, &server.url(), this_test(NAME)).unwrap_err();
+    let found = race::run(&config, &server.url(), this_test(NAME), |_| {}).unwrap_err();
     assert!(matches!(&found, RaceError::NotNew { .. }), "{found}");
     let again = block_on(engine.acquire(take())).unwrap();
     assert_eq!(again.lease.token, held.lease.token + 1);

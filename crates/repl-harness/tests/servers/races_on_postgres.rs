@@ -7,6 +7,7 @@ use repl_harness::suites::remote_store_suite;
 use tokio::runtime::Runtime;
 
 use self::server::Server;
+use crate::show;
 
 #[path = "../../../repl-checkpoint-postgres/tests/it/support/server.rs"]
 #[expect(dead_code, reason = "nothing crashes here")]
@@ -28,7 +29,7 @@ fn url(server: &Server) -> String {
 fn race(config: &Config) -> Option<Report> {
     let runtime = Runtime::new().unwrap();
     let server = runtime.block_on(Server::start())?;
-    let report = race::run(config, &url(&server), this_test(NAME));
+    let report = race::run(config, &url(&server), this_test(NAME), show);
     Some(report.unwrap_or_else(|error| panic!("{error}")))
 }
 

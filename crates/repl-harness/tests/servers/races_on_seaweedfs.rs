@@ -13,6 +13,7 @@ use repl_harness::suites::remote_store_suite;
 use tokio::runtime::Runtime;
 
 use self::server::{BUCKET, Server};
+use crate::show;
 
 #[path = "../../../repl-checkpoint-object/tests/it/support/server.rs"]
 #[expect(dead_code, reason = "nothing crashes here")]
@@ -50,7 +51,7 @@ fn urls(server: &Server) -> String {
 fn race(config: &Config) -> Option<Report> {
     let runtime = Runtime::new().unwrap();
     let server = runtime.block_on(Server::start())?;
-    let report = race::run(config, &urls(&server), this_test(NAME));
+    let report = race::run(config, &urls(&server), this_test(NAME), show);
     Some(report.unwrap_or_else(|error| panic!("{error}")))
 }
 

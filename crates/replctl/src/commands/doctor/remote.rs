@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use indicatif::{ProgressBar, ProgressStyle};
 use repl_checkpoint::{RemoteStore, StoreId};
 use repl_harness::race::{self, Config, RaceError};
 use repl_harness::suites::{RemoteStorePromise, remote_store_suite};
@@ -116,7 +117,14 @@ fn raced<S: Server>(target: &str, rounds: u64) -> Result<Check, String> {
         command.env(VARIABLE, S::NAME);
         command
     };
-    match race::run(&config, target, command) {
+    // Drawn on stderr, where that is a terminal.
+    let bar = ProgressBar::new(rounds).with_message("rounds of the race");
+    if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos} of {len} {msg}, {eta} left") {
+        bar.set_style(style);
+    }
+    let raced = race::run(&config, target, command, |report| bar.set_position(report.rounds));
+    bar.finish_and_clear();
+    match raced {
         Ok(report) if report.unclear * 10 > rounds => Err(report.to_string()),
         Ok(report) => {
             let held = format!("{} of {rounds} rounds held", report.rounds);
