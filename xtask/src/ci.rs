@@ -160,7 +160,7 @@ fn features(skipped: &mut Skipped) -> Done {
     let name = members::named("repl-checkpoint")?;
     let with =
         |features| ["--locked", "-p", &name, "--no-default-features", "--features", features];
-    for features in ["", "bincode", "json", "json,metrics", "json,tracing"] {
+    for features in ["", "bincode", "serde", "json", "json,metrics", "json,tracing"] {
         cargo("clippy", &[&with(features)[..], &["--lib", "--", "-D", "warnings"]].concat())
             .run()?;
     }

@@ -12,7 +12,6 @@ use repl_core::{
     AppliedSet, EpochStart, Epochs, Incarnation, LogId, ReplicationState, SeqNo, SeqRange, ShardId,
     Snapshot, SnapshotEntry,
 };
-use serde::{Deserialize, Serialize};
 
 pub(crate) use self::restore::restored;
 pub use self::rows::Rows;
@@ -27,10 +26,11 @@ pub use self::track::Track;
 /// shard are as documented there. [`seal`](Checkpoint::seal) and [`unseal`](Checkpoint::unseal)
 /// both check that.
 ///
-/// `Serialize` and `Deserialize` carry every field in the order given here, for codecs in other
-/// crates.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// With the feature `serde`, `Serialize` and `Deserialize` carry every field in the order given here,
+/// for codecs in other crates.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct Checkpoint {
     /// The incarnation of the next shard that is added or reset.
     ///
@@ -41,8 +41,9 @@ pub struct Checkpoint {
 }
 
 /// The saved progress of one shard.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct ShardCheckpoint {
     /// The shard.
     pub shard: ShardId,

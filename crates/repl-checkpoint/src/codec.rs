@@ -28,9 +28,10 @@ pub use self::json::JsonCodec;
 ///
 /// It need not check that a checkpoint is valid: its callers do.
 ///
-/// A codec with a serde format may encode the [`Rows`] as they are, and decode a whole `Checkpoint`
-/// to pass on its shards:
-/// ```
+/// A codec with a serde format may, with the feature `serde`, encode the [`Rows`] as they are, and
+/// decode a whole `Checkpoint` to pass on its shards:
+#[cfg_attr(feature = "serde", doc = "```")]
+#[cfg_attr(not(feature = "serde"), doc = "```ignore")]
 /// use repl_checkpoint::{Checkpoint, Codec, CodecError, Rows, ShardCheckpoint};
 /// use repl_core::Incarnation;
 ///

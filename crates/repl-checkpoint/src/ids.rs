@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 /// The number of a save in one store, from 1; 0 stands for no save.
 pub type Generation = u64;
 
@@ -11,8 +9,8 @@ pub type Generation = u64;
 ///
 /// The engine chooses the id and keeps it. A file that was copied or restored into the wrong
 /// directory is then an error and not another shard's marks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 pub struct StoreId(pub u128);
 
 impl StoreId {

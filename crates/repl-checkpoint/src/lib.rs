@@ -67,6 +67,7 @@
 //! - `bincode`: `BincodeCodec`. The crate behind it is no longer maintained; see docs/format.md.
 //! - `metrics`: counts and times checkpoints and recoveries through the facade crate `metrics`.
 //!   `StateMetrics` adds marks, lag and health. docs/observability.md lists names and alerts.
+//! - `serde`: checkpoints are serializable, for a codec of your own. `bincode` includes it.
 //! - `tracing`: spans of recoveries, flushes and saves, and events of damage and of saves in doubt.
 //!
 //! [`ReplicationState`]: repl_core::ReplicationState

@@ -1,7 +1,9 @@
 //! The rows of a checkpoint, one after another.
 
+#[cfg(feature = "serde")]
+mod serde;
+
 use repl_core::{Incarnation, LogId, ShardId, Snapshot, SnapshotEntries};
-use serde::ser::{Serialize, SerializeSeq, SerializeStruct, Serializer};
 
 use super::rules::Rules;
 use super::{Checkpoint, InvalidCheckpoint, ShardCheckpoint};
@@ -9,8 +11,8 @@ use super::{Checkpoint, InvalidCheckpoint, ShardCheckpoint};
 /// The rows of a checkpoint: the saved progress of its shards, one after another, ascending.
 ///
 /// A [`Codec`](crate::Codec) encodes them. They come from a [`Checkpoint`], or straight from the
-/// marks that are saved: then no row exists before it is reached. `Serialize` writes those that are
-/// left as a `Checkpoint` of them is written.
+/// marks that are saved: then no row exists before it is reached. With the feature `serde`,
+/// `Serialize` writes those that are left as a `Checkpoint` of them is written.
 ///
 /// ```
 /// use repl_checkpoint::Rows;
@@ -149,27 +151,5 @@ impl MarkRows<'_> {
             row.epochs = entry.epochs.as_slice().into();
         }
         true
-    }
-}
-
-impl Serialize for Rows<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut checkpoint = serializer.serialize_struct("Checkpoint", 2)?;
-        checkpoint.serialize_field("next_incarnation", &self.next_incarnation)?;
-        checkpoint.serialize_field("shards", &Shards(self))?;
-        checkpoint.end()
-    }
-}
-
-struct Shards<'r, 'a>(&'r Rows<'a>);
-
-impl Serialize for Shards<'_, '_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut rows = self.0.clone();
-        let mut shards = serializer.serialize_seq(Some(rows.len()))?;
-        while let Some(row) = rows.next() {
-            shards.serialize_element(row)?;
-        }
-        shards.end()
     }
 }

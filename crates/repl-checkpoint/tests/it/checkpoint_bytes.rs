@@ -120,6 +120,7 @@ fn a_state_without_shards_has_bytes_too() {
     assert_eq!(back.applied_seqno(ShardId::SINGLE), Some(0));
 }
 
+#[cfg(feature = "serde")]
 #[test]
 fn a_store_id_is_serialized_as_its_number() {
     let json = serde_json::to_string(&StoreId(42)).unwrap();

@@ -79,6 +79,7 @@ proptest! {
         }
     }
 
+    #[cfg(feature = "serde")]
     #[test]
     fn rows_are_serialized_as_a_checkpoint_of_those_that_are_left(checkpoint in checkpoint()) {
         let marks = checkpoint.state_of(repl_checkpoint::Track::all()).snapshot();

@@ -124,7 +124,9 @@ impl Server {
         let path = self.dir.path().join(log);
         let log = File::options().create(true).append(true).open(path).unwrap();
         let mut command = Command::new(&self.weed);
+        // It writes logs of its own below the folder for temporary files.
         command.current_dir(self.dir.path()).env("HOME", self.dir.path());
+        command.env("TMPDIR", self.dir.path());
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         command
     }
