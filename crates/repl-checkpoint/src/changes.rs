@@ -73,3 +73,16 @@ pub(crate) fn union(mut shards: Vec<ShardId>, others: &[ShardId]) -> Vec<ShardId
     }
     shards
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_changes_are_collected_than_were_asked_for() {
+        let marks = |seqno| Snapshot::from_iter([1, 2, 3].map(|shard| (ShardId(shard), seqno)));
+        let collected = |most| Changes::between(&marks(1), &marks(2), most).shards;
+        assert_eq!(collected(3), Some(vec![ShardId(1), ShardId(2), ShardId(3)]));
+        assert_eq!(collected(2), None);
+    }
+}

@@ -175,8 +175,8 @@ fn detailed(saved: &ShardCheckpoint) -> SnapshotEntry {
         .with_log(saved.log)
         .with_incarnation(saved.incarnation);
     match Epochs::new(saved.epochs.iter().copied()) {
-        Ok(epochs) if !epochs.is_empty() => entry.with_epochs(epochs),
-        _ => entry,
+        Ok(epochs) => entry.with_epochs(epochs),
+        Err(_) => entry,
     }
 }
 
@@ -187,10 +187,7 @@ impl From<SnapshotEntry> for ShardCheckpoint {
             log: entry.log,
             incarnation: entry.incarnation,
             mark: entry.mark(),
-            completed: match entry.applied_set.range_count() {
-                0 => Box::default(),
-                _ => entry.applied_set.above().collect(),
-            },
+            completed: entry.applied_set.above().collect(),
             epochs: entry.epochs.as_slice().into(),
         }
     }

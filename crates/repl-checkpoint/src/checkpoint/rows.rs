@@ -153,3 +153,21 @@ impl MarkRows<'_> {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_beside_those_of_marks_are_counted_until_they_are_returned() {
+        let marks = Snapshot::from_iter([(ShardId(1), 10), (ShardId(4), 7)]);
+        let orphans = Snapshot::from_iter([2, 3, 5].map(|shard| (ShardId(shard), 1)));
+        let orphans = Rows::of(&orphans).to_checkpoint().shards;
+        let mut rows = Rows::between(&marks, &orphans);
+        for shard in 1..=5 {
+            assert_eq!((rows.len(), rows.is_empty()), (6 - shard, false));
+            assert_eq!(rows.next().unwrap().shard, ShardId(shard as u64));
+        }
+        assert!(rows.is_empty() && rows.next().is_none());
+    }
+}

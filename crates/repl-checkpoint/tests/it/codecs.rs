@@ -1,5 +1,7 @@
 //! Both codecs are exact, deterministic and strict.
 
+use std::error::Error;
+
 use proptest::prelude::*;
 use repl_checkpoint::{
     Checkpoint, CheckpointError, Codec, CodecError, InvalidCheckpoint, OnCorrupt, Rows, SealError,
@@ -44,6 +46,13 @@ proptest! {
             let _ = Checkpoint::unseal(codec, STORE, &bytes);
         }
     }
+}
+
+#[test]
+fn the_error_of_a_format_library_keeps_its_cause() {
+    let cause = CodecError::new("the cause");
+    let error = CodecError::new(SealError::Codec { codec: "json", source: cause });
+    assert_eq!(error.source().unwrap().to_string(), "the cause");
 }
 
 #[test]
@@ -114,6 +123,14 @@ fn a_checkpoint_says_why_it_is_not_valid() {
         next: Incarnation(7),
     };
     assert_eq!(broken(&|c| c.next_incarnation = Incarnation(7)), reused);
+    let mut plain = marks(&[(1, 5)]);
+    let (shard, incarnation) = (plain.shards[0].shard, Incarnation(7));
+    plain.shards[0].incarnation = incarnation;
+    for next in [Incarnation(6), incarnation] {
+        plain.next_incarnation = next;
+        let reused = InvalidCheckpoint::Incarnation { shard, incarnation, next };
+        assert_eq!(plain.validate(), Err(reused));
+    }
 }
 
 #[test]

@@ -118,6 +118,10 @@ fn errors() -> Vec<(ErrorKind, Boxed, io::Error)> {
         InvalidData => UnsealError::Payload(codec_error()),
         InvalidData => UnsealError::Invalid(invalid()),
         InvalidData => UnsealError::Delta { generation: 1, source: DeltaError::Header },
+        InvalidData => UnsealError::Delta {
+            generation: 1,
+            source: DeltaError::Payload(Box::new(UnsealError::Payload(codec_error()))),
+        },
         InvalidData => UnsealError::Rest { at: 1 },
         ResourceBusy => OpenStoreError::Locked { path: path() },
         NotADirectory => OpenStoreError::NotADirectory { path: path() },
@@ -185,6 +189,13 @@ fn every_error_names_its_cause_in_its_chain() {
         for cause in ["the disk said no", "the codec said no", "the engine said no"] {
             assert_eq!(debug.contains(cause), chain.contains(cause), "{debug}: {chain}");
         }
+    }
+}
+
+#[test]
+fn the_rule_that_a_checkpoint_breaks_is_the_cause_of_its_refusal() {
+    for error in [&SealError::Invalid(invalid()) as &dyn Error, &UnsealError::Invalid(invalid())] {
+        assert_eq!(error.source().unwrap().to_string(), invalid().to_string());
     }
 }
 

@@ -160,7 +160,7 @@ fn every_other_spelling_is_refused() {
     spelled(",\"mark\":5", "");
     spelled("\"shard\":1,", "");
     spelled("\"next_incarnation\":1,", "");
-    for number in ["05", "+5", "-5", "5.0", "5e0", "\"5\"", " 5", "5 ", "", "null"] {
+    for number in ["05", "+5", "-5", "5.0", "5e0", "5:", "5/", "\"5\"", " 5", "5 ", "", "null"] {
         spelled("\"mark\":5", &format!("\"mark\":{number}"));
     }
     // 2^64 and longer numbers.

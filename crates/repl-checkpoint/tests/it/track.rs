@@ -138,3 +138,24 @@ fn a_state_of_a_checkpoint_tracks_as_recovery_does() {
     assert_eq!(marks(Track::all().or_start([new])), [10, 30, 50]);
     assert_eq!(saved().state_of(&[ShardId(5)]).snapshot().marks(), [50]);
 }
+
+#[test]
+fn two_are_equal_exactly_if_they_track_the_same_shards_alike() {
+    let (one, two) = (ShardId(1), ShardId(2));
+    let at = |shard| NewShard::new(shard).with_mark(7);
+    let tracks = [
+        Track::all(),
+        Track::all().or_start([at(one)]),
+        Track::only(&[]),
+        Track::only(&[one]),
+        Track::only(&[two]),
+        Track::only(&[one, two]),
+        Track::only(&[one]).or_start([at(one)]),
+        Track::only(&[one]).or_start([at(two)]),
+    ];
+    for (i, left) in tracks.iter().enumerate() {
+        for (j, right) in tracks.iter().enumerate() {
+            assert_eq!(left == right, i == j, "{left:?} and {right:?}");
+        }
+    }
+}

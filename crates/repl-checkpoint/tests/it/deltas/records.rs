@@ -86,3 +86,30 @@ fn the_fields_of_a_delta_are_at_their_documented_offsets() {
         "{\"next_incarnation\":5,\"shards\":[\n{\"shard\":1,\"incarnation\":4,\"mark\":11}]}";
     assert_eq!(rest, format!("00000000000000000002\n{payload}").as_bytes());
 }
+
+#[test]
+fn a_delta_whose_numbers_contradict_each_other_is_refused() {
+    let base = Chain::new(1, &rows(5, &[row(1, 4, 10), row(2, 4, 20)]));
+    let forged = |field: usize, number: u64| {
+        let mut chain = base.clone().then(&rows(5, &[row(1, 4, 11)]), &[2]);
+        let bytes = &mut chain.deltas[0];
+        bytes[field..field + 20].copy_from_slice(format!("{number:020}").as_bytes());
+        let crc = format!("{:08x}", crc32c::crc32c(&bytes[..263]));
+        bytes[263..271].copy_from_slice(crc.as_bytes());
+        chain.unseal()
+    };
+    let (generation, confirmed, base, removed) = (90, 121, 147, 190);
+    assert!(forged(generation, 3).is_ok(), "as it was");
+    // Not above its base; confirms itself, or a later one; more removed shards than bytes.
+    for (field, number) in [
+        (generation, 1),
+        (confirmed, 3),
+        (confirmed, 4),
+        (base, 3),
+        (removed, 5),
+        (removed, u64::MAX),
+    ] {
+        let refused = forged(field, number).unwrap_err();
+        assert!(format!("{refused:?}").contains("Header"), "{field} {number}: {refused:?}");
+    }
+}
