@@ -79,7 +79,8 @@ impl fmt::Display for RemoteError {
             RemoteError::Unavailable { place, .. } => {
                 write!(
                     f,
-                    "{place} is not available, and nothing was changed: mend the cause, or try again later"
+                    "{place} is not available, and nothing was changed: mend the cause, or try \
+                     again later"
                 )
             }
             RemoteError::InDoubt { place, .. } => write!(
