@@ -8,9 +8,7 @@
 #[expect(dead_code, reason = "the tests use more of it")]
 mod server;
 
-use std::time::Duration;
-
-use benches::rounds::criterion;
+use benches::rounds::criterion_of_servers;
 use criterion::{Criterion, criterion_group, criterion_main};
 
 #[cfg(unix)]
@@ -121,10 +119,5 @@ fn save_64(c: &mut Criterion) {
     println!("skipped: the server is started on Unix alone");
 }
 
-/// Longer measurements, as puts take milliseconds and vary.
-fn slow() -> Criterion {
-    criterion().measurement_time(Duration::from_secs(2))
-}
-
-criterion_group! { name = saves; config = slow(); targets = save_64 }
+criterion_group! { name = saves; config = criterion_of_servers(); targets = save_64 }
 criterion_main!(saves);

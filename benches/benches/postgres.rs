@@ -9,9 +9,7 @@
 #[path = "../../crates/repl-checkpoint-postgres/tests/it/support/server.rs"]
 mod server;
 
-use std::time::Duration;
-
-use benches::rounds::{Contender, contender, criterion, rounds};
+use benches::rounds::{Contender, contender, criterion_of_servers, rounds};
 use benches::{dense_ids, state_of};
 use criterion::{Criterion, criterion_group, criterion_main};
 use repl_checkpoint::{
@@ -128,10 +126,5 @@ fn sealed(ids: &[ShardId]) -> Vec<Vec<u8>> {
     (1..=64).map(next).collect()
 }
 
-/// Longer measurements, as commits take milliseconds and vary.
-fn slow() -> Criterion {
-    criterion().measurement_time(Duration::from_secs(1))
-}
-
-criterion_group! { name = saves; config = slow(); targets = save }
+criterion_group! { name = saves; config = criterion_of_servers(); targets = save }
 criterion_main!(saves);

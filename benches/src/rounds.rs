@@ -54,6 +54,11 @@ pub fn criterion() -> Criterion {
         .configure_from_args()
 }
 
+/// Longer measurements, as saves to a server take milliseconds and vary.
+pub fn criterion_of_servers() -> Criterion {
+    criterion().measurement_time(Duration::from_secs(2))
+}
+
 /// Shorter measurements and the fewest samples that criterion accepts, for work measured over many
 /// sizes.
 pub fn criterion_over_sizes() -> Criterion {

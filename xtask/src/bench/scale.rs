@@ -142,7 +142,8 @@ pub(super) fn page(values: &[Value]) -> Fallible<String> {
          What each call costs over 1,000 to 1,000,000 shards. From `cargo xtask bench` {}. Both axes \
          of each plot are logarithmic, and the contenders of a plot alternate in one run. \"The \
          baseline\" is a `HashMap` of `Arc<AtomicU64>`. [Benchmarks](benchmarks.md) has the other \
-         figures.\n\n\
+         figures. What 100,000 followers send to PostgreSQL or a bucket is in [progress on a \
+         server](remote.md#scale-100000-followers-of-1000-shards).\n\n\
          | figure | goal | measured | met |\n| --- | --- | --- | --- |\n",
         report::measured()?
     );

@@ -14,7 +14,7 @@ use crate::command::{Fallible, Program};
 pub(crate) enum Lane {
     /// Builds of the test profile, and what they run.
     Tests,
-    /// Builds of other profiles, and programs that are built: they do not wait for a build in the
+    /// Builds of other profiles, and trials, whose build is short: they hardly wait for a build in the
     /// lane of the tests.
     Others,
 }
