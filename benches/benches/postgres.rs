@@ -9,7 +9,7 @@
 #[path = "../../crates/repl-checkpoint-postgres/tests/it/support/server.rs"]
 mod server;
 
-use benches::rounds::{Contender, contender, criterion_of_servers, rounds};
+use benches::rounds::{Contender, ROUNDS_OF_SERVERS, contender, criterion_of_servers, rounds_of};
 use benches::{dense_ids, state_of};
 use criterion::{Criterion, criterion_group, criterion_main};
 use repl_checkpoint::{
@@ -72,7 +72,7 @@ fn save_to(c: &mut Criterion, runtime: &Runtime, config: &Config) {
         statement("update", runtime, &client, UPDATE, &bytes),
         statement("update_once", runtime, &client, UPDATE_ONCE, &bytes),
     ];
-    rounds(c, "postgres_save_64", contenders);
+    rounds_of(c, ROUNDS_OF_SERVERS, "postgres_save_64", contenders);
 }
 
 async fn connected(config: &Config) -> Client {
