@@ -47,11 +47,21 @@ impl Failure {
         }
     }
 
-    /// Adds what to do next.
+    /// Adds what to do next. The words PATH and PARENT stand for the path, and for its directory.
     pub(crate) fn then(mut self, next: impl Into<String>) -> Self {
         let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let parent = shown(parent.unwrap_or(Path::new(".")));
-        self.next.push(next.into().replace("PARENT", &parent).replace("PATH", &shown(&self.path)));
+        let filled = |word: &str| {
+            let name = word.trim_end_matches([',', ':']);
+            let after = &word[name.len()..];
+            match name {
+                "PATH" => shown(&self.path) + after,
+                "PARENT" => parent.clone() + after,
+                _ => word.to_owned(),
+            }
+        };
+        let next = next.into().split(' ').map(filled).collect::<Vec<_>>().join(" ");
+        self.next.push(next);
         self
     }
 
@@ -207,5 +217,25 @@ impl Report for Failure {
         for next in &self.next {
             text.field("next", next);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_names_the_path_and_leaves_other_paths_as_they_are() {
+        let failure = Failure::new(Exit::Damage, Path::new("/srv/a b/slots"), "damaged");
+        let failure = failure
+            .then("replctl inspect PATH, for its shards")
+            .then("ls -la PARENT, for the right path")
+            .then("mv -n /PATH/PARENT.old PATHS");
+        let expected = [
+            "replctl inspect '/srv/a b/slots', for its shards",
+            "ls -la '/srv/a b', for the right path",
+            "mv -n /PATH/PARENT.old PATHS",
+        ];
+        assert_eq!(failure.next, expected);
     }
 }
