@@ -189,18 +189,19 @@ fn peek_file(path: &Path) -> Result<Peeked, PeekError> {
 /// Reads a file whose length is the one in its header, and the first bytes of any other.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let head = OsDisk.read_at(path, 0, HEAD)?;
-    if !is_slot_file(&head) {
+    if !is_slot_file(path, &head) {
         return read_checkpoint(&OsDisk, path);
     }
-    match slot_file_length(&head) {
-        Some(length) if length as u64 == OsDisk.length(path)? => OsDisk.read_at(path, 0, length),
+    let length = usize::try_from(OsDisk.length(path)?).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    match slot_file_length(&head, length) {
+        Some(expected) if expected == length => OsDisk.read_at(path, 0, length),
         _ => Ok(head),
     }
 }
 
 /// The newest undamaged checkpoint in the bytes of a file, and whether all of the file is whole.
 fn newest_in(path: &Path, bytes: &[u8]) -> Result<(Peeked, bool), UnsealError> {
-    if !is_slot_file(bytes) {
+    if !is_slot_file(path, bytes) {
         return Ok((unsealed(path, bytes, &[])?, true));
     }
     if let Some(version) = other_slot_version(bytes) {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use repl_core::{Incarnation, Snapshot};
 
-use crate::directory::names::{SLOT_FILE, generations_in, of_directory, of_slot_file};
+use crate::directory::names::{SLOT_FILE, generations_in, of_directory};
 use crate::disk::{Disk, OsDisk};
 use crate::envelope::{DeltaHeader, Header};
 use crate::ids::StoreId;
@@ -124,8 +124,11 @@ pub fn survey(path: impl AsRef<Path>) -> Result<Survey, LoadError> {
             return Err(LoadError::NotAFile { path: path.to_owned(), found });
         }
         let head = OsDisk.read_at(path, 0, HEAD).map_err(failed("read", path))?;
-        let is_of_slots = is_slot_file(&head) || has_marker_beside(path);
-        return if is_of_slots { slots::survey(path) } else { files::survey_one(path) };
+        return if is_slot_file(path, &head) {
+            slots::survey(path)
+        } else {
+            files::survey_one(path)
+        };
     }
     let names = OsDisk.list(path).map_err(failed("list", path))?;
     if !generations_in(&names).is_empty() {
@@ -145,12 +148,6 @@ pub fn survey(path: impl AsRef<Path>) -> Result<Survey, LoadError> {
         return Err(LoadError::Vanished { dir, marker });
     }
     Ok(found)
-}
-
-/// Whether a file is the slot file of a store by the names beside it, whatever its first bytes are.
-fn has_marker_beside(path: &Path) -> bool {
-    let Some(name) = path.file_name() else { return false };
-    name == SLOT_FILE || path.with_file_name(of_slot_file(name).marker).exists()
 }
 
 fn failed<'a>(act: &'static str, path: &'a Path) -> impl Fn(io::Error) -> LoadError + 'a {

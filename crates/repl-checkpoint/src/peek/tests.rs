@@ -51,3 +51,24 @@ fn a_torn_slot_is_seen_beside_a_whole_one() {
     *bytes.last_mut().unwrap() = 1;
     assert!(!whole_chains(&bytes).unwrap().is_all);
 }
+
+#[test]
+fn a_damaged_first_page_hides_no_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = slot_file(dir.path(), 1);
+    let file = dir.path().join(SLOT_FILE);
+    for at in [0, 5, 23, 40, 75, 100, 200] {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1;
+        fs::write(&file, &damaged).unwrap();
+        assert_eq!(peek(dir.path()).unwrap().header.generation, 3, "byte {at}");
+    }
+    let mut damaged = whole.clone();
+    damaged[..4096].fill(0);
+    fs::write(&file, &damaged).unwrap();
+    assert_eq!(peek(&file).unwrap().header.generation, 3);
+    // That of no slot file.
+    damaged.push(0);
+    fs::write(&file, &damaged).unwrap();
+    assert!(matches!(peek(&file).unwrap_err(), PeekError::Damaged { .. }));
+}

@@ -83,24 +83,27 @@ pub(super) fn reader<'a>(
     Reader::new(size, move |at, length| disk.read_at(path, (start + at) as u64, length))
 }
 
+/// The length of one slot, where the length of the file alone says it.
+pub(super) fn size_by_length(length: u64) -> Option<usize> {
+    let of_slots = length.saturating_sub(PAGE as u64);
+    let size = of_slots / SLOTS as u64;
+    let fits = size > 0 && size.is_multiple_of(PAGE as u64) && size * SLOTS as u64 == of_slots;
+    usize::try_from(size).ok().filter(|_| fits)
+}
+
 /// The length of one slot, and the beginning of the first page if it is damaged.
 fn layout(
     length: u64,
     mut page: Vec<u8>,
     store: StoreId,
 ) -> Result<(usize, Option<Vec<u8>>), SlotFileError> {
-    let of_slots = length.saturating_sub(PAGE as u64);
     let Some(found) = FirstPage::of(&page) else {
         if let Some(version) = FirstPage::other_version(&page) {
             return Err(SlotFileError::Version { version });
         }
-        // The length of the file alone says how long its slots are.
-        let size = of_slots / SLOTS as u64;
-        let fits = size > 0 && size.is_multiple_of(PAGE as u64) && size * SLOTS as u64 == of_slots;
-        let size = usize::try_from(size).ok().filter(|_| fits);
         // Too short for a header, so it is refused as damage whatever its bytes are.
         page.truncate(PAGE / 64);
-        return Ok((size.ok_or(SlotFileError::NothingWhole)?, Some(page)));
+        return Ok((size_by_length(length).ok_or(SlotFileError::NothingWhole)?, Some(page)));
     };
     if found.store != store {
         return Err(SlotFileError::OtherStore { expected: store, found: found.store });

@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
                     header.generation
                 )
             })?;
-            json(&marks, &mut pieces)?;
+            json(&marks, if output.is_json { "" } else { "\n" }, &mut pieces)?;
         }
         Format::Csv => csv(&marks, &mut pieces)?,
         Format::Prometheus => {
@@ -70,8 +70,8 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
     }
     pieces.end()?;
     if let Some(problem) = &seen.problem {
-        // The standard output is for the marks alone.
-        Output { is_json: false }.fail(problem)?;
+        // Beside JSON, where it is a document of its own, the standard output is for the marks alone.
+        output.fail(problem)?;
     }
     Ok(seen.exit())
 }
@@ -98,10 +98,11 @@ impl Pieces {
     }
 }
 
-fn json(marks: &Snapshot, pieces: &mut Pieces) -> Result<(), Failure> {
+/// With `end`, a line feed or nothing, before each row.
+fn json(marks: &Snapshot, end: &str, pieces: &mut Pieces) -> Result<(), Failure> {
     for (i, entry) in marks.entries().enumerate() {
         let row = serde_json::to_string(&Row::of(&entry)).map_err(std::io::Error::from)?;
-        pieces.add(|text| write!(text, "{}\n{row}", if i == 0 { "" } else { "," }))?;
+        pieces.add(|text| write!(text, "{}{end}{row}", if i == 0 { "" } else { "," }))?;
     }
     pieces.add(|text| text.write_str("]}\n"))
 }

@@ -5,7 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
-use repl_checkpoint::{Checkpoint, Disk, Generation, Header, OsDisk, Peeked, peek};
+use repl_checkpoint::{
+    Checkpoint, Disk, Generation, Header, OsDisk, Peeked, StoreId, peek, survey,
+};
 use repl_core::SeqNo;
 use serde::Serialize;
 
@@ -39,6 +41,10 @@ pub(crate) struct Args {
 pub(super) struct Done {
     path: PathBuf,
     generation: Generation,
+    store: String,
+    codec: String,
+    /// Whether what was there before said the same, or nothing was there.
+    was_known: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     aside: Option<PathBuf>,
     shards: Vec<Restored>,
@@ -86,9 +92,7 @@ pub(super) fn restore<D: Disk + Clone + 'static>(
     let site = Site::of_store(path, kind.kind())?;
     let is_there = site.is_some();
     let site = site.map_or_else(|| new_place::make(disk, path, kind), Ok)?;
-    if is_there {
-        check_same(&site, &found)?;
-    }
+    let was_known = !is_there || check_same(&site, &found)?;
     let mut held = Held::open(disk, site, found.header.store)?;
     let there = there(&mut held, &found)?;
     let restored = found.checkpoint.unwrap_or_default();
@@ -111,32 +115,57 @@ pub(super) fn restore<D: Disk + Clone + 'static>(
     Ok(Done {
         path: path.to_owned(),
         generation,
+        store: found.header.store.to_string(),
+        codec: found.codec,
+        was_known,
         aside: aside.map(|name| held.site.typed(&name)),
         shards: compared(there.checkpoint.as_ref(), &checkpoint),
     })
 }
 
-/// A backup of another store, or of another codec than the engine uses, is refused.
-fn check_same(site: &Site, backup: &Peeked) -> Result<(), Failure> {
-    let Ok(there) = Newest::of(site) else { return Ok(()) };
-    let reason = if there.id != backup.header.store {
-        format!("the backup is of store {}, and this is store {}", backup.header.store, there.id)
-    } else if there.codec != backup.codec {
-        format!("the codec of the backup is {}, and of this store {}", backup.codec, there.codec)
-    } else {
-        return Ok(());
-    };
-    let failure = Failure::new(Exit::Refused, &site.typed, reason);
-    if there.id != backup.header.store {
-        return Err(failure.then("the same command with a backup of this store"));
+/// What is there, as far as its headers say it: also where nothing is whole.
+fn named(site: &Site) -> (Option<StoreId>, Option<String>) {
+    match Newest::of(site) {
+        Ok(newest) => (Some(newest.id), Some(newest.codec)),
+        Err(_) => survey(&site.typed).map_or((None, None), |found| (found.store, found.codec)),
     }
-    if codec_of(&there.codec, &site.typed).is_err() {
+}
+
+/// A backup of another store, or of another codec than the engine uses, is refused. Returns whether
+/// what is there says of which it is.
+fn check_same(site: &Site, backup: &Peeked) -> Result<bool, Failure> {
+    let (id, codec) = named(site);
+    if let Some(id) = id.filter(|id| *id != backup.header.store) {
+        let reason =
+            format!("the backup is of store {}, and this is store {id}", backup.header.store);
+        return Err(Failure::new(Exit::Refused, &site.typed, reason)
+            .then("the same command with a backup of this store")
+            .then(format!(
+                "if a backup of another store was restored here by mistake, and the engine is \
+                 stopped: mkdir NEW_DIRECTORY && mv -n {} NEW_DIRECTORY, then the same command",
+                files_of(site)
+            )));
+    }
+    let is_known = id.is_some() && codec.is_some();
+    let Some(codec) = codec.filter(|codec| *codec != backup.codec) else { return Ok(is_known) };
+    let reason = format!("the codec of the backup is {}, and of this store {codec}", backup.codec);
+    let failure = Failure::new(Exit::Refused, &site.typed, reason);
+    if codec_of(&codec, &site.typed).is_err() {
         let engine = "start the release of the engine that knows the codec of this store: \
                       it may need no backup";
         return Err(failure.then(engine));
     }
-    let convert = format!("replctl convert BACKUP NEW --codec {}, then restore NEW", there.codec);
+    let convert = format!("replctl convert BACKUP NEW --codec {codec}, then restore NEW");
     Err(failure.then(convert))
+}
+
+/// The checkpoints of a store, as they are typed in a shell.
+fn files_of(site: &Site) -> String {
+    let mut names = OsDisk.list(&site.dir).unwrap_or_default();
+    names.retain(|name| site.is_checkpoint(name));
+    names.sort();
+    let files = names.iter().map(|name| shown(&site.typed(Path::new(name))));
+    files.collect::<Vec<_>>().join(" ")
 }
 
 /// Reads what is there. Nothing whole is no obstacle; what this program cannot tell is one.
@@ -203,6 +232,7 @@ fn compared(before: Option<&Checkpoint>, after: &Checkpoint) -> Vec<Restored> {
 impl Report for Done {
     fn show(&self, text: &mut Text) {
         text.good(&format!("restored {}: generation {}", self.path.display(), self.generation));
+        text.field("store", format_args!("{}, codec {}", self.store, self.codec));
         if let Some(aside) = &self.aside {
             text.field("aside", aside.display());
         }
@@ -218,6 +248,12 @@ impl Report for Done {
                     text.field(&name, format_args!("{before} -> not in the backup"));
                 }
             }
+        }
+        if !self.was_known {
+            text.field(
+                "next",
+                "what was here does not say its store and codec: look in the engine's log for them",
+            );
         }
         text.field("next", "look whether the log holds every segment above, then start the engine");
     }

@@ -156,6 +156,21 @@ fn in_each_format() {
 }
 
 #[test]
+fn with_json_every_line_is_a_document() {
+    let dir = Dir::new().files();
+    dir.put(43, b"");
+    for command in ["inspect", "verify", "export", "backup"] {
+        let copy = if command == "backup" { " copy" } else { "" };
+        let output = dir.output(&format!("--json {command} marks{copy}"));
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(!text.is_empty() && output.stderr.is_empty(), "{command}");
+        for line in text.lines() {
+            assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "{command}: {line}");
+        }
+    }
+}
+
+#[test]
 fn a_wrong_command_line_exits_with_2() {
     let dir = Dir::new().files();
     for wrong in ["", "inspect", "inspect marks more", "verify --fast marks", "diff marks"] {

@@ -8,7 +8,9 @@ use std::fs;
 use repl_checkpoint::{FileStore, StoreId, survey};
 
 use self::sessions::Session;
-use self::stores::{Kind, damage_newest, make, make_of_other_codec, make_with_ranges};
+use self::stores::{
+    Kind, cut_off, damage_newest, make, make_of, make_of_other_codec, make_with_ranges,
+};
 
 const KINDS: [Kind; 2] = [Kind::Files, Kind::Slots];
 
@@ -116,6 +118,41 @@ fn a_store_of_which_nothing_is_whole_can_only_be_restored() {
         let found = survey(session.path("marks")).unwrap();
         assert!(found.found.iter().all(|one| one.checked.is_ok()));
     }
+}
+
+#[test]
+fn a_backup_of_another_store_is_refused_though_nothing_is_whole() {
+    let mut session = Session::new();
+    make(&session.path("marks"), Kind::Files);
+    make_of(StoreId(8), &session.path("other"));
+    session.run("backup other copy");
+    session.run("convert marks bin --codec bincode");
+    for entry in fs::read_dir(session.path("marks")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|end| end == "checkpoint") {
+            cut_off(&path);
+        }
+    }
+    let before = session.files("marks");
+    session.run("restore copy marks");
+    session.run("restore bin marks");
+    assert_eq!(session.files("marks"), before);
+    session.compare("other_store_where_nothing_is_whole");
+}
+
+#[test]
+fn what_was_there_and_says_nothing_is_told_after_a_restore() {
+    let mut session = Session::new();
+    make(&session.path("marks"), Kind::Files);
+    session.run("backup marks copy");
+    for entry in fs::read_dir(session.path("marks")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|end| end == "checkpoint") {
+            fs::write(path, "").unwrap();
+        }
+    }
+    session.run("restore copy marks");
+    session.compare("nothing_known");
 }
 
 #[test]

@@ -69,6 +69,19 @@ pub(super) fn damage_newest(path: &Path) {
     fs::write(&newest.path, bytes).unwrap();
 }
 
+/// Takes the last byte away. The header stays right.
+pub(super) fn cut_off(path: &Path) {
+    let bytes = fs::read(path).unwrap();
+    fs::write(path, &bytes[..bytes.len() - 1]).unwrap();
+}
+
+/// Makes the files of another store.
+pub(super) fn make_of(id: StoreId, path: &Path) {
+    let store = FileStore::open(path, id).unwrap();
+    let mut follower = recover(store, JsonCodec, &[ONE, TWO], OnCorrupt::Fail).unwrap();
+    save(&mut follower, 42);
+}
+
 pub(super) fn make_of_other_codec(path: &Path) {
     let store = FileStore::open(path, ID).unwrap();
     let mut follower = recover(store, Unknown, &[ONE, TWO], OnCorrupt::Fail).unwrap();
