@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::path::PathBuf;
+
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
@@ -9,6 +11,7 @@ use crate::commands::{
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::url::{is_url, without_password};
 
 /// Looks at, checks and repairs the stores of repl-checkpoint.
 #[derive(Parser)]
@@ -61,6 +64,9 @@ enum Command {
 impl Cli {
     /// Runs the command.
     pub(crate) fn run(&self, output: &Output) -> Result<Exit, Failure> {
+        if !matches!(self.command, Command::Doctor(_)) {
+            check_no_url()?;
+        }
         match &self.command {
             Command::Inspect(args) => inspect::run(args, output),
             Command::Verify(args) => verify::run(args, output),
@@ -78,4 +84,17 @@ impl Cli {
             Command::Completions(args) => completions::run(args),
         }
     }
+}
+
+/// Refuses the address of a server, where a path is meant: a command that writes would make a
+/// directory of that name.
+fn check_no_url() -> Result<(), Failure> {
+    let places = std::env::args_os().skip(1).map(PathBuf::from);
+    let Some(url) = places.filter(|place| is_url(place)).map(|url| without_password(&url)).next()
+    else {
+        return Ok(());
+    };
+    let reason = "it is the address of a server, and this command reads files";
+    Err(Failure::new(Exit::Usage, &url, reason)
+        .then("replctl doctor URL, for whether a server can be trusted"))
 }

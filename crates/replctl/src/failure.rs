@@ -91,12 +91,15 @@ pub(crate) fn shown(path: &Path) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// An error and its causes, in one line.
+/// An error and its causes, in one line. Some errors repeat their causes: those are left out.
 pub(crate) fn with_causes(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        line = format!("{line}: {error}");
+        let text = error.to_string();
+        if !line.contains(&text) {
+            line = format!("{line}: {text}");
+        }
         cause = error.source();
     }
     line

@@ -15,6 +15,7 @@ mod row;
 mod seen;
 mod site;
 mod store;
+mod url;
 mod verdict;
 
 use std::process::ExitCode;

@@ -17,6 +17,7 @@ use serde::Serialize;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Output, Report, Text};
+use crate::url::is_url;
 
 #[cfg(feature = "remote")]
 pub(crate) use self::remote::work_for_a_race;
@@ -25,12 +26,12 @@ pub(crate) use self::remote::work_for_a_race;
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The directory of a store, a slot file, a path where a store is to be, or the URL of a
-    /// PostgreSQL server
+    /// PostgreSQL database or an S3 bucket
     path: PathBuf,
     /// Save this often to each kind of store, for the time that a save takes
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(3..=100_000))]
     saves: u64,
-    /// For a server: let 8 writers in 3 processes race this often
+    /// For a server: let 8 writers in 3 processes race this often, at least 10 times
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(10..=100_000))]
     rounds: u64,
 }
@@ -88,7 +89,7 @@ impl Examined {
 
 /// Examines a filesystem or a server.
 pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
-    let examined = if server::is_url(&args.path) {
+    let examined = if is_url(&args.path) {
         server::examine(&args.path, args.rounds)?
     } else {
         filesystem(args)?
@@ -127,7 +128,7 @@ fn largest(path: &Path) -> u64 {
 impl Report for Examined {
     fn show(&self, text: &mut Text) {
         let path = self.path.display();
-        let (can, cannot) = if server::is_url(&self.path) {
+        let (can, cannot) = if is_url(&self.path) {
             ("it can be trusted with a remote store", "it CANNOT be trusted")
         } else {
             ("a store can keep its promises here", "a store CANNOT keep its promises here")

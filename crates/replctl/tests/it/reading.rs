@@ -171,6 +171,21 @@ fn with_json_every_line_is_a_document() {
 }
 
 #[test]
+fn the_address_of_a_server_is_no_path_and_its_password_is_not_shown() {
+    let dir = Dir::new();
+    for command in ["verify", "inspect", "backup marks", "import map.json", "watch marks --against"]
+    {
+        let printed = dir.run(&format!("{command} postgres://ann:secret@db:5432/engine"));
+        let expected = "usage: postgres://db:5432/engine\n  reason        it is the address of a \
+                        server, and this command reads files\n  next          replctl doctor URL";
+        assert!(printed.contains(expected), "{printed}");
+        let shown = printed.split_once('\n').unwrap().1;
+        assert!(!shown.contains("secret") && printed.ends_with("(exit status 2)\n"), "{printed}");
+    }
+    assert_eq!(std::fs::read_dir(dir.0.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn a_wrong_command_line_exits_with_2() {
     let dir = Dir::new().files();
     for wrong in ["", "inspect", "inspect marks more", "verify --fast marks", "diff marks"] {

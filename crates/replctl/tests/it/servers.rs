@@ -85,7 +85,8 @@ fn what_cannot_be_told_is_not_called_good() {
     let printed = told("doctor postgres://test:secret@127.0.0.1:1/postgres");
     assert!(printed.contains("cannot tell: postgres://127.0.0.1:1/postgres"), "{printed}");
     assert!(printed.contains("failed to connect") && !printed.contains("secret"), "{printed}");
-    assert!(printed.contains("exit status 3"), "{printed}");
+    let next = "next          look at the host, port, user and database of the URL";
+    assert!(printed.contains(next) && printed.contains("exit status 3"), "{printed}");
     let printed = told("doctor ftp://ann:secret@host/path");
     assert!(printed.contains("\"ftp\" is no kind of server that is known"), "{printed}");
     assert!(printed.contains("exit status 2") && !printed.contains("secret"), "{printed}");
@@ -100,6 +101,25 @@ fn what_cannot_be_told_is_not_called_good() {
     let printed = told(&format!("doctor {url}"));
     assert!(printed.contains("the user needs the right to create one"), "{printed}");
     assert!(printed.contains("exit status 3"), "{printed}");
+}
+
+#[test]
+fn a_server_that_never_answers_is_not_waited_for_without_end() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let printed = told(&format!("doctor postgres://ann@127.0.0.1:{port}/postgres"));
+    assert!(
+        printed.contains("no answer within 10s") && printed.contains("exit status 3"),
+        "{printed}"
+    );
+}
+
+#[test]
+fn a_failure_is_told_once_and_says_where_to_look() {
+    let plain = [("AWS_ENDPOINT", "http://127.0.0.1:1"), ("AWS_SKIP_SIGNATURE", "true")];
+    let printed = Dir::new().run_with("doctor s3://bucket", &plain);
+    assert!(printed.contains("at AWS_ALLOW_HTTP=true\n"), "{printed}");
+    assert_eq!(printed.matches("http://127.0.0.1:1").count(), 1, "{printed}");
 }
 
 /// All that the program prints about a bucket of a gateway.

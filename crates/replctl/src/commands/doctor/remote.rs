@@ -12,6 +12,7 @@ use repl_checkpoint::{RemoteStore, StoreId};
 use repl_harness::race::{self, Config, RaceError};
 use repl_harness::suites::{RemoteStorePromise, remote_store_suite};
 use tokio::runtime::Runtime;
+use tokio::time::timeout;
 
 use self::bucket::Bucket;
 use self::postgres::Postgres;
@@ -22,10 +23,15 @@ use crate::failure::{Failure, with_causes};
 /// Tells a process of the race which kind of server it has to open.
 const VARIABLE: &str = "REPLCTL_DOCTOR_SERVER";
 
+/// A port of another program may take a connection and never answer.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+
 /// A kind of server. To add one, implement this trait, and add a line each to [`examine`] and to
 /// [`work_for_a_race`].
 trait Server: Sized {
     const NAME: &str;
+    /// Where to look if it cannot be told.
+    const LOOK_AT: &str;
     type Store: RemoteStore;
 
     /// Connects, looks at the settings, and makes a place for the records.
@@ -47,19 +53,17 @@ trait Server: Sized {
 /// Examines the server at a URL.
 pub(super) fn examine(url: &str, shown: &Path, rounds: u64) -> Result<Examined, Failure> {
     let (scheme, _) = url.split_once("://").unwrap_or_default();
-    let checks = match scheme {
-        "postgres" | "postgresql" => suites::<Postgres>(url, rounds),
-        "s3" => suites::<Bucket>(url, rounds),
+    let (checks, look_at) = match scheme {
+        "postgres" | "postgresql" => (suites::<Postgres>(url, rounds), Postgres::LOOK_AT),
+        "s3" => (suites::<Bucket>(url, rounds), Bucket::LOOK_AT),
         _ => {
             let reason = format!("\"{scheme}\" is no kind of server that is known");
             return Err(Failure::new(Exit::Usage, shown, reason)
                 .then("replctl doctor postgres://USER:PASSWORD@HOST/DATABASE")
-                .then(
-                    "replctl doctor s3://BUCKET/PREFIX, with the variables AWS_* that it needs",
-                ));
+                .then("replctl doctor s3://BUCKET/PREFIX"));
         }
     };
-    let failed = |reason| Failure::new(Exit::Unknown, shown, reason);
+    let failed = |reason| Failure::new(Exit::Unknown, shown, reason).then(look_at);
     Ok(Examined::new(shown.to_owned(), checks.map_err(failed)?))
 }
 
@@ -80,7 +84,9 @@ fn work<S: Server>() {
 /// Runs both suites. However they end, what was made on the server is removed.
 fn suites<S: Server>(url: &str, rounds: u64) -> Result<Vec<Check>, String> {
     let runtime = Runtime::new().map_err(|error| format!("failed to start threads: {error}"))?;
-    let (server, mut checks) = runtime.block_on(S::prepare(url))?;
+    let prepared = runtime.block_on(async { timeout(ANSWERS_WITHIN, S::prepare(url)).await });
+    let (server, mut checks) =
+        prepared.map_err(|_| format!("no answer within {ANSWERS_WITHIN:?}"))??;
     let target = server.target();
     let found = one_process::<S>(&target, &runtime).and_then(|check| {
         let is_good = check.verdict == super::Verdict::Good;

@@ -20,6 +20,9 @@ pub(super) struct Bucket {
 
 impl Server for Bucket {
     const NAME: &str = "s3";
+    const LOOK_AT: &str = "look at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and \
+                           AWS_ENDPOINT, whether the bucket is there, and, for http://, at \
+                           AWS_ALLOW_HTTP=true";
 
     type Store = BucketStore;
 

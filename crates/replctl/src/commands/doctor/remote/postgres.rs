@@ -18,6 +18,8 @@ pub(super) struct Postgres {
 
 impl Server for Postgres {
     const NAME: &str = "postgres";
+    const LOOK_AT: &str = "look at the host, port, user and database of the URL, and at the log of \
+                           the server";
 
     type Store = PostgresStore;
 
