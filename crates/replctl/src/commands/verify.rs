@@ -19,29 +19,35 @@ pub(crate) struct Args {
 #[derive(Serialize)]
 struct Verified<'a> {
     verdict: &'static str,
+    /// `None` if nothing of it can be read.
     #[serde(flatten)]
-    shown: &'a Shown,
+    shown: Option<&'a Shown>,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<&'a Failure>,
 }
 
 /// Checks everything at a path.
 pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
-    let seen = Seen::at(&args.path)?;
-    let exit = seen.exit();
-    let problem = seen.problem.as_ref();
-    output.print(&Verified { verdict: exit.name(), shown: &seen.shown, problem })?;
+    let seen = Seen::at(&args.path);
+    let (shown, problem) = match &seen {
+        Ok(seen) => (Some(&seen.shown), seen.problem.as_ref()),
+        Err(problem) => (None, Some(problem)),
+    };
+    let exit = problem.map_or(Exit::Good, |problem| problem.exit);
+    output.print(&Verified { verdict: exit.name(), shown, problem })?;
     Ok(exit)
 }
 
 impl Report for Verified<'_> {
     fn show(&self, text: &mut Text) {
-        self.shown.show(text);
+        if let Some(shown) = self.shown {
+            shown.show(text);
+        }
         if let Some(problem) = self.problem {
             problem.show(text);
         } else {
-            let all = counted(self.shown.generations.len(), "generation");
-            text.good(&format!("good: {all}, whole"));
+            let found = self.shown.map_or(0, |shown| shown.generations.len());
+            text.good(&format!("good: {}, whole", counted(found, "generation")));
         }
     }
 }

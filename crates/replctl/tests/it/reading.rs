@@ -168,6 +168,12 @@ fn with_json_every_line_is_a_document() {
             assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "{command}: {line}");
         }
     }
+    for (path, verdict) in [("marks", "usable"), ("gone", "unknown")] {
+        let output = dir.output(&format!("--json verify {path}"));
+        let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(found["verdict"], verdict);
+        assert!(found["problem"]["next"].is_array(), "{found}");
+    }
 }
 
 #[test]
