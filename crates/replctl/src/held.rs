@@ -10,6 +10,7 @@ use repl_checkpoint::{
 use crate::exit::Exit;
 use crate::failure::{Failure, with_causes};
 use crate::lock::{Use, use_of};
+use crate::seen::Seen;
 use crate::site::{Kind, Site};
 use crate::store::codec_of;
 
@@ -82,21 +83,11 @@ impl Held {
     where
         D: Disk + Clone + 'static,
     {
-        // An engine that saves may be in the way of the reader, and has the lock.
-        let newest = Newest::of(&site);
-        if newest.as_ref().is_err_and(|failure| failure.exit == Exit::Unknown) {
-            if site.has_vanished() {
-                let reason = "no checkpoint is left, and its marker says that there were some";
-                let failure = Failure::new(Exit::Damage, &site.typed, reason);
-                return Err(failure.then("replctl restore BACKUP PATH"));
-            }
-            newest?; // creates nothing where nothing is
-            return Err(Failure::new(Exit::Unknown, &site.typed, "no checkpoint is there"));
-        }
-        let id = newest.as_ref().map_or(StoreId::UNNAMED, |newest| newest.id);
-        let mut held = Self::open(disk, site, id)?;
-        let newest = newest.map_err(|failure| nothing_whole(failure, &held.site))?;
-        let found = held.find(codec_of(&newest.codec, &held.site.typed)?)?;
+        // Creates nothing where nothing is.
+        let seen = Seen::usable(&site.typed)?.survey;
+        let mut held = Self::open(disk, site, seen.store.unwrap_or_default())?;
+        let codec = codec_of(&seen.codec.unwrap_or_default(), &held.site.typed)?;
+        let found = held.find(codec)?;
         Ok((held, found))
     }
 
@@ -130,7 +121,9 @@ impl Held {
             }
         }
         let reason = damaged.into_iter().next().map_or_else(String::new, |first| first.reason);
-        Err(nothing_whole(Failure::new(Exit::Damage, &self.site.typed, reason), &self.site))
+        let reason = format!("no checkpoint in it is whole: {reason}");
+        Err(Failure::new(Exit::Damage, &self.site.typed, reason)
+            .then("replctl restore BACKUP PATH"))
     }
 
     /// Saves a checkpoint as often as the store keeps checkpoints, so that whichever of them is
@@ -228,16 +221,6 @@ fn not_saved(site: &Site, error: &SaveError) -> Failure {
         return failure.then("replctl verify PATH, for which of the two it is");
     }
     failure.then("the same command, once the cause is mended")
-}
-
-/// A store of which no checkpoint can be used.
-pub(crate) fn nothing_whole(failure: Failure, site: &Site) -> Failure {
-    if failure.exit != Exit::Damage {
-        return failure;
-    }
-    let path = site.typed.clone();
-    let reason = format!("no checkpoint in it is whole: {}", failure.reason);
-    Failure { path, reason: reason.into(), ..failure }.then("replctl restore BACKUP PATH")
 }
 
 /// Refuses a store with damage above its newest checkpoint.

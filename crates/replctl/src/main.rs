@@ -1,5 +1,6 @@
 //! `replctl`: looks at, checks and repairs the stores of repl-checkpoint.
 
+mod apart;
 mod aside;
 mod audit;
 mod cli;

@@ -11,7 +11,7 @@ use crate::failure::{Failure, why};
 use crate::lock::{Use, use_of};
 use crate::output::{Report, Text};
 use crate::store::Place;
-use crate::verdict::{of_load, problem};
+use crate::verdict::{is_refused, of_load, problem};
 
 /// What is at a path, checked.
 pub(crate) struct Seen {
@@ -87,6 +87,24 @@ impl Seen {
             generations: found.map(|found| ShownGeneration::of(found, &place)).collect(),
         };
         Ok(Seen { survey, problem, shown })
+    }
+
+    /// The same, if recovery can use something of it, be it by falling back.
+    ///
+    /// What changes or copies a store asks this first, so that it refuses what `verify` refuses.
+    pub(crate) fn usable(path: &Path) -> Result<Self, Failure> {
+        let mut seen = Self::at(path)?;
+        let is_usable = seen.survey.newest_whole().is_some() && !is_refused(&seen.survey);
+        match seen.problem.take_if(|_| !is_usable) {
+            Some(problem) => Err(problem),
+            None => Ok(seen),
+        }
+    }
+
+    /// Whether something newer than the newest whole generation is damaged.
+    pub(crate) fn is_newest_damaged(&self) -> bool {
+        let mut before = self.shown.generations.iter().take_while(|found| found.state != "whole");
+        before.any(|found| !found.first_page)
     }
 
     /// The exit status that it gives.

@@ -1,12 +1,12 @@
 //! What a survey means: whether the engine starts, and what to type if it does not.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use repl_checkpoint::{
-    CorruptReason, Generation, LoadError, SlotFileError, StoreId, Survey, Surveyed, UnsealError,
+    CorruptReason, Generation, LoadError, SlotFileError, Survey, Surveyed, UnsealError,
 };
 
+use crate::apart::{by_codec, by_store, moved_apart};
 use crate::exit::Exit;
 use crate::failure::{Failure, of_corrupt, shown, with_causes};
 use crate::store::{EXTENSION, Place, slot_files_in};
@@ -15,6 +15,15 @@ use crate::store::{EXTENSION, Place, slot_files_in};
 ///
 /// It follows recovery: the newest whole generation counts, and what is damaged before it.
 pub(crate) fn problem(path: &Path, place: &Place, survey: &Survey) -> Option<Failure> {
+    let mut failure = of_all(path, place, survey)?;
+    if failure.exit == Exit::Damage && place.is_one_of_a_store() {
+        failure.next.clear();
+        return Some(failure.then("this is one file of a store: replctl verify PARENT"));
+    }
+    Some(failure)
+}
+
+fn of_all(path: &Path, place: &Place, survey: &Survey) -> Option<Failure> {
     let Some(first) = survey.found.iter().find(|found| found.checked.is_err()) else {
         return survey.found.is_empty().then(|| nothing(path));
     };
@@ -37,7 +46,13 @@ pub(crate) fn problem(path: &Path, place: &Place, survey: &Survey) -> Option<Fai
         failure = renamed(failure, first, generation);
     }
     Some(match whole {
-        None => lost(failure, &store),
+        None => {
+            if !matches!(place, Place::One { .. }) {
+                let reason = format!("no checkpoint is whole; the newest: {}", failure.reason);
+                failure.reason = reason.into();
+            }
+            lost(failure, &store)
+        }
         Some(_) if is_reserve && !reason.is_damage() => {
             after_refusal(failure, reason, path, survey)
         }
@@ -107,16 +122,29 @@ fn fallen_back(mut failure: Failure, place: &Place, damaged: usize, store: &str)
             .then("start the engine: it passes over one damaged part by itself, and says so");
     }
     if damaged > 1 {
-        return failure
-            .then(format!("replctl inspect {store}, for the marks of the newest whole generation"))
-            .then(format!(
-                "if the log holds every segment above them, stop the engine, then: \
-                 replctl fall-back {store} --log-checked"
-            ))
-            .then(format!("if it does not: replctl restore BACKUP {store}, or a new base copy"));
+        return log_to_check(failure, store);
     }
     failure.then(format!("stop the engine, then: replctl fall-back {store}"))
 }
+
+/// What to look at in the log, before a fall back over more than one crash damages.
+pub(crate) fn log_to_check(failure: Failure, store: &str) -> Failure {
+    failure
+        .then(format!(
+            "replctl inspect --shards {store}, for the mark of each shard in the newest whole \
+             generation"
+        ))
+        .then(format!(
+            "if {LOG_HOLDS}, stop the engine, then: replctl fall-back {store} --log-checked"
+        ))
+        .then(format!(
+            "if it does not: replctl restore BACKUP {store}, or a new base copy of the data"
+        ))
+}
+
+/// What a log must hold, if an engine is to go on at older marks.
+pub(crate) const LOG_HOLDS: &str =
+    "the log still has, for each shard, the segment after its mark and all later ones";
 
 /// A file that has the name of another generation.
 fn renamed(failure: Failure, found: &Surveyed, generation: Generation) -> Failure {
@@ -134,10 +162,18 @@ fn after_refusal(
 ) -> Failure {
     let store = shown(path);
     match reason {
-        CorruptReason::Unseal(UnsealError::OtherStore { .. }) => of_two_stores(failure, survey),
-        CorruptReason::Unseal(UnsealError::OtherCodec { .. }) => failure
-            .then("it is not damaged: start the release of the engine that knows its codec")
-            .then(format!("replctl inspect --raw {store}, for its headers")),
+        CorruptReason::Unseal(UnsealError::OtherStore { .. }) => {
+            moved_apart(failure, &by_store(survey))
+        }
+        CorruptReason::Unseal(UnsealError::OtherCodec { .. }) => {
+            let codecs = by_codec(survey);
+            if codecs.len() > 1 {
+                return moved_apart(failure, &codecs);
+            }
+            failure
+                .then("it is not damaged: start the release of the engine that knows its codec")
+                .then(format!("replctl inspect --raw {store}, for its headers"))
+        }
         CorruptReason::Unseal(_) => failure.then(OTHER_RELEASE),
         CorruptReason::Read(_) => {
             failure.then("run this again as the user of the engine, with `ulimit -n` high enough")
@@ -147,27 +183,6 @@ fn after_refusal(
 }
 
 const OTHER_RELEASE: &str = "nothing is seen to be damaged: start the engine in the release that wrote it, and use its replctl";
-
-/// Files of two stores are in one directory. Which of them the engine opens, its log alone says.
-fn of_two_stores(mut failure: Failure, survey: &Survey) -> Failure {
-    let mut files = BTreeMap::<u128, Vec<String>>::new();
-    for found in &survey.found {
-        if let Some(header) = found.header {
-            files.entry(header.store.0).or_default().push(shown(&found.path));
-        }
-    }
-    for store in files.keys() {
-        let others = files.iter().filter(|(other, _)| *other != store).flat_map(|(_, files)| files);
-        let others: Vec<&str> = others.map(String::as_str).collect();
-        failure = failure.then(format!(
-            "if the engine opens store {}, as its log says: mkdir NEW_DIRECTORY && \
-             mv -n {} NEW_DIRECTORY",
-            StoreId(*store),
-            others.join(" ")
-        ));
-    }
-    failure
-}
 
 /// A path whose checkpoints could not be listed.
 pub(crate) fn of_load(path: &Path, error: &LoadError) -> Failure {

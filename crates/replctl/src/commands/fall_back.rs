@@ -19,6 +19,7 @@ use crate::held::{Damaged, Found, Held};
 use crate::output::{Output, Report, Text};
 use crate::seen::Seen;
 use crate::site::{Kind, Site};
+use crate::verdict::log_to_check;
 
 /// The arguments.
 #[derive(clap::Args)]
@@ -128,11 +129,7 @@ fn check_log(site: &Site, found: &Found, is_checked: bool) -> Result<(), Failure
     );
     let mut failure = Failure::new(Exit::Refused, &site.typed, reason);
     failure.newest_whole = Some((generation, found.path.clone()));
-    Err(failure
-        .then(format!("replctl inspect PATH, for the marks of generation {generation}"))
-        .then("look whether the log holds every segment above these marks")
-        .then("if it does: replctl fall-back PATH --log-checked")
-        .then("if it does not: replctl restore BACKUP PATH, or a new base copy of the data"))
+    Err(log_to_check(failure, &crate::failure::shown(&site.typed)))
 }
 
 fn record<D: Disk>(disk: &D, site: &Site, found: &Found, aside: &OsStr) -> Result<(), Failure> {

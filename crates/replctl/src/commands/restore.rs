@@ -15,11 +15,13 @@ use crate::audit::{self, Change};
 use crate::edit::{Allowed, begun_again, check_marks};
 use crate::exit::Exit;
 use crate::failure::{Failure, shown};
-use crate::held::{Held, Newest, nothing_whole};
+use crate::held::{Held, Newest};
 use crate::new_place::{self, NewKind};
 use crate::output::{Output, Report, Text};
+use crate::seen::Seen;
 use crate::site::{Kind, Site};
 use crate::store::codec_of;
+use crate::verdict::LOG_HOLDS;
 
 /// The arguments.
 #[derive(clap::Args)]
@@ -42,6 +44,9 @@ pub(super) struct Done {
     #[serde(skip_serializing_if = "Option::is_none")]
     aside: Option<PathBuf>,
     shards: Vec<Restored>,
+    /// Whether a store was there, of which no checkpoint could be read.
+    #[serde(skip)]
+    was_unreadable: bool,
 }
 
 #[derive(Serialize)]
@@ -80,7 +85,8 @@ pub(super) fn restore<D: Disk + Clone + 'static>(
     allowed: Allowed,
 ) -> Result<Done, Failure> {
     let from = Site::of_any(backup)?;
-    let found = peek(backup).map_err(|error| nothing_whole(error.into(), &from))?;
+    check_backup(backup)?;
+    let found = peek(backup)?;
     let codec = codec_of(&found.codec, backup)?;
     let kind = kind.unwrap_or(NewKind::like(&from));
     let site = Site::of_store(path, kind.kind())?;
@@ -88,6 +94,7 @@ pub(super) fn restore<D: Disk + Clone + 'static>(
     let site = site.map_or_else(|| new_place::make(disk, path, kind), Ok)?;
     if is_there {
         check_same(&site, &found)?;
+        check_known(path)?;
     }
     let mut held = Held::open(disk, site, found.header.store)?;
     let there = there(&mut held, &found)?;
@@ -113,7 +120,27 @@ pub(super) fn restore<D: Disk + Clone + 'static>(
         generation,
         aside: aside.map(|name| held.site.typed(&name)),
         shards: compared(there.checkpoint.as_ref(), &checkpoint),
+        was_unreadable: is_there && there.checkpoint.is_none(),
     })
+}
+
+/// Refuses a backup of which nothing can be used.
+fn check_backup(backup: &Path) -> Result<(), Failure> {
+    let Err(mut failure) = Seen::usable(backup) else { return Ok(()) };
+    if failure.exit == Exit::Damage {
+        failure.next = vec!["the same command with another backup".to_owned()];
+    }
+    Err(failure)
+}
+
+/// Refuses a store of which this program cannot tell what is in it. A damaged one is no obstacle.
+fn check_known(path: &Path) -> Result<(), Failure> {
+    // A slot file that is lost has its marker.
+    let seen = path.exists().then(|| Seen::usable(path));
+    match seen {
+        Some(Err(failure)) if failure.exit == Exit::Unknown => Err(failure),
+        _ => Ok(()),
+    }
 }
 
 /// A backup of another store, or of another codec than the engine uses, is refused.
@@ -212,13 +239,21 @@ impl Report for Done {
                 (Some(before), Some(after)) => {
                     text.field(&name, format_args!("{before} -> {after}"));
                 }
-                (None, Some(after)) => text.field(&name, format_args!("-> {after}")),
+                (None, Some(after)) => {
+                    let before = if self.was_unreadable { "not known" } else { "none" };
+                    text.field(&name, format_args!("{before} -> {after}"));
+                }
                 (before, None) => {
                     let before = before.unwrap_or(0);
                     text.field(&name, format_args!("{before} -> not in the backup"));
                 }
             }
         }
-        text.field("next", "look whether the log holds every segment above, then start the engine");
+        let store = shown(&self.path);
+        text.field(
+            "next",
+            format_args!("replctl inspect --shards {store}, for the mark of each shard"),
+        );
+        text.field("next", format_args!("if {LOG_HOLDS}: start the engine"));
     }
 }
