@@ -2,13 +2,13 @@
 //! there is a command for each, which moves the others away.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use repl_checkpoint::{CorruptReason, Survey, Surveyed, UnsealError};
+use repl_checkpoint::{CorruptReason, Disk, OsDisk, Survey, Surveyed, UnsealError};
 
 use crate::exit::Exit;
 use crate::failure::{Failure, shown};
+use crate::seen::counted;
 use crate::site::generation_of;
 use crate::store::SLOT_FILE;
 
@@ -61,14 +61,14 @@ fn grouped(survey: &Survey, engine: impl Fn(usize, &Surveyed) -> Option<String>)
 /// Refuses a directory in which the files of both kinds of stores are.
 pub(crate) fn check_one_kind(dir: &Path) -> Result<(), Failure> {
     let failed = |error| Failure::io("list", dir, &error);
-    let names = std::fs::read_dir(dir).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let names = names.map_err(failed)?.into_iter().map(|entry| entry.file_name());
-    let mut files: Vec<OsString> = names.filter(|name| generation_of(name).is_some()).collect();
-    if files.is_empty() || !dir.join(SLOT_FILE).exists() {
+    let mut files = OsDisk.list(dir).map_err(failed)?;
+    let has_slots = files.iter().any(|name| name == SLOT_FILE);
+    files.retain(|name| generation_of(name).is_some());
+    if files.is_empty() || !has_slots {
         return Ok(());
     }
     files.sort();
-    let count = crate::seen::counted(files.len(), "checkpoint file");
+    let count = counted(files.len(), "checkpoint file");
     let reason =
         format!("it holds files of both kinds, {count} and {SLOT_FILE}: no engine opens it");
     let using = |kind| format!("the engine uses a {kind}, as its configuration says");

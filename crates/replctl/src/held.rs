@@ -10,6 +10,7 @@ use repl_checkpoint::{
 use crate::exit::Exit;
 use crate::failure::{Failure, with_causes};
 use crate::lock::{Use, use_of};
+use crate::reasons::why;
 use crate::seen::Seen;
 use crate::site::{Kind, Site};
 use crate::store::codec_of;
@@ -84,10 +85,18 @@ impl Held {
         D: Disk + Clone + 'static,
     {
         // Creates nothing where nothing is.
-        let seen = Seen::usable(&site.typed)?.survey;
+        let seen = Seen::usable(&site.typed)?;
+        let reasons = seen.reasons_before_whole();
+        let seen = seen.survey;
         let mut held = Self::open(disk, site, seen.store.unwrap_or_default())?;
         let codec = codec_of(&seen.codec.unwrap_or_default(), &held.site.typed)?;
-        let found = held.find(codec)?;
+        let mut found = held.find(codec)?;
+        // A store cannot say of its first page that it is that.
+        if reasons.len() == found.damaged.len() {
+            for (damaged, reason) in found.damaged.iter_mut().zip(reasons) {
+                damaged.reason = reason;
+            }
+        }
         Ok((held, found))
     }
 
@@ -107,16 +116,16 @@ impl Held {
                 }
                 Ok((Header { generation: found, .. }, checkpoint)) => {
                     let expected = expected.unwrap_or(0);
-                    let reason = UnsealError::OtherGeneration { expected, found }.to_string();
+                    let reason = why(&UnsealError::OtherGeneration { expected, found }.into());
                     let (generation, checkpoint) = (Some(expected), Some(checkpoint));
                     damaged.push(Damaged { path, generation, reason, checkpoint });
                 }
                 Err(reason) if reason.is_damage() => {
-                    let (generation, reason) = (expected, with_causes(&reason));
+                    let (generation, reason) = (expected, why(&reason));
                     damaged.push(Damaged { path, generation, reason, checkpoint: None });
                 }
                 Err(reason) => {
-                    return Err(Failure::new(Exit::Unknown, &path, with_causes(&reason)));
+                    return Err(Failure::new(Exit::Unknown, &path, why(&reason)));
                 }
             }
         }
@@ -226,7 +235,7 @@ fn not_saved(site: &Site, error: &SaveError) -> Failure {
 /// Refuses a store with damage above its newest checkpoint.
 pub(crate) fn check_undamaged(site: &Site, found: &Found) -> Result<(), Failure> {
     let Some(newest) = found.damaged.first() else { return Ok(()) };
-    let reason = format!("its newest checkpoint is damaged: {}", newest.reason);
+    let reason = format!("it is damaged: {}", newest.reason);
     let mut failure = Failure::new(Exit::FallBack, &site.typed, reason);
     failure.newest_whole = Some((found.header.generation, found.path.clone()));
     Err(failure.then("replctl fall-back PATH, then the same command"))

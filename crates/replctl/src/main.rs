@@ -12,10 +12,12 @@ mod held;
 mod lock;
 mod new_place;
 mod output;
+mod reasons;
 mod row;
 mod seen;
 mod site;
 mod store;
+mod unlisted;
 mod verdict;
 
 use std::process::ExitCode;

@@ -7,11 +7,13 @@ use repl_checkpoint::{Generation, Survey, Surveyed, survey};
 use serde::Serialize;
 
 use crate::exit::Exit;
-use crate::failure::{Failure, why};
+use crate::failure::Failure;
 use crate::lock::{Use, use_of};
 use crate::output::{Report, Text};
+use crate::reasons;
 use crate::store::Place;
-use crate::verdict::{is_refused, of_load, problem};
+use crate::unlisted::of_load;
+use crate::verdict::{is_refused, problem};
 
 /// What is at a path, checked.
 pub(crate) struct Seen {
@@ -101,10 +103,18 @@ impl Seen {
         }
     }
 
-    /// Whether something newer than the newest whole generation is damaged.
+    /// Why each of what is newer than the newest whole generation cannot be used.
+    pub(crate) fn reasons_before_whole(&self) -> Vec<String> {
+        self.before_whole().filter_map(|found| found.reason.clone()).collect()
+    }
+
+    /// Whether a generation that is newer than the newest whole one is damaged.
     pub(crate) fn is_newest_damaged(&self) -> bool {
-        let mut before = self.shown.generations.iter().take_while(|found| found.state != "whole");
-        before.any(|found| !found.first_page)
+        self.before_whole().any(|found| !found.first_page)
+    }
+
+    fn before_whole(&self) -> impl Iterator<Item = &ShownGeneration> {
+        self.shown.generations.iter().take_while(|found| found.state != "whole")
     }
 
     /// The exit status that it gives.
@@ -128,14 +138,14 @@ impl ShownGeneration {
             path: found.path.clone(),
             slot: found.slot,
             offset: found.offset,
-            first_page: found.slot.is_none() && matches!(place, Place::Slots { .. }),
+            first_page: reasons::is_first_page(found, place),
             length: found.length,
             deltas: found.deltas.iter().map(|delta| delta.header.generation).collect(),
             shards: counts.map(|counts| counts.shards),
             ranges: counts.map(|counts| counts.ranges),
             epochs: counts.map(|counts| counts.epochs),
             next_incarnation: counts.map(|counts| counts.next_incarnation.0),
-            reason: found.checked.as_ref().err().map(why),
+            reason: found.checked.as_ref().err().map(|reason| reasons::of(found, reason, place)),
             damaged_at: found.damaged_at,
         }
     }
@@ -158,7 +168,7 @@ impl ShownGeneration {
         if !self.deltas.is_empty() {
             let _ = write!(line, ", {}", counted(self.deltas.len(), "delta"));
         }
-        if let Some(reason) = &self.reason {
+        if let Some(reason) = self.reason.as_ref().filter(|_| !self.first_page) {
             let _ = write!(line, ": {reason}");
         }
         line

@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
-use repl_checkpoint::{
-    CorruptReason, Generation, LoadError, SlotFileError, Survey, Surveyed, UnsealError,
-};
+use repl_checkpoint::{CorruptReason, Generation, Survey, Surveyed, UnsealError};
 
 use crate::apart::{by_codec, by_store, moved_apart};
 use crate::exit::Exit;
-use crate::failure::{Failure, of_corrupt, shown, with_causes};
+use crate::failure::{Failure, of_corrupt, shown};
+use crate::reasons;
 use crate::store::{EXTENSION, Place, slot_files_in};
 
 /// What is wrong with what a path holds; `None` if every generation is whole.
@@ -31,6 +30,12 @@ fn of_all(path: &Path, place: &Place, survey: &Survey) -> Option<Failure> {
     let whole = survey.found.iter().position(|found| found.checked.is_ok());
     let first_bad = survey.found.iter().position(|found| found.checked.is_err());
     let mut failure = of_corrupt(&first.path, reason).at(first.damaged_at);
+    failure.reason = reasons::of(first, reason, place).into();
+    let is_all_else_whole = survey.found.iter().skip(1).all(|found| found.checked.is_ok());
+    if reasons::is_first_page(first, place) && is_all_else_whole {
+        failure.reason =
+            format!("{}; every slot is whole, and no mark is lost", failure.reason).into();
+    }
     failure.newest_whole = whole.and_then(|i| named(&survey.found[i]));
     let mut before = survey.found.iter().take_while(|found| found.checked.is_err());
     let refused = before.find_map(refusal);
@@ -98,7 +103,7 @@ fn nothing(path: &Path) -> Failure {
 }
 
 /// Nothing whole is left.
-fn lost(mut failure: Failure, store: &str) -> Failure {
+pub(crate) fn lost(mut failure: Failure, store: &str) -> Failure {
     failure.exit = Exit::Damage;
     failure
         .then(format!("stop the engine, then: replctl restore BACKUP {store}"))
@@ -109,8 +114,9 @@ fn lost(mut failure: Failure, store: &str) -> Failure {
 /// The newest generation is whole, and an older one is damaged.
 fn reserve(mut failure: Failure, store: &str) -> Failure {
     failure.exit = Exit::Damage;
+    failure.is_of_reserve = true;
     failure
-        .then("start the engine: the newest is whole, and later saves replace the damaged one")
+        .then("start the engine: no mark is lost, and later saves replace the damaged one")
         .then(format!("until then no older one is left: replctl backup {store} NEW_DIRECTORY"))
 }
 
@@ -175,60 +181,9 @@ fn after_refusal(
                 .then(format!("replctl inspect --raw {store}, for its headers"))
         }
         CorruptReason::Unseal(_) => failure.then(OTHER_RELEASE),
-        CorruptReason::Read(_) => {
-            failure.then("run this again as the user of the engine, with `ulimit -n` high enough")
-        }
+        CorruptReason::Read(error) => failure.of_io(error),
         _ => failure,
     }
 }
 
-const OTHER_RELEASE: &str = "nothing is seen to be damaged: start the engine in the release that wrote it, and use its replctl";
-
-/// A path whose checkpoints could not be listed.
-pub(crate) fn of_load(path: &Path, error: &LoadError) -> Failure {
-    let store = shown(path);
-    match error {
-        LoadError::Io { act, path, source } => Failure::io(act, path, source),
-        LoadError::Vanished { dir, marker } => {
-            let name = marker.file_name().unwrap_or_default().display();
-            let reason = format!("no checkpoint is left, and {name} says that some were saved");
-            Failure::new(Exit::Damage, dir, reason)
-                .then(format!("stop the engine, then: replctl restore BACKUP {store}"))
-                .then(format!(
-                    "without a backup, if the log still begins at segment 1 and apply is \
-                     idempotent: rm {}, and the engine begins again at segment 1",
-                    shown(marker)
-                ))
-        }
-        LoadError::NotAFile { path, found } => {
-            Failure::new(Exit::Unknown, path, format!("it is {found}, not a checkpoint file"))
-                .then("find out what put it there, and move it away")
-        }
-        LoadError::Slots { path, reason } => {
-            let exit = match reason {
-                SlotFileError::NothingWhole | SlotFileError::Length { .. } => Exit::Damage,
-                _ => Exit::Unknown,
-            };
-            let failure = Failure::new(exit, path, of_slots(reason));
-            match exit {
-                Exit::Damage => lost(failure.at(offset_of(reason)), &store)
-                    .then(format!("replctl inspect --raw {store}, for what its headers say")),
-                _ => failure.then(OTHER_RELEASE),
-            }
-        }
-        error => Failure::new(Exit::Unknown, path, with_causes(error)),
-    }
-}
-
-/// Without what the library tells a developer to do.
-fn of_slots(reason: &SlotFileError) -> String {
-    let text = reason.to_string();
-    text.split(": restore a copy").next().unwrap_or_default().to_owned()
-}
-
-fn offset_of(reason: &SlotFileError) -> u64 {
-    match reason {
-        SlotFileError::Length { expected, found } => *expected.min(found),
-        _ => 0,
-    }
-}
+pub(crate) const OTHER_RELEASE: &str = "nothing is seen to be damaged: start the engine in the release that wrote it, and use its replctl";

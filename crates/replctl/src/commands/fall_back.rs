@@ -14,7 +14,7 @@ use crate::aside;
 use crate::audit::{self, Change};
 use crate::edit::Segments;
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, shown as as_typed};
 use crate::held::{Damaged, Found, Held};
 use crate::output::{Output, Report, Text};
 use crate::seen::Seen;
@@ -38,6 +38,8 @@ pub(crate) struct Args {
 pub(super) struct FellBack {
     changed: bool,
     generation: Generation,
+    /// The generation that was whole. In a slot file it is saved again.
+    whole: Generation,
     #[serde(skip_serializing_if = "Option::is_none")]
     aside: Option<PathBuf>,
     damaged: Vec<Shown>,
@@ -89,10 +91,11 @@ pub(super) fn fall_back<D: Disk + Clone + 'static>(
     is_log_checked: bool,
 ) -> Result<FellBack, Failure> {
     let (mut held, found) = Held::open_and_find(disk, Site::of(path)?)?;
+    let whole = found.header.generation;
     if found.damaged.is_empty() {
-        let generation = found.header.generation;
-        let (damaged, shards) = (Vec::new(), Vec::new());
-        return Ok(FellBack { changed: false, generation, aside: None, damaged, shards });
+        let (generation, damaged, shards) = (whole, Vec::new(), Vec::new());
+        let (changed, aside) = (false, None);
+        return Ok(FellBack { changed, generation, whole, aside, damaged, shards });
     }
     check_log(&held.site, &found, is_log_checked)?;
     let name = aside::free_name(disk, &held.site)?;
@@ -112,7 +115,8 @@ pub(super) fn fall_back<D: Disk + Clone + 'static>(
     }
     let aside = Some(held.site.typed(Path::new(&name)));
     let damaged = found.damaged.iter().map(|it| shown(held.site.kind, it)).collect();
-    Ok(FellBack { changed: true, generation, aside, damaged, shards: offered(&found) })
+    let shards = offered(&found);
+    Ok(FellBack { changed: true, generation, whole, aside, damaged, shards })
 }
 
 /// One crash damages one checkpoint at most, and no floor has passed the one before.
@@ -129,7 +133,7 @@ fn check_log(site: &Site, found: &Found, is_checked: bool) -> Result<(), Failure
     );
     let mut failure = Failure::new(Exit::Refused, &site.typed, reason);
     failure.newest_whole = Some((generation, found.path.clone()));
-    Err(log_to_check(failure, &crate::failure::shown(&site.typed)))
+    Err(log_to_check(failure, &as_typed(&site.typed)))
 }
 
 fn record<D: Disk>(disk: &D, site: &Site, found: &Found, aside: &OsStr) -> Result<(), Failure> {
@@ -169,7 +173,12 @@ impl Report for FellBack {
             text.field("changed", "nothing");
             return;
         };
-        text.good(&format!("fell back: generation {generation} is the newest"));
+        let whole = self.whole;
+        text.good(&if generation == whole {
+            format!("fell back: generation {generation} is the newest")
+        } else {
+            format!("fell back to generation {whole}, saved again as generation {generation}")
+        });
         text.field("aside", aside.display());
         for damaged in &self.damaged {
             let file = damaged.file.as_ref().map(|file| format!("{file}: ")).unwrap_or_default();

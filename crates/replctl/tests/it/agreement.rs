@@ -179,3 +179,116 @@ fn what_needs_the_marks_says_how_to_see_and_compare_them() {
         assert!(text.contains(holds), "{text}");
     }
 }
+
+#[test]
+fn a_damaged_first_page_is_called_that_and_loses_no_mark() {
+    let dir = Dir::new().slots();
+    let mut bytes = SLOTS.to_vec();
+    bytes[40] ^= 1;
+    dir.put_slots(&bytes);
+    let (verdict, code) = problem(&dir, "verify slots");
+    assert_eq!(code, Some(4));
+    let reason = "the first page is damaged; every slot is whole, and no mark is lost";
+    assert!(verdict.contains(reason), "{verdict}");
+    let fell_back = dir.run("fall-back slots");
+    assert!(fell_back.contains("\n  damaged       the first page is damaged\n"), "{fell_back}");
+    assert!(fell_back.contains(", saved again as generation "), "{fell_back}");
+    // With a slot that is damaged too, marks may be lost.
+    bytes[8192] ^= 1;
+    dir.put_slots(&bytes);
+    let (verdict, _) = problem(&dir, "verify slots");
+    assert!(verdict.contains("  the first page is damaged\n"), "{verdict}");
+}
+
+#[test]
+fn a_damaged_reserve_is_called_that() {
+    let dir = Dir::new().files();
+    dir.put(41, b"");
+    let (verdict, code) = problem(&dir, "verify marks");
+    assert_eq!(code, Some(1));
+    let headline = format!("damage: {OLD}: an older generation is damaged, the newest is whole\n");
+    assert!(verdict.starts_with(&headline), "{verdict}");
+}
+
+#[test]
+fn a_file_of_zeros_is_called_that() {
+    let dir = Dir::new().files().slots();
+    dir.put(42, &vec![0; 200_000]);
+    dir.put_slots(&vec![0; SLOTS.len()]);
+    for (command, shown) in [
+        ("verify marks", "  reason        all its bytes are 0\n"),
+        ("inspect marks", "42.checkpoint: all its bytes are 0\n"),
+        ("fall-back marks", "42.checkpoint: all its bytes are 0\n"),
+        ("verify slots", "  reason        all its bytes are 0\n"),
+    ] {
+        let text = dir.run(command);
+        assert!(text.contains(shown), "{text}");
+    }
+}
+
+#[test]
+fn a_slot_file_that_is_only_too_long_can_be_cut() {
+    let dir = Dir::new().slots();
+    let length = SLOTS.len();
+    dir.put_slots(&[SLOTS, b"more"].concat());
+    let (verdict, code) = problem(&dir, "verify slots");
+    assert_eq!(code, Some(1));
+    let cut = format!(
+        "if it is only too long, and the engine is stopped: cp -p slots/marks.slots NEW_FILE && \
+         truncate -s {length} slots/marks.slots, then: replctl verify slots/marks.slots"
+    );
+    assert!(verdict.contains(&format!("\n  next          {cut}\n")), "{verdict}");
+    assert!(verdict.find("truncate") < verdict.find("restore"), "{verdict}");
+    assert_eq!(problem(&dir, "fall-back slots"), (verdict, code));
+    let file = fs::File::options().write(true).open(dir.path("slots/marks.slots")).unwrap();
+    file.set_len(length as u64).unwrap();
+    assert_eq!(dir.status("verify slots/marks.slots"), 0);
+    // One that is cut off has lost something.
+    dir.put_slots(&SLOTS[..9000]);
+    assert!(!problem(&dir, "verify slots").0.contains("truncate"));
+}
+
+#[test]
+fn checkpoints_under_other_names_are_named_first() {
+    let dir = Dir::new().files();
+    for name in [OLD, NEW] {
+        fs::rename(dir.path(name), dir.path(&format!("{name}.bak"))).unwrap();
+    }
+    let (verdict, code) = problem(&dir, "verify marks");
+    assert_eq!(code, Some(1));
+    let line = format!(
+        "these may be its checkpoints under other names: {OLD}.bak {NEW}.bak: if somebody \
+         renamed them, and the engine is stopped: mv -n {OLD}.bak {OLD} && mv -n {NEW}.bak {NEW}"
+    );
+    assert_eq!(verdict.lines().nth(2), Some(&*format!("  next          {line}")), "{verdict}");
+    assert!(verdict.contains("without a backup: take a new base copy"), "{verdict}");
+    fs::copy(dir.path(&format!("{OLD}.bak")), dir.path(&format!("{OLD}.old"))).unwrap();
+    let (verdict, _) = problem(&dir, "verify marks");
+    assert!(!verdict.contains(&format!(" {OLD} ")), "two of one name: {verdict}");
+}
+
+#[test]
+fn a_link_is_shown_with_its_target() {
+    let dir = Dir::new().files();
+    fs::rename(dir.path(NEW), dir.path("target")).unwrap();
+    for (target, is) in [("../target", "is there"), ("../missing", "is not there")] {
+        std::os::unix::fs::symlink(target, dir.path(NEW)).unwrap();
+        let (verdict, code) = problem(&dir, "verify marks");
+        assert_eq!(code, Some(3));
+        let reason = format!("it is a symbolic link to marks/{target}, which {is}, and not a");
+        assert!(verdict.contains(&reason), "{verdict}");
+        assert!(verdict.contains(&format!("rm {NEW} && cp -p marks/{target} {NEW}")), "{verdict}");
+        fs::remove_file(dir.path(NEW)).unwrap();
+    }
+}
+
+#[test]
+fn a_renamed_file_is_whole_and_its_name_is_wrong() {
+    let dir = Dir::new().files();
+    fs::rename(dir.path(NEW), dir.path("marks/00000000000000000044.checkpoint")).unwrap();
+    let reason = "it is whole, and is generation 42: its name says 44\n";
+    for command in ["verify marks", "fall-back marks"] {
+        let text = dir.run(command);
+        assert!(text.contains(reason), "{text}");
+    }
+}
