@@ -13,7 +13,7 @@ use crate::output::{Report, Text};
 use crate::reasons;
 use crate::store::Place;
 use crate::unlisted::of_load;
-use crate::verdict::{is_refused, problem};
+use crate::verdict::problem;
 
 /// What is at a path, checked.
 pub(crate) struct Seen {
@@ -96,7 +96,10 @@ impl Seen {
     /// What changes or copies a store asks this first, so that it refuses what `verify` refuses.
     pub(crate) fn usable(path: &Path) -> Result<Self, Failure> {
         let mut seen = Self::at(path)?;
-        let is_usable = seen.survey.newest_whole().is_some() && !is_refused(&seen.survey);
+        // Also if what it cannot tell is older: a change would save over it, or a backup be of the
+        // wrong one of two stores.
+        let is_known = seen.exit() != Exit::Unknown;
+        let is_usable = is_known && seen.survey.newest_whole().is_some();
         match seen.problem.take_if(|_| !is_usable) {
             Some(problem) => Err(problem),
             None => Ok(seen),

@@ -17,7 +17,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, shown as as_typed};
 use crate::held::{Damaged, Found, Held};
 use crate::output::{Output, Report, Text};
-use crate::seen::Seen;
+use crate::reasons::FIRST_PAGE;
 use crate::site::{Kind, Site};
 use crate::verdict::log_to_check;
 
@@ -73,15 +73,7 @@ struct Newest {
 
 /// Falls back, and prints what is offered again.
 pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
-    let fell_back = fall_back(&OsDisk, &args.path, args.log_checked)?;
-    // Recovery refuses more than what is damaged: a file of another store, above all.
-    if !fell_back.changed
-        && let Some(problem) = Seen::at(&args.path)?.problem
-        && problem.exit == Exit::Unknown
-    {
-        return Err(problem);
-    }
-    output.print(&fell_back)?;
+    output.print(&fall_back(&OsDisk, &args.path, args.log_checked)?)?;
     Ok(Exit::Good)
 }
 
@@ -187,7 +179,8 @@ impl Report for FellBack {
         for shard in &self.shards {
             text.field(&format!("shard {}", shard.shard), shard.shown());
         }
-        if self.shards.iter().any(|shard| shard.damaged_mark.is_none()) {
+        let is_mark_lost = self.damaged.iter().any(|damaged| damaged.reason != FIRST_PAGE);
+        if is_mark_lost && self.shards.iter().any(|shard| shard.damaged_mark.is_none()) {
             let note = "how far the damaged checkpoint had come, and whether it had more shards";
             text.field("not known", note);
         }

@@ -59,11 +59,13 @@ fn of_store(id: u128, codec: &dyn Codec, generation: u64) -> Vec<u8> {
 
 #[test]
 fn what_verify_cannot_tell_no_command_changes() {
-    let cases: [(&str, Vec<u8>, Vec<u8>); 5] = [
+    let cases: [(&str, Vec<u8>, Vec<u8>); 7] = [
         ("version", sealed(&JsonCodec, 41, &older()), VERSION_1.to_vec()),
         ("codec", sealed(&JsonCodec, 41, &older()), damaged(&BincodeCodec)),
         ("store", of_store(9, &JsonCodec, 41), damaged(&JsonCodec)),
         ("older version", VERSION_1.to_vec(), b"".to_vec()),
+        ("older store", of_store(9, &JsonCodec, 41), sealed(&JsonCodec, 42, &newer())),
+        ("older codec", sealed(&JsonCodec, 41, &older()), sealed(&BincodeCodec, 42, &newer())),
         ("both", of_store(9, &BincodeCodec, 41), damaged(&JsonCodec)),
     ];
     for (what, old, new) in cases {
@@ -193,6 +195,7 @@ fn a_damaged_first_page_is_called_that_and_loses_no_mark() {
     let fell_back = dir.run("fall-back slots");
     assert!(fell_back.contains("\n  damaged       the first page is damaged\n"), "{fell_back}");
     assert!(fell_back.contains(", saved again as generation "), "{fell_back}");
+    assert!(!fell_back.contains("not known"), "{fell_back}");
     // With a slot that is damaged too, marks may be lost.
     bytes[8192] ^= 1;
     dir.put_slots(&bytes);
