@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::output::{Report, Text};
+use crate::reasons::{plain, why};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +19,8 @@ pub(crate) struct Failure {
     pub(crate) exit: Exit,
     /// The file or directory that it is about.
     pub(crate) path: PathBuf,
+    /// Whether only generations older than the newest are damaged, so that no mark is lost.
+    pub(crate) is_of_reserve: bool,
     /// What is wrong, with its causes.
     pub(crate) reason: Box<str>,
     /// The place in the file, in bytes, if it is known.
@@ -32,18 +35,30 @@ impl Failure {
     /// A failure of this kind, about this path.
     pub(crate) fn new(exit: Exit, path: &Path, reason: impl Into<String>) -> Self {
         let (path, reason) = (path.to_owned(), reason.into().into_boxed_str());
-        Failure { exit, path, reason, offset: None, newest_whole: None, next: Vec::new() }
+        let (is_of_reserve, offset, newest_whole) = (false, None, None);
+        Failure { exit, path, is_of_reserve, reason, offset, newest_whole, next: Vec::new() }
     }
 
     /// The operating system did not let a command do something.
     pub(crate) fn io(act: &str, path: &Path, error: &io::Error) -> Self {
-        let failure = Self::new(Exit::Unknown, path, format!("failed to {act} it: {error}"));
+        let reason = match error.kind() {
+            io::ErrorKind::PermissionDenied => format!("this user may not {act} it"),
+            _ => format!("failed to {act} it: {error}"),
+        };
+        Self::new(Exit::Unknown, path, reason).of_io(error)
+    }
+
+    /// Adds what to do about an error of the operating system.
+    pub(crate) fn of_io(self, error: &io::Error) -> Self {
+        // EMFILE and ENFILE, which the standard library has no name for.
+        let is_too_many_open = matches!(error.raw_os_error(), Some(23 | 24)) && cfg!(unix);
         match error.kind() {
-            io::ErrorKind::NotFound => failure.then("ls -la PARENT, for the right path"),
+            io::ErrorKind::NotFound => self.then("ls -la PARENT, for the right path"),
             io::ErrorKind::PermissionDenied => {
-                failure.then("run this again as the user of the engine")
+                self.then("run this again as the user of the engine")
             }
-            _ => failure,
+            _ if is_too_many_open => self.then("run this again with a higher `ulimit -n`"),
+            _ => self,
         }
     }
 
@@ -132,36 +147,6 @@ pub(crate) fn of_unsealing(path: &Path, error: &UnsealError) -> Failure {
     Failure::new(exit, path, plain(error))
 }
 
-/// What is wrong, without what the library tells a developer to do.
-fn plain(error: &UnsealError) -> String {
-    match error {
-        UnsealError::Version { version } => {
-            format!("its format version is {version}, and this program reads version 2")
-        }
-        // The newest one has a codec that is not known.
-        UnsealError::OtherCodec { expected, found }
-            if expected.split(" or ").any(|e| e == found) =>
-        {
-            format!("not looked at: its codec is {found:?}, and the newest one has another")
-        }
-        UnsealError::OtherCodec { expected, found } => {
-            format!("its codec is {found:?}, and not {expected}")
-        }
-        UnsealError::OtherStore { expected, found } => {
-            format!("it belongs to store {found}, and the newest one to store {expected}")
-        }
-        error => with_causes(error),
-    }
-}
-
-/// Why a checkpoint cannot be used.
-pub(crate) fn why(reason: &CorruptReason) -> String {
-    match reason {
-        CorruptReason::Unseal(error) => plain(error),
-        reason => with_causes(reason),
-    }
-}
-
 /// A checkpoint that cannot be used.
 pub(crate) fn of_corrupt(path: &Path, reason: &CorruptReason) -> Failure {
     match reason {
@@ -209,7 +194,9 @@ impl Serialize for Failure {
 
 impl Report for Failure {
     fn show(&self, text: &mut Text) {
-        text.bad(&format!("{}: {}", self.exit.title(), self.path.display()));
+        let note = ": an older generation is damaged, the newest is whole";
+        let note = if self.is_of_reserve { note } else { "" };
+        text.bad(&format!("{}: {}{note}", self.exit.title(), self.path.display()));
         text.field("reason", &self.reason);
         if let Some(offset) = self.offset {
             text.field("offset", offset);
@@ -226,6 +213,17 @@ impl Report for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_read_leads_to_the_right_user_or_limit() {
+        let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
+        assert_eq!(why(&CorruptReason::Read(denied())), "this user may not read it");
+        let of = |error: &io::Error| Failure::io("list", Path::new("/srv/marks"), error);
+        assert_eq!(&*of(&denied()).reason, "this user may not list it");
+        assert_eq!(of(&denied()).next, ["run this again as the user of the engine"]);
+        let full = io::Error::from_raw_os_error(24);
+        assert_eq!(of(&full).next, ["run this again with a higher `ulimit -n`"]);
+    }
 
     #[test]
     fn a_step_names_the_path_and_leaves_other_paths_as_they_are() {

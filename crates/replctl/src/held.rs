@@ -10,6 +10,8 @@ use repl_checkpoint::{
 use crate::exit::Exit;
 use crate::failure::{Failure, with_causes};
 use crate::lock::{Use, use_of};
+use crate::reasons::why;
+use crate::seen::Seen;
 use crate::site::{Kind, Site};
 use crate::store::codec_of;
 
@@ -82,21 +84,19 @@ impl Held {
     where
         D: Disk + Clone + 'static,
     {
-        // An engine that saves may be in the way of the reader, and has the lock.
-        let newest = Newest::of(&site);
-        if newest.as_ref().is_err_and(|failure| failure.exit == Exit::Unknown) {
-            if site.has_vanished() {
-                let reason = "no checkpoint is left, and its marker says that there were some";
-                let failure = Failure::new(Exit::Damage, &site.typed, reason);
-                return Err(failure.then("replctl restore BACKUP PATH"));
+        // Creates nothing where nothing is.
+        let seen = Seen::usable(&site.typed)?;
+        let reasons = seen.reasons_before_whole();
+        let seen = seen.survey;
+        let mut held = Self::open(disk, site, seen.store.unwrap_or_default())?;
+        let codec = codec_of(&seen.codec.unwrap_or_default(), &held.site.typed)?;
+        let mut found = held.find(codec)?;
+        // A store cannot say of its first page that it is that.
+        if reasons.len() == found.damaged.len() {
+            for (damaged, reason) in found.damaged.iter_mut().zip(reasons) {
+                damaged.reason = reason;
             }
-            newest?; // creates nothing where nothing is
-            return Err(Failure::new(Exit::Unknown, &site.typed, "no checkpoint is there"));
         }
-        let id = newest.as_ref().map_or(StoreId::UNNAMED, |newest| newest.id);
-        let mut held = Self::open(disk, site, id)?;
-        let newest = newest.map_err(|failure| nothing_whole(failure, &held.site))?;
-        let found = held.find(codec_of(&newest.codec, &held.site.typed)?)?;
         Ok((held, found))
     }
 
@@ -116,21 +116,23 @@ impl Held {
                 }
                 Ok((Header { generation: found, .. }, checkpoint)) => {
                     let expected = expected.unwrap_or(0);
-                    let reason = UnsealError::OtherGeneration { expected, found }.to_string();
+                    let reason = why(&UnsealError::OtherGeneration { expected, found }.into());
                     let (generation, checkpoint) = (Some(expected), Some(checkpoint));
                     damaged.push(Damaged { path, generation, reason, checkpoint });
                 }
                 Err(reason) if reason.is_damage() => {
-                    let (generation, reason) = (expected, with_causes(&reason));
+                    let (generation, reason) = (expected, why(&reason));
                     damaged.push(Damaged { path, generation, reason, checkpoint: None });
                 }
                 Err(reason) => {
-                    return Err(Failure::new(Exit::Unknown, &path, with_causes(&reason)));
+                    return Err(Failure::new(Exit::Unknown, &path, why(&reason)));
                 }
             }
         }
         let reason = damaged.into_iter().next().map_or_else(String::new, |first| first.reason);
-        Err(nothing_whole(Failure::new(Exit::Damage, &self.site.typed, reason), &self.site))
+        let reason = format!("no checkpoint in it is whole: {reason}");
+        Err(Failure::new(Exit::Damage, &self.site.typed, reason)
+            .then("replctl restore BACKUP PATH"))
     }
 
     /// Saves a checkpoint as often as the store keeps checkpoints, so that whichever of them is
@@ -230,20 +232,10 @@ fn not_saved(site: &Site, error: &SaveError) -> Failure {
     failure.then("the same command, once the cause is mended")
 }
 
-/// A store of which no checkpoint can be used.
-pub(crate) fn nothing_whole(failure: Failure, site: &Site) -> Failure {
-    if failure.exit != Exit::Damage {
-        return failure;
-    }
-    let path = site.typed.clone();
-    let reason = format!("no checkpoint in it is whole: {}", failure.reason);
-    Failure { path, reason: reason.into(), ..failure }.then("replctl restore BACKUP PATH")
-}
-
 /// Refuses a store with damage above its newest checkpoint.
 pub(crate) fn check_undamaged(site: &Site, found: &Found) -> Result<(), Failure> {
     let Some(newest) = found.damaged.first() else { return Ok(()) };
-    let reason = format!("its newest checkpoint is damaged: {}", newest.reason);
+    let reason = format!("it is damaged: {}", newest.reason);
     let mut failure = Failure::new(Exit::FallBack, &site.typed, reason);
     failure.newest_whole = Some((found.header.generation, found.path.clone()));
     Err(failure.then("replctl fall-back PATH, then the same command"))

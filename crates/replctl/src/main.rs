@@ -1,5 +1,6 @@
 //! `replctl`: looks at, checks and repairs the stores of repl-checkpoint.
 
+mod apart;
 mod aside;
 mod audit;
 mod cli;
@@ -11,10 +12,12 @@ mod held;
 mod lock;
 mod new_place;
 mod output;
+mod reasons;
 mod row;
 mod seen;
 mod site;
 mod store;
+mod unlisted;
 mod url;
 mod verdict;
 

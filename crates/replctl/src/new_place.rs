@@ -118,7 +118,7 @@ pub(crate) struct Made {
     shards: usize,
     /// What to do next.
     #[serde(skip)]
-    next: &'static str,
+    next: String,
 }
 
 impl Made {
@@ -128,7 +128,7 @@ impl Made {
         into: &mut Held,
         codec: &dyn Codec,
         attempted: Generation,
-        next: &'static str,
+        next: &str,
     ) -> Result<Self, Failure> {
         let generation = into.save_everywhere(checkpoint, codec, Header::default(), attempted)?;
         Ok(Made {
@@ -138,7 +138,7 @@ impl Made {
             store: into.id.to_string(),
             generation,
             shards: checkpoint.shards.len(),
-            next,
+            next: next.to_owned(),
         })
     }
 }
@@ -150,7 +150,7 @@ impl Report for Made {
         text.field("store", &self.store);
         text.field("generation", self.generation);
         text.field("shards", self.shards);
-        text.field("next", self.next);
+        text.field("next", &self.next);
     }
 }
 

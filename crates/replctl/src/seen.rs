@@ -7,11 +7,13 @@ use repl_checkpoint::{Generation, Survey, Surveyed, survey};
 use serde::Serialize;
 
 use crate::exit::Exit;
-use crate::failure::{Failure, why};
+use crate::failure::Failure;
 use crate::lock::{Use, use_of};
 use crate::output::{Report, Text};
+use crate::reasons;
 use crate::store::Place;
-use crate::verdict::{of_load, problem};
+use crate::unlisted::of_load;
+use crate::verdict::problem;
 
 /// What is at a path, checked.
 pub(crate) struct Seen {
@@ -89,6 +91,35 @@ impl Seen {
         Ok(Seen { survey, problem, shown })
     }
 
+    /// The same, if recovery can use something of it, be it by falling back.
+    ///
+    /// What changes or copies a store asks this first, so that it refuses what `verify` refuses.
+    pub(crate) fn usable(path: &Path) -> Result<Self, Failure> {
+        let mut seen = Self::at(path)?;
+        // Also if what it cannot tell is older: a change would save over it, or a backup be of the
+        // wrong one of two stores.
+        let is_known = seen.exit() != Exit::Unknown;
+        let is_usable = is_known && seen.survey.newest_whole().is_some();
+        match seen.problem.take_if(|_| !is_usable) {
+            Some(problem) => Err(problem),
+            None => Ok(seen),
+        }
+    }
+
+    /// Why each of what is newer than the newest whole generation cannot be used.
+    pub(crate) fn reasons_before_whole(&self) -> Vec<String> {
+        self.before_whole().filter_map(|found| found.reason.clone()).collect()
+    }
+
+    /// Whether a generation that is newer than the newest whole one is damaged.
+    pub(crate) fn is_newest_damaged(&self) -> bool {
+        self.before_whole().any(|found| !found.first_page)
+    }
+
+    fn before_whole(&self) -> impl Iterator<Item = &ShownGeneration> {
+        self.shown.generations.iter().take_while(|found| found.state != "whole")
+    }
+
     /// The exit status that it gives.
     pub(crate) fn exit(&self) -> Exit {
         self.problem.as_ref().map_or(Exit::Good, |problem| problem.exit)
@@ -110,14 +141,14 @@ impl ShownGeneration {
             path: found.path.clone(),
             slot: found.slot,
             offset: found.offset,
-            first_page: found.slot.is_none() && matches!(place, Place::Slots { .. }),
+            first_page: reasons::is_first_page(found, place),
             length: found.length,
             deltas: found.deltas.iter().map(|delta| delta.header.generation).collect(),
             shards: counts.map(|counts| counts.shards),
             ranges: counts.map(|counts| counts.ranges),
             epochs: counts.map(|counts| counts.epochs),
             next_incarnation: counts.map(|counts| counts.next_incarnation.0),
-            reason: found.checked.as_ref().err().map(why),
+            reason: found.checked.as_ref().err().map(|reason| reasons::of(found, reason, place)),
             damaged_at: found.damaged_at,
         }
     }
@@ -140,7 +171,7 @@ impl ShownGeneration {
         if !self.deltas.is_empty() {
             let _ = write!(line, ", {}", counted(self.deltas.len(), "delta"));
         }
-        if let Some(reason) = &self.reason {
+        if let Some(reason) = self.reason.as_ref().filter(|_| !self.first_page) {
             let _ = write!(line, ": {reason}");
         }
         line

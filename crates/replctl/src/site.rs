@@ -156,12 +156,6 @@ impl Site {
         self.typed(Path::new(path.file_name().unwrap_or_default()))
     }
 
-    /// Whether it has a marker and no checkpoint.
-    pub(crate) fn has_vanished(&self) -> bool {
-        let names = OsDisk.list(&self.dir).unwrap_or_default();
-        names.contains(&self.marker()) && !names.iter().any(|name| self.is_checkpoint(name))
-    }
-
     /// Whether a file of this name in its directory is a checkpoint or a slot file of it.
     pub(crate) fn is_checkpoint(&self, name: &OsString) -> bool {
         match self.kind {

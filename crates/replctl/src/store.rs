@@ -1,15 +1,22 @@
 //! Which store is at a path, and which codec wrote it.
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use repl_checkpoint::{BincodeCodec, Codec, JsonCodec};
+use repl_checkpoint::{BincodeCodec, Codec, Disk, JsonCodec, OsDisk};
 
+use crate::apart::check_one_kind;
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, shown};
+use crate::site::{generation_of, parent};
 
 /// The file of a `SlotStore` that has a directory of its own.
 pub(crate) const SLOT_FILE: &str = "marks.slots";
 pub(crate) const EXTENSION: &str = "checkpoint";
+/// The lock file of a store that has a directory of its own.
+const LOCK: &str = "repl-checkpoint.lock";
+/// The file that says that such a store has saved.
+const MARKER: &str = "repl-checkpoint.marker";
 
 /// What is at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +34,7 @@ impl Place {
     pub(crate) fn of(path: &Path) -> Result<Self, Failure> {
         let kind = std::fs::metadata(path).map_err(|error| Failure::io("look at", path, &error))?;
         if kind.is_dir() {
+            check_one_kind(path)?;
             let slots = path.join(SLOT_FILE);
             let dir = path.to_owned();
             return Ok(if slots.exists() {
@@ -35,6 +43,7 @@ impl Place {
                 Place::Files { dir }
             });
         }
+        check_checkpoint(path)?;
         let file = path.to_owned();
         let is_named = file.extension().is_some_and(|extension| extension == EXTENSION);
         Ok(if is_named || !is_slot_file(path)? {
@@ -53,13 +62,24 @@ impl Place {
         }
     }
 
+    /// Whether it is one of the files of a store.
+    pub(crate) fn is_one_of_a_store(&self) -> bool {
+        let Place::One { file } = self else { return false };
+        let is_of_a_store = |name: &OsString| {
+            name == LOCK
+                || name == MARKER
+                || Some(name.as_os_str()) != file.file_name() && generation_of(name).is_some()
+        };
+        let is_named = file.extension().is_some_and(|extension| extension == EXTENSION);
+        let names = OsDisk.list(parent(file)).unwrap_or_default();
+        is_named && names.iter().any(is_of_a_store)
+    }
+
     /// The file that a store locks; `None` for one checkpoint file.
     pub(crate) fn lock_file(&self) -> Option<PathBuf> {
         match self {
-            Place::Files { dir } => Some(dir.join("repl-checkpoint.lock")),
-            Place::Slots { file } if file.ends_with(SLOT_FILE) => {
-                Some(file.with_file_name("repl-checkpoint.lock"))
-            }
+            Place::Files { dir } => Some(dir.join(LOCK)),
+            Place::Slots { file } if file.ends_with(SLOT_FILE) => Some(file.with_file_name(LOCK)),
             Place::Slots { file } => {
                 let mut lock = file.clone().into_os_string();
                 lock.push(".lock");
@@ -68,6 +88,26 @@ impl Place {
             Place::One { .. } => None,
         }
     }
+}
+
+/// Refuses the lock file and the marker of a store.
+fn check_checkpoint(path: &Path) -> Result<(), Failure> {
+    let what = match path.extension().and_then(OsStr::to_str) {
+        Some("lock") => "the lock file",
+        Some("marker") => "the marker",
+        _ => return Ok(()),
+    };
+    let is_of_directory = path.file_name().is_some_and(|name| name == LOCK || name == MARKER);
+    let slot_file = path.with_extension("");
+    let store = if is_of_directory {
+        parent(path)
+    } else if slot_file.is_file() && is_slot_file(&slot_file)? {
+        &slot_file
+    } else {
+        return Ok(());
+    };
+    let reason = format!("this is not a checkpoint: it is {what} of a store, and may be empty");
+    Err(Failure::new(Exit::Usage, path, reason).then(format!("replctl verify {}", shown(store))))
 }
 
 /// The slot files in a directory, by name; none if it cannot be read.

@@ -1,20 +1,28 @@
 //! What a survey means: whether the engine starts, and what to type if it does not.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use repl_checkpoint::{
-    CorruptReason, Generation, LoadError, SlotFileError, StoreId, Survey, Surveyed, UnsealError,
-};
+use repl_checkpoint::{CorruptReason, Generation, Survey, Surveyed, UnsealError};
 
+use crate::apart::{by_codec, by_store, moved_apart};
 use crate::exit::Exit;
-use crate::failure::{Failure, of_corrupt, shown, with_causes};
+use crate::failure::{Failure, of_corrupt, shown};
+use crate::reasons;
 use crate::store::{EXTENSION, Place, slot_files_in};
 
 /// What is wrong with what a path holds; `None` if every generation is whole.
 ///
 /// It follows recovery: the newest whole generation counts, and what is damaged before it.
 pub(crate) fn problem(path: &Path, place: &Place, survey: &Survey) -> Option<Failure> {
+    let mut failure = of_all(path, place, survey)?;
+    if failure.exit == Exit::Damage && place.is_one_of_a_store() {
+        failure.next.clear();
+        return Some(failure.then("this is one file of a store: replctl verify PARENT"));
+    }
+    Some(failure)
+}
+
+fn of_all(path: &Path, place: &Place, survey: &Survey) -> Option<Failure> {
     let Some(first) = survey.found.iter().find(|found| found.checked.is_err()) else {
         return survey.found.is_empty().then(|| nothing(path));
     };
@@ -22,6 +30,12 @@ pub(crate) fn problem(path: &Path, place: &Place, survey: &Survey) -> Option<Fai
     let whole = survey.found.iter().position(|found| found.checked.is_ok());
     let first_bad = survey.found.iter().position(|found| found.checked.is_err());
     let mut failure = of_corrupt(&first.path, reason).at(first.damaged_at);
+    failure.reason = reasons::of(first, reason, place).into();
+    let is_all_else_whole = survey.found.iter().skip(1).all(|found| found.checked.is_ok());
+    if reasons::is_first_page(first, place) && is_all_else_whole {
+        failure.reason =
+            format!("{}; every slot is whole, and no mark is lost", failure.reason).into();
+    }
     failure.newest_whole = whole.and_then(|i| named(&survey.found[i]));
     let mut before = survey.found.iter().take_while(|found| found.checked.is_err());
     let refused = before.find_map(refusal);
@@ -37,7 +51,13 @@ pub(crate) fn problem(path: &Path, place: &Place, survey: &Survey) -> Option<Fai
         failure = renamed(failure, first, generation);
     }
     Some(match whole {
-        None => lost(failure, &store),
+        None => {
+            if !matches!(place, Place::One { .. }) {
+                let reason = format!("no checkpoint is whole; the newest: {}", failure.reason);
+                failure.reason = reason.into();
+            }
+            lost(failure, &store)
+        }
         Some(_) if is_reserve && !reason.is_damage() => {
             after_refusal(failure, reason, path, survey)
         }
@@ -83,7 +103,7 @@ fn nothing(path: &Path) -> Failure {
 }
 
 /// Nothing whole is left.
-fn lost(mut failure: Failure, store: &str) -> Failure {
+pub(crate) fn lost(mut failure: Failure, store: &str) -> Failure {
     failure.exit = Exit::Damage;
     failure
         .then(format!("stop the engine, then: replctl restore BACKUP {store}"))
@@ -94,8 +114,9 @@ fn lost(mut failure: Failure, store: &str) -> Failure {
 /// The newest generation is whole, and an older one is damaged.
 fn reserve(mut failure: Failure, store: &str) -> Failure {
     failure.exit = Exit::Damage;
+    failure.is_of_reserve = true;
     failure
-        .then("start the engine: the newest is whole, and later saves replace the damaged one")
+        .then("start the engine: no mark is lost, and later saves replace the damaged one")
         .then(format!("until then no older one is left: replctl backup {store} NEW_DIRECTORY"))
 }
 
@@ -107,16 +128,29 @@ fn fallen_back(mut failure: Failure, place: &Place, damaged: usize, store: &str)
             .then("start the engine: it passes over one damaged part by itself, and says so");
     }
     if damaged > 1 {
-        return failure
-            .then(format!("replctl inspect {store}, for the marks of the newest whole generation"))
-            .then(format!(
-                "if the log holds every segment above them, stop the engine, then: \
-                 replctl fall-back {store} --log-checked"
-            ))
-            .then(format!("if it does not: replctl restore BACKUP {store}, or a new base copy"));
+        return log_to_check(failure, store);
     }
     failure.then(format!("stop the engine, then: replctl fall-back {store}"))
 }
+
+/// What to look at in the log, before a fall back over more than one crash damages.
+pub(crate) fn log_to_check(failure: Failure, store: &str) -> Failure {
+    failure
+        .then(format!(
+            "replctl inspect --shards {store}, for the mark of each shard in the newest whole \
+             generation"
+        ))
+        .then(format!(
+            "if {LOG_HOLDS}, stop the engine, then: replctl fall-back {store} --log-checked"
+        ))
+        .then(format!(
+            "if it does not: replctl restore BACKUP {store}, or a new base copy of the data"
+        ))
+}
+
+/// What a log must hold, if an engine is to go on at older marks.
+pub(crate) const LOG_HOLDS: &str =
+    "the log still has, for each shard, the segment after its mark and all later ones";
 
 /// A file that has the name of another generation.
 fn renamed(failure: Failure, found: &Surveyed, generation: Generation) -> Failure {
@@ -134,86 +168,22 @@ fn after_refusal(
 ) -> Failure {
     let store = shown(path);
     match reason {
-        CorruptReason::Unseal(UnsealError::OtherStore { .. }) => of_two_stores(failure, survey),
-        CorruptReason::Unseal(UnsealError::OtherCodec { .. }) => failure
-            .then("it is not damaged: start the release of the engine that knows its codec")
-            .then(format!("replctl inspect --raw {store}, for its headers")),
-        CorruptReason::Unseal(_) => failure.then(OTHER_RELEASE),
-        CorruptReason::Read(_) => {
-            failure.then("run this again as the user of the engine, with `ulimit -n` high enough")
+        CorruptReason::Unseal(UnsealError::OtherStore { .. }) => {
+            moved_apart(failure, &by_store(survey))
         }
+        CorruptReason::Unseal(UnsealError::OtherCodec { .. }) => {
+            let codecs = by_codec(survey);
+            if codecs.len() > 1 {
+                return moved_apart(failure, &codecs);
+            }
+            failure
+                .then("it is not damaged: start the release of the engine that knows its codec")
+                .then(format!("replctl inspect --raw {store}, for its headers"))
+        }
+        CorruptReason::Unseal(_) => failure.then(OTHER_RELEASE),
+        CorruptReason::Read(error) => failure.of_io(error),
         _ => failure,
     }
 }
 
-const OTHER_RELEASE: &str = "nothing is seen to be damaged: start the engine in the release that wrote it, and use its replctl";
-
-/// Files of two stores are in one directory. Which of them the engine opens, its log alone says.
-fn of_two_stores(mut failure: Failure, survey: &Survey) -> Failure {
-    let mut files = BTreeMap::<u128, Vec<String>>::new();
-    for found in &survey.found {
-        if let Some(header) = found.header {
-            files.entry(header.store.0).or_default().push(shown(&found.path));
-        }
-    }
-    for store in files.keys() {
-        let others = files.iter().filter(|(other, _)| *other != store).flat_map(|(_, files)| files);
-        let others: Vec<&str> = others.map(String::as_str).collect();
-        failure = failure.then(format!(
-            "if the engine opens store {}, as its log says: mkdir NEW_DIRECTORY && \
-             mv -n {} NEW_DIRECTORY",
-            StoreId(*store),
-            others.join(" ")
-        ));
-    }
-    failure
-}
-
-/// A path whose checkpoints could not be listed.
-pub(crate) fn of_load(path: &Path, error: &LoadError) -> Failure {
-    let store = shown(path);
-    match error {
-        LoadError::Io { act, path, source } => Failure::io(act, path, source),
-        LoadError::Vanished { dir, marker } => {
-            let name = marker.file_name().unwrap_or_default().display();
-            let reason = format!("no checkpoint is left, and {name} says that some were saved");
-            Failure::new(Exit::Damage, dir, reason)
-                .then(format!("stop the engine, then: replctl restore BACKUP {store}"))
-                .then(format!(
-                    "without a backup, if the log still begins at segment 1 and apply is \
-                     idempotent: rm {}, and the engine begins again at segment 1",
-                    shown(marker)
-                ))
-        }
-        LoadError::NotAFile { path, found } => {
-            Failure::new(Exit::Unknown, path, format!("it is {found}, not a checkpoint file"))
-                .then("find out what put it there, and move it away")
-        }
-        LoadError::Slots { path, reason } => {
-            let exit = match reason {
-                SlotFileError::NothingWhole | SlotFileError::Length { .. } => Exit::Damage,
-                _ => Exit::Unknown,
-            };
-            let failure = Failure::new(exit, path, of_slots(reason));
-            match exit {
-                Exit::Damage => lost(failure.at(offset_of(reason)), &store)
-                    .then(format!("replctl inspect --raw {store}, for what its headers say")),
-                _ => failure.then(OTHER_RELEASE),
-            }
-        }
-        error => Failure::new(Exit::Unknown, path, with_causes(error)),
-    }
-}
-
-/// Without what the library tells a developer to do.
-fn of_slots(reason: &SlotFileError) -> String {
-    let text = reason.to_string();
-    text.split(": restore a copy").next().unwrap_or_default().to_owned()
-}
-
-fn offset_of(reason: &SlotFileError) -> u64 {
-    match reason {
-        SlotFileError::Length { expected, found } => *expected.min(found),
-        _ => 0,
-    }
-}
+pub(crate) const OTHER_RELEASE: &str = "nothing is seen to be damaged: start the engine in the release that wrote it, and use its replctl";

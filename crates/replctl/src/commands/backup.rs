@@ -5,14 +5,15 @@
 
 use std::path::{Path, PathBuf};
 
-use repl_checkpoint::{Generation, OsDisk, peek, survey};
+use repl_checkpoint::{Generation, OsDisk, peek};
 use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::held::{Held, nothing_whole};
+use crate::held::Held;
 use crate::new_place;
 use crate::output::{Output, Report, Text};
+use crate::seen::Seen;
 use crate::site::Site;
 use crate::store::codec_of;
 
@@ -45,7 +46,8 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
 
 fn back_up(path: &Path, dest: &Path) -> Result<Done, Failure> {
     let site = Site::of(path)?;
-    let found = peek(path).map_err(|error| nothing_whole(error.into(), &site))?;
+    let seen = Seen::usable(path)?;
+    let found = peek(path)?;
     let codec = codec_of(&found.codec, &found.path)?;
     let checkpoint = found.checkpoint.unwrap_or_default();
     let header = found.header;
@@ -64,14 +66,8 @@ fn back_up(path: &Path, dest: &Path) -> Result<Done, Failure> {
         kind: site.kind.name(),
         generation: header.generation,
         shards: checkpoint.shards.len(),
-        is_fall_back: is_damaged(path),
+        is_fall_back: seen.is_newest_damaged(),
     })
-}
-
-/// Whether the newest checkpoint of a store is damaged, as far as it can be read.
-fn is_damaged(path: &Path) -> bool {
-    let newest = survey(path).map(|found| found.found.into_iter().next());
-    newest.is_ok_and(|newest| newest.is_some_and(|newest| newest.checked.is_err()))
 }
 
 impl Report for Done {

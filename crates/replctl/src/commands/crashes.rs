@@ -4,6 +4,7 @@ mod dying;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use repl_checkpoint::{
     CheckpointStore, Disk, FileStore, JsonCodec, NoSync, OnCorrupt, OsDisk, Recovered, SlotStore,
@@ -79,17 +80,32 @@ fn killed_at_each_call(
     while is_dead {
         let dir = tempfile::tempdir().unwrap();
         prepare(dir.path());
+        at_rest(dir.path());
         let disk = DyingDisk::after(calls);
         let result = run(&disk, dir.path());
         is_dead = disk.is_dead();
         assert!(is_dead || result.is_ok(), "{:?}", result.map_err(|failure| failure.reason));
         check(dir.path(), is_dead);
+        at_rest(dir.path());
         let again = run(&DyingDisk::after(usize::MAX), dir.path());
         assert!(again.is_ok(), "at {calls}: {:?}", again.map_err(|failure| failure.reason));
         check(dir.path(), false);
         calls += 1;
     }
     assert!(calls > 20, "it makes more calls than {calls}");
+}
+
+/// Makes the slot files look old: damage in a new one is read again for some time, as a save may be
+/// writing there.
+fn at_rest(dir: &Path) {
+    for path in fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            at_rest(&path);
+        } else if path.extension().is_some_and(|end| end == "slots" || end == "marks") {
+            let file = fs::File::options().write(true).open(path).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
+        }
+    }
 }
 
 fn path_of(dir: &Path, kind: NewKind) -> PathBuf {

@@ -14,11 +14,12 @@ use crate::aside;
 use crate::audit::{self, Change};
 use crate::edit::Segments;
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, shown as as_typed};
 use crate::held::{Damaged, Found, Held};
 use crate::output::{Output, Report, Text};
-use crate::seen::Seen;
+use crate::reasons::FIRST_PAGE;
 use crate::site::{Kind, Site};
+use crate::verdict::log_to_check;
 
 /// The arguments.
 #[derive(clap::Args)]
@@ -37,6 +38,8 @@ pub(crate) struct Args {
 pub(super) struct FellBack {
     changed: bool,
     generation: Generation,
+    /// The generation that was whole. In a slot file it is saved again.
+    whole: Generation,
     #[serde(skip_serializing_if = "Option::is_none")]
     aside: Option<PathBuf>,
     damaged: Vec<Shown>,
@@ -70,15 +73,7 @@ struct Newest {
 
 /// Falls back, and prints what is offered again.
 pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
-    let fell_back = fall_back(&OsDisk, &args.path, args.log_checked)?;
-    // Recovery refuses more than what is damaged: a file of another store, above all.
-    if !fell_back.changed
-        && let Some(problem) = Seen::at(&args.path)?.problem
-        && problem.exit == Exit::Unknown
-    {
-        return Err(problem);
-    }
-    output.print(&fell_back)?;
+    output.print(&fall_back(&OsDisk, &args.path, args.log_checked)?)?;
     Ok(Exit::Good)
 }
 
@@ -88,10 +83,11 @@ pub(super) fn fall_back<D: Disk + Clone + 'static>(
     is_log_checked: bool,
 ) -> Result<FellBack, Failure> {
     let (mut held, found) = Held::open_and_find(disk, Site::of(path)?)?;
+    let whole = found.header.generation;
     if found.damaged.is_empty() {
-        let generation = found.header.generation;
-        let (damaged, shards) = (Vec::new(), Vec::new());
-        return Ok(FellBack { changed: false, generation, aside: None, damaged, shards });
+        let (generation, damaged, shards) = (whole, Vec::new(), Vec::new());
+        let (changed, aside) = (false, None);
+        return Ok(FellBack { changed, generation, whole, aside, damaged, shards });
     }
     check_log(&held.site, &found, is_log_checked)?;
     let name = aside::free_name(disk, &held.site)?;
@@ -111,7 +107,8 @@ pub(super) fn fall_back<D: Disk + Clone + 'static>(
     }
     let aside = Some(held.site.typed(Path::new(&name)));
     let damaged = found.damaged.iter().map(|it| shown(held.site.kind, it)).collect();
-    Ok(FellBack { changed: true, generation, aside, damaged, shards: offered(&found) })
+    let shards = offered(&found);
+    Ok(FellBack { changed: true, generation, whole, aside, damaged, shards })
 }
 
 /// One crash damages one checkpoint at most, and no floor has passed the one before.
@@ -128,11 +125,7 @@ fn check_log(site: &Site, found: &Found, is_checked: bool) -> Result<(), Failure
     );
     let mut failure = Failure::new(Exit::Refused, &site.typed, reason);
     failure.newest_whole = Some((generation, found.path.clone()));
-    Err(failure
-        .then(format!("replctl inspect PATH, for the marks of generation {generation}"))
-        .then("look whether the log holds every segment above these marks")
-        .then("if it does: replctl fall-back PATH --log-checked")
-        .then("if it does not: replctl restore BACKUP PATH, or a new base copy of the data"))
+    Err(log_to_check(failure, &as_typed(&site.typed)))
 }
 
 fn record<D: Disk>(disk: &D, site: &Site, found: &Found, aside: &OsStr) -> Result<(), Failure> {
@@ -172,7 +165,12 @@ impl Report for FellBack {
             text.field("changed", "nothing");
             return;
         };
-        text.good(&format!("fell back: generation {generation} is the newest"));
+        let whole = self.whole;
+        text.good(&if generation == whole {
+            format!("fell back: generation {generation} is the newest")
+        } else {
+            format!("fell back to generation {whole}, saved again as generation {generation}")
+        });
         text.field("aside", aside.display());
         for damaged in &self.damaged {
             let file = damaged.file.as_ref().map(|file| format!("{file}: ")).unwrap_or_default();
@@ -181,7 +179,8 @@ impl Report for FellBack {
         for shard in &self.shards {
             text.field(&format!("shard {}", shard.shard), shard.shown());
         }
-        if self.shards.iter().any(|shard| shard.damaged_mark.is_none()) {
+        let is_mark_lost = self.damaged.iter().any(|damaged| damaged.reason != FIRST_PAGE);
+        if is_mark_lost && self.shards.iter().any(|shard| shard.damaged_mark.is_none()) {
             let note = "how far the damaged checkpoint had come, and whether it had more shards";
             text.field("not known", note);
         }

@@ -8,7 +8,7 @@ use repl_checkpoint::{Checkpoint, Disk, OsDisk, ShardCheckpoint, StoreId};
 use repl_core::{Incarnation, LogId, ShardId};
 
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, shown};
 use crate::held::Held;
 use crate::new_place::{self, Made, NewCodec, NewKind};
 use crate::output::Output;
@@ -68,6 +68,9 @@ fn import<D: Disk + Clone + 'static>(
     let site = new_place::make(disk, path, args.store)?;
     let mut new = Held::open(disk, site, args.store_id)?;
     let codec = args.codec.codec();
-    let next = "replctl inspect, and compare the marks; then start the engine";
-    Made::by_saving(checkpoint, &mut new, &*codec, 0, next)
+    let shown = shown(path);
+    let next = format!(
+        "replctl inspect --shards {shown}, and compare the marks of each shard; then start the engine"
+    );
+    Made::by_saving(checkpoint, &mut new, &*codec, 0, &next)
 }

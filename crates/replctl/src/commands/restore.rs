@@ -3,11 +3,11 @@
 //! What is there is copied aside first. The restored shards begin new incarnations, in generations
 //! above all that the store has used, so that nothing of before is taken for a part of them.
 
+mod checks;
+
 use std::path::{Path, PathBuf};
 
-use repl_checkpoint::{
-    Checkpoint, Disk, Generation, Header, OsDisk, Peeked, StoreId, peek, survey,
-};
+use repl_checkpoint::{Checkpoint, Disk, Generation, Header, OsDisk, Peeked, peek};
 use repl_core::SeqNo;
 use serde::Serialize;
 
@@ -17,11 +17,12 @@ use crate::audit::{self, Change};
 use crate::edit::{Allowed, begun_again, check_marks};
 use crate::exit::Exit;
 use crate::failure::{Failure, shown};
-use crate::held::{Held, Newest, nothing_whole};
+use crate::held::Held;
 use crate::new_place::{self, NewKind};
 use crate::output::{Output, Report, Text};
 use crate::site::{Kind, Site};
 use crate::store::codec_of;
+use crate::verdict::LOG_HOLDS;
 
 /// The arguments.
 #[derive(clap::Args)]
@@ -48,6 +49,9 @@ pub(super) struct Done {
     #[serde(skip_serializing_if = "Option::is_none")]
     aside: Option<PathBuf>,
     shards: Vec<Restored>,
+    /// Whether a store was there, of which no checkpoint could be read.
+    #[serde(skip)]
+    was_unreadable: bool,
 }
 
 #[derive(Serialize)]
@@ -86,13 +90,14 @@ pub(super) fn restore<D: Disk + Clone + 'static>(
     allowed: Allowed,
 ) -> Result<Done, Failure> {
     let from = Site::of_any(backup)?;
-    let found = peek(backup).map_err(|error| nothing_whole(error.into(), &from))?;
+    checks::of_backup(backup)?;
+    let found = peek(backup)?;
     let codec = codec_of(&found.codec, backup)?;
     let kind = kind.unwrap_or(NewKind::like(&from));
     let site = Site::of_store(path, kind.kind())?;
     let is_there = site.is_some();
     let site = site.map_or_else(|| new_place::make(disk, path, kind), Ok)?;
-    let was_known = !is_there || check_same(&site, &found)?;
+    let was_known = !is_there || checks::of_place(&site, path, &found)?;
     let mut held = Held::open(disk, site, found.header.store)?;
     let there = there(&mut held, &found)?;
     let restored = found.checkpoint.unwrap_or_default();
@@ -120,52 +125,8 @@ pub(super) fn restore<D: Disk + Clone + 'static>(
         was_known,
         aside: aside.map(|name| held.site.typed(&name)),
         shards: compared(there.checkpoint.as_ref(), &checkpoint),
+        was_unreadable: is_there && there.checkpoint.is_none(),
     })
-}
-
-/// What is there, as far as its headers say it: also where nothing is whole.
-fn named(site: &Site) -> (Option<StoreId>, Option<String>) {
-    match Newest::of(site) {
-        Ok(newest) => (Some(newest.id), Some(newest.codec)),
-        Err(_) => survey(&site.typed).map_or((None, None), |found| (found.store, found.codec)),
-    }
-}
-
-/// A backup of another store, or of another codec than the engine uses, is refused. Returns whether
-/// what is there says of which it is.
-fn check_same(site: &Site, backup: &Peeked) -> Result<bool, Failure> {
-    let (id, codec) = named(site);
-    if let Some(id) = id.filter(|id| *id != backup.header.store) {
-        let reason =
-            format!("the backup is of store {}, and this is store {id}", backup.header.store);
-        return Err(Failure::new(Exit::Refused, &site.typed, reason)
-            .then("the same command with a backup of this store")
-            .then(format!(
-                "if a backup of another store was restored here by mistake, and the engine is \
-                 stopped: mkdir NEW_DIRECTORY && mv -n {} NEW_DIRECTORY, then the same command",
-                files_of(site)
-            )));
-    }
-    let is_known = id.is_some() && codec.is_some();
-    let Some(codec) = codec.filter(|codec| *codec != backup.codec) else { return Ok(is_known) };
-    let reason = format!("the codec of the backup is {}, and of this store {codec}", backup.codec);
-    let failure = Failure::new(Exit::Refused, &site.typed, reason);
-    if codec_of(&codec, &site.typed).is_err() {
-        let engine = "start the release of the engine that knows the codec of this store: \
-                      it may need no backup";
-        return Err(failure.then(engine));
-    }
-    let convert = format!("replctl convert BACKUP NEW --codec {codec}, then restore NEW");
-    Err(failure.then(convert))
-}
-
-/// The checkpoints of a store, as they are typed in a shell.
-fn files_of(site: &Site) -> String {
-    let mut names = OsDisk.list(&site.dir).unwrap_or_default();
-    names.retain(|name| site.is_checkpoint(name));
-    names.sort();
-    let files = names.iter().map(|name| shown(&site.typed(Path::new(name))));
-    files.collect::<Vec<_>>().join(" ")
 }
 
 /// Reads what is there. Nothing whole is no obstacle; what this program cannot tell is one.
@@ -242,7 +203,10 @@ impl Report for Done {
                 (Some(before), Some(after)) => {
                     text.field(&name, format_args!("{before} -> {after}"));
                 }
-                (None, Some(after)) => text.field(&name, format_args!("-> {after}")),
+                (None, Some(after)) => {
+                    let before = if self.was_unreadable { "not known" } else { "none" };
+                    text.field(&name, format_args!("{before} -> {after}"));
+                }
                 (before, None) => {
                     let before = before.unwrap_or(0);
                     text.field(&name, format_args!("{before} -> not in the backup"));
@@ -250,11 +214,15 @@ impl Report for Done {
             }
         }
         if !self.was_known {
-            text.field(
-                "next",
-                "what was here does not say its store and codec: look in the engine's log for them",
-            );
+            let log = "what was here does not say its store and codec: compare them with the log \
+                       of the engine";
+            text.field("next", log);
         }
-        text.field("next", "look whether the log holds every segment above, then start the engine");
+        let store = shown(&self.path);
+        text.field(
+            "next",
+            format_args!("replctl inspect --shards {store}, for the mark of each shard"),
+        );
+        text.field("next", format_args!("if {LOG_HOLDS}: start the engine"));
     }
 }

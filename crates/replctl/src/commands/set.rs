@@ -96,7 +96,7 @@ pub(super) fn refused(
 ) -> Failure {
     match why {
         RefusedEdit::NoShard(_) => Failure::new(Exit::Usage, &site.typed, why.to_string())
-            .then("replctl inspect PATH, for its shards"),
+            .then("replctl inspect --shards PATH"),
         RefusedEdit::Replay(_) => {
             Failure::new(Exit::Refused, &site.typed, why.to_string()).then(again("--replay"))
         }

@@ -3,6 +3,7 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod agreement;
 #[cfg(target_os = "linux")]
 mod figures;
 mod locked;

@@ -1,0 +1,84 @@
+//! What is wrong with one generation, or with one part of a slot file, in words.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use repl_checkpoint::{CorruptReason, Surveyed, UnsealError};
+
+use crate::failure::with_causes;
+use crate::store::Place;
+
+pub(crate) const FIRST_PAGE: &str = "the first page is damaged";
+pub(crate) const ALL_ZERO: &str = "all its bytes are 0";
+
+/// Why what was found cannot be used.
+pub(crate) fn of(found: &Surveyed, reason: &CorruptReason, place: &Place) -> String {
+    match reason {
+        _ if is_first_page(found, place) => FIRST_PAGE.to_owned(),
+        CorruptReason::Unseal(UnsealError::Magic)
+            if found.slot.is_none() && is_all_zero(&found.path) =>
+        {
+            ALL_ZERO.to_owned()
+        }
+        reason => why(reason),
+    }
+}
+
+/// What is wrong, without what the library tells a developer to do.
+pub(crate) fn plain(error: &UnsealError) -> String {
+    match error {
+        UnsealError::Version { version } => {
+            format!("its format version is {version}, and this program reads version 2")
+        }
+        // The newest one has a codec that is not known.
+        UnsealError::OtherCodec { expected, found }
+            if expected.split(" or ").any(|e| e == found) =>
+        {
+            format!("not looked at: its codec is {found:?}, and the newest one has another")
+        }
+        UnsealError::OtherCodec { expected, found } => {
+            format!("its codec is {found:?}, and not {expected}")
+        }
+        UnsealError::OtherStore { expected, found } => {
+            format!("it belongs to store {found}, and the newest one to store {expected}")
+        }
+        UnsealError::OtherGeneration { expected, found } => {
+            format!("it is whole, and is generation {found}: its name says {expected}")
+        }
+        error => with_causes(error),
+    }
+}
+
+/// Why a checkpoint cannot be used.
+pub(crate) fn why(reason: &CorruptReason) -> String {
+    match reason {
+        CorruptReason::Unseal(error) => plain(error),
+        CorruptReason::Read(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            "this user may not read it".to_owned()
+        }
+        reason => with_causes(reason),
+    }
+}
+
+/// Whether it is the first page of a slot file.
+pub(crate) fn is_first_page(found: &Surveyed, place: &Place) -> bool {
+    found.slot.is_none() && matches!(place, Place::Slots { .. })
+}
+
+/// Whether a file has bytes, and all of them are 0: what some crashes and broken copies leave.
+pub(crate) fn is_all_zero(path: &Path) -> bool {
+    let mut piece = vec![0; 1 << 16];
+    let Ok(mut file) = File::open(path) else { return false };
+    let mut is_empty = true;
+    while let Ok(length) = file.read(&mut piece) {
+        if length == 0 {
+            return !is_empty;
+        }
+        if piece.iter().take(length).any(|byte| *byte != 0) {
+            return false;
+        }
+        is_empty = false;
+    }
+    false
+}
