@@ -12,7 +12,8 @@ use repl_core::{NewShard, ReplicationState, Shard, ShardId};
 use tokio_postgres::{NoTls, Transaction};
 
 use crate::connection::Tls;
-use crate::store::{LOCK_RECORD, PostgresStore, held, hex, number};
+use crate::statements::LOCK_RECORD;
+use crate::store::{PostgresStore, held, hex, number};
 
 pub use self::error::MarksError;
 
