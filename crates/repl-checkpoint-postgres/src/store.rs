@@ -109,16 +109,10 @@ impl<T: Tls> RemoteStore for PostgresStore<T> {
         self.store
     }
 
+    /// Shows the user, the hosts, their ports and the database, as in
+    /// `follower@db.example:5432/engine`, and no password.
     fn place(&self) -> String {
-        let config = self.connection.config();
-        let host = config.get_hosts().first().map(|host| match host {
-            Host::Tcp(name) => name.clone(),
-            #[cfg(unix)]
-            Host::Unix(path) => path.display().to_string(),
-        });
-        let database = config.get_dbname().or(config.get_user()).unwrap_or("the default database");
-        let host = host.unwrap_or_default();
-        format!("store {} in PostgreSQL ({database} on {host})", self.store)
+        format!("store {} in PostgreSQL ({})", self.store, server(self.connection.config()))
     }
 
     async fn acquire(&mut self, acquire: Acquire) -> Result<Held, RemoteFailure> {
@@ -166,6 +160,22 @@ impl<T: Tls> RemoteStore for PostgresStore<T> {
     }
 }
 
+/// What a configuration names, without its password.
+fn server(config: &Config) -> String {
+    let ports = config.get_ports();
+    let port = |at| ports.get(at).or(ports.first()).copied().unwrap_or(5432);
+    let hosts = config.get_hosts().iter().map(|host| match host {
+        Host::Tcp(name) => name.clone(),
+        #[cfg(unix)]
+        Host::Unix(path) => path.display().to_string(),
+    });
+    let hosts: Vec<String> =
+        hosts.enumerate().map(|(at, host)| format!("{host}:{}", port(at))).collect();
+    let user = config.get_user().map(|user| format!("{user}@")).unwrap_or_default();
+    let database = config.get_dbname().or(config.get_user()).unwrap_or_default();
+    format!("{user}{}/{database}", hosts.join(","))
+}
+
 /// What failed changed nothing.
 fn read(failure: RemoteFailure) -> RemoteFailure {
     match failure {
@@ -209,5 +219,26 @@ impl<T> std::fmt::Debug for PostgresStore<T> {
             .field("store", &self.store)
             .field("name", &self.name)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_names_user_hosts_ports_and_database_and_no_password() {
+        for (config, place) in [
+            ("host=127.0.0.1 user=a dbname=b password=secret", "a@127.0.0.1:5432/b"),
+            ("host=db port=5433 user=a", "a@db:5433/a"),
+            ("host=one,two port=1,2 user=a dbname=b", "a@one:1,two:2/b"),
+            ("host=one,two port=7 user=a dbname=b", "a@one:7,two:7/b"),
+            ("host=/run user=a dbname=b", "a@/run:5432/b"),
+            ("host=db dbname=b", "db:5432/b"),
+        ] {
+            let store = PostgresStore::new(config.parse().unwrap(), StoreId(7));
+            let expected = format!("store {} in PostgreSQL ({place})", StoreId(7));
+            assert_eq!(store.place(), expected);
+        }
     }
 }

@@ -157,7 +157,8 @@ impl<S: RemoteStore> RemoteCheckpointer<S> {
             found if found == generation => match self.store.load(generation).await {
                 Ok(Some(kept)) if kept.generation == generation => kept.bytes == save.bytes(),
                 Ok(_) => {
-                    return Err(RemoteError::Vanished { place: self.store.place() });
+                    let place = self.store.place();
+                    return Err(RemoteError::Vanished { place, generation: Some(generation) });
                 }
                 Err(failure) => return Err(self.lease.explain(failure, None, &self.store)),
             },
