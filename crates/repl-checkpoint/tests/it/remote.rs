@@ -2,7 +2,7 @@
 
 mod cut_off;
 mod lost;
-mod server;
+pub(crate) mod server;
 mod starts;
 mod waits;
 
@@ -19,9 +19,9 @@ use self::server::{Client, Fault};
 
 const ONE: ShardId = ShardId(1);
 
-type Recovered = RemoteRecovered<Client>;
+pub(crate) type Recovered = RemoteRecovered<Client>;
 
-fn start(client: &Client) -> Recovered {
+pub(crate) fn start(client: &Client) -> Recovered {
     start_with(client, None).unwrap()
 }
 
@@ -32,7 +32,9 @@ fn start_with(client: &Client, at_least: Option<Witness>) -> Result<Recovered, R
 }
 
 /// One round of an engine: `None` if there was nothing to save.
-fn save(checkpointer: &mut RemoteCheckpointer<Client>) -> Result<Option<Saved>, CheckpointError> {
+pub(crate) fn save(
+    checkpointer: &mut RemoteCheckpointer<Client>,
+) -> Result<Option<Saved>, CheckpointError> {
     block_on(async {
         match checkpointer.begin().await? {
             Some(attempt) => checkpointer.save(attempt).await.map(Some),
