@@ -25,9 +25,22 @@ pub enum BucketError {
         /// What is wrong.
         reason: &'static str,
     },
-    /// The object was written by another program. Nothing overwrites it.
-    #[error("the object {path} was not written by this store: choose another path")]
+    /// The object was written by another program, or was overwritten by one. Nothing overwrites it
+    /// here.
+    #[error(
+        "the object {path} was not written by this store: if a store was saved here, put a copy of \
+         the object back; otherwise choose another path"
+    )]
     Foreign {
+        /// The object.
+        path: Path,
+    },
+    /// The object has no bytes: another program wrote it, or emptied it. Nothing overwrites it here.
+    #[error(
+        "the object {path} is empty: if a store was saved here, put a copy of the object back; \
+         otherwise choose another path, or delete the object"
+    )]
+    Empty {
         /// The object.
         path: Path,
     },
@@ -58,6 +71,10 @@ pub enum BucketError {
         source: object_store::Error,
     },
     /// The client or the server gives no ETag, so that no later write could be conditional.
+    ///
+    /// It is found when the object is read. A server that gives none in its answer to a put is
+    /// reported by some clients, that of S3 among them, as a general error: then it is a
+    /// [`Client`](BucketError::Client) error, and in doubt.
     #[error("the object {path} has no ETag: no save can be conditional on what is there")]
     NoETag {
         /// The object.

@@ -85,6 +85,12 @@
 //! | anything else: a lost or late answer, a server error (5xx) | in doubt |
 //! | any failure of a read that comes first | unavailable |
 //!
+//! What the client says is not always what the server meant:
+//! - A missing bucket is a 404 on AWS, and a 500 on SeaweedFS: there it is in doubt.
+//! - A server that gives no ETag in its answer to a put, or that answers 501 to a conditional one,
+//!   is a general error to the client of S3. So each such write is in doubt, and so is each renewal
+//!   that would settle it. The source of the error says why.
+//!
 //! [sends once]: BucketStore::sends_once
 //!
 //! An object that is damaged or of another program or store is unavailable as well: a

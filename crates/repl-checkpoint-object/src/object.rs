@@ -38,6 +38,7 @@ pub(crate) struct Sealed {
 /// Why bytes are no object of a store.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Malformed {
+    Empty,
     Foreign,
     Version(String),
     OtherStore(StoreId),
@@ -79,6 +80,9 @@ impl Object {
 
     /// Reads an object of a store.
     pub(crate) fn parse(bytes: &Bytes, store: StoreId) -> Result<Self, Malformed> {
+        if bytes.is_empty() {
+            return Err(Malformed::Empty);
+        }
         if !bytes.starts_with(MAGIC) {
             return Err(Malformed::Foreign);
         }
@@ -243,6 +247,6 @@ mod tests {
         let newer = Object::parse(&"repl-object 2 whatever\n".into(), STORE);
         assert_eq!(newer, Err(Malformed::Version("2".to_owned())));
         assert_eq!(Object::parse(&"hello".into(), STORE), Err(Malformed::Foreign));
-        assert_eq!(Object::parse(&Bytes::new(), STORE), Err(Malformed::Foreign));
+        assert_eq!(Object::parse(&Bytes::new(), STORE), Err(Malformed::Empty));
     }
 }

@@ -83,6 +83,7 @@ impl BucketStore {
         let path = self.object.path.clone();
         match Object::parse(&bytes, self.store) {
             Ok(object) => Ok(Some(Known { version, object })),
+            Err(Malformed::Empty) => Err(BucketError::Empty { path }),
             Err(Malformed::Foreign) => Err(BucketError::Foreign { path }),
             Err(Malformed::Version(version)) => Err(BucketError::Version { path, version }),
             Err(Malformed::OtherStore(found)) => Err(BucketError::OtherStore { path, found }),
@@ -150,6 +151,8 @@ impl RemoteStore for BucketStore {
         self.store
     }
 
+    /// Shows the id of the store, the path of the object, and the client as its `Display` does: that
+    /// of S3 shows the bucket, and no keys.
     fn place(&self) -> String {
         format!("store {} in the object {} of {}", self.store, self.object.path, self.object.bucket)
     }

@@ -40,6 +40,7 @@ mod connection;
 mod failure;
 mod marks;
 mod schema;
+mod statements;
 mod store;
 
 pub use connection::{Tls, is_unreplicated};

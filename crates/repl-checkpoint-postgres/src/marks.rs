@@ -12,7 +12,8 @@ use repl_core::{NewShard, ReplicationState, Shard, ShardId};
 use tokio_postgres::{NoTls, Transaction};
 
 use crate::connection::Tls;
-use crate::store::{LOCK_RECORD, PostgresStore, held, hex, number};
+use crate::statements::LOCK_RECORD;
+use crate::store::{PostgresStore, held, hex, number};
 
 pub use self::error::MarksError;
 
@@ -229,7 +230,7 @@ fn explain(failure: RemoteFailure, place: &str, expected: Witness) -> MarksError
     MarksError::Remote(match failure {
         RemoteFailure::Unavailable(source) => RemoteError::Unavailable { place, source },
         RemoteFailure::InDoubt(source) => RemoteError::InDoubt { place, source },
-        RemoteFailure::Refused(None) => RemoteError::Vanished { place },
+        RemoteFailure::Refused(None) => RemoteError::Vanished { place, generation: None },
         RemoteFailure::Refused(Some(found)) if found.lease.token < expected.token => {
             RemoteError::Regressed { place, expected, found: found.witness() }
         }

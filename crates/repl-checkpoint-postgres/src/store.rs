@@ -11,75 +11,33 @@ use tokio_postgres::{Config, NoTls, Row};
 
 use crate::connection::{Connection, Tls};
 use crate::failure::cause;
-
-/// The columns of a record.
-macro_rules! record {
-    () => {
-        "replace(holder::text, '-', ''), token, generation, held_by, since"
-    };
-}
-
-const TAKE_OVER: &str = concat!(
-    "insert into repl_lease (store, holder, token, generation, held_by, since)
-     values ($1::text::uuid, gen_random_uuid(), 1, 0, $2, now())
-     on conflict (store) do update set holder = excluded.holder, token = repl_lease.token + 1,
-         held_by = excluded.held_by, since = excluded.since
-     returning ",
-    record!()
-);
-
-const TAKE_OVER_AT_LEAST: &str = concat!(
-    "update repl_lease set holder = gen_random_uuid(), token = token + 1, held_by = $2, since = now()
-     where store = $1::text::uuid and token >= $3 and generation >= $4
-     returning ",
-    record!()
-);
-
-const RENEW: &str = concat!(
-    "update repl_lease set token = $3
-     where store = $1::text::uuid and holder = $2::text::uuid and token < $3
-     returning ",
-    record!()
-);
-
-/// One statement, so one transaction and one round trip. No part does anything unless the lease is
-/// held. The new bytes take the place of the oldest: a row that is updated leaves nothing that the
-/// next save has to read past, as one that is deleted would until it is vacuumed.
-const SAVE: &str = "
-    with held as (
-        update repl_lease set generation = $5
-        where store = $1::text::uuid and holder = $2::text::uuid and token = $3 and generation = $4
-        returning store
-    ), place as (
-        select case when count(*) < $7 then count(*)
-            else (array_agg(slot order by generation))[1] end as slot
-        from repl_generation where store = $1::text::uuid
-    )
-    insert into repl_generation (store, slot, generation, bytes)
-        select held.store, place.slot, $5, $6 from held, place
-        on conflict (store, slot) do update
-            set generation = excluded.generation, bytes = excluded.bytes
-        returning 1";
-
-const LOAD: &str = "
-    select generation, bytes from repl_generation
-    where store = $1::text::uuid and generation <= $2 order by generation desc limit 1";
-
-const RECORD: &str = concat!("select ", record!(), " from repl_lease where store = $1::text::uuid");
-
-/// For a transaction of the caller: no takeover comes before its end.
-pub(crate) const LOCK_RECORD: &str = concat!(
-    "select ",
-    record!(),
-    ", set_config('synchronous_commit', 'on', true)
-     from repl_lease where store = $1::text::uuid for share"
-);
+use crate::statements::{LOAD, RECORD, RENEW, SAVE, TAKE_OVER, TAKE_OVER_AT_LEAST};
 
 /// A [`RemoteStore`] in a PostgreSQL database, version 13 or later.
 ///
-/// It connects when it is first used, and again after a call that failed; the first use creates its
-/// tables, `repl_lease`, `repl_generation` and `repl_mark`, in the first schema of the search path.
-/// Of several hosts it takes the first that can be written to.
+/// It connects when it is first used, and again after a call that failed. Of several hosts it takes
+/// the first that can be written to.
+///
+/// # Tables
+/// - `repl_schema`: the version of the others,
+/// - `repl_lease`: the record of each store,
+/// - `repl_generation`: the bytes of its newest generations,
+/// - `repl_mark`: the marks of [`PostgresMarks`](crate::PostgresMarks).
+///
+/// It looks for them in the search path when it connects, and makes those that are missing, in the
+/// first schema of that path. A table that was dropped is thus made again, and is empty. Without its
+/// record a store has [vanished](repl_checkpoint::RemoteError::Vanished), for a process that runs and
+/// for one that starts with a witness; one that starts without begins anew.
+///
+/// To make them, a role needs the right to create tables in that schema. Where the tables are there,
+/// made by the program with another role, these are enough:
+///
+/// ```sql
+/// grant select on repl_schema to follower;
+/// grant select, insert, update, delete on repl_lease, repl_generation, repl_mark to follower;
+/// ```
+///
+/// # Sessions
 /// It needs a tokio runtime around every call. `synchronous_commit` is set to `on`: with a
 /// synchronous standby, a save is acknowledged once the standby has it.
 ///
@@ -151,16 +109,10 @@ impl<T: Tls> RemoteStore for PostgresStore<T> {
         self.store
     }
 
+    /// Shows the user, the hosts, their ports and the database, as in
+    /// `follower@db.example:5432/engine`, and no password.
     fn place(&self) -> String {
-        let config = self.connection.config();
-        let host = config.get_hosts().first().map(|host| match host {
-            Host::Tcp(name) => name.clone(),
-            #[cfg(unix)]
-            Host::Unix(path) => path.display().to_string(),
-        });
-        let database = config.get_dbname().or(config.get_user()).unwrap_or("the default database");
-        let host = host.unwrap_or_default();
-        format!("store {} in PostgreSQL ({database} on {host})", self.store)
+        format!("store {} in PostgreSQL ({})", self.store, server(self.connection.config()))
     }
 
     async fn acquire(&mut self, acquire: Acquire) -> Result<Held, RemoteFailure> {
@@ -208,6 +160,22 @@ impl<T: Tls> RemoteStore for PostgresStore<T> {
     }
 }
 
+/// What a configuration names, without its password.
+fn server(config: &Config) -> String {
+    let ports = config.get_ports();
+    let port = |at| ports.get(at).or(ports.first()).copied().unwrap_or(5432);
+    let hosts = config.get_hosts().iter().map(|host| match host {
+        Host::Tcp(name) => name.clone(),
+        #[cfg(unix)]
+        Host::Unix(path) => path.display().to_string(),
+    });
+    let hosts: Vec<String> =
+        hosts.enumerate().map(|(at, host)| format!("{host}:{}", port(at))).collect();
+    let user = config.get_user().map(|user| format!("{user}@")).unwrap_or_default();
+    let database = config.get_dbname().or(config.get_user()).unwrap_or_default();
+    format!("{user}{}/{database}", hosts.join(","))
+}
+
 /// What failed changed nothing.
 fn read(failure: RemoteFailure) -> RemoteFailure {
     match failure {
@@ -251,5 +219,26 @@ impl<T> std::fmt::Debug for PostgresStore<T> {
             .field("store", &self.store)
             .field("name", &self.name)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_names_user_hosts_ports_and_database_and_no_password() {
+        for (config, place) in [
+            ("host=127.0.0.1 user=a dbname=b password=secret", "a@127.0.0.1:5432/b"),
+            ("host=db port=5433 user=a", "a@db:5433/a"),
+            ("host=one,two port=1,2 user=a dbname=b", "a@one:1,two:2/b"),
+            ("host=one,two port=7 user=a dbname=b", "a@one:7,two:7/b"),
+            ("host=/run user=a dbname=b", "a@/run:5432/b"),
+            ("host=db dbname=b", "db:5432/b"),
+        ] {
+            let store = PostgresStore::new(config.parse().unwrap(), StoreId(7));
+            let expected = format!("store {} in PostgreSQL ({place})", StoreId(7));
+            assert_eq!(store.place(), expected);
+        }
     }
 }

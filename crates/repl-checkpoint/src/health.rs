@@ -49,9 +49,17 @@ pub enum Status {
         /// The last error and its causes.
         error: String,
     },
-    /// A save is in doubt. No more are tried until the store is
-    /// [opened again](crate::Checkpointer::reopen); or, with a remote store, until the doubt is
-    /// settled, if the store is not lost.
+    /// A save to a remote store is in doubt. The next
+    /// [`begin`](crate::RemoteCheckpointer::begin) settles it, before anything else is saved.
+    InDoubt {
+        /// The error and its causes.
+        error: String,
+    },
+    /// This checkpointer saves no more.
+    ///
+    /// A save is in doubt, until the store is [opened again](crate::Checkpointer::reopen). Or a
+    /// remote store is [lost](crate::RemoteError::is_final) to this process: stop applying, and
+    /// recover in a new one.
     Poisoned {
         /// The error and its causes.
         error: String,

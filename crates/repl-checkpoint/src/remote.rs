@@ -53,7 +53,8 @@ pub struct RemoteCheckpointer<S> {
     doubtful: Option<Prepared>,
     /// Why the store is lost to this process.
     lost: Option<RemoteError>,
-    /// The number of failures in a row.
+    /// The number of failures in a row. A call counts from before it is sent until it has succeeded,
+    /// so one whose future is dropped counts too.
     failures: u32,
 }
 
@@ -112,6 +113,7 @@ impl<S: RemoteStore> RemoteCheckpointer<S> {
         let generation = save.generation();
         let save = self.doubtful.insert(save); // until it is known, even if this future is dropped
         pending.saving();
+        self.failures = self.failures.saturating_add(1);
         let request = self.lease.save(generation, save.bytes());
         let error = match self.store.save(request).await {
             Ok(()) => {
@@ -143,6 +145,8 @@ impl<S: RemoteStore> RemoteCheckpointer<S> {
             return Ok(());
         };
         let generation = save.generation();
+        let before = self.failures;
+        self.failures = before.saturating_add(1);
         let held = match self.store.acquire(self.lease.renewal()).await {
             Ok(held) => held,
             Err(failure) => return Err(self.lease.explain(failure, Some(generation), &self.store)),
@@ -153,7 +157,8 @@ impl<S: RemoteStore> RemoteCheckpointer<S> {
             found if found == generation => match self.store.load(generation).await {
                 Ok(Some(kept)) if kept.generation == generation => kept.bytes == save.bytes(),
                 Ok(_) => {
-                    return Err(RemoteError::Vanished { place: self.store.place() });
+                    let place = self.store.place();
+                    return Err(RemoteError::Vanished { place, generation: Some(generation) });
                 }
                 Err(failure) => return Err(self.lease.explain(failure, None, &self.store)),
             },
@@ -162,6 +167,7 @@ impl<S: RemoteStore> RemoteCheckpointer<S> {
         if !is_saved && held.generation != self.lease.stored {
             return Err(self.lease.other(held, &self.store));
         }
+        self.failures = before;
         let save = self.doubtful.take().filter(|_| is_saved);
         if let Some(save) = save {
             self.acknowledge(save);
@@ -170,9 +176,8 @@ impl<S: RemoteStore> RemoteCheckpointer<S> {
         Ok(())
     }
 
-    /// Counts a failure, and remembers one that is final.
+    /// Remembers a failure that is final.
     fn failed(&mut self, error: RemoteError) -> RemoteError {
-        self.failures = self.failures.saturating_add(1);
         if error.is_final() {
             self.local.shared().lost(with_causes(&error));
             self.lost = Some(error.clone());
@@ -183,7 +188,8 @@ impl<S: RemoteStore> RemoteCheckpointer<S> {
     /// Returns how long to wait after a failure before the next `begin`.
     ///
     /// Zero after a save. It doubles with each failure in a row, from 0.1 to 30 seconds, less up to a
-    /// half that differs between processes.
+    /// half that differs between processes. A `begin` or `save` that was sent, and whose future was
+    /// dropped, is a failure as well.
     pub fn retry_after(&self) -> Duration {
         let Some(doublings) = self.failures.checked_sub(1) else {
             return Duration::ZERO;

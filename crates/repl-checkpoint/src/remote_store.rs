@@ -1,6 +1,7 @@
 //! Remote stores keep sealed bytes on a server: the trait, its promises and its errors.
 
 mod error;
+mod utc;
 
 use std::error::Error;
 use std::fmt;
@@ -149,6 +150,19 @@ pub struct Kept {
 /// [`RemoteCheckpointer::witness`](crate::RemoteCheckpointer::witness) returns it. An engine keeps it
 /// with its data, and passes it to [`recover_remote`](crate::recover_remote): a server that has lost
 /// acknowledged saves is then found out. An old witness proves less, and is not wrong.
+///
+/// Its two numbers are all that there is to keep, in any form; its `Display` is for messages.
+///
+/// ```
+/// use repl_checkpoint::Witness;
+///
+/// let Witness { token, generation } = Witness { token: 5, generation: 412 };
+/// let line = format!("{token} {generation}"); // to a file, durable before it is relied on
+/// let (token, generation) = line.split_once(' ').ok_or("not a witness")?;
+/// let kept = Witness { token: token.parse()?, generation: generation.parse()? };
+/// assert_eq!(kept, Witness { token: 5, generation: 412 });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Witness {
     /// The token of the lease.

@@ -15,8 +15,6 @@ use crate::health::{Health, Status};
 
 pub(crate) struct Shared {
     state: Arc<ReplicationState>,
-    /// Doubts are settled by the next attempt, as the store is remote.
-    settles: bool,
     saves: ArcSwap<Saves>,
     progress: Mutex<Progress>,
     /// Its mark is the number of attempts that have ended, and of stores that were closed. Closed
@@ -48,6 +46,8 @@ struct Progress {
     failures: u64,
     /// The save in doubt, as text; no attempt begins while there is one.
     doubt: Option<String>,
+    /// Doubts are settled by the next attempt, as the store is remote.
+    settles: bool,
     /// A remote store is lost to this process: its doubt is for ever.
     lost: bool,
     health: Health,
@@ -65,8 +65,15 @@ impl Progress {
     }
 
     fn poison(&mut self, error: String) {
-        self.health.status = Status::Poisoned { error: error.clone() };
-        self.doubt = Some(error);
+        self.doubt = Some(error.clone());
+        let is_stuck = self.is_stuck();
+        self.health.status =
+            if is_stuck { Status::Poisoned { error } } else { Status::InDoubt { error } };
+    }
+
+    /// Whether saves have ended, until the store is opened again or for ever.
+    fn is_stuck(&self) -> bool {
+        self.doubt.is_some() && (self.lost || !self.settles)
     }
 }
 
@@ -74,9 +81,8 @@ impl Shared {
     pub(crate) fn new(state: Arc<ReplicationState>, settles: bool) -> Arc<Self> {
         Arc::new(Shared {
             state,
-            settles,
             saves: ArcSwap::default(),
-            progress: Mutex::default(),
+            progress: Mutex::new(Progress { settles, ..Progress::default() }),
             ended: counter(),
         })
     }
@@ -117,8 +123,7 @@ impl Shared {
 
     /// Whether saves have ended, until the store is opened again or for ever.
     pub(crate) fn is_stuck(&self) -> bool {
-        let progress = self.progress();
-        progress.doubt.is_some() && (progress.lost || !self.settles)
+        self.progress().is_stuck()
     }
 
     /// Runs `f` while no attempt is in progress, or returns `None`.
@@ -179,8 +184,8 @@ impl Shared {
     /// No attempt begins any more, as a remote store is lost to this process.
     pub(crate) fn lost(&self, error: String) {
         self.look_again(|progress| {
-            progress.poison(error);
             progress.lost = true;
+            progress.poison(error);
         });
     }
 

@@ -150,10 +150,11 @@ impl StateMetrics {
         let status = match health.status {
             Status::Good => "good",
             Status::Failing { .. } => "failing",
+            Status::InDoubt { .. } => "in_doubt",
             Status::Poisoned { .. } => "poisoned",
             Status::Stopped { .. } => "stopped",
         };
-        for name in ["good", "failing", "poisoned", "stopped"] {
+        for name in ["good", "failing", "in_doubt", "poisoned", "stopped"] {
             self.set_with(&names::HEALTH, Label::new("status", name), f64::from(name == status));
         }
         let running = health.running_since.map_or(Duration::ZERO, |since| since.elapsed());

@@ -249,6 +249,25 @@ async fn a_record_that_is_gone_has_vanished_and_is_no_fresh_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_are_gone_are_named_and_the_store_goes_on_once_they_are_back() {
+    let Some(server) = Server::start().await else { return };
+    let (_proxy, follower) = saved_twice(&server).await;
+    let client = server.client().await;
+    let away = "create table away as select * from repl_generation; delete from repl_generation";
+    client.batch_execute(away).await.unwrap();
+    match start_with(server.config(), "a", Some(follower.checkpointer.witness())).await {
+        Err(RecoverErrorKind::Remote(error)) => {
+            let is_named = matches!(error, RemoteError::Vanished { generation: Some(2), .. });
+            assert!(is_named && error.to_string().contains("the rows of repl_generation"));
+        }
+        other => panic!("{other:?}"),
+    }
+    let back = "insert into repl_generation select * from away";
+    client.batch_execute(back).await.unwrap();
+    assert_eq!(found(&server).await, Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_saves_between_two_vacuums_leave_nothing_to_read_past() {
     let Some(server) = Server::start().await else { return };
     let mut follower = start(server.config(), "a").await;

@@ -1,9 +1,18 @@
-//! The tables are made on first use, once, and newer ones are left alone.
+//! The tables are made on first use, once, and again if they were dropped; newer ones are left alone.
 
 use repl_checkpoint::{RecoverErrorKind, RemoteError};
+use tokio_postgres::Client;
 
 use crate::support::server::Server;
-use crate::support::{save, start, start_with};
+use crate::support::{ONE, assert_frozen, marks, remote, save, start, start_with, stored};
+
+fn is_vanished(error: &RemoteError) -> bool {
+    matches!(error, RemoteError::Vanished { .. })
+}
+
+async fn run(client: &Client, sql: &str) {
+    client.batch_execute(sql).await.unwrap();
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_first_uses_at_once_make_the_tables_once() {
@@ -32,4 +41,94 @@ async fn tables_of_a_newer_version_are_refused_and_left_alone() {
     }
     let sql = "select token from repl_lease";
     assert_eq!(client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_that_were_dropped_are_a_lost_record_and_are_made_again() {
+    let all = "repl_lease, repl_generation, repl_mark";
+    for dropped in [all, "repl_lease", "repl_lease, repl_schema"] {
+        let Some(server) = Server::start().await else { return };
+        let mut follower = start(server.config(), "a").await;
+        for mark in 1..=3 {
+            save(&mut follower, mark).await.unwrap();
+        }
+        let witness = follower.checkpointer.witness();
+        run(&server.client().await, &format!("drop table {dropped}")).await;
+        let error = remote(save(&mut follower, 4).await);
+        assert!(matches!(error, RemoteError::Unavailable { .. }), "{dropped}: {error:?}");
+        let error = remote(save(&mut follower, 4).await);
+        assert!(is_vanished(&error), "{dropped}: {error:?}");
+        assert_frozen(&mut follower, is_vanished).await;
+        match start_with(server.config(), "a", Some(witness)).await {
+            Err(RecoverErrorKind::Remote(error)) => assert!(is_vanished(&error), "{error:?}"),
+            other => panic!("{dropped}: {other:?}"),
+        }
+        let mut anew = start(server.config(), "a").await;
+        assert_eq!(anew.state.applied_seqno(ONE), Some(0), "{dropped}");
+        save(&mut anew, 1).await.unwrap();
+        save(&mut anew, 2).await.unwrap();
+        assert_eq!(marks(&anew), (Some(2), Some(1)));
+    }
+}
+
+/// As after `delete from repl_lease`, to begin anew: the bytes of before are no part of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_begins_anew_keeps_no_bytes_of_an_earlier_record() {
+    let Some(server) = Server::start().await else { return };
+    let mut follower = start(server.config(), "a").await;
+    for mark in 1..=6 {
+        save(&mut follower, mark).await.unwrap();
+    }
+    let client = server.client().await;
+    run(&client, "delete from repl_lease").await;
+    let mut anew = start(server.config(), "a").await;
+    for mark in 11..=12 {
+        save(&mut anew, mark).await.unwrap();
+    }
+    let sql = "select array_agg(generation order by generation) from repl_generation";
+    let kept: Vec<i64> = client.query_one(sql, &[]).await.unwrap().get(0);
+    assert_eq!(kept, [1, 2]);
+    assert_eq!(start(server.config(), "a").await.state.applied_seqno(ONE), Some(12));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_bytes_alone_are_replaced_by_the_next_save() {
+    let Some(server) = Server::start().await else { return };
+    let mut follower = start(server.config(), "a").await;
+    save(&mut follower, 1).await.unwrap();
+    let client = server.client().await;
+    run(&client, "drop table repl_generation").await;
+    remote(save(&mut follower, 2).await);
+    save(&mut follower, 3).await.unwrap();
+    assert_eq!(start(server.config(), "a").await.state.applied_seqno(ONE), Some(3));
+    assert_eq!(stored(&client).await, 3);
+}
+
+/// With the rights that the docs of `PostgresStore` name, and no others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_may_not_create_tables_works_where_they_are_there() {
+    let Some(server) = Server::start().await else { return };
+    save(&mut start(server.config(), "a").await, 1).await.unwrap();
+    let docs = include_str!("../../src/store.rs");
+    let lines = docs.lines().filter_map(|line| line.strip_prefix("/// "));
+    let grants: Vec<&str> = lines.filter(|line| line.starts_with("grant ")).collect();
+    assert_eq!(grants.len(), 2);
+    let client = server.client().await;
+    run(&client, "revoke create on schema public from public; create role follower login").await;
+    run(&client, &grants.concat()).await;
+    let mut config = server.config();
+    config.user("follower");
+    let mut follower = start(config.clone(), "b").await;
+    save(&mut follower, 2).await.unwrap();
+    assert_eq!(start(config.clone(), "b").await.state.applied_seqno(ONE), Some(2));
+    // It says so where one is missing, and makes none.
+    run(&client, "drop table repl_mark").await;
+    match start_with(config, "b", None).await {
+        Err(RecoverErrorKind::Remote(RemoteError::Unavailable { source, .. })) => {
+            let code = source.downcast_ref::<tokio_postgres::Error>().and_then(|e| e.code());
+            let expected = tokio_postgres::error::SqlState::INSUFFICIENT_PRIVILEGE;
+            assert_eq!(code, Some(&expected), "{source:?}");
+        }
+        other => panic!("{other:?}"),
+    }
 }

@@ -116,7 +116,8 @@ pub struct RecoverError {
 pub enum RecoverErrorKind {
     /// The store could not say what it keeps.
     Load(LoadError),
-    /// A remote store could not be taken over or read.
+    /// A remote store could not be taken over or read. To try again may help, unless the error
+    /// [is final](RemoteError::is_final).
     Remote(RemoteError),
     /// The newest checkpoint is damaged, and recovery did not fall back.
     ///
@@ -138,6 +139,15 @@ pub enum RecoverErrorKind {
         /// Newer ones, which are damaged; the newest first.
         newer: Vec<CorruptCheckpoint>,
     },
+}
+
+impl RecoverErrorKind {
+    /// Returns whether the same recovery may succeed later, without anyone mending anything.
+    ///
+    /// True if a remote store was not available, or its answer was lost. All else needs a decision.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, RecoverErrorKind::Remote(error) if !error.is_final())
+    }
 }
 
 impl RecoverError {
@@ -177,6 +187,10 @@ impl fmt::Display for RecoverErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RecoverErrorKind::Load(error) => error.fmt(f),
+            RecoverErrorKind::Remote(RemoteError::InDoubt { place, .. }) => write!(
+                f,
+                "in doubt: the takeover of {place} may have happened or not: call recover again"
+            ),
             RecoverErrorKind::Remote(error) => error.fmt(f),
             RecoverErrorKind::Corrupt { newest, older } => {
                 write!(f, "checkpoint {} is damaged; ", newest.path.display())?;

@@ -57,7 +57,7 @@ impl HeldLease {
         match failure {
             RemoteFailure::Unavailable(source) => RemoteError::Unavailable { place, source },
             RemoteFailure::InDoubt(source) => RemoteError::InDoubt { place, source },
-            RemoteFailure::Refused(None) => RemoteError::Vanished { place },
+            RemoteFailure::Refused(None) => RemoteError::Vanished { place, generation: None },
             RemoteFailure::Refused(Some(found)) => {
                 let is_ours = found.lease == self.lease;
                 let is_known = found.generation == self.stored || Some(found.generation) == sent;

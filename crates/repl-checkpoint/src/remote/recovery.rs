@@ -36,9 +36,13 @@ pub struct RemoteRecovered<S> {
 /// [`RemoteCheckpointer::witness`] returned to an earlier process of this engine. With `None` a store
 /// without a record is a new one, and a server that has lost acknowledged saves goes unnoticed.
 ///
+/// It consumes the store, also if it fails: make a new one for each try. It waits as long as the
+/// server does, so give it a time limit. To drop its future at any time is safe: the next call takes
+/// the store over again, whatever became of this one.
+///
 /// # Errors
 /// [`RecoverErrorKind::Remote`] if the store is not available, or its answer was lost: call this
-/// again. The same with [`RemoteError::Regressed`] or [`RemoteError::Vanished`] if the store holds
+/// again, later; [`RecoverErrorKind::may_pass`] says which errors these are. The same with [`RemoteError::Regressed`] or [`RemoteError::Vanished`] if the store holds
 /// less than `at_least`: nothing was changed. And all that [`recover`](crate::recover()) may find.
 pub async fn recover_remote<S: RemoteStore>(
     mut store: S,
@@ -102,7 +106,15 @@ async fn find<S: RemoteStore>(
             kept.push(next);
             continue;
         }
-        return Ok((held, found?));
+        return match found {
+            Ok(found) => Ok((held, found)),
+            // Its generation is said beside it.
+            Err(RecoverErrorKind::Corrupt { newest, older: Some((generation, _)) }) => {
+                let older = Some((generation, PathBuf::from(store.place())));
+                Err(RecoverErrorKind::Corrupt { newest, older })
+            }
+            Err(error) => Err(error),
+        };
     }
 }
 
@@ -117,13 +129,13 @@ async fn load<S: RemoteStore>(
     }
     let place = store.place();
     match loaded(store, held, held.generation).await? {
-        None => Err(RecoverErrorKind::Remote(RemoteError::Vanished { place })),
-        Some(kept) if kept.generation < held.generation && on_corrupt == OnCorrupt::Fail => {
-            let expected = held.witness();
-            let found = Witness { generation: kept.generation, ..expected };
-            Err(RecoverErrorKind::Remote(RemoteError::Regressed { place, expected, found }))
+        Some(kept) if kept.generation == held.generation || on_corrupt == OnCorrupt::FallBack => {
+            Ok(vec![kept])
         }
-        Some(kept) => Ok(vec![kept]),
+        _ => {
+            let generation = Some(held.generation);
+            Err(RecoverErrorKind::Remote(RemoteError::Vanished { place, generation }))
+        }
     }
 }
 
@@ -151,7 +163,7 @@ fn explain(failure: RemoteFailure, expected: Witness, store: &impl RemoteStore) 
     match failure {
         RemoteFailure::Unavailable(source) => RemoteError::Unavailable { place, source },
         RemoteFailure::InDoubt(source) => RemoteError::InDoubt { place, source },
-        RemoteFailure::Refused(None) => RemoteError::Vanished { place },
+        RemoteFailure::Refused(None) => RemoteError::Vanished { place, generation: None },
         RemoteFailure::Refused(Some(found)) => {
             RemoteError::Regressed { place, expected, found: found.witness() }
         }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::Witness;
+use super::utc::Utc;
+use crate::ids::Generation;
 
 /// A remote store could not be reached, left a save in doubt, or is lost to this process.
 #[derive(Debug, Clone)]
@@ -20,7 +22,7 @@ pub enum RemoteError {
         source: Arc<dyn Error + Send + Sync>,
     },
     /// The answer was lost. The next [`begin`](crate::RemoteCheckpointer::begin) settles what became
-    /// of the save. Try again later.
+    /// of a save; a takeover is made again. Try again later.
     InDoubt {
         /// The store.
         place: String,
@@ -52,12 +54,16 @@ pub enum RemoteError {
         /// What it holds.
         found: Witness,
     },
-    /// The server has lost the record of this store. Stop applying; restore a copy.
+    /// The server has lost the record of this store, or the bytes that the record names. Stop
+    /// applying; restore a copy.
     ///
-    /// It is never taken for a new store.
+    /// It is never taken for a new store. A copy is older than a witness that was kept: recover from
+    /// it without one.
     Vanished {
         /// The store.
         place: String,
+        /// The generation that the record names, if the record is there and its bytes are not.
+        generation: Option<Generation>,
     },
 }
 
@@ -85,24 +91,36 @@ impl fmt::Display for RemoteError {
             }
             RemoteError::InDoubt { place, .. } => write!(
                 f,
-                "in doubt: {place} may hold the save or not; the next checkpoint settles it first"
+                "in doubt: {place} may have done what was asked or not; the next try settles that \
+                 first"
             ),
             RemoteError::Fenced { place, by, holder, since } => {
-                write!(f, "fenced: {place} was taken over by \"{by}\" (holder {holder:032x}")?;
-                if let Ok(since) = since.duration_since(SystemTime::UNIX_EPOCH) {
-                    write!(f, ", {} s after 1970", since.as_secs())?;
+                write!(f, "fenced: {place} was taken over by ")?;
+                match by.as_str() {
+                    "" => f.write_str("an unnamed process")?,
+                    by => write!(f, "\"{by}\"")?,
                 }
-                f.write_str("): stop applying, and end this process")
+                let since = Utc(*since);
+                write!(f, " (holder {holder:032x}, {since}): stop applying, and end this process")
             }
             RemoteError::Regressed { place, expected, found } => write!(
                 f,
                 "{place} has lost acknowledged saves: it holds {found}, and held {expected}; stop \
-                 applying, compare the data with the log, then recover without a witness"
+                 applying, restore a newer copy, or compare the data with the log; then recover \
+                 without a witness"
             ),
-            RemoteError::Vanished { place } => write!(
+            RemoteError::Vanished { place, generation: None } => write!(
                 f,
-                "{place} has lost all that was saved: stop applying, and restore a copy; or, if \
-                 the log still begins at segment 1 or a base copy exists, recover without a witness"
+                "{place} has lost its record: stop applying, and restore a copy; or see that the \
+                 log still begins at segment 1 or a base copy exists, to begin anew; then recover \
+                 without a witness"
+            ),
+            RemoteError::Vanished { place, generation: Some(generation) } => write!(
+                f,
+                "{place} has a record of generation {generation}, and its bytes are gone: stop \
+                 applying, and put them back (PostgreSQL: the rows of repl_generation; a bucket: \
+                 the object); or use an older generation with OnCorrupt::FallBack; or, if the log \
+                 still begins at segment 1 or a base copy exists, remove the record to begin anew"
             ),
         }
     }

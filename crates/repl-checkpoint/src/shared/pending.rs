@@ -21,6 +21,12 @@ enum Phase {
     Over,
 }
 
+/// Of a remote store.
+const CUT_OFF: &str =
+    "in doubt: the call was cut off before its answer; the next checkpoint settles it";
+/// Of a local store, whose saves end otherwise.
+const PANICKED: &str = "in doubt: the store panicked during the save";
+
 /// Why an attempt cannot be saved.
 pub(crate) enum Unsaveable {
     OtherCheckpointer,
@@ -88,9 +94,8 @@ impl Drop for Pending {
                 }
             }),
             Phase::Saving => self.shared.end(self.number, |progress, _| {
-                progress.poison(
-                    "in doubt: a save was not awaited, or the store panicked during it".to_owned(),
-                );
+                let why = if progress.settles { CUT_OFF } else { PANICKED };
+                progress.poison(why.to_owned());
             }),
         }
     }

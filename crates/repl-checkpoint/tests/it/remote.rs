@@ -1,13 +1,11 @@
 //! Remote stores: what becomes of each failure, and that no floor moves before it is known.
 
+mod cut_off;
 mod lost;
-mod server;
+pub(crate) mod server;
 mod starts;
 mod waits;
 
-use std::future::Future;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use repl_checkpoint::{
@@ -21,9 +19,9 @@ use self::server::{Client, Fault};
 
 const ONE: ShardId = ShardId(1);
 
-type Recovered = RemoteRecovered<Client>;
+pub(crate) type Recovered = RemoteRecovered<Client>;
 
-fn start(client: &Client) -> Recovered {
+pub(crate) fn start(client: &Client) -> Recovered {
     start_with(client, None).unwrap()
 }
 
@@ -34,7 +32,9 @@ fn start_with(client: &Client, at_least: Option<Witness>) -> Result<Recovered, R
 }
 
 /// One round of an engine: `None` if there was nothing to save.
-fn save(checkpointer: &mut RemoteCheckpointer<Client>) -> Result<Option<Saved>, CheckpointError> {
+pub(crate) fn save(
+    checkpointer: &mut RemoteCheckpointer<Client>,
+) -> Result<Option<Saved>, CheckpointError> {
     block_on(async {
         match checkpointer.begin().await? {
             Some(attempt) => checkpointer.save(attempt).await.map(Some),
@@ -156,11 +156,14 @@ fn a_lost_answer_to_a_save_that_is_there_is_settled_as_saved_without_sending_it_
     let error = remote(save(&mut follower.checkpointer));
     assert!(matches!(error, RemoteError::InDoubt { .. }), "{error:?}");
     assert_eq!(marks(&follower), (Some(2), Some(1)));
-    assert!(!follower.checkpointer.floors().is_unreferenced(ShardId(77)));
+    let floors = follower.checkpointer.floors();
+    assert!(matches!(floors.health().status, Status::InDoubt { .. }), "{floors:?}");
+    assert!(!floors.is_unreferenced(ShardId(77)));
 
     let saves = client.saves();
     let attempt = block_on(follower.checkpointer.begin()).unwrap();
     assert_eq!(marks(&follower), (Some(3), Some(2)));
+    assert_eq!(floors.health().status, Status::Good);
     assert_eq!(client.saves(), saves);
     drop(attempt);
     assert!(follower.checkpointer.floors().is_unreferenced(ShardId(77)));
@@ -223,32 +226,6 @@ fn a_doubt_stands_until_a_renewal_is_answered_and_late_renewals_change_nothing()
     follower.state.advance(ONE, 4);
     save(&mut follower.checkpointer).unwrap();
     assert_eq!(marks(&follower), (Some(4), Some(3)));
-}
-
-#[test]
-fn a_save_whose_future_was_dropped_is_in_doubt_and_is_settled() {
-    for (fault, is_there) in [(Fault::Hangs, true), (Fault::Unavailable, false)] {
-        let client = Client::new("a");
-        let mut follower = saved_twice(&client);
-        follower.state.advance(ONE, 3);
-        let attempt = block_on(follower.checkpointer.begin()).unwrap().unwrap();
-        client.plant(&[fault]);
-        {
-            let mut save = pin!(follower.checkpointer.save(attempt));
-            let mut cx = Context::from_waker(Waker::noop());
-            if is_there {
-                assert!(matches!(save.as_mut().poll(&mut cx), Poll::Pending));
-            } // otherwise it is dropped before it begins
-        }
-        assert_eq!(marks(&follower), (Some(2), Some(1)));
-        // What was never sent is in doubt for the caller alone.
-        let floors = follower.checkpointer.floors();
-        assert_eq!(floors.is_unreferenced(ShardId(77)), !is_there);
-        let is_poisoned = matches!(floors.health().status, Status::Poisoned { .. });
-        assert_eq!(is_poisoned, is_there);
-        drop(block_on(follower.checkpointer.begin()).unwrap());
-        assert_eq!(floors.checkpointed(ONE) == Some(3), is_there);
-    }
 }
 
 #[test]

@@ -74,7 +74,7 @@ pub(crate) fn not_recovered(error: &dyn Error) {
 }
 
 pub(crate) fn in_doubt(error: &dyn Error) {
-    error!(target: TARGET, error = with_causes(error), "a save is in doubt: no more are tried");
+    error!(target: TARGET, error = with_causes(error), "a save is in doubt");
 }
 
 pub(crate) fn reopened(store: StoreId, result: Result<Generation, &dyn Error>) {

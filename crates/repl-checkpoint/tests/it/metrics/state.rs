@@ -9,6 +9,8 @@ use repl_checkpoint::{Floors, StateMetrics};
 use repl_core::{ApplyWindow, NewShard, ReplicationState, ShardId, Snapshot};
 
 use super::ONE;
+use crate::remote;
+use crate::remote::server::{Client, Fault};
 use crate::support::recorder::Recorded;
 use crate::support::scripted::{Outcome, Scripted};
 use crate::support::{begun, durable, save};
@@ -153,7 +155,7 @@ fn a_label_of_the_engine_is_on_every_gauge() {
 
 #[test]
 fn health_is_1_for_the_status_and_0_for_others() {
-    const STATUS: [&str; 4] = ["good", "failing", "poisoned", "stopped"];
+    const STATUS: [&str; 5] = ["good", "failing", "in_doubt", "poisoned", "stopped"];
     let names = STATUS.map(|status| format!("checkpoint_health{{status=\"{status}\"}}"));
     let store = Scripted::default();
     let mut follower = store.recovered(&[1]);
@@ -163,12 +165,26 @@ fn health_is_1_for_the_status_and_0_for_others() {
         recorder.run(|| metrics.record(seconds(0)));
         assert_gauges(&recorder, names.each_ref().map(String::as_str), expected);
     };
-    assert_health([1.0, 0.0, 0.0, 0.0]);
+    assert_health([1.0, 0.0, 0.0, 0.0, 0.0]);
     store.fail_next(&[Outcome::NotSaved, Outcome::InDoubt]);
     follower.checkpointer.checkpoint(durable).unwrap_err();
-    assert_health([0.0, 1.0, 0.0, 0.0]);
+    assert_health([0.0, 1.0, 0.0, 0.0, 0.0]);
     follower.checkpointer.checkpoint(durable).unwrap_err();
-    assert_health([0.0, 0.0, 1.0, 0.0]);
+    assert_health([0.0, 0.0, 0.0, 1.0, 0.0]);
+
+    let client = Client::new("a");
+    let mut remote = remote::start(&client);
+    let mut metrics = StateMetrics::new(remote.checkpointer.floors());
+    let mut assert_health = |expected| {
+        recorder.run(|| metrics.record(seconds(0)));
+        assert_gauges(&recorder, names.each_ref().map(String::as_str), expected);
+    };
+    client.plant(&[Fault::LostBefore]);
+    remote::save(&mut remote.checkpointer).unwrap_err();
+    assert_health([0.0, 0.0, 1.0, 0.0, 0.0]);
+    drop(remote::start(&client.named("b"))); // the store is lost
+    remote::save(&mut remote.checkpointer).unwrap_err();
+    assert_health([0.0, 0.0, 0.0, 1.0, 0.0]);
 }
 
 #[test]

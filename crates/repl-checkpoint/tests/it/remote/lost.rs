@@ -22,7 +22,13 @@ fn a_process_that_was_taken_over_is_fenced_and_learns_by_whom_and_since_when() {
         }
         other => panic!("{other:?}"),
     }
-    assert!(error.to_string().contains("taken over by \"b\""), "{error}");
+    let rest = "(holder 00000000000000000000000000000002, 1970-01-01 00:00:02 UTC): stop applying, \
+                and end this process";
+    assert_eq!(error.to_string(), format!("fenced: the server was taken over by \"b\" {rest}"));
+    let RemoteError::Fenced { place, holder, since, .. } = error else { panic!("{error:?}") };
+    let unnamed = RemoteError::Fenced { place, holder, since, by: String::new() };
+    let said = format!("fenced: the server was taken over by an unnamed process {rest}");
+    assert_eq!(unnamed.to_string(), said);
     assert_frozen(&mut old, &client, is_fenced);
     new.state.advance(ONE, 5);
     save(&mut new.checkpointer).unwrap();
@@ -89,8 +95,16 @@ fn a_server_that_lost_acknowledged_saves_or_leases_is_regressed() {
     let mut follower = start(&client);
     client.restore(before_start);
     let error = remote(save(&mut follower.checkpointer));
+    assert_says_how_to_go_on(&error);
     assert!(is_regressed(&error), "the lease is lost, and not taken: {error:?}");
     assert_frozen(&mut follower, &client, is_regressed);
+}
+
+/// In one message: a copy is below the witness of this process.
+fn assert_says_how_to_go_on(error: &RemoteError) {
+    let said = error.to_string();
+    assert!(said.contains("stop applying, ") && said.contains("restore a "), "{said}");
+    assert!(said.ends_with("; then recover without a witness"), "{said}");
 }
 
 #[test]
@@ -119,6 +133,7 @@ fn a_store_whose_record_is_gone_has_vanished_and_is_no_new_one() {
     follower.state.advance(ONE, 3);
     let error = remote(save(&mut follower.checkpointer));
     assert!(is_vanished(&error), "{error:?}");
+    assert_says_how_to_go_on(&error);
     assert_frozen(&mut follower, &client, is_vanished);
     for _ in 0..2 {
         match start_with(&client, Some(witness)) {

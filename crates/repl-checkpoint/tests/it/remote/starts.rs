@@ -4,7 +4,7 @@ use repl_checkpoint::{JsonCodec, OnCorrupt, RecoverErrorKind, RemoteError, recov
 use smol::block_on;
 
 use super::server::{Client, Fault};
-use super::{ONE, found, is_regressed, is_vanished, save, saved_twice, start, start_with};
+use super::{ONE, found, is_regressed, save, saved_twice, start, start_with};
 
 #[test]
 fn a_record_whose_checkpoints_are_gone_is_never_a_fresh_start() {
@@ -13,15 +13,25 @@ fn a_record_whose_checkpoints_are_gone_is_never_a_fresh_start() {
     let mut data = client.data();
     data.kept.pop();
     client.restore(data.clone());
-    match start_with(&client, None) {
-        Err(RecoverErrorKind::Remote(error)) => assert!(is_regressed(&error), "{error:?}"),
-        other => panic!("{other:?}"),
-    }
+    assert_bytes_are_gone(&start_with(&client, None).unwrap_err());
+    let fallen = recover_remote(client.clone(), JsonCodec, &[ONE], OnCorrupt::FallBack, None);
+    assert_eq!(block_on(fallen).unwrap().state.applied_seqno(ONE), Some(1));
     data.kept.clear();
     client.restore(data);
-    match start_with(&client, None) {
-        Err(RecoverErrorKind::Remote(error)) => assert!(is_vanished(&error), "{error:?}"),
+    assert_bytes_are_gone(&start_with(&client, None).unwrap_err());
+    let fallen = recover_remote(client, JsonCodec, &[ONE], OnCorrupt::FallBack, None);
+    assert_bytes_are_gone(&block_on(fallen).unwrap_err());
+}
+
+fn assert_bytes_are_gone(error: &RecoverErrorKind) {
+    match error {
+        RecoverErrorKind::Remote(RemoteError::Vanished { generation: Some(2), .. }) => {}
         other => panic!("{other:?}"),
+    }
+    assert!(!error.may_pass());
+    let said = error.to_string();
+    for part in ["a record of generation 2, and its bytes are gone", "put them back", "FallBack"] {
+        assert!(said.contains(part), "{said}");
     }
 }
 
@@ -54,10 +64,11 @@ fn a_takeover_whose_answer_was_lost_is_made_again() {
     let client = Client::new("a");
     drop(saved_twice(&client));
     client.plant(&[Fault::LostAfter]);
-    match start_with(&client, None) {
-        Err(RecoverErrorKind::Remote(RemoteError::InDoubt { .. })) => {}
-        other => panic!("{other:?}"),
-    }
+    let error = start_with(&client, None).unwrap_err();
+    assert!(matches!(error, RecoverErrorKind::Remote(RemoteError::InDoubt { .. })), "{error:?}");
+    assert!(error.may_pass());
+    let said = "in doubt: the takeover of the server may have happened or not: call recover again";
+    assert_eq!(error.to_string(), said);
     let mut follower = start(&client);
     follower.state.advance(ONE, 3);
     save(&mut follower.checkpointer).unwrap();
@@ -71,10 +82,14 @@ fn a_damaged_checkpoint_is_refused_or_the_one_before_it_is_used() {
     let mut data = client.data();
     data.kept.last_mut().unwrap().bytes[200] ^= 1;
     client.restore(data);
-    match start_with(&client, None) {
-        Err(RecoverErrorKind::Corrupt { older: Some((1, _)), .. }) => {}
+    let error = start_with(&client, None).unwrap_err();
+    match &error {
+        RecoverErrorKind::Corrupt { older: Some((1, _)), .. } => assert!(!error.may_pass()),
         other => panic!("{other:?}"),
     }
+    let said = "checkpoint generation 2 of the server is damaged; generation 1 in the server is \
+                whole: recover with OnCorrupt::FallBack to use it";
+    assert_eq!(error.to_string(), said);
     let recovery = recover_remote(client.clone(), JsonCodec, &[ONE], OnCorrupt::FallBack, None);
     let mut follower = block_on(recovery).unwrap();
     assert_eq!(follower.state.applied_seqno(ONE), Some(1));

@@ -56,6 +56,9 @@ fn a_wait_for_a_save_goes_on_through_a_doubt_and_ends_when_it_is_settled_as_save
     for _ in 0..2 {
         let error = remote(save(&mut follower.checkpointer));
         assert!(matches!(error, RemoteError::InDoubt { .. }), "{error:?}");
+        let said = "in doubt: the server may have done what was asked or not; the next try settles \
+                    that first";
+        assert_eq!(error.to_string(), said);
         assert_eq!(wait.poll(), Poll::Pending);
     }
     let before = follower.checkpointer.floors().health().last_success;
