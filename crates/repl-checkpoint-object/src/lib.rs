@@ -23,15 +23,16 @@
 //! const LIMIT: Duration = Duration::from_secs(30);
 //!
 //! fn store() -> Result<BucketStore, object_store::Error> {
-//!     // The client encrypts with what the process has chosen, and panics if it has chosen nothing.
-//!     // An error says that it was chosen before.
+//!     // Chooses what the client encrypts with: if nothing is chosen, it panics. An error says that
+//!     // it was chosen before.
 //!     let _ = rustls::crypto::ring::default_provider().install_default();
 //!     let client = AmazonS3Builder::from_env() // keys, region and endpoint: the variables AWS_*
 //!         .with_bucket_name("followers")
 //!         .with_allow_http(true) // only for http://, as of a server on this machine
 //!         .with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() })
 //!         .build()?;
-//!     Ok(BucketStore::new(Arc::new(client), "marks/7".into(), StoreId(7)).named("node 3").sends_once())
+//!     let store = BucketStore::new(Arc::new(client), "marks/7".into(), StoreId(7));
+//!     Ok(store.named("node 3").sends_once()) // true, as the client tries nothing again
 //! }
 //!
 //! # async fn run() -> Result<(), Box<dyn Error>> {
@@ -71,13 +72,15 @@
 //! ```
 //!
 //! `rustls-no-provider` builds no encryption by default, so the program has to choose: without
-//! `install_default`, building a client panics with "No rustls crypto provider is configured". It is
-//! needed for `http://` too. With the one feature `aws` (or `gcp`, `azure`) in place of the three
-//! lines, nothing has to be chosen, but aws-lc is built: much more C, and on some systems with CMake.
+//! `install_default`, building a client panics with "No rustls crypto provider is configured". It
+//! is needed for `http://` too. With the one feature `aws` (or `gcp`, `azure`) in place of the
+//! three lines, nothing has to be chosen, but aws-lc is built: much more C, and on some systems
+//! with CMake.
 //!
-//! `from_env` reads `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION` and, for a server that
-//! is not AWS, `AWS_ENDPOINT`. For an endpoint with `http://`, as of a server on the same machine, it
-//! needs `AWS_ALLOW_HTTP=true`, or `with_allow_http(true)` as above. Elsewhere leave that line out.
+//! `from_env` reads `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION` and, for a server
+//! that is not AWS, `AWS_ENDPOINT`. For an endpoint with `http://`, as of a server on the same
+//! machine, it needs `AWS_ALLOW_HTTP=true`, or `with_allow_http(true)` as above. Elsewhere leave
+//! that line out.
 //!
 //! Build the client with `max_retries: 0`, and promise it with [`BucketStore::sends_once`]. The
 //! [`RemoteCheckpointer`](repl_checkpoint::RemoteCheckpointer) tries again by itself, and a client

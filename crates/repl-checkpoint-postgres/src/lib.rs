@@ -56,9 +56,10 @@
 //!   dropped: a save that is cut off is in doubt, and the next `begin` settles it.
 //!
 //! # Encryption
-//! [`PostgresStore::new`] never encrypts. [`PostgresStore::with_tls`] takes the connector of a crate
-//! beside `tokio-postgres`: `postgres-native-tls`, `postgres-openssl` or `tokio-postgres-rustls`.
-//! Without `SslMode::Require`, a server that offers no encryption gets a plain connection.
+//! [`PostgresStore::new`] never encrypts. [`PostgresStore::with_tls`] takes the connector of a
+//! crate beside `tokio-postgres`: `postgres-native-tls`, `postgres-openssl` or
+//! `tokio-postgres-rustls`. Without `SslMode::Require`, a server that offers no encryption gets a
+//! plain connection.
 //!
 //! ```
 //! use repl_checkpoint::StoreId;
@@ -75,8 +76,8 @@
 //! ```
 //!
 //! # Tables
-//! The first use makes four tables. [`PostgresStore`] has their names, what becomes of a store whose
-//! tables are lost, and the grants that a role needs which may not create tables.
+//! The first use makes four tables. [`PostgresStore`] has their names, what becomes of a store
+//! whose tables are lost, and the grants that a role needs which may not create tables.
 
 mod connection;
 mod failure;
