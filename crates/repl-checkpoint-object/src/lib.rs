@@ -88,7 +88,7 @@
 //! failures are in doubt, and settling a doubt takes two or three requests.
 //!
 //! A client of S3 limits a connection to 5 seconds and a request to 30, unless
-//! [`ClientOptions`](object_store::ClientOptions) say otherwise. Put a limit of your own around
+//! `ClientOptions` say otherwise. Put a limit of your own around
 //! [`recover_remote`](repl_checkpoint::recover_remote) and each round: they take several requests.
 //!
 //! # The object
