@@ -23,7 +23,7 @@
 //! const LIMIT: Duration = Duration::from_secs(30);
 //!
 //! fn store() -> Result<BucketStore, object_store::Error> {
-//!     // Chooses what the client encrypts with: if nothing is chosen, it panics. An error says that
+//!     // Chooses what the client encrypts with: if nothing is, it panics. An error says that
 //!     // it was chosen before.
 //!     let _ = rustls::crypto::ring::default_provider().install_default();
 //!     let client = AmazonS3Builder::from_env() // keys, region and endpoint: the variables AWS_*
