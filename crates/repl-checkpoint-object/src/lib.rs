@@ -8,22 +8,36 @@
 //! store; an earlier one that still runs is refused.
 //!
 //! ```no_run
+//! use std::error::Error;
 //! use std::sync::Arc;
 //! use std::time::Duration;
 //!
-//! use object_store::ObjectStore;
+//! use object_store::aws::AmazonS3Builder;
+//! use object_store::RetryConfig;
 //! use repl_checkpoint::{CheckpointError, JsonCodec, OnCorrupt, StoreId, recover_remote};
 //! use repl_checkpoint_object::BucketStore;
 //! use repl_core::ShardId;
+//! use tokio::time::{sleep, timeout};
 //!
 //! # async fn flush(_: &repl_core::Snapshot) -> std::io::Result<()> { Ok(()) }
-//! // For S3: `AmazonS3Builder::from_env()`, the bucket, and a `RetryConfig` with `max_retries: 0`.
-//! # async fn run(client: Arc<dyn ObjectStore>) -> Result<(), Box<dyn std::error::Error>> {
-//! let store = BucketStore::new(client, "followers/7".into(), StoreId(7))
-//!     .named("node 3")
-//!     .sends_once();
-//! let mut follower =
-//!     recover_remote(store, JsonCodec, &[ShardId(1)], OnCorrupt::Fail, None).await?;
+//! const LIMIT: Duration = Duration::from_secs(30);
+//!
+//! fn store() -> Result<BucketStore, object_store::Error> {
+//!     // Chooses what the client encrypts with: if nothing is, it panics. An error says that
+//!     // it was chosen before.
+//!     let _ = rustls::crypto::ring::default_provider().install_default();
+//!     let client = AmazonS3Builder::from_env() // keys, region and endpoint: the variables AWS_*
+//!         .with_bucket_name("followers")
+//!         .with_allow_http(true) // only for http://, as of a server on this machine
+//!         .with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() })
+//!         .build()?;
+//!     let store = BucketStore::new(Arc::new(client), "marks/7".into(), StoreId(7));
+//!     Ok(store.named("node 3").sends_once()) // true, as the client tries nothing again
+//! }
+//!
+//! # async fn run() -> Result<(), Box<dyn Error>> {
+//! let start = recover_remote(store()?, JsonCodec, &[ShardId(1)], OnCorrupt::Fail, None);
+//! let mut follower = timeout(LIMIT, start).await??; // try again if it is late
 //! loop {
 //!     let round = async {
 //!         if let Some(attempt) = follower.checkpointer.begin().await? {
@@ -32,25 +46,50 @@
 //!         }
 //!         Ok::<(), CheckpointError>(())
 //!     };
-//!     match tokio::time::timeout(Duration::from_secs(10), round).await {
+//!     match timeout(LIMIT, round).await {
 //!         Ok(Err(error)) if error.is_poisoning() => return Err(error.into()), // stop applying
-//!         Ok(Err(_)) | Err(_) => {} // tried again, and a doubt is settled first
+//!         Ok(Err(error)) => eprintln!("{error:?}"), // tried again, and a doubt is settled first
+//!         Err(late) => eprintln!("{late}"),         // the same
 //!         Ok(Ok(())) => {}
 //!     }
-//!     let wait = follower.checkpointer.retry_after().max(Duration::from_secs(1));
-//!     tokio::time::sleep(wait).await;
+//!     sleep(follower.checkpointer.retry_after().max(Duration::from_secs(1))).await;
 //! }
 //! # }
 //! ```
 //!
+//! docs/remote.md has the whole program: a start that is tried again, a witness, and a last save.
+//!
 //! # The client
 //! This crate needs no HTTP, no encryption and no cloud: it uses [`object_store`] without features.
-//! Add that crate with the feature of your client, as `aws`, `gcp` or `azure`.
+//! Add that crate with the features of your client. For S3 these build the least C:
+//!
+//! ```toml
+//! object_store = { version = "0.14", default-features = false, features = [
+//!     "aws-base", "reqwest", "ring",
+//! ] }
+//! reqwest = { version = "0.13", default-features = false, features = ["rustls-no-provider"] }
+//! rustls = { version = "0.23", default-features = false, features = ["ring", "std", "tls12"] }
+//! ```
+//!
+//! `rustls-no-provider` builds no encryption by default, so the program has to choose: without
+//! `install_default`, building a client panics with "No rustls crypto provider is configured". It
+//! is needed for `http://` too. With the one feature `aws` (or `gcp`, `azure`) in place of the
+//! three lines, nothing has to be chosen, but aws-lc is built: much more C, and on some systems
+//! with CMake.
+//!
+//! `from_env` reads `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION` and, for a server
+//! that is not AWS, `AWS_ENDPOINT`. For an endpoint with `http://`, as of a server on the same
+//! machine, it needs `AWS_ALLOW_HTTP=true`, or `with_allow_http(true)` as above. Elsewhere leave
+//! that line out.
 //!
 //! Build the client with `max_retries: 0`, and promise it with [`BucketStore::sends_once`]. The
 //! [`RemoteCheckpointer`](repl_checkpoint::RemoteCheckpointer) tries again by itself, and a client
 //! that does so as well hides what happened. A client that retries is safe too. But more of its
 //! failures are in doubt, and settling a doubt takes two or three requests.
+//!
+//! A client of S3 limits a connection to 5 seconds and a request to 30, unless
+//! `ClientOptions` say otherwise. Put a limit of your own around
+//! [`recover_remote`](repl_checkpoint::recover_remote) and each round: they take several requests.
 //!
 //! # The object
 //! A store is one object: a line of text that names its holder, then the newest checkpoints, two
@@ -81,7 +120,7 @@
 //! | the same, and the condition is true | written again, up to 8 times; then in doubt |
 //! | the same, and the object cannot be read | in doubt |
 //! | not implemented, not supported | unavailable: [`BucketError::NoConditionalPut`] |
-//! | 401, 403, no bucket (404), no connection | unavailable if it [sends once], else in doubt |
+//! | 401, 403, 404 (no bucket, on AWS), no connection | unavailable if it [sends once], else in doubt |
 //! | anything else: a lost or late answer, a server error (5xx) | in doubt |
 //! | any failure of a read that comes first | unavailable |
 //!
@@ -104,7 +143,7 @@
 //!
 //! Give each store an object of its own, and let nothing else write, expire or delete it. Put a
 //! copy back only while no process uses the store. A process that starts with a witness then
-//! reports [`RemoteError::Regressed`](repl_checkpoint::RemoteError::Regressed).
+//! reports [`RemoteError::Regressed`](repl_checkpoint::RemoteError::Regressed): start it without.
 
 mod client;
 mod error;
