@@ -3,17 +3,20 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use repl_checkpoint::{CheckpointError, RemoteCheckpointer, RemoteError, RemoteStore};
+use repl_checkpoint::{CheckpointError, RemoteCheckpointer, RemoteError, RemoteStore, Witness};
 use repl_core::Snapshot;
 use tokio::time::{sleep, timeout};
 
 use crate::support::proxy::{Mode, Proxy};
 use crate::support::server::Server;
-use crate::support::{ONE, start};
+use crate::support::{ONE, start, start_with};
 
-/// Its data is durable up to these marks.
+const INTERVAL: Duration = Duration::from_millis(5);
+const LIMIT: Duration = Duration::from_millis(500);
+
+/// Its data is durable up to this mark, and it keeps this witness.
 #[derive(Default)]
-struct Engine(Mutex<u64>);
+struct Engine(Mutex<u64>, Mutex<Option<Witness>>);
 
 impl Engine {
     async fn flush(&self, marks: &Snapshot) -> std::io::Result<()> {
@@ -21,30 +24,36 @@ impl Engine {
         *self.0.lock().unwrap() = marks.mark(ONE).unwrap();
         Ok(())
     }
+
+    fn write_witness(&self, witness: Witness) {
+        *self.1.lock().unwrap() = Some(witness);
+    }
 }
 
-/// Saves until the store is lost to this process, and returns why. Stop applying then.
+/// Saves until the store is lost to this process, or all is saved that was applied when `is_done`.
 async fn save_until_lost<S: RemoteStore>(
     checkpointer: &mut RemoteCheckpointer<S>,
     engine: &Engine,
-    interval: Duration,
-    limit: Duration,
-) -> CheckpointError {
+    is_done: impl Fn() -> bool,
+) -> Result<(), CheckpointError> {
     loop {
+        let is_last = is_done();
         let round = async {
             // Settles a save in doubt, then takes a snapshot.
             let Some(attempt) = checkpointer.begin().await? else { return Ok(()) };
             let flushed = engine.flush(attempt.marks()).await;
             flushed.map_err(|error| CheckpointError::Flush(error.into()))?;
-            checkpointer.save(attempt).await.map(drop)
+            let saved = checkpointer.save(attempt).await;
+            saved.map(|_| engine.write_witness(checkpointer.witness())) // it logs a failure itself
         };
-        // A save that is cut off here is in doubt, as one whose answer is lost.
-        if let Ok(Err(error)) = timeout(limit, round).await
-            && error.is_poisoning()
-        {
-            return error;
+        match timeout(LIMIT, round).await {
+            Ok(Err(error)) if error.is_poisoning() => return Err(error),
+            Ok(Err(error)) => eprintln!("save: {error:?}"),
+            Err(late) => eprintln!("save: {late}"), // a save: in doubt, as if its answer was lost
+            Ok(Ok(())) if is_last => return Ok(()),
+            Ok(Ok(())) => {}
         }
-        sleep(checkpointer.retry_after().max(interval)).await;
+        sleep(checkpointer.retry_after().max(INTERVAL)).await;
     }
 }
 
@@ -65,8 +74,7 @@ async fn the_loop_of_an_engine_outlives_every_fault_but_a_takeover() {
     let engine = Arc::new(Engine::default());
     let flushed = Arc::clone(&engine);
     let running = tokio::spawn(async move {
-        let (interval, limit) = (Duration::from_millis(5), Duration::from_millis(500));
-        save_until_lost(&mut follower.checkpointer, &flushed, interval, limit).await
+        save_until_lost(&mut follower.checkpointer, &flushed, || false).await
     });
     let mut mark = 0;
     let faults = [
@@ -97,9 +105,22 @@ async fn the_loop_of_an_engine_outlives_every_fault_but_a_takeover() {
     assert_eq!(successor.state.applied_seqno(ONE), Some(mark));
     state.advance(ONE, mark + 1);
     match timeout(Duration::from_secs(60), running).await.unwrap().unwrap() {
-        CheckpointError::Remote(RemoteError::Fenced { by, .. }) => assert_eq!(by, "b"),
+        Err(CheckpointError::Remote(RemoteError::Fenced { by, .. })) => assert_eq!(by, "b"),
         other => panic!("{other:?}"),
     }
     assert!(floors.saved(ONE, mark + 1).await.is_err());
     assert_eq!(floors.checkpointed(ONE), Some(mark));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_loop_of_an_engine_ends_with_a_last_save_and_a_witness_that_holds() {
+    let Some(server) = Server::start().await else { return };
+    let mut follower = start(server.config(), "a").await;
+    let engine = Engine::default();
+    follower.state.advance(ONE, 3);
+    save_until_lost(&mut follower.checkpointer, &engine, || true).await.unwrap();
+    let witness = *engine.1.lock().unwrap();
+    assert_eq!(witness, Some(follower.checkpointer.witness()));
+    let successor = start_with(server.config(), "b", witness).await.unwrap();
+    assert_eq!(successor.state.applied_seqno(ONE), Some(3));
 }
