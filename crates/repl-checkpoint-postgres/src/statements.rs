@@ -7,30 +7,37 @@ macro_rules! record {
     };
 }
 
-/// Bytes above the generation of the record are of an earlier record, which was removed. They go: a
-/// later save would take them for its own.
+/// Whether no bytes of the store are newer than its record. After a takeover, a save of the same
+/// generation could not be told from them.
+macro_rules! none_newer {
+    () => {
+        "not exists (select from repl_generation
+             where store = $1::text::uuid and generation > coalesce(
+                 (select generation from repl_lease where store = $1::text::uuid), 0))"
+    };
+}
+
 pub(crate) const TAKE_OVER: &str = concat!(
-    "with taken as (
-        insert into repl_lease (store, holder, token, generation, held_by, since)
-        values ($1::text::uuid, gen_random_uuid(), 1, 0, $2, now())
-        on conflict (store) do update set holder = excluded.holder, token = repl_lease.token + 1,
-            held_by = excluded.held_by, since = excluded.since
-        returning *
-    ), other as (
-        delete from repl_generation other using taken
-        where other.store = taken.store and other.generation > taken.generation
-    )
-    select ",
-    record!(),
-    " from taken"
+    "insert into repl_lease (store, holder, token, generation, held_by, since)
+     select $1::text::uuid, gen_random_uuid(), 1, 0, $2::text, now() where ",
+    none_newer!(),
+    " on conflict (store) do update set holder = excluded.holder, token = repl_lease.token + 1,
+         held_by = excluded.held_by, since = excluded.since
+     returning ",
+    record!()
 );
 
 pub(crate) const TAKE_OVER_AT_LEAST: &str = concat!(
     "update repl_lease set holder = gen_random_uuid(), token = token + 1, held_by = $2, since = now()
-     where store = $1::text::uuid and token >= $3 and generation >= $4
-     returning ",
+     where store = $1::text::uuid and token >= $3 and generation >= $4 and ",
+    none_newer!(),
+    " returning ",
     record!()
 );
+
+/// The newest generation of which there are bytes.
+pub(crate) const NEWEST: &str =
+    "select max(generation) from repl_generation where store = $1::text::uuid";
 
 pub(crate) const RENEW: &str = concat!(
     "update repl_lease set token = $3

@@ -11,7 +11,7 @@ use tokio_postgres::{Config, NoTls, Row};
 
 use crate::connection::{Connection, Tls};
 use crate::failure::cause;
-use crate::statements::{LOAD, RECORD, RENEW, SAVE, TAKE_OVER, TAKE_OVER_AT_LEAST};
+use crate::statements::{LOAD, NEWEST, RECORD, RENEW, SAVE, TAKE_OVER, TAKE_OVER_AT_LEAST};
 
 /// A [`RemoteStore`] in a PostgreSQL database, version 13 or later.
 ///
@@ -27,7 +27,9 @@ use crate::statements::{LOAD, RECORD, RENEW, SAVE, TAKE_OVER, TAKE_OVER_AT_LEAST
 /// It looks for them in the search path when it connects, and makes those that are missing, in the
 /// first schema of that path. A table that was dropped is thus made again, and is empty. Without its
 /// record a store has [vanished](repl_checkpoint::RemoteError::Vanished), for a process that runs and
-/// for one that starts with a witness; one that starts without begins anew.
+/// for one that starts with a witness; one that starts without begins anew. But where bytes are left
+/// that are newer than the record, as where `repl_lease` alone was lost, no start takes the store
+/// over: put both tables back from one copy, or delete the rows of the store in both.
 ///
 /// To make them, a role needs the right to create tables in that schema. Where the tables are there,
 /// made by the program with another role, these are enough:
@@ -98,6 +100,25 @@ impl<T: Tls> PostgresStore<T> {
         self.connection.query(sql, params).await.map_err(read)
     }
 
+    /// Refuses bytes of which the record does not know: one of the two tables was lost, or is of
+    /// another copy. Which is right an operator has to say.
+    async fn check_none_newer(&mut self) -> Result<(), RemoteFailure> {
+        let known = self.record().await?.map(|record| record.generation);
+        let rows = self.read(NEWEST, &[&self.id()]).await?;
+        let newest: Option<i64> = rows.first().map(|row| get(row, 0)).transpose()?.flatten();
+        let newest = newest.map_or(Ok(0), unsigned)?;
+        if newest <= known.unwrap_or(0) {
+            return Ok(());
+        }
+        let record =
+            known.map_or("is gone".to_owned(), |known| format!("is of generation {known}"));
+        let why = format!(
+            "repl_generation holds generation {newest} of this store, and its record in repl_lease \
+             {record}: put both back from one copy; or, to begin anew, delete its rows in both"
+        );
+        Err(RemoteFailure::Unavailable(cause(why)))
+    }
+
     /// A condition was false: nothing was changed, and what is there instead is read now.
     async fn refused<R>(&mut self) -> Result<R, RemoteFailure> {
         Err(RemoteFailure::Refused(self.record().await?))
@@ -133,7 +154,10 @@ impl<T: Tls> RemoteStore for PostgresStore<T> {
         };
         match rows.first() {
             Some(row) => held(row),
-            None => self.refused().await,
+            None => {
+                self.check_none_newer().await?;
+                self.refused().await
+            }
         }
     }
 

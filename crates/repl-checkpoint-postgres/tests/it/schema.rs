@@ -1,6 +1,6 @@
 //! The tables are made on first use, once, and again if they were dropped; newer ones are left alone.
 
-use repl_checkpoint::{RecoverErrorKind, RemoteError};
+use repl_checkpoint::{RecoverErrorKind, RemoteError, Witness};
 use tokio_postgres::Client;
 
 use crate::support::server::Server;
@@ -46,7 +46,7 @@ async fn tables_of_a_newer_version_are_refused_and_left_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tables_that_were_dropped_are_a_lost_record_and_are_made_again() {
     let all = "repl_lease, repl_generation, repl_mark";
-    for dropped in [all, "repl_lease", "repl_lease, repl_schema"] {
+    for dropped in [all, "repl_lease, repl_generation, repl_schema"] {
         let Some(server) = Server::start().await else { return };
         let mut follower = start(server.config(), "a").await;
         for mark in 1..=3 {
@@ -71,24 +71,35 @@ async fn tables_that_were_dropped_are_a_lost_record_and_are_made_again() {
     }
 }
 
-/// As after `delete from repl_lease`, to begin anew: the bytes of before are no part of it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_begins_anew_keeps_no_bytes_of_an_earlier_record() {
-    let Some(server) = Server::start().await else { return };
-    let mut follower = start(server.config(), "a").await;
-    for mark in 1..=6 {
-        save(&mut follower, mark).await.unwrap();
+async fn bytes_that_are_newer_than_the_record_are_never_taken_for_nothing() {
+    for lost in ["drop table repl_lease", "update repl_lease set generation = 2"] {
+        let Some(server) = Server::start().await else { return };
+        let mut follower = start(server.config(), "a").await;
+        for mark in 1..=3 {
+            save(&mut follower, mark).await.unwrap();
+        }
+        let client = server.client().await;
+        run(&client, lost).await;
+        let known = if lost.starts_with("drop") { "is gone" } else { "is of generation 2" };
+        for witness in [None, Some(Witness { token: 1, generation: 1 })] {
+            match start_with(server.config(), "a", witness).await {
+                Err(RecoverErrorKind::Remote(RemoteError::Unavailable { source, .. })) => {
+                    let why = source.to_string();
+                    let says = ["generation 3", known, "delete its rows in both"];
+                    assert!(says.iter().all(|part| why.contains(part)), "{why}");
+                }
+                other => panic!("{lost}, {witness:?}: {other:?}"),
+            }
+        }
+        let newest = client.query_one("select max(generation) from repl_generation", &[]).await;
+        assert_eq!(newest.unwrap().get::<_, i64>(0), 3);
+        run(&client, "delete from repl_lease; delete from repl_generation").await;
+        let mut anew = start(server.config(), "a").await;
+        assert_eq!(anew.state.applied_seqno(ONE), Some(0));
+        save(&mut anew, 11).await.unwrap();
+        assert_eq!(start(server.config(), "a").await.state.applied_seqno(ONE), Some(11));
     }
-    let client = server.client().await;
-    run(&client, "delete from repl_lease").await;
-    let mut anew = start(server.config(), "a").await;
-    for mark in 11..=12 {
-        save(&mut anew, mark).await.unwrap();
-    }
-    let sql = "select array_agg(generation order by generation) from repl_generation";
-    let kept: Vec<i64> = client.query_one(sql, &[]).await.unwrap().get(0);
-    assert_eq!(kept, [1, 2]);
-    assert_eq!(start(server.config(), "a").await.state.applied_seqno(ONE), Some(12));
 }
 
 #[tokio::test(flavor = "multi_thread")]
