@@ -152,13 +152,11 @@ impl<T: Tls> RemoteStore for PostgresStore<T> {
                 self.connection.query(RENEW, &[&id, &holder, &token]).await?
             }
         };
-        match rows.first() {
-            Some(row) => held(row),
-            None => {
-                self.check_none_newer().await?;
-                self.refused().await
-            }
+        if let Some(row) = rows.first() {
+            return held(row);
         }
+        self.check_none_newer().await?;
+        self.refused().await
     }
 
     async fn save(&mut self, save: RemoteSave<'_>) -> Result<(), RemoteFailure> {

@@ -17,7 +17,9 @@ use crate::envelope::{Header, Sealed, SealedDelta, UnsealError, verify};
 use crate::ids::Generation;
 use crate::reading::{HEAD, read_checkpoint};
 use crate::recovery::check_generation;
-use crate::slot_store::{is_slot_file, other_slot_version, slot_file_length, whole_chains};
+use crate::slot_store::{
+    candidates_in, is_slot_file, other_slot_version, slot_file_length, store_of, whole_chains,
+};
 use crate::store::hint::to_do;
 
 /// The number of times that files may change under the reader before it gives up.
@@ -165,6 +167,11 @@ fn peek_file(path: &Path) -> Result<Peeked, PeekError> {
         let source = io::Error::new(io::ErrorKind::InvalidInput, "neither a file nor a directory");
         return Err(failed("read", path, source));
     }
+    let head = OsDisk.read_at(path, 0, HEAD).map_err(|source| failed("read", path, source))?;
+    let has_page = slot_file_length(&head).is_some() || other_slot_version(&head).is_some();
+    if is_slot_file(path, &head) && !has_page {
+        return peek_without_page(path);
+    }
     let mut before = None;
     let mut left = TRIES;
     loop {
@@ -186,15 +193,31 @@ fn peek_file(path: &Path) -> Result<Peeked, PeekError> {
     }
 }
 
+/// Reads a slot file whose first page is damaged, as a recovery does: its length says where its slots
+/// are. Of a huge file only what its headers name is read.
+fn peek_without_page(path: &Path) -> Result<Peeked, PeekError> {
+    let damaged = |source| PeekError::Damaged { path: path.to_owned(), source };
+    let store = store_of(&OsDisk, path).map_err(|source| failed("read", path, source))?;
+    let candidates = store.and_then(|store| candidates_in(&OsDisk, path, store).ok());
+    let mut candidates = candidates.ok_or_else(|| damaged(UnsealError::Magic))?;
+    while let Some((candidate, _)) = candidates.next_with_location() {
+        let Ok(bytes) = candidate.bytes else { continue };
+        let deltas: Vec<&[u8]> = candidate.deltas.iter().map(Vec::as_slice).collect();
+        if let Ok(found) = unsealed(path, &bytes, &deltas) {
+            return Ok(found);
+        }
+    }
+    Err(damaged(UnsealError::Magic))
+}
+
 /// Reads a file whose length is the one in its header, and the first bytes of any other.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let head = OsDisk.read_at(path, 0, HEAD)?;
     if !is_slot_file(path, &head) {
         return read_checkpoint(&OsDisk, path);
     }
-    let length = usize::try_from(OsDisk.length(path)?).map_err(|_| io::ErrorKind::OutOfMemory)?;
-    match slot_file_length(&head, length) {
-        Some(expected) if expected == length => OsDisk.read_at(path, 0, length),
+    match slot_file_length(&head) {
+        Some(length) if length as u64 == OsDisk.length(path)? => OsDisk.read_at(path, 0, length),
         _ => Ok(head),
     }
 }

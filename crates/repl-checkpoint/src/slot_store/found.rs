@@ -84,7 +84,7 @@ pub(super) fn reader<'a>(
 }
 
 /// The length of one slot, where the length of the file alone says it.
-pub(super) fn size_by_length(length: u64) -> Option<usize> {
+fn size_by_length(length: u64) -> Option<usize> {
     let of_slots = length.saturating_sub(PAGE as u64);
     let size = of_slots / SLOTS as u64;
     let fits = size > 0 && size.is_multiple_of(PAGE as u64) && size * SLOTS as u64 == of_slots;

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use super::SLOTS;
 use super::chain::{Chain, look_at};
-use super::found::size_by_length;
 use super::page::{FirstPage, MAGIC, PAGE};
 use super::pool::Pool;
 use super::reader::Reader;
@@ -15,7 +14,7 @@ use crate::directory::names::{SLOT_FILE, of_slot_file};
 pub(crate) struct WholeChains<'a> {
     /// The newest first.
     pub(crate) chains: Vec<WholeChain<'a>>,
-    /// Whether the first page and every slot are whole.
+    /// Whether every slot is whole.
     pub(crate) is_all: bool,
 }
 
@@ -42,24 +41,18 @@ pub(crate) fn other_slot_version(bytes: &[u8]) -> Option<String> {
     FirstPage::other_version(bytes.get(..PAGE)?)
 }
 
-/// The length that a slot file has by its first page. If that is damaged it is `length`, that of the
-/// file, as in a recovery; `None` if no slot file is so long.
-pub(crate) fn slot_file_length(page: &[u8], length: usize) -> Option<usize> {
-    let size = match FirstPage::of(page) {
-        Some(page) => page.size,
-        None => size_by_length(length as u64)?,
-    };
-    size.checked_mul(SLOTS)?.checked_add(PAGE)
+/// The length that a slot file has by its first page; `None` if that is damaged.
+pub(crate) fn slot_file_length(page: &[u8]) -> Option<usize> {
+    FirstPage::of(page)?.size.checked_mul(SLOTS)?.checked_add(PAGE)
 }
 
 /// The whole chains in the bytes of a slot file, of any store, as a recovery takes them. `None` if the
 /// bytes are not exactly one file, as two were read.
 pub(crate) fn whole_chains(bytes: &[u8]) -> Option<WholeChains<'_>> {
-    let page = bytes.get(..PAGE)?;
-    let length = slot_file_length(page, bytes.len()).filter(|length| *length == bytes.len())?;
+    let length = slot_file_length(bytes.get(..PAGE)?).filter(|length| *length == bytes.len())?;
     let size = (length - PAGE) / SLOTS;
     let slots: Vec<&[u8]> = bytes.get(PAGE..)?.chunks_exact(size).collect();
-    let mut is_all = FirstPage::of(page).is_some();
+    let mut is_all = true;
     let mut whole = [None; SLOTS];
     let mut found = Vec::new();
     for (i, slot) in slots.iter().enumerate() {
