@@ -75,7 +75,7 @@
 //! `install_default`, building a client panics with "No rustls crypto provider is configured". It
 //! is needed for `http://` too. With the one feature `aws` (or `gcp`, `azure`) in place of the
 //! three lines, nothing has to be chosen, but aws-lc is built: much more C, and on some systems
-//! with CMake.
+//! with `cmake`.
 //!
 //! `from_env` reads `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION` and, for a server
 //! that is not AWS, `AWS_ENDPOINT`. For an endpoint with `http://`, as of a server on the same

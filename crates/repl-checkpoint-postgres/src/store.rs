@@ -155,7 +155,9 @@ impl<T: Tls> RemoteStore for PostgresStore<T> {
         if let Some(row) = rows.first() {
             return held(row);
         }
-        self.check_none_newer().await?;
+        if let Acquire::TakeOver { .. } = acquire {
+            self.check_none_newer().await?;
+        }
         self.refused().await
     }
 
