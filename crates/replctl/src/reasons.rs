@@ -66,10 +66,16 @@ pub(crate) fn is_first_page(found: &Surveyed, place: &Place) -> bool {
     found.slot.is_none() && matches!(place, Place::Slots { .. })
 }
 
+/// Longer files are not looked through.
+const MOST_ZEROS: u64 = 1 << 26;
+
 /// Whether a file has bytes, and all of them are 0: what some crashes and broken copies leave.
 pub(crate) fn is_all_zero(path: &Path) -> bool {
     let mut piece = vec![0; 1 << 16];
     let Ok(mut file) = File::open(path) else { return false };
+    if file.metadata().is_ok_and(|found| found.len() > MOST_ZEROS) {
+        return false;
+    }
     let mut is_empty = true;
     while let Ok(length) = file.read(&mut piece) {
         if length == 0 {

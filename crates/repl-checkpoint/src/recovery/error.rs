@@ -203,8 +203,8 @@ impl fmt::Display for RecoverErrorKind {
                     ),
                     None => f.write_str(
                         "no older one is whole: restore a copy, or, if the log still begins at \
-                         segment 1 or a base copy exists, move every checkpoint and the marker \
-                         away to begin again",
+                         segment 1 or a base copy exists, move every checkpoint away, and the \
+                         marker of a store on a disk, to begin again",
                     ),
                 }
             }
