@@ -120,12 +120,13 @@
 //! | the same, and the condition is true | written again, up to 8 times; then in doubt |
 //! | the same, and the object cannot be read | in doubt |
 //! | not implemented, not supported | unavailable: [`BucketError::NoConditionalPut`] |
-//! | 401, 403, 404 (no bucket, on AWS), no connection | unavailable if it [sends once], else in doubt |
+//! | 401, 403, 404 (no bucket), no connection | unavailable if it [sends once], else in doubt |
 //! | anything else: a lost or late answer, a server error (5xx) | in doubt |
 //! | any failure of a read that comes first | unavailable |
 //!
 //! What the client says is not always what the server meant:
-//! - A missing bucket is a 404 on AWS, and a 500 on SeaweedFS: there it is in doubt.
+//! - Some servers answer a put into a missing bucket with 404 or 403, and others with 500: there it
+//!   is in doubt.
 //! - A server that gives no ETag in its answer to a put, or that answers 501 to a conditional one,
 //!   is a general error to the client of S3. So each such write is in doubt, and so is each renewal
 //!   that would settle it. The source of the error says why.

@@ -7,8 +7,8 @@ macro_rules! record {
     };
 }
 
-/// Whether no bytes of the store are newer than its record. After a takeover, a save of the same
-/// generation could not be told from them.
+/// Whether no bytes of the store are newer than its record. After a takeover, a later save would have
+/// the same generation as they have.
 macro_rules! none_newer {
     () => {
         "not exists (select from repl_generation

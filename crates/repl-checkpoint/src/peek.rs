@@ -20,6 +20,7 @@ use crate::recovery::check_generation;
 use crate::slot_store::{
     candidates_in, is_slot_file, other_slot_version, slot_file_length, store_of, whole_chains,
 };
+use crate::store::LoadError;
 use crate::store::hint::to_do;
 
 /// The number of times that files may change under the reader before it gives up.
@@ -175,18 +176,13 @@ fn peek_file(path: &Path) -> Result<Peeked, PeekError> {
     let mut before = None;
     let mut left = TRIES;
     loop {
-        let bytes = read(path).map_err(|error| match error.downcast::<UnsealError>() {
-            Ok(source) => PeekError::Damaged { path: path.to_owned(), source },
-            Err(source) => failed("read", path, source),
-        })?;
+        let bytes = read(path).map_err(|error| not_read(path, error))?;
         left = left.saturating_sub(1);
         let settled = before.as_ref() == Some(&bytes);
         match newest_in(path, &bytes) {
             // A slot that is torn because it is written to holds the newest one.
             Ok((found, all_whole)) if settled || left == 0 || all_whole => return Ok(found),
-            Err(source) if settled => {
-                return Err(PeekError::Damaged { path: path.to_owned(), source });
-            }
+            Err(source) if settled => return Err(damaged(path, source)),
             // It may have been written to while it was read.
             Ok(_) | Err(_) => before = Some(bytes),
         }
@@ -196,18 +192,27 @@ fn peek_file(path: &Path) -> Result<Peeked, PeekError> {
 /// Reads a slot file whose first page is damaged, as a recovery does: its length says where its slots
 /// are. Of a huge file only what its headers name is read.
 fn peek_without_page(path: &Path) -> Result<Peeked, PeekError> {
-    let damaged = |source| PeekError::Damaged { path: path.to_owned(), source };
     let store = store_of(&OsDisk, path).map_err(|source| failed("read", path, source))?;
-    let candidates = store.and_then(|store| candidates_in(&OsDisk, path, store).ok());
-    let mut candidates = candidates.ok_or_else(|| damaged(UnsealError::Magic))?;
-    while let Some((candidate, _)) = candidates.next_with_location() {
-        let Ok(bytes) = candidate.bytes else { continue };
+    let Some(store) = store else { return Err(damaged(path, UnsealError::Magic)) };
+    let mut candidates = candidates_in(&OsDisk, path, store).map_err(|error| match error {
+        LoadError::Io { act, path, source } => PeekError::Io { act, path, source },
+        _ => damaged(path, UnsealError::Magic),
+    })?;
+    let mut newest_error = None;
+    while let Some((candidate, location)) = candidates.next_with_location() {
+        if location.slot.is_none() {
+            continue; // the first page
+        }
         let deltas: Vec<&[u8]> = candidate.deltas.iter().map(Vec::as_slice).collect();
-        if let Ok(found) = unsealed(path, &bytes, &deltas) {
-            return Ok(found);
+        let found = candidate.bytes.map_err(|error| not_read(path, error)).and_then(|bytes| {
+            unsealed(path, &bytes, &deltas).map_err(|source| damaged(path, source))
+        });
+        match found {
+            Ok(found) => return Ok(found),
+            Err(error) => newest_error = newest_error.or(Some(error)),
         }
     }
-    Err(damaged(UnsealError::Magic))
+    Err(newest_error.unwrap_or_else(|| damaged(path, UnsealError::Magic)))
 }
 
 /// Reads a file whose length is the one in its header, and the first bytes of any other.
@@ -257,6 +262,18 @@ fn unsealed(path: &Path, bytes: &[u8], deltas: &[&[u8]]) -> Result<Peeked, Unsea
 fn newest_header(delta: &[u8]) -> Result<Header, UnsealError> {
     let damaged = |source| UnsealError::Delta { generation: 0, source };
     SealedDelta::of(delta).map(|sealed| sealed.line.delta.header).map_err(damaged)
+}
+
+/// A read that saw the damage before it had read everything says so in its error.
+fn not_read(path: &Path, error: io::Error) -> PeekError {
+    match error.downcast::<UnsealError>() {
+        Ok(source) => damaged(path, source),
+        Err(source) => failed("read", path, source),
+    }
+}
+
+fn damaged(path: &Path, source: UnsealError) -> PeekError {
+    PeekError::Damaged { path: path.to_owned(), source }
 }
 
 fn failed(act: &'static str, path: &Path, source: io::Error) -> PeekError {

@@ -119,7 +119,8 @@ pub(crate) fn slot_files_in(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Whether a file begins as a slot file does.
+/// Whether a file is a slot file: by its first bytes, or by its name and what is beside it, as these
+/// bytes may be damaged.
 fn is_slot_file(path: &Path) -> Result<bool, Failure> {
     use std::io::Read;
     const MAGIC: &[u8] = b"repl-checkpoint slots v";
@@ -127,7 +128,10 @@ fn is_slot_file(path: &Path) -> Result<bool, Failure> {
     let mut head = Vec::new();
     let file = std::fs::File::open(path).map_err(failed)?;
     file.take(MAGIC.len() as u64).read_to_end(&mut head).map_err(failed)?;
-    Ok(head == MAGIC || path.extension().is_some_and(|extension| extension == "slots"))
+    let mut marker = path.as_os_str().to_owned();
+    marker.push(".marker");
+    let has_name = path.extension().is_some_and(|extension| extension == "slots");
+    Ok(head == MAGIC || has_name || Path::new(&marker).exists())
 }
 
 /// The codec of this name.

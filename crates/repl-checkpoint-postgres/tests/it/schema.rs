@@ -1,10 +1,13 @@
 //! The tables are made on first use, once, and again if they were dropped; newer ones are left alone.
 
-use repl_checkpoint::{RecoverErrorKind, RemoteError, Witness};
+use repl_checkpoint::{
+    Acquire, RecoverErrorKind, RemoteError, RemoteFailure, RemoteStore, Witness,
+};
+use repl_checkpoint_postgres::PostgresStore;
 use tokio_postgres::Client;
 
 use crate::support::server::Server;
-use crate::support::{ONE, assert_frozen, marks, remote, save, start, start_with, stored};
+use crate::support::{ONE, STORE, assert_frozen, marks, remote, save, start, start_with, stored};
 
 fn is_vanished(error: &RemoteError) -> bool {
     matches!(error, RemoteError::Vanished { .. })
@@ -87,6 +90,13 @@ async fn bytes_that_are_newer_than_the_record_are_never_taken_for_nothing() {
             let error = remote(save(&mut follower, 4).await);
             assert!(is_vanished(&error), "{error:?}");
         }
+        if lost.starts_with("drop") {
+            // Nor is a renewal, which settles a doubt, something that may pass.
+            let lease = follower.checkpointer.lease();
+            let mut store = PostgresStore::new(server.config(), STORE);
+            let renewed = store.acquire(Acquire::Renew { lease, token: lease.token + 1 }).await;
+            assert!(matches!(renewed, Err(RemoteFailure::Refused(None))), "{renewed:?}");
+        }
         let known = if lost.starts_with("drop") { "is gone" } else { "is of generation 2" };
         for witness in [None, Some(Witness { token: 1, generation: 1 })] {
             match start_with(server.config(), "a", witness).await {
@@ -148,4 +158,33 @@ async fn a_role_that_may_not_create_tables_works_where_they_are_there() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// The commands that docs/backup.md names.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_is_made_beside_a_follower_and_put_back_by_the_commands_of_the_page() {
+    let Some(server) = Server::start().await else { return };
+    let page = include_str!("../../../../docs/backup.md");
+    let row = page.lines().find(|line| line.starts_with("| PostgreSQL |")).unwrap();
+    let commands: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
+    let [copy, put_back] = commands[..] else { panic!("{row}") };
+    let url = format!("postgres://test@127.0.0.1:{}/postgres", server.config().get_ports()[0]);
+    let mut follower = start(server.config(), "a").await;
+    for mark in 1..=3 {
+        save(&mut follower, mark).await.unwrap();
+    }
+    server.shell(&copy.replace("DATABASE", &url));
+    save(&mut follower, 4).await.unwrap();
+    let witness = follower.checkpointer.witness();
+    server.shell(&put_back.replace("DATABASE", &url));
+    let is_regressed = |error: &RemoteError| matches!(error, RemoteError::Regressed { .. });
+    let error = remote(save(&mut follower, 5).await);
+    assert!(is_regressed(&error), "{error:?}");
+    match start_with(server.config(), "a", Some(witness)).await {
+        Err(RecoverErrorKind::Remote(error)) => assert!(is_regressed(&error), "{error:?}"),
+        other => panic!("{other:?}"),
+    }
+    let mut restored = start(server.config(), "a").await;
+    assert_eq!(restored.state.applied_seqno(ONE), Some(3));
+    save(&mut restored, 4).await.unwrap();
 }

@@ -71,4 +71,12 @@ fn a_damaged_first_page_hides_no_checkpoint() {
     damaged.push(0);
     fs::write(&file, &damaged).unwrap();
     assert!(matches!(peek(&file).unwrap_err(), PeekError::Damaged { .. }));
+    // Of a slot it is said what is wrong with it.
+    let mut damaged = whole;
+    damaged.chunks_mut(4096).for_each(|page| page[220] ^= 1);
+    fs::write(&file, &damaged).unwrap();
+    match peek(&file).unwrap_err() {
+        PeekError::Damaged { source: UnsealError::Checksum { .. }, .. } => {}
+        error => panic!("{error:?}"),
+    }
 }

@@ -42,8 +42,9 @@ pub struct RemoteRecovered<S> {
 ///
 /// # Errors
 /// [`RecoverErrorKind::Remote`] if the store is not available, or its answer was lost: call this
-/// again, later; [`RecoverErrorKind::may_pass`] says which errors these are. The same with [`RemoteError::Regressed`] or [`RemoteError::Vanished`] if the store holds
-/// less than `at_least`: nothing was changed. And all that [`recover`](crate::recover()) may find.
+/// again, later; [`RecoverErrorKind::may_pass`] says which errors these are. The same with
+/// [`RemoteError::Regressed`] or [`RemoteError::Vanished`] if the store holds less than `at_least`:
+/// nothing was changed. And all that [`recover`](crate::recover()) may find.
 pub async fn recover_remote<S: RemoteStore>(
     mut store: S,
     codec: impl Codec + 'static,

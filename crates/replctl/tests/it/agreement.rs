@@ -4,7 +4,7 @@ use std::fs;
 
 use repl_checkpoint::{BincodeCodec, Codec, Header, JsonCodec, StoreId};
 
-use crate::support::{Dir, SLOTS, VERSION_1, newer, older, sealed};
+use crate::support::{Dir, SLOTS, VERSION_1, at_rest, newer, older, sealed};
 
 const OLD: &str = "marks/00000000000000000041.checkpoint";
 const NEW: &str = "marks/00000000000000000042.checkpoint";
@@ -201,6 +201,21 @@ fn a_damaged_first_page_is_called_that_and_loses_no_mark() {
     dir.put_slots(&bytes);
     let (verdict, _) = problem(&dir, "verify slots");
     assert!(verdict.contains("  the first page is damaged\n"), "{verdict}");
+}
+
+#[test]
+fn a_slot_file_with_any_name_is_one_though_its_first_bytes_are_damaged() {
+    let dir = Dir::new().slots();
+    assert_eq!(dir.status("convert slots one.marks --store slot-file"), 0);
+    let mut bytes = fs::read(dir.path("one.marks")).unwrap();
+    bytes[5] ^= 1;
+    at_rest(&dir.path("one.marks"), &bytes);
+    let (text, status) = problem(&dir, "verify one.marks");
+    assert!(text.contains("the first page is damaged"), "{text}");
+    assert_eq!(status, Some(4), "{text}");
+    assert_eq!(dir.status("backup one.marks copy"), 0);
+    assert_eq!(dir.status("fall-back one.marks"), 0);
+    assert_eq!(dir.status("verify one.marks"), 0);
 }
 
 #[test]

@@ -107,6 +107,15 @@ impl Server {
         client
     }
 
+    /// Runs a line of a shell, in the directory of the server, with its programs in the path.
+    pub(crate) fn shell(&self, line: &str) {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let path = format!("{}:{path}", self.bin.display());
+        let mut shell = Command::new("sh");
+        shell.args(["-ec", line]).env("PATH", path).current_dir(self.dir.path());
+        assert!(shell.status().unwrap().success(), "{line}");
+    }
+
     fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }

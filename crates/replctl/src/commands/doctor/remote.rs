@@ -30,7 +30,7 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 /// [`work_for_a_race`].
 trait Server: Sized {
     const NAME: &str;
-    /// Where to look if it cannot be told.
+    /// Where to look if that is not known.
     const LOOK_AT: &str;
     type Store: RemoteStore;
 
