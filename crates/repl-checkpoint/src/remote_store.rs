@@ -157,7 +157,7 @@ pub struct Kept {
 /// use repl_checkpoint::Witness;
 ///
 /// let Witness { token, generation } = Witness { token: 5, generation: 412 };
-/// let line = format!("{token} {generation}"); // to a file, durable before it is relied on
+/// let line = format!("{token} {generation}"); // to a file
 /// let (token, generation) = line.split_once(' ').ok_or("not a witness")?;
 /// let kept = Witness { token: token.parse()?, generation: generation.parse()? };
 /// assert_eq!(kept, Witness { token: 5, generation: 412 });
