@@ -41,8 +41,6 @@
 //! the mark (`a_flag_cleared_without_comparing_leaves_the_mark_behind`), `highest` read `Relaxed`
 //! (`a_highest_read_relaxed_leaves_the_mark_behind`).
 
-use std::collections::BTreeSet;
-
 use crate::chunks::Chunks;
 use crate::ids::SeqNo;
 use crate::outcome::WindowFull;
@@ -54,7 +52,7 @@ pub(crate) struct WindowState {
     pub(crate) chunks: Chunks,
     /// No seqno above this one is or was completed in a range or claimed in overflow.
     overflow_end: AtomicU64,
-    pub(crate) overflow_claims: Mutex<BTreeSet<SeqNo>>,
+    pub(crate) overflow_claims: Mutex<RangeSet>,
     /// See the module's documentation.
     highest: AtomicU64,
 }

@@ -85,8 +85,8 @@ impl Snapshot {
     fn combine(
         &self,
         other: &Snapshot,
-        both: impl Fn(&AppliedSet, &AppliedSet) -> AppliedSet,
-        choose: impl for<'a> Fn(Option<At<'a>>, Option<At<'a>>) -> Option<At<'a>>,
+        both: fn(&AppliedSet, &AppliedSet) -> AppliedSet,
+        choose: for<'a> fn(Option<At<'a>>, Option<At<'a>>) -> Option<At<'a>>,
     ) -> Snapshot {
         let with_ranges = self.has_ranges_with(other);
         let (mut keys, mut marks, mut above) = (KeysBuilder::default(), Vec::new(), Above::new());

@@ -128,7 +128,6 @@ impl Members {
         }
         let has_new = !new.is_empty();
         if has_new {
-            new.sort_by_key(|(number, _)| *number);
             self.slabs.set(new);
         }
         (places, has_new)
@@ -181,7 +180,6 @@ impl Members {
                 empty.push(number);
             }
         }
-        empty.sort_unstable();
         self.free.extend_from_slice(&empty);
         if empty.is_empty() {
             return false;

@@ -1,6 +1,5 @@
 //! An open window: shared by the window itself and its claims, and closed with the last of them.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::cell::Cell;
@@ -98,13 +97,13 @@ impl Guard {
             self.state.note_overflow(seqno);
             let in_overflow = seqno - self.cell().sync_load().min(seqno) > self.state.reach();
             if in_overflow {
-                claims.insert(seqno);
+                claims.insert(seqno.into());
             }
             Ok(in_overflow)
         })
     }
 
-    fn look_in_overflow(&self, claims: &BTreeSet<SeqNo>, seqno: SeqNo) -> Result<(), ClaimError> {
+    fn look_in_overflow(&self, claims: &RangeSet, seqno: SeqNo) -> Result<(), ClaimError> {
         if self.contains(seqno) {
             return Err(ClaimError::AlreadyCompleted);
         }
@@ -112,7 +111,7 @@ impl Guard {
         if self.cell().is_removed() {
             return Err(ClaimError::Removed);
         }
-        if claims.contains(&seqno) { Err(ClaimError::Claimed) } else { Ok(()) }
+        if claims.contains(seqno) { Err(ClaimError::Claimed) } else { Ok(()) }
     }
 
     pub(super) fn release(&self, seqno: SeqNo, place: Place) {
@@ -138,7 +137,7 @@ impl Guard {
     }
 
     fn forget_overflow_claim(&self, seqno: SeqNo) {
-        locked(&self.state.overflow_claims, |claims| claims.remove(&seqno));
+        locked(&self.state.overflow_claims, |claims| claims.remove(seqno.into()));
     }
 
     #[inline]
