@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use benches::databases::{Fjall, Redb, Sqlite};
-use benches::rounds::{Contender, contender, criterion, rounds};
+use benches::rounds::{
+    Contender, ROUNDS, ROUNDS_OF_SAVES, contender, criterion, criterion_over_sizes, rounds, rounds_of,
+};
 use benches::{bare, dense_ids, random, state_of};
 use criterion::{Bencher, Criterion, criterion_group, criterion_main};
 use repl_checkpoint::{JsonCodec, OnCorrupt, Recovered, SlotStore, StoreId, recover};
@@ -91,8 +93,8 @@ fn move_all(state: &ReplicationState, ids: &[ShardId], at: u64) {
 
 /// Moves one mark and saves, vs the same move, a snapshot, a comparison of the marks, and a bare
 /// write of one page.
-fn one_moved(c: &mut Criterion) {
-    for shards in SIZES {
+fn one_moved(c: &mut Criterion, sizes: &[u64], number_of_rounds: u32) {
+    for &shards in sizes {
         let dir = folder();
         let mut follower = Follower::new(&dir, shards);
         let mut number = random();
@@ -135,8 +137,16 @@ fn one_moved(c: &mut Criterion) {
             contenders.push(row("redb", shards, move |row| redb.commit(row).unwrap()));
             contenders.push(row("fjall", shards, move |row| fjall.commit(row).unwrap()));
         }
-        rounds(c, &format!("save_one_moved_{shards}"), contenders);
+        rounds_of(c, number_of_rounds, &format!("save_one_moved_{shards}"), contenders);
     }
+}
+
+fn one_of_few_moved(c: &mut Criterion) {
+    one_moved(c, &SIZES[..1], ROUNDS_OF_SAVES);
+}
+
+fn one_of_many_moved(c: &mut Criterion) {
+    one_moved(c, &SIZES[1..], ROUNDS);
 }
 
 /// A database that commits one row.
@@ -171,5 +181,6 @@ fn slow() -> Criterion {
 }
 
 criterion_group! { name = passes; config = criterion(); targets = changes }
-criterion_group! { name = saves; config = slow(); targets = one_moved, all_moved }
-criterion_main!(passes, saves);
+criterion_group! { name = short; config = criterion_over_sizes(); targets = one_of_few_moved }
+criterion_group! { name = saves; config = slow(); targets = one_of_many_moved, all_moved }
+criterion_main!(passes, short, saves);

@@ -10,6 +10,9 @@ pub const ROUNDS: u32 = 9;
 /// The number of rounds of saves to a server, which vary by a fifth from one second to the next.
 pub const ROUNDS_OF_SERVERS: u32 = 27;
 
+/// The number of rounds of short saves to a disk: its speed drifts within a second.
+pub const ROUNDS_OF_SAVES: u32 = 45;
+
 /// The number of rounds of work measured over many sizes, where neighbouring sizes reveal outliers.
 pub const ROUNDS_OVER_SIZES: u32 = 5;
 

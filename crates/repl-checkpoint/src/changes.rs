@@ -60,18 +60,21 @@ impl Changes {
         let gone = saved.iter().map(|s| s.shard).filter(|s| orphan(now, *s).is_none());
         let gone: Vec<ShardId> = gone.collect();
         self.is_empty &= gone.is_empty();
-        self.shards = self.shards.take().map(|shards| union(shards, &gone));
+        self.shards = self.shards.take().map(|shards| union(&shards, &gone));
     }
 }
 
 /// The shards in either of two lists, which ascend.
-pub(crate) fn union(mut shards: Vec<ShardId>, others: &[ShardId]) -> Vec<ShardId> {
-    if !others.is_empty() {
-        shards.extend_from_slice(others);
-        shards.sort(); // linear, as both ascend
-        shards.dedup();
+pub(crate) fn union(shards: &[ShardId], mut others: &[ShardId]) -> Vec<ShardId> {
+    let mut both = Vec::with_capacity(shards.len() + others.len());
+    for shard in shards {
+        let (below, rest) = others.split_at(others.iter().take_while(|s| *s < shard).count());
+        both.extend_from_slice(below);
+        both.push(*shard);
+        others = rest.strip_prefix(&[*shard]).unwrap_or(rest);
     }
-    shards
+    both.extend_from_slice(others);
+    both
 }
 
 #[cfg(test)]

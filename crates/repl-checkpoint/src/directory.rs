@@ -22,7 +22,8 @@ pub(crate) struct Directory<D: Disk> {
     pub(crate) path: PathBuf,
     open_dir: D::Dir,
     lock: D::Lock,
-    lock_path: PathBuf,
+    /// The name of the lock file.
+    lock_name: OsString,
     /// The file that says that a checkpoint was saved here.
     marker: PathBuf,
     has_marker: bool,
@@ -64,7 +65,7 @@ impl<D: Disk> Directory<D> {
             path: path.to_owned(),
             open_dir,
             lock,
-            lock_path,
+            lock_name: beside.lock.clone(),
             marker: path.join(&beside.marker),
             has_marker: found.contains(&beside.marker),
             created,

@@ -49,7 +49,7 @@ impl Held {
     ) -> Option<(&Content, Vec<ShardId>)> {
         let is_it = |written: &&Written| written.header.generation == generation;
         let previous = self.previous.as_ref().filter(is_it)?;
-        let shards = union(changes.shards.clone()?, self.between.as_ref()?);
+        let shards = union(changes.shards.as_ref()?, self.between.as_ref()?);
         Some((&previous.content, shards))
     }
 

@@ -86,14 +86,15 @@ impl Checkpointer {
         observed: &mut observe::Save,
     ) -> Result<Option<Ready>, CheckpointError> {
         let Attempt { marks, changes, pending, flush } = attempt;
-        let flush_time = pending.began().elapsed();
+        let saving = Instant::now();
+        let flush_time = saving.duration_since(pending.began());
         flush.succeeded(flush_time);
         pending.check(&self.shared).map_err(|why| match why {
             Unsaveable::OtherCheckpointer => CheckpointError::OtherCheckpointer,
             Unsaveable::Superseded => CheckpointError::Superseded,
             Unsaveable::Poisoned(doubt) => CheckpointError::Poisoned { doubt },
         })?;
-        let times = Times { saving: Instant::now(), flush_time };
+        let times = Times { saving, flush_time };
         let changes = changes.unwrap_or_else(|| self.changes(&marks));
         let prepared = self.prepared(marks, changes);
         observed.encoded();

@@ -92,7 +92,7 @@ impl<D: Disk> Directory<D> {
             self.sync()?;
             self.has_marker = true;
         }
-        self.check_saved(file, path) // 8
+        self.check_saved(file, path.file_name().unwrap_or_default()) // 8
     }
 
     fn sync(&self) -> Result<(), SaveError> {
@@ -128,21 +128,19 @@ impl<D: Disk> Directory<D> {
     /// have opened. `failed` makes the error of a failing call.
     fn check_place(&self, failed: Failed) -> Result<(), SaveError> {
         let dir = self.disk.dir_is_at(&self.open_dir, &self.path);
-        is_in_place(dir, "the directory", &self.path, failed)?;
+        is_in_place(dir, "the directory", || self.path.clone(), failed)?;
         // So what is in the directory is at its path.
-        let name = self.lock_path.file_name().unwrap_or_default();
-        let lock = self.disk.lock_is_in(&self.lock, &self.open_dir, name);
-        is_in_place(lock, "the lock file", &self.lock_path, failed)
+        let lock = self.disk.lock_is_in(&self.lock, &self.open_dir, &self.lock_name);
+        is_in_place(lock, "the lock file", || self.path.join(&self.lock_name), failed)
     }
 
-    /// The last save step: checks that the lock, the directory and the file that was saved are
-    /// those at their paths. If all files were moved into another directory, their names there are
-    /// not durable.
-    pub(crate) fn check_saved(&self, file: &D::File, path: &Path) -> Result<(), SaveError> {
+    /// The last save step: checks that the lock, the directory and the file that was saved under
+    /// this name are those at their paths. If all files were moved into another directory, their
+    /// names there are not durable.
+    pub(crate) fn check_saved(&self, file: &D::File, name: &OsStr) -> Result<(), SaveError> {
         self.check_place(in_doubt)?;
-        let name = path.file_name().unwrap_or_default();
         let found = self.disk.file_is_in(file, &self.open_dir, name);
-        is_in_place(found, "the checkpoint file", path, in_doubt)
+        is_in_place(found, "the checkpoint file", || self.path.join(name), in_doubt)
     }
 
     /// What it means that a load found no checkpoint.
@@ -241,13 +239,13 @@ fn in_doubt(act: &'static str, path: &Path, source: io::Error) -> SaveError {
 fn is_in_place(
     found: io::Result<bool>,
     what: &'static str,
-    path: &Path,
+    path: impl FnOnce() -> PathBuf,
     failed: Failed,
 ) -> Result<(), SaveError> {
     match found {
         Ok(true) => Ok(()),
-        Ok(false) => Err(SaveError::Replaced { what, path: path.to_owned() }),
-        Err(source) => Err(failed("look at", path, source)),
+        Ok(false) => Err(SaveError::Replaced { what, path: path() }),
+        Err(source) => Err(failed("look at", &path(), source)),
     }
 }
 

@@ -21,6 +21,9 @@ const MAGIC: &str = "repl-checkpoint delta v";
 /// The bytes of the header line.
 pub(crate) const DELTA_HEADER: usize = 272;
 
+/// Most rows take less.
+const SHORT_ROW: usize = 64;
+
 /// The identity of a delta, and of the generation that it builds on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct DeltaHeader {
@@ -125,8 +128,8 @@ impl<'a> DeltaLine<'a> {
     }
 
     /// The header line, and its checksum.
-    fn render(&self) -> (Vec<u8>, u32) {
-        let mut line = Line::new(DELTA_HEADER, MAGIC, VERSION);
+    fn render(&self) -> ([u8; DELTA_HEADER], u32) {
+        let mut line = Line::new(MAGIC, VERSION);
         line.codec(self.codec);
         line.store(self.delta.header.store);
         line.number(" generation=", self.delta.header.generation);
@@ -162,7 +165,8 @@ impl Rows<'_> {
             return Err(SealError::Base { generation, base });
         }
         self.check_removed(removed)?;
-        let mut bytes = Vec::with_capacity(DELTA_HEADER + removed.len() * ID_LINE);
+        let rows = (self.len() + 1) * SHORT_ROW;
+        let mut bytes = Vec::with_capacity(DELTA_HEADER + removed.len() * ID_LINE + rows);
         bytes.resize(DELTA_HEADER, b' ');
         for shard in removed {
             bytes.extend_from_slice(&id_line(*shard));

@@ -60,8 +60,16 @@ impl<'a> Fields<'a> {
 
 /// The number of these 20 decimal digits.
 fn number_of(digits: &str) -> Option<u64> {
-    // `parse` accepts a plus sign.
-    if digits.starts_with('+') { None } else { digits.parse().ok() }
+    // Ten digits always fit, so one step in twenty is checked. `parse` checks each, and accepts a
+    // plus sign.
+    let (high, low) = digits.as_bytes().split_at_checked(10)?;
+    ten_digits(high)?.checked_mul(10_000_000_000)?.checked_add(ten_digits(low)?)
+}
+
+fn ten_digits(digits: &[u8]) -> Option<u64> {
+    let digits: &[u8; 10] = digits.try_into().ok()?;
+    let number = || digits.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'));
+    digits.iter().all(u8::is_ascii_digit).then(number)
 }
 
 /// The number of up to 16 lower-case hexadecimal digits.
@@ -79,49 +87,57 @@ fn hexadecimal_of(digits: &str) -> Option<u64> {
 /// A header line as it is written, field by field.
 ///
 /// A save in place writes one and reads it again. With `format!` that takes as long as the write.
-pub(super) struct Line(Vec<u8>);
+pub(super) struct Line<const LENGTH: usize> {
+    bytes: [u8; LENGTH],
+    at: usize,
+}
 
-impl Line {
-    /// Begins with the magic and the version. The whole line has `length` bytes.
-    pub(super) fn new(length: usize, magic: &str, version: &str) -> Self {
-        let mut line = Line(Vec::with_capacity(length));
+impl<const LENGTH: usize> Line<LENGTH> {
+    /// Begins with the magic and the version.
+    pub(super) fn new(magic: &str, version: &str) -> Self {
+        let mut line = Line { bytes: [b' '; LENGTH], at: 0 };
         line.text(magic);
         line.text(version);
         line
     }
 
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.bytes[self.at..][..bytes.len()].copy_from_slice(bytes);
+        self.at += bytes.len();
+    }
+
     fn text(&mut self, text: &str) {
-        self.0.extend_from_slice(text.as_bytes());
+        self.bytes(text.as_bytes());
     }
 
     pub(super) fn codec(&mut self, name: &str) {
         self.text(" codec=");
         self.text(name);
-        self.0.extend((name.len()..NAME).map(|_| b' '));
+        self.at += NAME - name.len();
     }
 
     pub(super) fn store(&mut self, store: StoreId) {
         self.text(" store=");
-        self.0.extend(store.0.to_be_bytes().into_iter().flat_map(hexadecimal));
+        store.0.to_be_bytes().into_iter().for_each(|byte| self.bytes(&hexadecimal(byte)));
     }
 
     pub(super) fn number(&mut self, name: &str, number: u64) {
         self.text(name);
-        self.0.extend_from_slice(&decimal(number));
+        self.bytes(&decimal(number));
     }
 
     pub(super) fn checksum(&mut self, name: &str, checksum: u32) {
         self.text(name);
-        self.0.extend_from_slice(&digits_of(checksum));
+        self.bytes(&digits_of(checksum));
     }
 
     /// Appends the checksum of the line, and a line feed. Returns the checksum too.
-    pub(super) fn finished(mut self) -> (Vec<u8>, u32) {
+    pub(super) fn finished(mut self) -> ([u8; LENGTH], u32) {
         self.text(CHECKSUM);
-        let crc = crc32c::crc32c(&self.0);
-        self.0.extend_from_slice(&digits_of(crc));
-        self.0.push(b'\n');
-        (self.0, crc)
+        let crc = crc32c::crc32c(&self.bytes[..self.at]);
+        self.bytes(&digits_of(crc));
+        self.bytes(b"\n");
+        (self.bytes, crc)
     }
 }
 

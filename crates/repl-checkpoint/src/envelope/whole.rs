@@ -37,8 +37,8 @@ impl<'a> WholeLine<'a> {
     }
 
     /// The header line, and its checksum.
-    pub(super) fn render(&self) -> (Vec<u8>, u32) {
-        let mut line = Line::new(HEADER_LENGTH, MAGIC, VERSION);
+    pub(super) fn render(&self) -> ([u8; HEADER_LENGTH], u32) {
+        let mut line = Line::new(MAGIC, VERSION);
         line.codec(self.codec);
         line.store(self.header.store);
         line.number(" generation=", self.header.generation);

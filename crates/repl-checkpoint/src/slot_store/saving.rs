@@ -1,5 +1,6 @@
 //! The two ways to save: in place, and into a new file.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 
@@ -33,12 +34,11 @@ struct InPlace<'a> {
 impl<D: Disk> SlotStore<D> {
     /// Saves a whole checkpoint in place: over T, and over what is longer there.
     pub(super) fn overwrite(&mut self, save: &Save<'_>, slot: usize) -> Result<(), SaveError> {
-        let path = self.path();
         let Some(slots) = &mut self.open else { return self.move_to_new_file(save) };
         let after = Slot::saved(save);
         let length = after.end.max(slots.all[slot].end).next_multiple_of(PAGE);
         let write = InPlace { slot, at: 0, bytes: save.bytes, length, after };
-        write.run(&self.directory, slots, &mut self.buffer, &path)
+        write.run(&self.directory, slots, &mut self.buffer, &self.file)
     }
 
     /// Saves a delta: appends it to P.
@@ -48,13 +48,13 @@ impl<D: Disk> SlotStore<D> {
         slot: usize,
         after: Slot,
     ) -> Result<(), SaveError> {
-        let path = self.path();
-        let base = save.base.unwrap_or_default();
-        let Some(slots) = &mut self.open else { return Err(SaveError::other_base(path, base)) };
+        let Some(slots) = &mut self.open else {
+            return Err(SaveError::other_base(self.path(), save.base.unwrap_or_default()));
+        };
         let at = slots.all[slot].next_delta();
         let length = (save.bytes.len() + CLOSING).next_multiple_of(ALIGN);
         let write = InPlace { slot, at, bytes: save.bytes, length, after };
-        write.run(&self.directory, slots, &mut self.buffer, &path)
+        write.run(&self.directory, slots, &mut self.buffer, &self.file)
     }
 
     /// Saves into a new file, with the two newest whole chains of the old one.
@@ -138,7 +138,7 @@ impl InPlace<'_> {
         directory: &Directory<D>,
         slots: &mut Slots<D::File>,
         buffer: &mut Vec<u8>,
-        path: &Path,
+        file_name: &OsStr,
     ) -> Result<(), SaveError> {
         buffer.clear();
         buffer.extend_from_slice(self.bytes);
@@ -146,11 +146,14 @@ impl InPlace<'_> {
         buffer.resize(self.length, UNUSED);
         let (disk, file) = (&directory.disk, &slots.file);
         let start = offset(self.slot, slots.size) + self.at;
+        let in_doubt = |act, source| {
+            let path = directory.path.join(file_name);
+            SaveError::InDoubt { act, path, source }
+        };
         all_written(buffer, |rest, taken| disk.write_at(file, (start + taken) as u64, rest)) // 1
-            .map_err(|err| ("write a slot of", err))
-            .and_then(|()| disk.sync_data(file).map_err(|err| ("sync", err))) // 2
-            .map_err(|(act, source)| SaveError::InDoubt { act, path: path.to_owned(), source })?;
-        directory.check_saved(file, path)?; // 3
+            .map_err(|source| in_doubt("write a slot of", source))?;
+        disk.sync_data(file).map_err(|source| in_doubt("sync", source))?; // 2
+        directory.check_saved(file, file_name)?; // 3
         slots.all[self.slot] = self.after;
         Ok(())
     }

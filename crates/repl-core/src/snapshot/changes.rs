@@ -109,6 +109,9 @@ type At<'a> = (KeyRef<'a>, SeqNo);
 /// The largest number of marks that are compared at a time: some runs.
 const BLOCK: usize = 4096;
 
+/// The number of marks among which one that differs is looked for.
+const SMALL_BLOCK: usize = 64;
+
 impl<'a> SnapshotChanges<'a> {
     /// The next shard that differs in its key or mark.
     fn next_in_keys(&mut self) -> Option<SnapshotChange> {
@@ -213,7 +216,11 @@ impl Iterator for SnapshotChanges<'_> {
 
 /// The place of the first two marks that differ.
 fn first_difference(a: &[SeqNo], b: &[SeqNo]) -> Option<usize> {
-    if a == b { None } else { a.iter().zip(b).position(|(a, b)| a != b) }
+    // Comparing slices takes a fraction of what a look at each mark does.
+    let differs = |(a, b): (&[SeqNo], &[SeqNo])| a != b;
+    let block = a.chunks(SMALL_BLOCK).zip(b.chunks(SMALL_BLOCK)).position(differs)? * SMALL_BLOCK;
+    let in_block = a[block..].iter().zip(&b[block..]).position(|(a, b)| a != b)?;
+    Some(block + in_block)
 }
 
 /// A snapshot, and a place in it.
