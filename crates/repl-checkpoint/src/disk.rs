@@ -56,6 +56,9 @@ pub trait Disk: Send {
     fn sync_file(&self, file: &Self::File) -> io::Result<()>;
     /// Overwrites the file at `offset` with some of `bytes` and returns how many.
     fn write_at(&self, file: &Self::File, offset: u64, bytes: &[u8]) -> io::Result<usize>;
+    /// Asks the system to begin to write these bytes of a file to the device, and does not wait: a
+    /// hint, which may do nothing. The data is durable after [`sync_data`](Disk::sync_data) alone.
+    fn begin_sync(&self, _file: &Self::File, _offset: u64, _length: usize) {}
     /// Makes the contents of a file durable, and the metadata that is needed to read them.
     fn sync_data(&self, file: &Self::File) -> io::Result<()>;
     /// Renames a file within its directory, atomically replacing a file at `to`.

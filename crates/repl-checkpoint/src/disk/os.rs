@@ -5,6 +5,9 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+#[cfg(target_os = "linux")]
+use rustix::fs::Advice;
+
 use super::{Disk, FileKind};
 
 #[cfg(unix)]
@@ -31,6 +34,10 @@ pub struct OsDisk;
 /// 6.16), and a later sync goes through all blocks of a piece in which one has changed: the longer
 /// these writes, the longer a save in place takes.
 const PIECE: usize = 16 * 1024;
+
+/// Fewer bytes than this are never a whole page.
+#[cfg(target_os = "linux")]
+const SMALLEST_PAGE: usize = 4096;
 
 /// A file of an [`OsDisk`], open for writing.
 #[derive(Debug)]
@@ -156,6 +163,16 @@ impl Disk for OsDisk {
         let mut file = &file.file;
         io::Seek::seek(&mut file, io::SeekFrom::Start(offset))?;
         file.write(bytes)
+    }
+
+    /// To say that parts of a page are not needed makes Linux begin to write the page, and takes
+    /// nothing out of the cache. Of whole pages it would.
+    #[cfg(target_os = "linux")]
+    fn begin_sync(&self, file: &OsFile, offset: u64, length: usize) {
+        if length < SMALLEST_PAGE {
+            let length = std::num::NonZeroU64::new(length as u64);
+            let _ = rustix::fs::fadvise(&file.file, offset, length, Advice::DontNeed);
+        }
     }
 
     fn sync_data(&self, file: &OsFile) -> io::Result<()> {

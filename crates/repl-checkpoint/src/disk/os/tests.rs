@@ -51,6 +51,29 @@ fn a_file_that_was_moved_away_or_replaced_is_not_at_its_path() {
     assert!(!is_in());
 }
 
+/// Read from the disk again, each save would take several times as long.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_page_of_which_a_part_begins_to_be_synced_stays_in_the_cache() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    let mut file = OsDisk.create_new(&path).unwrap();
+    assert_eq!(OsDisk.write(&mut file, &[0xff; SMALLEST_PAGE]).unwrap(), SMALLEST_PAGE);
+    OsDisk.sync_file(&file).unwrap();
+    let is_cached = || {
+        let (read, mut byte) = (File::open(&path).unwrap(), [0]);
+        let mut bytes = [io::IoSliceMut::new(&mut byte)];
+        rustix::io::preadv2(&read, &mut bytes, 0, rustix::io::ReadWriteFlags::NOWAIT).is_ok()
+    };
+    if !is_cached() {
+        eprintln!("skipped: this filesystem does not say what is in the cache");
+        return;
+    }
+    OsDisk.begin_sync(&file, 1, SMALLEST_PAGE - 1);
+    OsDisk.begin_sync(&file, 0, SMALLEST_PAGE);
+    assert!(is_cached());
+}
+
 /// Checked as no test can see what a longer write costs the saves after it.
 #[test]
 fn a_long_file_is_written_in_pieces() {

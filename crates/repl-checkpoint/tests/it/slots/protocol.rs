@@ -82,9 +82,10 @@ fn a_save_is_one_write_and_one_data_sync() {
     for (generation, offset) in (2..).zip([4096, 8192, 12288, 4096, 8192]) {
         disk.arm(None);
         save(&mut store, generation).unwrap();
-        let write = format!("write_at {offset}+4096 of marks.slots.temp");
         // The file is still open under the name of its creation.
-        let calls = [&[&write, "sync_data marks.slots.temp"], &CHECK[..]].concat();
+        let [write, begin] =
+            ["write_at", "begin_sync"].map(|on| format!("{on} {offset}+4096 of marks.slots.temp"));
+        let calls = [&[&*write, &begin], &CHECK[..], &["sync_data marks.slots.temp"]].concat();
         assert_eq!(disk.calls(), calls);
     }
     assert_eq!(slots(&file(&disk)), [Some(5), Some(6), Some(4)]);
@@ -203,9 +204,10 @@ fn a_short_write_goes_on_and_an_interrupted_one_is_tried_again() {
             disk.arm(Fault { on: "write_at", after: 0, times, how });
             save(&mut store, 4).unwrap();
             let calls = disk.calls();
-            let last = calls.len() - 1 - CHECK.len();
-            assert!(calls[..last].iter().all(|c| c.starts_with("write_at")), "{calls:?}");
-            assert!(calls[last].starts_with("sync_data"), "{calls:?}");
+            let written = calls.len() - 1 - CHECK.len() - 1;
+            assert!(calls[..written].iter().all(|c| c.starts_with("write_at")), "{calls:?}");
+            assert!(calls[written].starts_with("begin_sync"), "{calls:?}");
+            assert!(calls[calls.len() - 1].starts_with("sync_data"), "{calls:?}");
             drop(store);
             assert_eq!(found_on(&disk), (4, 0), "{how:?} {times}");
         }

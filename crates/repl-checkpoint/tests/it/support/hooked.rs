@@ -174,6 +174,16 @@ impl<D: Disk + Sync, H: Hook> Disk for Hooked<D, H> {
         self.make(call, |disk, taken| disk.write_at(file, offset, &bytes[..taken]))
     }
 
+    fn begin_sync(&self, Opened(file, path): &Self::File, offset: u64, length: usize) {
+        let at = Some(offset);
+        let call = Call { name: "begin_sync", paths: &[path], offset: at, bytes: length };
+        let begin = |disk: &D, _| {
+            disk.begin_sync(file, offset, length);
+            Ok(())
+        };
+        let _ = self.make(call, begin);
+    }
+
     fn sync_data(&self, Opened(file, path): &Self::File) -> io::Result<()> {
         self.call("sync_data", &[path], |disk| disk.sync_data(file))
     }

@@ -97,7 +97,7 @@ pub(super) fn is_on(on: On, scenario: Scenario, before: &[Call], call: &Call) ->
     let of_slots = call.path == slot_file();
     let read = before.iter().filter(|call| call.verb == "read_at").count();
     let is_read = read > SLOTS;
-    let saves = |call: &Call| matches!(call.verb, "rename" | "sync_data");
+    let saves = |call: &Call| matches!(call.verb, "rename" | "write_at");
     let may_be_found = before.iter().any(|call| saves(call) && !is_of_marker(&call.path));
     match on {
         On::Any => true,
