@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::output::{Report, Text};
+use crate::owners::denied;
 use crate::reasons::{plain, why};
 
 /// Why a command failed.
@@ -48,14 +49,19 @@ impl Failure {
         Self::new(Exit::Unknown, path, reason).of_io(error)
     }
 
-    /// Adds what to do about an error of the operating system.
-    pub(crate) fn of_io(self, error: &io::Error) -> Self {
+    /// Adds what to do about an error of the operating system, and who owns what may not be used.
+    pub(crate) fn of_io(mut self, error: &io::Error) -> Self {
         // EMFILE and ENFILE, which the standard library has no name for.
         let is_too_many_open = matches!(error.raw_os_error(), Some(23 | 24)) && cfg!(unix);
         match error.kind() {
             io::ErrorKind::NotFound => self.then("ls -la PARENT, for the right path"),
             io::ErrorKind::PermissionDenied => {
-                self.then("run this again as the user of the engine")
+                let denied = denied(&self.path);
+                if !denied.about.is_empty() {
+                    self.reason = format!("{}: {}", self.reason, denied.about).into();
+                }
+                self.next.extend(denied.next);
+                self
             }
             _ if is_too_many_open => self.then("run this again with a higher `ulimit -n`"),
             _ => self,
@@ -219,8 +225,8 @@ mod tests {
         let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
         assert_eq!(why(&CorruptReason::Read(denied())), "this user may not read it");
         let of = |error: &io::Error| Failure::io("list", Path::new("/srv/marks"), error);
-        assert_eq!(&*of(&denied()).reason, "this user may not list it");
-        assert_eq!(of(&denied()).next, ["run this again as the user of the engine"]);
+        assert!(of(&denied()).reason.starts_with("this user may not list it: "));
+        assert_eq!(of(&denied()).next.len(), 1);
         let full = io::Error::from_raw_os_error(24);
         assert_eq!(of(&full).next, ["run this again with a higher `ulimit -n`"]);
     }

@@ -1,0 +1,239 @@
+//! What `verify` says beside its verdict, and what leads an operator on who has only that.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use repl_checkpoint::{BincodeCodec, Header, JsonCodec, StoreId};
+
+use crate::support::{Dir, SLOTS, at_rest, newer, older, sealed};
+
+const NEW: &str = "marks/00000000000000000042.checkpoint";
+const ENGINE: u32 = 54_321;
+
+/// What follows the name of a field, of every line with that name.
+fn fields<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
+    let begin = format!("  {name:<14}");
+    text.lines().filter_map(|line| line.strip_prefix(&*begin)).collect()
+}
+
+/// What verify says of a path, as the user of the engine.
+fn verify_as_the_engine(dir: &Dir, path: &str) -> String {
+    let program = dir.path("replctl");
+    // By a process of its own: another test that forks meanwhile would have the file open for writing.
+    let mut copy = Command::new("cp");
+    copy.arg(env!("CARGO_BIN_EXE_replctl")).arg(&program);
+    assert!(copy.status().unwrap().success());
+    let mut command = Command::new(program);
+    command.args(["verify", path]).current_dir(dir.0.path()).uid(ENGINE).gid(ENGINE);
+    let output = command.output().unwrap();
+    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    format!("{text}(exit status {})\n", output.status.code().unwrap())
+}
+
+/// Gives files to a user; `None` if this process may not.
+fn give(path: &Path, user: u32, mode: u32) -> Option<()> {
+    if chown(path, Some(user), Some(user)).is_err() {
+        return None;
+    }
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    Some(())
+}
+
+/// A store of the engine, the newest file of which belongs to root.
+fn of_two_users() -> Option<Dir> {
+    let dir = Dir::new().files();
+    give(dir.0.path(), ENGINE, 0o755)?;
+    give(&dir.path("marks"), ENGINE, 0o700)?;
+    for entry in fs::read_dir(dir.path("marks")).unwrap() {
+        give(&entry.unwrap().path(), ENGINE, 0o600)?;
+    }
+    give(&dir.path(NEW), 0, 0o600)?;
+    Some(dir)
+}
+
+#[test]
+fn a_file_that_the_engine_may_not_read_is_given_back_to_it() {
+    let Some(dir) = of_two_users() else {
+        println!("skipped: only root can give files to another user");
+        return;
+    };
+    let chown = format!("chown --reference=marks {NEW}");
+    let text = verify_as_the_engine(&dir, "marks");
+    assert!(text.ends_with("(exit status 3)\n"), "{text}");
+    let reason = fields(&text, "reason")[0];
+    assert!(reason.starts_with("this user may not read it: it belongs to "), "{reason}");
+    assert!(reason.contains("uid 0"), "{reason}");
+    assert!(
+        reason.contains(", mode 0600, and its store to uid 54321; this is uid 54321"),
+        "{reason}"
+    );
+    assert_eq!(fields(&text, "next"), [format!("as root: {chown}")]);
+    // Root may read everything.
+    let text = dir.run("verify marks");
+    assert!(text.ends_with("(exit status 0)\n"), "{text}");
+    assert!(text.contains("\ngood: 2 generations, whole; see the note\n"), "{text}");
+    let note = fields(&text, "note")[0];
+    assert!(note.starts_with("00000000000000000042.checkpoint belongs to "), "{note}");
+    assert!(
+        note.ends_with("belongs to uid 54321, and an engine of that user cannot use it"),
+        "{note}"
+    );
+    assert_eq!(fields(&text, "next"), [&*chown]);
+    let json: serde_json::Value =
+        serde_json::from_slice(&dir.output("--json verify marks").stdout).unwrap();
+    assert_eq!((&json["verdict"], &json["notes"][0]["next"][0]), (&"good".into(), &chown.into()));
+    let mut shell = Command::new("sh");
+    shell.args(["-c", fields(&text, "next")[0]]).current_dir(dir.0.path());
+    assert!(shell.status().unwrap().success());
+    assert!(verify_as_the_engine(&dir, "marks").ends_with("(exit status 0)\n"));
+    assert!(fields(&dir.run("verify marks"), "note").is_empty());
+}
+
+#[test]
+fn a_directory_that_this_user_may_not_enter_names_its_owner() {
+    let dir = Dir::new().files();
+    if give(dir.0.path(), ENGINE, 0o755).is_none() {
+        println!("skipped: only root can give files to another user");
+        return;
+    }
+    give(&dir.path("marks"), 12_345, 0o750).unwrap();
+    let text = verify_as_the_engine(&dir, "marks");
+    let reason = "this user may not list it: it belongs to uid 12345, mode 0750; this is uid 54321";
+    assert_eq!(fields(&text, "reason"), [reason]);
+    assert_eq!(fields(&text, "next"), ["run this again as uid 12345, who owns it"]);
+    give(&dir.path("marks"), ENGINE, 0).unwrap();
+    assert_eq!(fields(&verify_as_the_engine(&dir, "marks"), "next"), ["chmod u+rwx marks"]);
+}
+
+#[test]
+fn a_newer_copy_beside_a_good_store_is_named_and_can_be_brought_back() {
+    let dir = Dir::new().files().slots();
+    assert_eq!(dir.status("convert slots newer"), 0);
+    assert_eq!(dir.status("convert slots one.marks --store slot-file"), 0);
+    assert_eq!(dir.status("convert one.marks newest"), 0);
+    let generation = |path: &str| repl_checkpoint::peek(dir.path(path)).unwrap().header.generation;
+    for (store, copy, of) in [
+        ("slots", "slots/marks.slots.bak", "newer"),
+        ("slots", "slots/.marks.slots.3fKz", "newer"),
+        ("slots", "slots/marks.slots~", "newer"),
+        ("one.marks", "./one.marks.old", "newest"),
+        ("marks", "marks/00000000000000000043.checkpoint~", ""),
+    ] {
+        let bytes = match of {
+            "" => sealed(&JsonCodec, 43, &newer()),
+            of => fs::read(repl_checkpoint::peek(dir.path(of)).unwrap().path).unwrap(),
+        };
+        at_rest(&dir.path(copy), &bytes);
+        let copy = copy.trim_start_matches("./");
+        let (there, newer) = (generation(store), generation(copy));
+        assert!(there < newer);
+        let text = dir.run(&format!("verify {store}"));
+        assert!(text.contains("\ngood: ") && text.ends_with("(exit status 0)\n"), "{text}");
+        let (note, next) = (fields(&text, "note"), fields(&text, "next"));
+        let typed = if copy.ends_with('~') { format!("'{copy}'") } else { copy.to_owned() };
+        let is = format!("{typed} is a newer copy of this store, and whole: generation {newer};");
+        assert!(note[0].starts_with(&is), "{text}");
+        assert!(
+            note[0].contains(&format!("the store itself is at generation {there}, ")),
+            "{text}"
+        );
+        let command = format!("replctl restore {typed} {store} --skip");
+        assert!(
+            next[0].starts_with("if the data of the engine was not set back too, stop the engine")
+        );
+        assert!(next[0].ends_with(&command), "{text}");
+        if copy.ends_with('~') {
+            assert_eq!(dir.status(&format!("restore {copy} {store} --skip")), 0);
+            assert!(generation(store) > newer);
+        } else {
+            fs::remove_file(dir.path(copy)).unwrap();
+        }
+        assert!(fields(&dir.run(&format!("verify {store}")), "note").is_empty());
+    }
+}
+
+#[test]
+fn what_is_no_newer_copy_is_not_named() {
+    let dir = Dir::new().files().slots();
+    assert_eq!(dir.status("convert slots one.marks --store slot-file"), 0);
+    let of = |store: u128, generation: u64| {
+        let header = Header { store: StoreId(store), generation, confirmed: 0 };
+        newer().seal(&JsonCodec, header).unwrap()
+    };
+    let mut damaged = sealed(&JsonCodec, 43, &newer());
+    *damaged.last_mut().unwrap() ^= 1;
+    let file = |name: &str| dir.path(&format!("marks/{name}"));
+    fs::write(file("00000000000000000042.checkpoint.bak"), sealed(&JsonCodec, 42, &newer()))
+        .unwrap();
+    fs::write(file("00000000000000000041.checkpoint~"), sealed(&JsonCodec, 41, &older())).unwrap();
+    fs::write(file("00000000000000000043.checkpoint~"), of(9, 43)).unwrap();
+    fs::write(file("00000000000000000043.checkpoint.old"), damaged).unwrap();
+    fs::write(file("00000000000000000043.checkpoint.gz"), [0x1f, 0x8b]).unwrap();
+    fs::write(file("notes"), sealed(&JsonCodec, 43, &newer())).unwrap();
+    fs::create_dir(file("44.checkpoint.d")).unwrap();
+    fs::write(dir.path("slots/marks.slots~"), SLOTS).unwrap();
+    // A store of its own.
+    assert_eq!(dir.status("convert one.marks one.marks.2 --store slot-file"), 0);
+    for path in ["marks", "slots", "one.marks", NEW] {
+        let text = dir.run(&format!("verify {path}"));
+        assert!(fields(&text, "note").is_empty(), "{text}");
+    }
+}
+
+#[test]
+fn a_whole_copy_beside_damaged_checkpoints_is_named() {
+    let dir = Dir::new().files();
+    let copy = format!("{NEW}.bak");
+    fs::copy(dir.path(NEW), dir.path(&copy)).unwrap();
+    for generation in [42, 41] {
+        dir.put(generation, b"");
+        let text = dir.run("verify marks");
+        let note = fields(&text, "note");
+        assert!(note[0].starts_with(&format!("{copy} is ")), "{text}");
+        let command = format!("stop the engine, then: replctl restore {copy} marks");
+        assert!(fields(&text, "next").iter().any(|next| next.contains(&command)), "{text}");
+    }
+}
+
+#[test]
+fn what_a_save_that_was_cut_off_has_left_is_no_fault() {
+    let dir = Dir::new().files().slots();
+    fs::write(dir.path("marks/00000000000000000043.checkpoint.temp-287-2"), "repl").unwrap();
+    fs::write(dir.path("slots/marks.slots.temp-287-2"), "repl").unwrap();
+    for (path, name) in [
+        ("marks", "00000000000000000043.checkpoint.temp-287-2"),
+        ("slots", "marks.slots.temp-287-2"),
+    ] {
+        let text = dir.run(&format!("verify {path}"));
+        let note = format!(
+            "{name} is left of a save that was cut off: the next start of the engine removes it"
+        );
+        assert_eq!(fields(&text, "note"), [note]);
+        assert!(text.contains("generations, whole\n"), "{text}");
+        assert!(text.ends_with("(exit status 0)\n"), "{text}");
+    }
+}
+
+#[test]
+fn a_good_store_says_what_the_engine_must_be_configured_with() {
+    let dir = Dir::new().files().slots();
+    assert_eq!(dir.status("convert slots one.marks --store slot-file"), 0);
+    let engine = |path: &str| {
+        let text = dir.run(&format!("verify {path}"));
+        fields(&text, "engine").first().map(|&engine| engine.to_owned())
+    };
+    let id = format!("{:032x}", 0xfeed);
+    let line = |kind: &str| format!("must be configured with {kind}, codec json, store {id}");
+    assert_eq!(engine("marks"), Some(line("FileStore")));
+    assert!(engine("slots").unwrap().starts_with("must be configured with SlotStore, codec "));
+    assert!(
+        engine("one.marks").unwrap().starts_with("must be configured with SlotStore by its file, ")
+    );
+    assert_eq!(engine(NEW), None);
+    dir.put(41, &sealed(&BincodeCodec, 41, &older()));
+    dir.put(42, &sealed(&BincodeCodec, 42, &newer()));
+    assert!(engine("marks").unwrap().contains("codec bincode"));
+}
