@@ -22,7 +22,7 @@ use crate::new_place::{self, NewKind};
 use crate::output::{Output, Report, Text};
 use crate::site::{Kind, Site};
 use crate::store::codec_of;
-use crate::verdict::LOG_HOLDS;
+use crate::verdict::{LOG_HOLDS, all_marks};
 
 /// The arguments.
 #[derive(clap::Args)]
@@ -219,10 +219,7 @@ impl Report for Done {
             text.field("next", log);
         }
         let store = shown(&self.path);
-        text.field(
-            "next",
-            format_args!("replctl inspect --shards {store}, for the mark of each shard"),
-        );
+        text.field("next", all_marks(&store));
         text.field("next", format_args!("if {LOG_HOLDS}: start the engine"));
     }
 }

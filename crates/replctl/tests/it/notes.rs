@@ -237,3 +237,61 @@ fn a_good_store_says_what_the_engine_must_be_configured_with() {
     dir.put(42, &sealed(&BincodeCodec, 42, &newer()));
     assert!(engine("marks").unwrap().contains("codec bincode"));
 }
+
+#[test]
+fn every_damaged_checkpoint_has_its_reason() {
+    let dir = Dir::new().files().slots();
+    dir.put(43, b"repl");
+    dir.put(42, &[0; 100]);
+    let text = dir.run("verify marks");
+    let reason = "2 are damaged: 00000000000000000043.checkpoint: ";
+    assert!(fields(&text, "reason")[0].starts_with(reason), "{text}");
+    let second = "; 00000000000000000042.checkpoint: all its bytes are 0";
+    assert!(fields(&text, "reason")[0].ends_with(second), "{text}");
+    dir.put(41, b"");
+    let text = dir.run("verify marks");
+    let reason = "no checkpoint is whole: 3 are damaged: 00000000000000000043.checkpoint: ";
+    assert!(fields(&text, "reason")[0].starts_with(reason), "{text}");
+    let mut bytes = SLOTS.to_vec();
+    bytes[40] ^= 1;
+    bytes[8192] ^= 1;
+    dir.put_slots(&bytes);
+    let text = dir.run("verify slots");
+    let reason = "2 are damaged: the first page is damaged; slot 1: ";
+    assert!(fields(&text, "reason")[0].starts_with(reason), "{text}");
+}
+
+#[test]
+fn a_backup_is_no_way_out_where_the_log_lacks_segments() {
+    let dir = Dir::new().files();
+    dir.put(43, b"");
+    dir.put(42, b"");
+    for command in ["verify marks", "fall-back marks"] {
+        let text = dir.run(command);
+        let next = fields(&text, "next");
+        let marks =
+            "replctl export --format csv marks, for the marks of all shards in generation 41";
+        assert!(next[0].starts_with(marks), "{text}");
+        assert!(next[2].contains("a backup of a generation before 41 needs still more of the log"));
+        let copy =
+            "take a base copy: stop the engine, copy the data and its marks anew from the leader";
+        assert!(next[3].contains(copy), "{text}");
+    }
+}
+
+#[test]
+fn what_the_engine_passes_over_by_itself_has_a_heading_of_its_own() {
+    let dir = Dir::new().files().slots();
+    dir.put(42, b"");
+    assert!(dir.run("verify marks").contains("\nusable by falling back: marks/"));
+    for (at, what) in [(8192, "1 damaged slot"), (40, "the damaged first page")] {
+        let mut bytes = SLOTS.to_vec();
+        bytes[at] ^= 1;
+        dir.put_slots(&bytes);
+        let text = dir.run("verify slots");
+        let heading = format!("\nusable: the engine passes over {what} at its next start: slots/");
+        assert!(text.contains(&heading), "{text}");
+        assert!(fields(&text, "next")[0].starts_with("start the engine"), "{text}");
+        assert!(text.ends_with("(exit status 4)\n"), "{text}");
+    }
+}
