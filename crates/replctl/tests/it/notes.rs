@@ -6,7 +6,8 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use repl_checkpoint::{BincodeCodec, Header, JsonCodec, StoreId};
+use repl_checkpoint::{BincodeCodec, Checkpoint, Header, JsonCodec, ShardCheckpoint, StoreId};
+use repl_core::{Incarnation, LogId, ShardId};
 
 use crate::support::{Dir, SLOTS, at_rest, newer, older, sealed};
 
@@ -294,4 +295,59 @@ fn what_the_engine_passes_over_by_itself_has_a_heading_of_its_own() {
         assert!(fields(&text, "next")[0].starts_with("start the engine"), "{text}");
         assert!(text.ends_with("(exit status 4)\n"), "{text}");
     }
+}
+
+/// A checkpoint of many shards, of which the later ones have moved further.
+fn of_many(shards: u64, times: u64) -> Checkpoint {
+    let shards = (0..shards).map(|id| ShardCheckpoint {
+        shard: ShardId(id),
+        log: LogId::UNNAMED,
+        incarnation: Incarnation(0),
+        mark: 10 + id * times,
+        completed: Box::default(),
+        epochs: Box::default(),
+    });
+    Checkpoint { next_incarnation: Incarnation(1), shards: shards.collect() }
+}
+
+/// The lines that are about a shard.
+fn listed(text: &str) -> Vec<&str> {
+    text.lines().filter(|line| line.starts_with("  shard ")).collect()
+}
+
+#[test]
+fn of_many_shards_a_hundred_are_listed_before_what_to_do() {
+    let dir = Dir::new().files();
+    dir.put(41, &sealed(&JsonCodec, 41, &of_many(150, 1)));
+    dir.put(42, b"");
+    assert_eq!(dir.status("backup marks copy"), 4);
+    let text = dir.run("fall-back marks");
+    assert_eq!(listed(&text).len(), 100);
+    let more = "  and 50 more: replctl export --format csv marks, for the marks of all shards\n";
+    assert!(text.contains(&format!("{more}fell back: ")), "{text}");
+    assert!(text.ends_with("  next          start the engine\n(exit status 0)\n"), "{text}");
+    dir.put(43, &sealed(&JsonCodec, 43, &of_many(150, 2)));
+    let text = dir.run("restore copy marks --replay");
+    assert_eq!(listed(&text).len(), 100);
+    assert!(listed(&text)[0].contains("shard 50 "), "those that move most: {text}");
+    assert!(text.contains("  and 50 more, which move no further: replctl export "), "{text}");
+    let inspected = dir.run("inspect marks --shards");
+    assert!(
+        inspected.contains("    and 50 more: replctl inspect --shards=150 marks\n"),
+        "{inspected}"
+    );
+    let diff = dir.run("diff copy marks");
+    assert!(diff.contains("  and 50 more: replctl diff --limit 150 copy marks\n"), "{diff}");
+    assert!(
+        diff.contains("! shard 7: reset to a new incarnation, at mark 17 (as before)\n"),
+        "{diff}"
+    );
+    let restored = dir.output("--json restore copy marks --replay --skip").stdout;
+    let restored: serde_json::Value = serde_json::from_slice(&restored).unwrap();
+    assert_eq!(restored["shards"].as_array().unwrap().len(), 150);
+    let newest = repl_checkpoint::peek(dir.path("marks")).unwrap().path;
+    fs::write(newest, "").unwrap();
+    let fell_back = dir.output("--json fall-back marks").stdout;
+    let fell_back: serde_json::Value = serde_json::from_slice(&fell_back).unwrap();
+    assert_eq!(fell_back["shards"].as_array().unwrap().len(), 150);
 }
