@@ -21,15 +21,17 @@ pub(crate) fn moved_apart(mut failure: Failure, groups: &Groups) -> Failure {
         let others = groups.iter().filter(|(other, _)| *other != engine);
         let files: Vec<_> = others.flat_map(|(_, files)| files).map(|file| shown(file)).collect();
         let files = files.join(" ");
-        failure = failure
-            .then(format!("if {engine}: mkdir NEW_DIRECTORY && mv -n {files} NEW_DIRECTORY"));
+        failure = failure.then(format!(
+            "if {engine}, stop the engine, then: mkdir NEW_DIRECTORY && mv -n {files} NEW_DIRECTORY"
+        ));
     }
     failure
 }
 
-/// The files of each store. Which of them the engine opens, its log alone says.
+/// The files of each store. Which of them the engine opens, its log says.
 pub(crate) fn by_store(survey: &Survey) -> Groups {
-    let engine = |store| format!("the engine opens store {store}, as its log says");
+    let engine =
+        |store| format!("the engine opens store {store}, as its log or configuration says");
     grouped(survey, |_, found| found.header.map(|header| engine(header.store)))
 }
 

@@ -25,8 +25,8 @@ pub(crate) struct Cli {
 }
 
 const STATUSES: &str = "\
-Exit status: 0 good, 1 damage, 2 wrong usage, 3 cannot tell, 4 usable by falling back, 5 refused by \
-a safety rule.
+Exit status: 0 good, 1 damage, 2 wrong usage, 3 cannot tell, 4 usable, though the newest is \
+damaged, 5 refused by a safety rule.
 PATH is the directory of a FileStore or a SlotStore, a checkpoint file, or a slot file.";
 
 #[derive(Subcommand)]

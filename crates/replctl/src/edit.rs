@@ -30,7 +30,7 @@ pub(crate) enum RefusedEdit {
     NoShard(ShardId),
     #[error(
         "{0}: `--replay` allows that, if apply is idempotent: the segments that the log has there \
-         now are applied"
+         now are applied, and those that it no longer has are skipped"
     )]
     Replay(String),
     #[error(

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::output::{Report, Text};
+use crate::owners::denied;
 use crate::reasons::{plain, why};
 
 /// Why a command failed.
@@ -19,8 +20,8 @@ pub(crate) struct Failure {
     pub(crate) exit: Exit,
     /// The file or directory that it is about.
     pub(crate) path: PathBuf,
-    /// Whether only generations older than the newest are damaged, so that no mark is lost.
-    pub(crate) is_of_reserve: bool,
+    /// What it is called.
+    pub(crate) heading: Heading,
     /// What is wrong, with its causes.
     pub(crate) reason: Box<str>,
     /// The place in the file, in bytes, if it is known.
@@ -31,12 +32,25 @@ pub(crate) struct Failure {
     pub(crate) next: Vec<String>,
 }
 
+/// What a failure is called, where the status alone does not say what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heading {
+    /// As its status.
+    OfStatus,
+    /// Only generations older than the newest are damaged, so that no mark is lost.
+    Reserve,
+    /// An engine goes on by itself: one slot is damaged.
+    PassedSlot,
+    /// An engine goes on by itself: the first page is damaged.
+    PassedFirstPage,
+}
+
 impl Failure {
     /// A failure of this kind, about this path.
     pub(crate) fn new(exit: Exit, path: &Path, reason: impl Into<String>) -> Self {
         let (path, reason) = (path.to_owned(), reason.into().into_boxed_str());
-        let (is_of_reserve, offset, newest_whole) = (false, None, None);
-        Failure { exit, path, is_of_reserve, reason, offset, newest_whole, next: Vec::new() }
+        let (heading, offset, newest_whole) = (Heading::OfStatus, None, None);
+        Failure { exit, path, heading, reason, offset, newest_whole, next: Vec::new() }
     }
 
     /// The operating system did not let a command do something.
@@ -48,14 +62,19 @@ impl Failure {
         Self::new(Exit::Unknown, path, reason).of_io(error)
     }
 
-    /// Adds what to do about an error of the operating system.
-    pub(crate) fn of_io(self, error: &io::Error) -> Self {
+    /// Adds what to do about an error of the operating system, and who owns what may not be used.
+    pub(crate) fn of_io(mut self, error: &io::Error) -> Self {
         // EMFILE and ENFILE, which the standard library has no name for.
         let is_too_many_open = matches!(error.raw_os_error(), Some(23 | 24)) && cfg!(unix);
         match error.kind() {
             io::ErrorKind::NotFound => self.then("ls -la PARENT, for the right path"),
             io::ErrorKind::PermissionDenied => {
-                self.then("run this again as the user of the engine")
+                let denied = denied(&self.path);
+                if !denied.about.is_empty() {
+                    self.reason = format!("{}: {}", self.reason, denied.about).into();
+                }
+                self.next.extend(denied.next);
+                self
             }
             _ if is_too_many_open => self.then("run this again with a higher `ulimit -n`"),
             _ => self,
@@ -194,9 +213,20 @@ impl Serialize for Failure {
 
 impl Report for Failure {
     fn show(&self, text: &mut Text) {
-        let note = ": an older generation is damaged, the newest is whole";
-        let note = if self.is_of_reserve { note } else { "" };
-        text.bad(&format!("{}: {}{note}", self.exit.title(), self.path.display()));
+        let path = self.path.display();
+        text.bad(&match self.heading {
+            Heading::OfStatus => format!("{}: {path}", self.exit.title()),
+            Heading::Reserve => format!(
+                "{}: {path}: an older generation is damaged, the newest is whole",
+                self.exit.title()
+            ),
+            Heading::PassedSlot => {
+                format!("usable: the engine passes over 1 damaged slot at its next start: {path}")
+            }
+            Heading::PassedFirstPage => format!(
+                "usable: the engine passes over the damaged first page at its next start: {path}"
+            ),
+        });
         text.field("reason", &self.reason);
         if let Some(offset) = self.offset {
             text.field("offset", offset);
@@ -219,8 +249,8 @@ mod tests {
         let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
         assert_eq!(why(&CorruptReason::Read(denied())), "this user may not read it");
         let of = |error: &io::Error| Failure::io("list", Path::new("/srv/marks"), error);
-        assert_eq!(&*of(&denied()).reason, "this user may not list it");
-        assert_eq!(of(&denied()).next, ["run this again as the user of the engine"]);
+        assert!(of(&denied()).reason.starts_with("this user may not list it: "));
+        assert_eq!(of(&denied()).next.len(), 1);
         let full = io::Error::from_raw_os_error(24);
         assert_eq!(of(&full).next, ["run this again with a higher `ulimit -n`"]);
     }

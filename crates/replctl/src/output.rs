@@ -6,6 +6,9 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
+/// A list is cut off after this many lines. In JSON it is not.
+pub(crate) const MOST_ROWS: usize = 100;
+
 /// Something that a command prints, in both forms.
 pub(crate) trait Report: Serialize {
     /// Writes it for people.
@@ -46,6 +49,22 @@ impl Text {
     /// A line that an operator should read.
     pub(crate) fn warning(&mut self, line: &str) {
         self.line(format_args!("{WARNING}{line}{WARNING:#}"));
+    }
+
+    /// Indented lines, each a name and its value. `all` is the command that prints those that are
+    /// left out of a long list.
+    pub(crate) fn rows(
+        &mut self,
+        rows: impl ExactSizeIterator<Item = (String, String)>,
+        all: &str,
+    ) {
+        let more = rows.len().saturating_sub(MOST_ROWS);
+        for (name, value) in rows.take(MOST_ROWS) {
+            self.field(&name, value);
+        }
+        if more > 0 {
+            self.line(format_args!("  and {more} more: {all}"));
+        }
     }
 
     /// An indented line: a name and its value.

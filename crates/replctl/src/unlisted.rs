@@ -11,7 +11,7 @@ use crate::failure::{Failure, shown, with_causes};
 use crate::reasons::{ALL_ZERO, is_all_zero};
 use crate::site::{generation_of, parent};
 use crate::store::SLOT_FILE;
-use crate::verdict::{OTHER_RELEASE, lost};
+use crate::verdict::{BASE_COPY, OTHER_RELEASE, lost};
 
 /// Why nothing could be listed, and what to do.
 pub(crate) fn of_load(path: &Path, error: &LoadError) -> Failure {
@@ -29,7 +29,7 @@ fn vanished(path: &Path, dir: &Path, marker: &Path) -> Failure {
     let reason = format!("no checkpoint is left, and {marker_name} says that some were saved");
     renamed(Failure::new(Exit::Damage, dir, reason), dir)
         .then(format!("stop the engine, then: replctl restore BACKUP {store}"))
-        .then("without a backup: take a new base copy of the data, and begin again")
+        .then(format!("without a backup, {BASE_COPY}"))
         .then(format!(
             "without a backup, if the log still begins at segment 1 and apply is idempotent: \
              rm {}, and the engine begins again at segment 1",

@@ -6,7 +6,7 @@ use repl_checkpoint::{CorruptReason, Generation, Survey, Surveyed, UnsealError};
 
 use crate::apart::{by_codec, by_store, moved_apart};
 use crate::exit::Exit;
-use crate::failure::{Failure, of_corrupt, shown};
+use crate::failure::{Failure, Heading, of_corrupt, shown};
 use crate::reasons;
 use crate::store::{EXTENSION, Place, slot_files_in};
 
@@ -30,7 +30,7 @@ fn of_all(path: &Path, place: &Place, survey: &Survey) -> Option<Failure> {
     let whole = survey.found.iter().position(|found| found.checked.is_ok());
     let first_bad = survey.found.iter().position(|found| found.checked.is_err());
     let mut failure = of_corrupt(&first.path, reason).at(first.damaged_at);
-    failure.reason = reasons::of(first, reason, place).into();
+    failure.reason = all_reasons(survey, place).into();
     let is_all_else_whole = survey.found.iter().skip(1).all(|found| found.checked.is_ok());
     if reasons::is_first_page(first, place) && is_all_else_whole {
         failure.reason =
@@ -53,8 +53,7 @@ fn of_all(path: &Path, place: &Place, survey: &Survey) -> Option<Failure> {
     Some(match whole {
         None => {
             if !matches!(place, Place::One { .. }) {
-                let reason = format!("no checkpoint is whole; the newest: {}", failure.reason);
-                failure.reason = reason.into();
+                failure.reason = format!("no checkpoint is whole: {}", failure.reason).into();
             }
             lost(failure, &store)
         }
@@ -64,6 +63,38 @@ fn of_all(path: &Path, place: &Place, survey: &Survey) -> Option<Failure> {
         Some(_) if is_reserve => reserve(failure, &store),
         Some(damaged) => fallen_back(failure, place, damaged, &store),
     })
+}
+
+/// What is wrong with each checkpoint that recovery would take before one that is whole; or with the
+/// newest damaged one, if none of those is.
+fn all_reasons(survey: &Survey, place: &Place) -> String {
+    let of = |found: &Surveyed| {
+        let reason = found.checked.as_ref().err()?;
+        Some((named_in_a_list(found, place), reasons::of(found, reason, place)))
+    };
+    let before = survey.found.iter().take_while(|found| found.checked.is_err());
+    let mut all: Vec<_> = before.filter_map(of).collect();
+    if all.is_empty() {
+        all.extend(survey.found.iter().find_map(of));
+    }
+    if let [(_, reason)] = &*all {
+        return reason.clone();
+    }
+    let shown = all.iter().map(|(name, reason)| match name {
+        Some(name) => format!("{name}: {reason}"),
+        None => reason.clone(),
+    });
+    format!("{} are damaged: {}", all.len(), shown.collect::<Vec<_>>().join("; "))
+}
+
+/// A checkpoint among others; `None` if its reason names it.
+fn named_in_a_list(found: &Surveyed, place: &Place) -> Option<String> {
+    let generation = found.header.map(|header| format!(", generation {}", header.generation));
+    match found.slot {
+        Some(slot) => Some(format!("slot {slot}{}", generation.unwrap_or_default())),
+        None if reasons::is_first_page(found, place) => None,
+        None => Some(found.path.file_name()?.display().to_string()),
+    }
 }
 
 /// The generation of a checkpoint whose file name says another.
@@ -107,14 +138,14 @@ pub(crate) fn lost(mut failure: Failure, store: &str) -> Failure {
     failure.exit = Exit::Damage;
     failure
         .then(format!("stop the engine, then: replctl restore BACKUP {store}"))
-        .then("without a backup: take a new base copy of the data, and begin again")
+        .then(format!("without a backup, {BASE_COPY}"))
         .then("if this is a backup itself, use another one")
 }
 
 /// The newest generation is whole, and an older one is damaged.
 fn reserve(mut failure: Failure, store: &str) -> Failure {
     failure.exit = Exit::Damage;
-    failure.is_of_reserve = true;
+    failure.heading = Heading::Reserve;
     failure
         .then("start the engine: no mark is lost, and later saves replace the damaged one")
         .then(format!("until then no older one is left: replctl backup {store} NEW_DIRECTORY"))
@@ -124,8 +155,9 @@ fn reserve(mut failure: Failure, store: &str) -> Failure {
 fn fallen_back(mut failure: Failure, place: &Place, damaged: usize, store: &str) -> Failure {
     failure.exit = Exit::FallBack;
     if matches!(place, Place::Slots { .. }) && damaged == 1 {
-        return failure
-            .then("start the engine: it passes over one damaged part by itself, and says so");
+        let is_page = failure.reason.starts_with(reasons::FIRST_PAGE);
+        failure.heading = if is_page { Heading::PassedFirstPage } else { Heading::PassedSlot };
+        return failure.then("start the engine: it passes over this by itself, and says so");
     }
     if damaged > 1 {
         return log_to_check(failure, store);
@@ -135,17 +167,29 @@ fn fallen_back(mut failure: Failure, place: &Place, damaged: usize, store: &str)
 
 /// What to look at in the log, before a fall back over more than one crash damages.
 pub(crate) fn log_to_check(failure: Failure, store: &str) -> Failure {
+    let whole = failure.newest_whole.as_ref().map_or(0, |(generation, _)| *generation);
     failure
         .then(format!(
-            "replctl inspect --shards {store}, for the mark of each shard in the newest whole \
-             generation"
+            "{} in generation {whole}: compare each of them with the log",
+            all_marks(store)
         ))
         .then(format!(
             "if {LOG_HOLDS}, stop the engine, then: replctl fall-back {store} --log-checked"
         ))
         .then(format!(
-            "if it does not: replctl restore BACKUP {store}, or a new base copy of the data"
+            "if it does not: a backup of a generation before {whole} needs still more of the log, \
+             and is no way out; with a newer one: replctl restore BACKUP {store}"
         ))
+        .then(format!("without a newer one, {BASE_COPY}"))
+}
+
+/// The way out that needs nothing of the log of before.
+pub(crate) const BASE_COPY: &str = "take a base copy: stop the engine, copy the data and its marks \
+                                    anew from the leader, then begin a new store";
+
+/// The command that prints the mark of every shard.
+pub(crate) fn all_marks(store: &str) -> String {
+    format!("replctl export --format csv {store}, for the marks of all shards")
 }
 
 /// What a log must hold, if an engine is to go on at older marks.

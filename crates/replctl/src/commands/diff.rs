@@ -7,7 +7,7 @@ use repl_core::{Snapshot, SnapshotChange};
 use serde::Serialize;
 
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, shown};
 use crate::output::{Output, Report, Text};
 use crate::seen::{Seen, counted};
 use crate::verdict::is_refused;
@@ -176,7 +176,11 @@ impl Report for Diff {
         let Diff { added, removed, reset, changed, forwards, back, .. } = self;
         let all = added + removed + reset + changed;
         if all > self.shards.len() {
-            text.line(format_args!("  and {} more", all - self.shards.len()));
+            let more = all - self.shards.len();
+            let (before, after) = (shown(&self.before.path), shown(&self.after.path));
+            text.line(format_args!(
+                "  and {more} more: replctl diff --limit {all} {before} {after}"
+            ));
         }
         text.line(format_args!(
             "{changed} changed, {added} added, {removed} removed, {reset} reset; marks moved {forwards} \
@@ -191,7 +195,9 @@ impl Change {
             Change::Added { shard, mark } => format!("+ shard {shard}: mark {mark}"),
             Change::Removed { shard, mark } => format!("- shard {shard}: its mark was {mark}"),
             Change::Reset { shard, from, to } => {
-                format!("! shard {shard}: reset, from mark {from} to {to}")
+                let before =
+                    if from == to { "as before".into() } else { format!("before: {from}") };
+                format!("! shard {shard}: reset to a new incarnation, at mark {to} ({before})")
             }
             Change::Moved { shard, from, to } if to > from => {
                 format!("  shard {shard}: {from} to {to}, +{}", to - from)

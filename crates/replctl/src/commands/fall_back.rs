@@ -19,7 +19,7 @@ use crate::held::{Damaged, Found, Held};
 use crate::output::{Output, Report, Text};
 use crate::reasons::FIRST_PAGE;
 use crate::site::{Kind, Site};
-use crate::verdict::log_to_check;
+use crate::verdict::{all_marks, log_to_check};
 
 /// The arguments.
 #[derive(clap::Args)]
@@ -36,6 +36,8 @@ pub(crate) struct Args {
 
 #[derive(Serialize)]
 pub(super) struct FellBack {
+    #[serde(skip)]
+    path: PathBuf,
     changed: bool,
     generation: Generation,
     /// The generation that was whole. In a slot file it is saved again.
@@ -87,7 +89,8 @@ pub(super) fn fall_back<D: Disk + Clone + 'static>(
     if found.damaged.is_empty() {
         let (generation, damaged, shards) = (whole, Vec::new(), Vec::new());
         let (changed, aside) = (false, None);
-        return Ok(FellBack { changed, generation, whole, aside, damaged, shards });
+        let path = path.to_owned();
+        return Ok(FellBack { path, changed, generation, whole, aside, damaged, shards });
     }
     check_log(&held.site, &found, is_log_checked)?;
     let name = aside::free_name(disk, &held.site)?;
@@ -108,7 +111,8 @@ pub(super) fn fall_back<D: Disk + Clone + 'static>(
     let aside = Some(held.site.typed(Path::new(&name)));
     let damaged = found.damaged.iter().map(|it| shown(held.site.kind, it)).collect();
     let shards = offered(&found);
-    Ok(FellBack { changed: true, generation, whole, aside, damaged, shards })
+    let path = path.to_owned();
+    Ok(FellBack { path, changed: true, generation, whole, aside, damaged, shards })
 }
 
 /// One crash damages one checkpoint at most, and no floor has passed the one before.
@@ -165,6 +169,8 @@ impl Report for FellBack {
             text.field("changed", "nothing");
             return;
         };
+        let path = as_typed(&self.path);
+        text.rows(self.shards.iter().map(Offered::line), &all_marks(&path));
         let whole = self.whole;
         text.good(&if generation == whole {
             format!("fell back: generation {generation} is the newest")
@@ -176,9 +182,6 @@ impl Report for FellBack {
             let file = damaged.file.as_ref().map(|file| format!("{file}: ")).unwrap_or_default();
             text.field("damaged", format_args!("{file}{}", damaged.reason));
         }
-        for shard in &self.shards {
-            text.field(&format!("shard {}", shard.shard), shard.shown());
-        }
         let is_mark_lost = self.damaged.iter().any(|damaged| damaged.reason != FIRST_PAGE);
         if is_mark_lost && self.shards.iter().any(|shard| shard.damaged_mark.is_none()) {
             let note = "how far the damaged checkpoint had come, and whether it had more shards";
@@ -189,6 +192,10 @@ impl Report for FellBack {
 }
 
 impl Offered {
+    fn line(&self) -> (String, String) {
+        (format!("shard {}", self.shard), self.shown())
+    }
+
     fn shown(&self) -> String {
         let Some(from) = self.mark.checked_add(1) else {
             return "no segment is left to offer".to_owned();

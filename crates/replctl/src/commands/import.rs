@@ -70,7 +70,7 @@ fn import<D: Disk + Clone + 'static>(
     let codec = args.codec.codec();
     let shown = shown(path);
     let next = format!(
-        "replctl inspect --shards {shown}, and compare the marks of each shard; then start the engine"
+        "replctl export --format csv {shown}, and compare the marks of all shards; then start the engine"
     );
     Made::by_saving(checkpoint, &mut new, &*codec, 0, &next)
 }

@@ -8,7 +8,7 @@ use repl_core::{Snapshot, SnapshotEntry};
 use serde::Serialize;
 
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, shown};
 use crate::output::{Output, Report, Text};
 use crate::row::Row;
 use crate::seen::{Seen, Shown};
@@ -98,7 +98,11 @@ impl Report for Inspected<'_> {
         self.shown.show(text);
         if let Some(newest) = &self.newest {
             text.line(format_args!("  generation {}:", newest.generation));
-            text.field("confirmed", newest.confirmed);
+            let confirmed = match newest.confirmed {
+                0 => "none was known to be durable when this save began".to_owned(),
+                before => format!("generation {before}, which was durable when this save began"),
+            };
+            text.field("confirmed", confirmed);
             text.field("shards", newest.shards);
             let (low, high) = (newest.lowest_mark, newest.highest_mark);
             text.field("marks", format_args!("{low} to {high}"));
@@ -113,7 +117,9 @@ impl Report for Inspected<'_> {
         if let (Some(rows), Some(newest)) = (&self.shards, &self.newest)
             && rows.len() < newest.shards
         {
-            text.line(format_args!("    and {} more", newest.shards - rows.len()));
+            let (more, all) = (newest.shards - rows.len(), newest.shards);
+            let path = shown(&self.shown.path);
+            text.line(format_args!("    and {more} more: replctl inspect --shards={all} {path}"));
         }
         if let Some(problem) = self.problem {
             problem.show(text);

@@ -19,10 +19,10 @@ use crate::exit::Exit;
 use crate::failure::{Failure, shown};
 use crate::held::Held;
 use crate::new_place::{self, NewKind};
-use crate::output::{Output, Report, Text};
+use crate::output::{MOST_ROWS, Output, Report, Text};
 use crate::site::{Kind, Site};
 use crate::store::codec_of;
-use crate::verdict::LOG_HOLDS;
+use crate::verdict::{LOG_HOLDS, all_marks};
 
 /// The arguments.
 #[derive(clap::Args)]
@@ -190,39 +190,52 @@ fn compared(before: Option<&Checkpoint>, after: &Checkpoint) -> Vec<Restored> {
     rows
 }
 
+/// The shards to list: those that move most if there are many, in the order in which they were.
+fn moved_most(shards: &[Restored]) -> impl Iterator<Item = &Restored> {
+    let mut listed: Vec<_> = shards.iter().collect();
+    listed.sort_by_key(|shard| std::cmp::Reverse(shard.moved()));
+    listed.truncate(MOST_ROWS);
+    listed.sort_by_key(|shard| shard.shard);
+    listed.into_iter()
+}
+
+impl Restored {
+    /// How far the mark has moved. A shard that is gone comes first.
+    fn moved(&self) -> u64 {
+        self.after.map_or(u64::MAX, |after| after.abs_diff(self.before.unwrap_or(0)))
+    }
+
+    fn line(&self, was_unreadable: bool) -> String {
+        match (self.before, self.after) {
+            (Some(before), Some(after)) => format!("{before} -> {after}"),
+            (None, Some(after)) if was_unreadable => format!("not known -> {after}"),
+            (None, Some(after)) => format!("none -> {after}"),
+            (before, None) => format!("{} -> not in the backup", before.unwrap_or(0)),
+        }
+    }
+}
+
 impl Report for Done {
     fn show(&self, text: &mut Text) {
+        for shard in moved_most(&self.shards) {
+            text.field(&format!("shard {}", shard.shard), shard.line(self.was_unreadable));
+        }
+        let store = shown(&self.path);
+        if let Some(more) = self.shards.len().checked_sub(MOST_ROWS).filter(|more| *more > 0) {
+            let all = all_marks(&store);
+            text.line(format_args!("  and {more} more, which move no further: {all}"));
+        }
         text.good(&format!("restored {}: generation {}", self.path.display(), self.generation));
         text.field("store", format_args!("{}, codec {}", self.store, self.codec));
         if let Some(aside) = &self.aside {
             text.field("aside", aside.display());
-        }
-        for shard in &self.shards {
-            let name = format!("shard {}", shard.shard);
-            match (shard.before, shard.after) {
-                (Some(before), Some(after)) => {
-                    text.field(&name, format_args!("{before} -> {after}"));
-                }
-                (None, Some(after)) => {
-                    let before = if self.was_unreadable { "not known" } else { "none" };
-                    text.field(&name, format_args!("{before} -> {after}"));
-                }
-                (before, None) => {
-                    let before = before.unwrap_or(0);
-                    text.field(&name, format_args!("{before} -> not in the backup"));
-                }
-            }
         }
         if !self.was_known {
             let log = "what was here does not say its store and codec: compare them with the log \
                        of the engine";
             text.field("next", log);
         }
-        let store = shown(&self.path);
-        text.field(
-            "next",
-            format_args!("replctl inspect --shards {store}, for the mark of each shard"),
-        );
+        text.field("next", all_marks(&store));
         text.field("next", format_args!("if {LOG_HOLDS}: start the engine"));
     }
 }

@@ -6,8 +6,10 @@ use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::notes::{self, Note};
 use crate::output::{Output, Report, Text};
 use crate::seen::{Seen, Shown, counted};
+use crate::store::{Place, SLOT_FILE};
 
 /// The arguments.
 #[derive(clap::Args)]
@@ -24,6 +26,8 @@ struct Verified<'a> {
     shown: Option<&'a Shown>,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<&'a Failure>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<Note>,
 }
 
 /// Checks everything at a path.
@@ -33,9 +37,23 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Failure> {
         Ok(seen) => (Some(&seen.shown), seen.problem.as_ref()),
         Err(problem) => (None, Some(problem)),
     };
+    let place = Place::of(&args.path);
+    let notes = seen.as_ref().ok().zip(place.as_ref().ok());
+    let notes = notes.map_or_else(Vec::new, |(seen, place)| notes::of(&args.path, place, seen));
     let exit = problem.map_or(Exit::Good, |problem| problem.exit);
-    output.print(&Verified { verdict: exit.name(), shown, problem })?;
+    output.print(&Verified { verdict: exit.name(), shown, problem, notes })?;
     Ok(exit)
+}
+
+/// What the configuration of the engine must name.
+fn configured(shown: &Shown) -> Option<String> {
+    let (store, codec) = shown.store.as_ref().zip(shown.codec.as_ref())?;
+    let kind = match Place::of(&shown.path).ok()? {
+        Place::One { .. } => return None,
+        Place::Slots { file } if !file.ends_with(SLOT_FILE) => "SlotStore by its file",
+        place => place.kind(),
+    };
+    Some(format!("must be configured with {kind}, codec {codec}, store {store}"))
 }
 
 impl Report for Verified<'_> {
@@ -47,7 +65,16 @@ impl Report for Verified<'_> {
             problem.show(text);
         } else {
             let found = self.shown.map_or(0, |shown| shown.generations.len());
-            text.good(&format!("good: {}, whole", counted(found, "generation")));
+            let good = format!("good: {}, whole", counted(found, "generation"));
+            if self.notes.iter().any(|note| note.is_warning) {
+                text.warning(&format!("{good}; see the note"));
+            } else {
+                text.good(&good);
+            }
+            if let Some(engine) = self.shown.and_then(configured) {
+                text.field("engine", engine);
+            }
         }
+        notes::show(&self.notes, text);
     }
 }

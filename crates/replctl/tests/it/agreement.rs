@@ -13,7 +13,7 @@ const NEW: &str = "marks/00000000000000000042.checkpoint";
 fn problem(dir: &Dir, arguments: &str) -> (String, Option<i32>) {
     let output = dir.output(arguments);
     let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    let titles = ["good: ", "damage: ", "usage: ", "cannot tell: ", "usable by ", "refused: "];
+    let titles = ["good: ", "damage: ", "usage: ", "cannot tell: ", "usable", "refused: "];
     let from = text.lines().skip_while(|line| !titles.iter().any(|title| line.starts_with(title)));
     (from.collect::<Vec<_>>().join("\n"), output.status.code())
 }
@@ -104,11 +104,12 @@ fn files_of_both_kinds_are_moved_apart() {
     }
     let reason = "it holds files of both kinds, 2 checkpoint files and marks.slots: no engine";
     assert!(verdict.contains(reason), "{verdict}");
-    let of_files = "if the engine uses a FileStore, as its configuration says: \
-                    mkdir NEW_DIRECTORY && mv -n marks/marks.slots NEW_DIRECTORY";
+    let of_files = "if the engine uses a FileStore, as its configuration says, stop the engine, \
+                    then: mkdir NEW_DIRECTORY && mv -n marks/marks.slots NEW_DIRECTORY";
     assert!(verdict.contains(of_files), "{verdict}");
     let of_slots = format!(
-        "a SlotStore, as its configuration says: mkdir NEW_DIRECTORY && mv -n {OLD} {NEW} NEW_DIRECTORY"
+        "a SlotStore, as its configuration says, stop the engine, then: mkdir NEW_DIRECTORY && mv -n \
+         {OLD} {NEW} NEW_DIRECTORY"
     );
     assert!(verdict.contains(&of_slots), "{verdict}");
 }
@@ -122,8 +123,8 @@ fn files_of_two_codecs_are_moved_apart() {
         assert_eq!(code, Some(3));
         for (codec, other) in [("bincode", OLD), ("json", NEW)] {
             let line = format!(
-                "if the engine uses {codec}, as its configuration says: mkdir NEW_DIRECTORY && \
-                 mv -n {other} NEW_DIRECTORY"
+                "if the engine uses {codec}, as its configuration says, stop the engine, then: \
+                 mkdir NEW_DIRECTORY && mv -n {other} NEW_DIRECTORY"
             );
             assert!(verdict.contains(&line), "{verdict}");
         }
@@ -177,7 +178,7 @@ fn what_needs_the_marks_says_how_to_see_and_compare_them() {
         let (text, _) = problem(&dir, command);
         let text = if text.is_empty() { dir.run(command) } else { text };
         let path = if command.ends_with("new") { "new" } else { "marks" };
-        assert!(text.contains(&format!("replctl inspect --shards {path}, ")), "{text}");
+        assert!(text.contains(&format!("replctl export --format csv {path}, ")), "{text}");
         assert!(text.contains(holds), "{text}");
     }
 }
@@ -200,7 +201,7 @@ fn a_damaged_first_page_is_called_that_and_loses_no_mark() {
     bytes[8192] ^= 1;
     dir.put_slots(&bytes);
     let (verdict, _) = problem(&dir, "verify slots");
-    assert!(verdict.contains("  the first page is damaged\n"), "{verdict}");
+    assert!(verdict.contains("2 are damaged: the first page is damaged; slot 1: "), "{verdict}");
 }
 
 #[test]
@@ -279,7 +280,7 @@ fn checkpoints_under_other_names_are_named_first() {
          renamed them, and the engine is stopped: mv -n {OLD}.bak {OLD} && mv -n {NEW}.bak {NEW}"
     );
     assert_eq!(verdict.lines().nth(2), Some(&*format!("  next          {line}")), "{verdict}");
-    assert!(verdict.contains("without a backup: take a new base copy"), "{verdict}");
+    assert!(verdict.contains("without a backup, take a base copy"), "{verdict}");
     fs::copy(dir.path(&format!("{OLD}.bak")), dir.path(&format!("{OLD}.old"))).unwrap();
     let (verdict, _) = problem(&dir, "verify marks");
     assert!(!verdict.contains(&format!(" {OLD} ")), "two of one name: {verdict}");

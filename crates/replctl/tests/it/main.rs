@@ -8,6 +8,7 @@ mod agreement;
 mod figures;
 mod locked;
 mod messages;
+mod notes;
 mod reading;
 #[cfg(feature = "remote")]
 mod servers;

@@ -39,7 +39,7 @@ fn of_one_torn_slot_it_is_to_start_the_engine() {
     bytes[8192..].fill(0);
     dir.put_slots(&bytes);
     let of_two = next(&dir, "slots");
-    assert!(of_two[0].contains("replctl inspect --shards slots"), "{of_two:?}");
+    assert!(of_two[0].contains("replctl export --format csv slots, "), "{of_two:?}");
     assert!(
         of_two[1].contains("if the log still has, for each shard, the segment after"),
         "{of_two:?}"

@@ -55,9 +55,7 @@ impl Drop for Trial {
 /// Makes all trials in a new directory in `place`.
 pub(super) fn run(place: &Path, saves: u64) -> Result<Vec<Check>, Failure> {
     let dir = place.join(format!("repl-checkpoint.doctor-{}", std::process::id()));
-    OsDisk.create_dir(&dir).map_err(|error| {
-        Failure::io("make a directory in", place, &error).then("run this as the user of the engine")
-    })?;
+    OsDisk.create_dir(&dir).map_err(|error| Failure::io("make a directory in", place, &error))?;
     let trial = Trial(dir);
     let dir = &trial.0;
     let mut checks = vec![renamed(dir), synced(dir), locked(dir)];
