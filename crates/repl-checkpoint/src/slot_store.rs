@@ -12,15 +12,16 @@
 //! second save of a process on:
 //! 1. Write a whole checkpoint over T, and 0xff over the rest of a longer older chain; or a delta
 //!    behind the chain of P.
-//! 2. Check that the lock file, the directory and the slot file are still at their paths.
+//! 2. Check that the lock file and the directory are still at their paths.
 //! 3. Sync the data of the file.
+//! 4. Check that the slot file is still at its path.
 //!
 //! From step 1 on a failure is [`SaveError::InDoubt`]: a failed write may still have reached the
 //! cache whole, and [`SaveError::NotSaved`] promises that no later recovery finds it. If step 2
-//! fails, another store may have opened; the first save of that one goes into a new file, which
-//! this store does not write to. One that opens later finds what step 1 has written.
+//! or 4 fails, another store may have opened; the first save of that one goes into a new file,
+//! which this store does not write to. One that opens after step 2 finds what step 1 has written.
 //!
-//! The disk begins to write a delta before step 2, which so costs no time.
+//! On Linux the disk begins to write a delta before step 2, and writes while the store looks.
 //!
 //! Into a new file, by steps 1 to 8 of a `FileStore`'s save and with the same failures: the two
 //! newest whole chains and the new checkpoint. A save takes this way if it is the first of its

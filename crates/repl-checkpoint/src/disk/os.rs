@@ -165,11 +165,13 @@ impl Disk for OsDisk {
         file.write(bytes)
     }
 
-    /// To say that parts of a page are not needed makes Linux begin to write the page, and takes
-    /// nothing out of the cache. Of whole pages it would.
+    /// To say that a part of a page is not needed makes Linux begin to write the page. It takes whole
+    /// pages out of the cache, and the last part of a file that ends within a page: a slot file ends
+    /// with a page.
     #[cfg(target_os = "linux")]
     fn begin_sync(&self, file: &OsFile, offset: u64, length: usize) {
-        if length < SMALLEST_PAGE {
+        // A length of 0 would be all of the file.
+        if (1..SMALLEST_PAGE).contains(&length) {
             let length = std::num::NonZeroU64::new(length as u64);
             let _ = rustix::fs::fadvise(&file.file, offset, length, Advice::DontNeed);
         }

@@ -61,8 +61,8 @@ fn a_delta_is_one_write_of_whole_sectors_and_one_data_sync_and_changes_no_other_
         &format!("begin_sync {at}+{SECTOR} of marks.slots.temp"),
         "dir_is_at /disk/marks",
         "lock_is_in repl-checkpoint.lock",
-        "file_is_in marks.slots",
         "sync_data marks.slots.temp",
+        "file_is_in marks.slots",
     ];
     assert_eq!(disk.calls(), calls);
     assert_eq!([&before[..at], &before[at + SECTOR..]], [&after[..at], &after[at + SECTOR..]]);

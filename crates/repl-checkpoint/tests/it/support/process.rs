@@ -44,6 +44,9 @@ impl Process {
             .args(["--nocapture", "--test-threads=1"])
             .env(DIR, dir)
             .env(STORE, S::NAME)
+            // Cargo names a folder for each C library of the workspace, and the loader looks into each
+            // before the program begins: some hundred calls, which a trace would count.
+            .env_remove("LD_LIBRARY_PATH")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
