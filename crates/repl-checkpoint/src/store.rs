@@ -21,9 +21,9 @@ pub use self::slot_file_error::SlotFileError;
 ///   untouched, and the next save may succeed.
 /// - After [`SaveError::InDoubt`] a crash leaves these bytes or the older ones, whole either way.
 ///   The store refuses to save until it is opened again.
-/// - One store at a time owns its place. If another one may have opened there,
-///   [`save`](CheckpointStore::save) fails with [`SaveError::Replaced`] and takes back nothing that
-///   the other one acknowledged. The store refuses to save until it is opened again.
+/// - One store at a time owns its place. If another one may have opened there without finding these
+///   bytes, [`save`](CheckpointStore::save) fails with [`SaveError::Replaced`] and takes back nothing
+///   that the other one acknowledged. The store refuses to save until it is opened again.
 /// - A save removes only what is older than its `confirmed` generation, or older than the
 ///   generation before the last candidate that was taken from [`load`](CheckpointStore::load). What
 ///   it removes before it returns `Ok` is older than the newest generation that is durable. A store

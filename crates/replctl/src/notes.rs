@@ -90,7 +90,9 @@ impl Beside {
     fn is_like(&self, name: &str) -> bool {
         let is_of_directory = || name.contains(".checkpoint") || name.contains(SLOT_FILE);
         match &self.slot_file {
-            Some(file) if file != SLOT_FILE => name != file && name.contains(file.as_str()),
+            Some(file) if file != SLOT_FILE => {
+                name != file && name.trim_start_matches('.').starts_with(file.as_str())
+            }
             Some(file) => name != file && is_of_directory(),
             None => generation_of(&name.into()).is_none() && is_of_directory(),
         }
@@ -136,10 +138,10 @@ fn newer_copy(path: &Path, beside: &Beside, seen: &Seen, holder: Option<u32>) ->
     );
     let next = vec![
         format!(
-            "if the data of the engine was not set back too, {stop}, then: \
+            "if the data of the engine was neither set back nor undone, {stop}, then: \
              replctl restore {copy} {store} --skip"
         ),
-        "if the data was set back too: leave the copy alone, and start the engine".to_owned(),
+        "if it was: leave the copy alone, and start the engine".to_owned(),
     ];
     Some(Note::warning(note, next))
 }
@@ -195,8 +197,8 @@ fn unfinished(beside: &Beside) -> Option<Note> {
 fn locked(pid: u32) -> Note {
     let note = format!("another engine cannot start while process {pid} runs: it holds the lock");
     let next = format!(
-        "ps -fp {pid}, for what it is; if it hangs, or is not the engine that is to run: \
-         kill {pid}; removing the lock file does not help"
+        "ps -fp {pid}, for what it is; where another engine is to run, stop this one first; removing \
+         the lock file does not help"
     );
     Note::new(note, vec![next])
 }

@@ -50,7 +50,8 @@ fn files_of(path: &Path) -> (PathBuf, Vec<PathBuf>) {
     let dir = if path.is_dir() { path } else { parent(path) };
     let name = path.file_name().filter(|_| !path.is_dir());
     let is_its = |found: &OsString| {
-        let of_directory = ["lock", "marker", "audit"];
+        // The engine reads neither the marker nor the audit file.
+        let of_directory = ["lock"];
         let is_beside = |stem: &str, found: &str| {
             found.strip_prefix(stem).is_some_and(|end| of_directory.contains(&end))
         };
@@ -102,8 +103,8 @@ mod unix {
 
     /// The files of the store at a path that its owner cannot use, as they belong to others.
     ///
-    /// The owner of a store is that of its directory. A directory that more users write to says
-    /// nothing if it owns none of the files: then it is the owner of the lock file, which is never
+    /// The owner of a store is that of its directory, if it owns any of the files and is not root in
+    /// a directory that more users write to. Otherwise it is the owner of the lock file, which is never
     /// replaced.
     pub(crate) fn of_others(path: &Path) -> Option<OfOthers> {
         let (dir, files) = files_of(path);
@@ -113,13 +114,10 @@ mod unix {
             .filter(|(_, found)| found.is_file())
             .collect();
         let mut whose = dir.metadata().map(|found| (dir, found)).ok()?;
-        let is_shared = whose.1.mode() & 0o022 != 0;
-        let owns_none = files.iter().all(|(_, found)| found.uid() != whose.1.uid());
-        if is_shared && (whose.1.uid() == ROOT || owns_none) {
-            whose = files
-                .iter()
-                .find(|(file, _)| file.extension().is_some_and(|e| e == "lock"))?
-                .clone();
+        let is_of_root = whose.1.mode() & 0o022 != 0 && whose.1.uid() == ROOT;
+        if is_of_root || files.iter().all(|(_, found)| found.uid() != whose.1.uid()) {
+            let is_lock = |file: &Path| file.extension().is_some_and(|e| e == "lock");
+            whose = files.iter().find(|(file, _)| is_lock(file))?.clone();
         }
         let (reference, store) = whose;
         if store.uid() == ROOT {
@@ -141,7 +139,7 @@ mod unix {
         let names: Vec<_> = others.iter().map(|(file, _)| shown(file)).collect();
         let as_root = if this_user() == ROOT { "" } else { "as root: " };
         let command =
-            format!("{as_root}chown --reference={} {}", shown(&reference), names.join(" "));
+            format!("{as_root}chown -h --reference={} -- {}", shown(&reference), names.join(" "));
         let files = others
             .into_iter()
             .map(|(file, found)| (file, format!("{}, {}", user(found.uid()), mode(&found))))
@@ -219,16 +217,20 @@ mod tests {
     #[test]
     fn a_file_that_the_owner_of_the_store_cannot_use_is_seen() {
         const ENGINE: u32 = 54_321;
-        let (lock, marker) = ("repl-checkpoint.lock", "repl-checkpoint.marker");
+        let (lock, saved) = ("repl-checkpoint.lock", "00000000000000000001.checkpoint");
         let cases = [
-            (ENGINE, 0o700, [(lock, ENGINE), (marker, 0)], vec![marker]),
-            (ENGINE, 0o755, [(lock, 0), (marker, ENGINE)], vec![lock]),
-            (ENGINE, 0o775, [(lock, 0), (marker, ENGINE)], vec![lock]),
+            (ENGINE, 0o700, [(lock, ENGINE), (saved, 0)], vec![saved]),
+            (ENGINE, 0o755, [(lock, 0), (saved, ENGINE)], vec![lock]),
+            (ENGINE, 0o775, [(lock, 0), (saved, ENGINE)], vec![lock]),
+            // An engine of root, in a directory of another user.
+            (ENGINE, 0o755, [(lock, 0), (saved, 0)], vec![]),
             (ENGINE, 0o700, [(lock, ENGINE), ("notes", 0)], vec![]),
-            (0, 0o700, [(lock, ENGINE), (marker, ENGINE)], vec![]),
-            (0, 0o1777, [(lock, ENGINE), (marker, ENGINE)], vec![]),
-            (0, 0o1777, [(lock, ENGINE), (marker, 0)], vec![marker]),
-            (1, 0o775, [(lock, ENGINE), (marker, ENGINE)], vec![]),
+            // The engine opens no marker.
+            (ENGINE, 0o700, [(lock, ENGINE), ("repl-checkpoint.marker", 0)], vec![]),
+            (0, 0o700, [(lock, ENGINE), (saved, ENGINE)], vec![]),
+            (0, 0o1777, [(lock, ENGINE), (saved, ENGINE)], vec![]),
+            (0, 0o1777, [(lock, ENGINE), (saved, 0)], vec![saved]),
+            (1, 0o775, [(lock, ENGINE), (saved, ENGINE)], vec![]),
         ];
         for (owner, mode, files, expected) in cases {
             let Some(dir) = store(owner, mode, &files) else {
@@ -241,7 +243,8 @@ mod tests {
 
     #[test]
     fn a_file_that_every_user_may_use_is_no_fault() {
-        let Some(dir) = store(54_321, 0o700, &[("repl-checkpoint.lock", 0)]) else { return };
+        let files = [("repl-checkpoint.lock", 0), ("marks.slots", 54_321)];
+        let Some(dir) = store(54_321, 0o700, &files) else { return };
         assert_eq!(others(dir.path()), ["repl-checkpoint.lock"]);
         let lock = dir.path().join("repl-checkpoint.lock");
         fs::set_permissions(&lock, Permissions::from_mode(0o666)).unwrap();

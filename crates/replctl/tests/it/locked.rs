@@ -17,7 +17,10 @@ fn a_store_in_use_is_read_and_named_as_such() {
         let text = dir.run(&format!("verify {path}"));
         assert!(text.contains("held by process PID"), "{text}");
         assert!(text.contains("another engine cannot start while process PID runs"), "{text}");
-        assert!(text.contains("ps -fp PID, for what it is; if it hangs, or is not the engine that is to run: kill PID;"), "{text}");
+        assert!(
+            text.contains("ps -fp PID, for what it is; where another engine is to run"),
+            "{text}"
+        );
         assert!(text.ends_with("(exit status 0)\n"), "{text}");
         let json = dir.run(&format!("--json verify {path}"));
         assert!(json.contains(r#""lock":{"held":{"pid":PID}}"#), "{json}");

@@ -61,7 +61,7 @@ fn a_file_that_the_engine_may_not_read_is_given_back_to_it() {
         println!("skipped: only root can give files to another user");
         return;
     };
-    let chown = format!("chown --reference=marks {NEW}");
+    let chown = format!("chown -h --reference=marks -- {NEW}");
     let text = verify_as_the_engine(&dir, "marks");
     assert!(text.ends_with("(exit status 3)\n"), "{text}");
     let reason = fields(&text, "reason")[0];
@@ -142,9 +142,9 @@ fn a_newer_copy_beside_a_good_store_is_named_and_can_be_brought_back() {
             "{text}"
         );
         let command = format!("replctl restore {typed} {store} --skip");
-        assert!(
-            next[0].starts_with("if the data of the engine was not set back too, stop the engine")
-        );
+        assert!(next[0].starts_with(
+            "if the data of the engine was neither set back nor undone, stop the engine"
+        ));
         assert!(next[0].ends_with(&command), "{text}");
         if copy.ends_with('~') {
             assert_eq!(dir.status(&format!("restore {copy} {store} --skip")), 0);
