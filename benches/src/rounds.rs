@@ -66,7 +66,7 @@ pub fn criterion_of_servers() -> Criterion {
 }
 
 /// Shorter measurements and the fewest samples that criterion accepts, for work measured over many
-/// sizes.
+/// sizes or in many rounds.
 pub fn criterion_over_sizes() -> Criterion {
     Criterion::default()
         .sample_size(10)

@@ -62,7 +62,7 @@ impl Failure {
         Self::new(Exit::Unknown, path, reason).of_io(error)
     }
 
-    /// Adds what to do about an error of the operating system, and who owns what may not be used.
+    /// Adds what to do about an error of the operating system, and the owner of what may not be used.
     pub(crate) fn of_io(mut self, error: &io::Error) -> Self {
         // EMFILE and ENFILE, which the standard library has no name for.
         let is_too_many_open = matches!(error.raw_os_error(), Some(23 | 24)) && cfg!(unix);

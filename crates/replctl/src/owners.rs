@@ -17,9 +17,9 @@ use crate::store::SLOT_FILE;
 /// Files of a store that belong to other users than the store itself.
 #[derive(Debug)]
 pub(crate) struct OfOthers {
-    /// The files, and who owns each of them.
+    /// The files, and the owner and mode of each.
     pub(crate) files: Vec<(PathBuf, String)>,
-    /// Who owns the store.
+    /// The owner of the store.
     pub(crate) owner: String,
     /// What gives them back.
     pub(crate) command: String,
@@ -51,17 +51,14 @@ fn files_of(path: &Path) -> (PathBuf, Vec<PathBuf>) {
     let name = path.file_name().filter(|_| !path.is_dir());
     let is_its = |found: &OsString| {
         // The engine reads neither the marker nor the audit file.
-        let of_directory = ["lock"];
-        let is_beside = |stem: &str, found: &str| {
-            found.strip_prefix(stem).is_some_and(|end| of_directory.contains(&end))
-        };
+        let is_lock = |stem: &str, found: &str| found.strip_prefix(stem) == Some("lock");
         let text = found.to_string_lossy();
         let slot_file = name.map(|name| format!("{}.", name.to_string_lossy()));
         generation_of(found).is_some()
             || found == SLOT_FILE
             || Some(found.as_os_str()) == name
-            || is_beside("repl-checkpoint.", &text)
-            || slot_file.is_some_and(|stem| is_beside(&stem, &text))
+            || is_lock("repl-checkpoint.", &text)
+            || slot_file.is_some_and(|stem| is_lock(&stem, &text))
     };
     let mut names = OsDisk.list(dir).unwrap_or_default();
     names.retain(is_its);
@@ -147,7 +144,7 @@ mod unix {
         Some(OfOthers { files, owner: user(store.uid()), command })
     }
 
-    /// Who owns what this user may not use, and what mends that.
+    /// The owner of what this user may not use, and what mends that.
     pub(crate) fn denied(path: &Path) -> Denied {
         let me = this_user();
         // Below a directory that may not be entered nothing is seen.
@@ -174,7 +171,7 @@ mod unix {
         about.push_str(&this);
         let needed = if found.is_dir() { 0o700 } else { 0o600 };
         let next = if found.uid() != me {
-            format!("run this again as {}, who owns it", user(found.uid()))
+            format!("run this again as {}, its owner", user(found.uid()))
         } else if found.mode() & needed == needed {
             format!(
                 "ls -dZ {0} && lsattr -d {0}: something else than its mode forbids it",

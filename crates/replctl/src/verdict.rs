@@ -61,7 +61,7 @@ fn of_all(path: &Path, place: &Place, survey: &Survey) -> Option<Failure> {
             after_refusal(failure, reason, path, survey)
         }
         Some(_) if is_reserve => reserve(failure, &store),
-        Some(damaged) => fallen_back(failure, place, damaged, &store),
+        Some(damaged) => fallen_back(failure, place, first, damaged, &store),
     })
 }
 
@@ -152,10 +152,16 @@ fn reserve(mut failure: Failure, store: &str) -> Failure {
 }
 
 /// An older generation stands in for the damaged ones.
-fn fallen_back(mut failure: Failure, place: &Place, damaged: usize, store: &str) -> Failure {
+fn fallen_back(
+    mut failure: Failure,
+    place: &Place,
+    first: &Surveyed,
+    damaged: usize,
+    store: &str,
+) -> Failure {
     failure.exit = Exit::FallBack;
     if matches!(place, Place::Slots { .. }) && damaged == 1 {
-        let is_page = failure.reason.starts_with(reasons::FIRST_PAGE);
+        let is_page = reasons::is_first_page(first, place);
         failure.heading = if is_page { Heading::PassedFirstPage } else { Heading::PassedSlot };
         return failure.then("start the engine: it passes over this by itself, and says so");
     }

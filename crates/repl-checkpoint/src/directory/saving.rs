@@ -138,16 +138,16 @@ impl<D: Disk> Directory<D> {
     /// this name are those at their paths. If all files were moved into another directory, their
     /// names there are not durable.
     fn check_saved(&self, file: &D::File, name: &OsStr) -> Result<(), SaveError> {
-        self.check_in_doubt()?;
+        self.check_owned()?;
         self.check_file(file, name)
     }
 
-    /// Its first half: lock and directory.
-    pub(crate) fn check_in_doubt(&self) -> Result<(), SaveError> {
+    /// The first half of it: lock and directory.
+    pub(crate) fn check_owned(&self) -> Result<(), SaveError> {
         self.check_place(in_doubt)
     }
 
-    /// Its second half: the file that was saved under this name.
+    /// The second half: the file that was saved under this name.
     pub(crate) fn check_file(&self, file: &D::File, name: &OsStr) -> Result<(), SaveError> {
         let found = self.disk.file_is_in(file, &self.open_dir, name);
         is_in_place(found, "the checkpoint file", || self.path.join(name), in_doubt)

@@ -104,7 +104,7 @@ fn a_directory_that_this_user_may_not_enter_names_its_owner() {
     let text = verify_as_the_engine(&dir, "marks");
     let reason = "this user may not list it: it belongs to uid 12345, mode 0750; this is uid 54321";
     assert_eq!(fields(&text, "reason"), [reason]);
-    assert_eq!(fields(&text, "next"), ["run this again as uid 12345, who owns it"]);
+    assert_eq!(fields(&text, "next"), ["run this again as uid 12345, its owner"]);
     give(&dir.path("marks"), ENGINE, 0).unwrap();
     assert_eq!(fields(&verify_as_the_engine(&dir, "marks"), "next"), ["chmod u+rwx marks"]);
 }
