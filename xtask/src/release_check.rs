@@ -68,9 +68,11 @@ fn features(_: &mut Skipped) -> Done {
 /// `.cargo/mutants.toml` says which files are changed.
 fn mutants(_: &mut Skipped) -> Done {
     tools::ensure("cargo-mutants", "27.1.0")?;
+    tools::ensure("cargo-nextest", "0.9.143")?;
+    let jobs = std::thread::available_parallelism()?.to_string();
     for folder in ["repl-core", "repl-checkpoint"] {
         let (name, output) = (members::named(folder)?, format!("target/mutants/{folder}"));
-        cargo("mutants", &["-p", &name, "--output", &output]).run()?;
+        cargo("mutants", &["-p", &name, "--output", &output, "--jobs", &jobs]).run()?;
     }
     Ok(())
 }
