@@ -72,6 +72,7 @@ fn mutants(_: &mut Skipped) -> Done {
     let jobs = std::thread::available_parallelism()?.to_string();
     for folder in ["repl-core", "repl-checkpoint"] {
         let (name, output) = (members::named(folder)?, format!("target/mutants/{folder}"));
+        std::fs::create_dir_all(&output)?;
         cargo("mutants", &["-p", &name, "--output", &output, "--jobs", &jobs]).run()?;
     }
     Ok(())
