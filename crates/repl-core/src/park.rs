@@ -106,6 +106,17 @@ mod tests {
     }
 
     #[test]
+    fn a_future_that_is_woken_before_it_is_ready_is_polled_again_until_it_is() {
+        let mut polls = 0;
+        let third = std::future::poll_fn(|context| {
+            polls += 1;
+            context.waker().wake_by_ref();
+            if polls < 3 { Poll::Pending } else { Poll::Ready(polls) }
+        });
+        assert_eq!(block_for(Box::pin(third), Duration::from_secs(100)), Some(3));
+    }
+
+    #[test]
     fn a_future_that_is_woken_at_every_poll_times_out() {
         let woken = std::future::poll_fn(|context| {
             context.waker().wake_by_ref();

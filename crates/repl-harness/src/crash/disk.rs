@@ -158,6 +158,19 @@ impl SimDisk {
         }
     }
 
+    /// Gives a file another name, durably, if it is there. This is not a recorded call.
+    pub(crate) fn move_aside(&self, path: &Path, to: &Path) {
+        let mut shared = self.shared();
+        if shared.state.rename(path, to).is_ok() {
+            shared.state.settle_dir(path);
+        }
+    }
+
+    /// Renames a copy over a file, and the new name is not durable. This is not a recorded call.
+    pub(crate) fn rename_copy_over(&self, path: &Path) {
+        self.shared().state.rename_copy_over(path);
+    }
+
     /// Replaces a directory by a new one with one of its files, durably. This is not a recorded
     /// call.
     pub(crate) fn replace_dir(&self, dir: &Path, kept: &Path) {

@@ -54,11 +54,25 @@ enum Event {
     FilesMoved,
     /// The file with the checkpoint is replaced by an older one, or removed.
     FileReplaced,
+    /// The same, and it stays beside it under another name.
+    FileMoved,
+    /// A copy of the file is renamed over it, and the name of the copy is not durable.
+    CopyRenamed,
 }
 
 impl Event {
-    const ALL: [Event; 4] =
-        [Event::LockRemoved, Event::DirReplaced, Event::FilesMoved, Event::FileReplaced];
+    const ALL: [Event; 6] = [
+        Event::LockRemoved,
+        Event::DirReplaced,
+        Event::FilesMoved,
+        Event::FileReplaced,
+        Event::FileMoved,
+        Event::CopyRenamed,
+    ];
+
+    fn is_of_file(self) -> bool {
+        matches!(self, Event::FileReplaced | Event::FileMoved | Event::CopyRenamed)
+    }
 
     /// The last call before which it is tried: that by which the store notices it. A lock file may
     /// also go between the checks of a save in place and its sync.
@@ -66,7 +80,8 @@ impl Event {
         let verbs = match self {
             Event::LockRemoved => ["lock_is_in", "sync_data"],
             Event::DirReplaced | Event::FilesMoved => ["dir_is_at"; 2],
-            Event::FileReplaced => ["file_is_in"; 2],
+            Event::FileReplaced | Event::CopyRenamed => ["file_is_in", "has_name"],
+            Event::FileMoved => ["file_is_in"; 2],
         };
         calls.iter().rposition(|call| verbs.contains(&call.verb)).unwrap_or(0)
     }
@@ -165,10 +180,17 @@ impl Run {
             }
             Event::DirReplaced => disk.replace_dir(Path::new(DIR), &lock_file()),
             Event::FilesMoved => disk.move_into_new_dir(Path::new(DIR)),
-            Event::FileReplaced if file == slot_file() => {
-                let _ = disk.put(&file, &old);
+            Event::FileReplaced | Event::FileMoved => {
+                if event == Event::FileMoved {
+                    disk.move_aside(&file, &Path::new(DIR).join("aside"));
+                } else {
+                    disk.lose(&file);
+                }
+                if file == slot_file() {
+                    let _ = disk.put(&file, &old);
+                }
             }
-            Event::FileReplaced => disk.lose(&file),
+            Event::CopyRenamed => disk.rename_copy_over(&file),
         });
         let saved = save(&mut *store, newest + 1, newest);
         drop(store);
@@ -181,7 +203,7 @@ impl Run {
             }
             (Ok(()), Some(_)) => {} // the other store has gone on from this save
             // A call on a file that is gone may fail before the check.
-            (Err(error), _) if is_replaced(error) || event != Event::FileReplaced => {}
+            (Err(error), _) if is_replaced(error) || !event.is_of_file() => {}
             (Err(other), _) => return Err(works(other)),
             (Ok(()), _) => self.is_kept(&disk, newest + 1, Invariant::AcknowledgedSurvives)?,
         }

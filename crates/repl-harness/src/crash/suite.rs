@@ -98,7 +98,10 @@ const OF_DELTAS: [Stage; 2] =
 fn stages(mutant: Mutant) -> &'static [Stage] {
     match mutant {
         Mutant::ShortZeros | Mutant::DeltaOnNewest | Mutant::FoundExtended => &[Stage::Lengths],
-        Mutant::LockUnchecked | Mutant::DirUnchecked | Mutant::FileUnchecked => &[Stage::Replaced],
+        Mutant::LockUnchecked
+        | Mutant::DirUnchecked
+        | Mutant::FileUnchecked
+        | Mutant::NameUnchecked => &[Stage::Replaced],
         Mutant::DeltaOfNewest
         | Mutant::RemovalsDropped
         | Mutant::DeltaMisplaced

@@ -101,6 +101,14 @@ impl State {
         }
     }
 
+    /// Whether an inode has a name in any directory.
+    pub(crate) fn has_name(&self, ino: Ino) -> bool {
+        self.nodes.values().any(|node| match node {
+            Node::Dir(dir) => dir.cached().values().any(|named| *named == ino),
+            Node::File(_) => false,
+        })
+    }
+
     fn create(&mut self, path: &Path, node: Node) -> io::Result<Ino> {
         let (dir, name) = self.place(path)?;
         if self.dir(dir)?.get(name).is_some() {

@@ -267,4 +267,8 @@ impl Disk for MutantDisk {
         let unchecked = matches!(self.mutant, FileUnchecked | FirstSaveInPlace | InPlace);
         Ok(self.disk.file_is_in(file, dir, name)? || unchecked)
     }
+
+    fn has_name(&self, file: &SimFile) -> io::Result<bool> {
+        Ok(self.disk.has_name(file)? || self.is(Mutant::NameUnchecked))
+    }
 }

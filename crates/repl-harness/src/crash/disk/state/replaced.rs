@@ -1,9 +1,10 @@
-//! Directories that are replaced under an open store.
+//! Directories and files that are replaced under an open store.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use super::super::dir::{DirNode, Names};
+use super::super::file::FileNode;
 use super::{Node, State};
 
 impl State {
@@ -12,6 +13,18 @@ impl State {
         let Ok(file) = self.find(kept) else { return };
         let names = kept.file_name().map(|name| (name.to_owned(), file)).into_iter().collect();
         self.put_dir(path, DirNode::settled(names));
+    }
+
+    /// Renames a copy over a file, as it is in the cache. The copy is durable, and its name is not.
+    pub(crate) fn rename_copy_over(&mut self, path: &Path) {
+        let found = self.find(path).and_then(|ino| self.file(ino)).map(FileNode::cached).cloned();
+        let (Ok(bytes), Ok((dir, name))) = (found, self.place(path)) else { return };
+        let (copy, name) = (self.next, name.to_owned());
+        self.next += 1;
+        self.nodes.insert(copy, Node::File(Arc::new(FileNode::settled(bytes, self.sector))));
+        if let Ok(dir) = self.dir_mut(dir) {
+            dir.add(&name, copy);
+        }
     }
 
     /// Replaces a directory durably by a new one with all of its files, whose names there are not
