@@ -3,6 +3,8 @@
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
 use std::io;
+#[cfg(target_os = "linux")]
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -10,8 +12,6 @@ use super::OsDir;
 
 #[cfg(target_os = "linux")]
 use rustix::fs::{AtFlags, CWD, Statx, StatxFlags, makedev, statx};
-#[cfg(target_os = "linux")]
-use std::os::fd::AsFd;
 
 /// The device and the inode of an open file. They stay as long as it is open.
 pub(super) type Place = (u64, u64);

@@ -30,7 +30,7 @@ impl Shared {
             file.fail_sync(cache_survives);
             return Err(io::Error::from_raw_os_error(errno));
         }
-        // Btrfs writes nothing of a file that has lost its name.
+        // A filesystem may write nothing of a file that has lost its name.
         if named {
             file.sync();
         }
