@@ -110,8 +110,4 @@ impl Disk for Counted {
     fn file_is_in(&self, file: &OsFile, dir: &OsDir, name: &OsStr) -> Result<bool> {
         NoSync.file_is_in(file, dir, name)
     }
-
-    fn has_name(&self, file: &OsFile) -> Result<bool> {
-        NoSync.has_name(file)
-    }
 }

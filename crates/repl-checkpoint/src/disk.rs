@@ -87,9 +87,6 @@ pub trait Disk: Send {
     fn lock_is_in(&self, lock: &Self::Lock, dir: &Self::Dir, name: &OsStr) -> io::Result<bool>;
     /// Returns whether an open file still has this name in the open directory `dir`.
     fn file_is_in(&self, file: &Self::File, dir: &Self::Dir, name: &OsStr) -> io::Result<bool>;
-    /// Returns whether an open file still has a name, in any directory; also false where the
-    /// filesystem does not count the names of a file.
-    fn has_name(&self, file: &Self::File) -> io::Result<bool>;
 }
 
 /// The kind of file at a path.

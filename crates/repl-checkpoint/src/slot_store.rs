@@ -12,16 +12,14 @@
 //! second save of a process on:
 //! 1. Write a whole checkpoint over T, and 0xff over the rest of a longer older chain; or a delta
 //!    behind the chain of P.
-//! 2. Check that the lock file, the directory and the slot file are still at their paths.
+//! 2. Check that the lock file and the directory are still at their paths.
 //! 3. Sync the data of the file.
-//! 4. Check that the file still has a name.
+//! 4. Check that the slot file is still at its path.
 //!
 //! From step 1 on a failure is [`SaveError::InDoubt`]: a failed write may still have reached the
 //! cache whole, and [`SaveError::NotSaved`] promises that no later recovery finds it. If step 2
-//! fails, another store may have opened; the first save of that one goes into a new file, which this
-//! store does not write to. One that opens after step 2 finds what step 1 has written. If its file
-//! takes the name before step 3 ends, step 4 fails: a filesystem may sync nothing of a file without
-//! a name.
+//! or 4 fails, another store may have opened; the first save of that one goes into a new file,
+//! which this store does not write to. One that opens after step 2 finds what step 1 has written.
 //!
 //! On Linux the disk begins to write a delta before step 2, and writes while the store looks.
 //!

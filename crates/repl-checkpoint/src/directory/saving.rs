@@ -134,25 +134,23 @@ impl<D: Disk> Directory<D> {
         is_in_place(lock, "the lock file", || self.path.join(&self.lock_name), failed)
     }
 
-    /// The last save step of a new file, and before the sync of one in place: checks that the lock,
-    /// the directory and the file that was saved under this name are those at their paths. If all
-    /// files were moved into another directory, their names there are not durable.
-    pub(crate) fn check_saved(&self, file: &D::File, name: &OsStr) -> Result<(), SaveError> {
-        self.check_place(in_doubt)?;
-        let found = self.disk.file_is_in(file, &self.open_dir, name);
-        is_in_place(found, "the checkpoint file", || self.path.join(name), in_doubt)
+    /// The last save step: checks that the lock, the directory and the file that was saved under
+    /// this name are those at their paths. If all files were moved into another directory, their
+    /// names there are not durable.
+    fn check_saved(&self, file: &D::File, name: &OsStr) -> Result<(), SaveError> {
+        self.check_owned()?;
+        self.check_file(file, name)
     }
 
-    /// After the sync in place of a file with this name: checks that it has not lost its name
-    /// meanwhile.
-    pub(crate) fn check_name(&self, file: &D::File, name: &OsStr) -> Result<(), SaveError> {
-        let path = || self.path.join(name);
-        let named = self.disk.has_name(file).map_err(|err| in_doubt("look at", &path(), err))?;
-        if named {
-            return Ok(());
-        }
+    /// The first half of it: lock and directory.
+    pub(crate) fn check_owned(&self) -> Result<(), SaveError> {
+        self.check_place(in_doubt)
+    }
+
+    /// The second half: the file that was saved under this name.
+    pub(crate) fn check_file(&self, file: &D::File, name: &OsStr) -> Result<(), SaveError> {
         let found = self.disk.file_is_in(file, &self.open_dir, name);
-        is_in_place(found, "the checkpoint file", path, in_doubt)
+        is_in_place(found, "the checkpoint file", || self.path.join(name), in_doubt)
     }
 
     /// What it means that a load found no checkpoint.

@@ -106,8 +106,4 @@ impl Disk for NoSync {
     fn file_is_in(&self, file: &OsFile, dir: &OsDir, name: &OsStr) -> io::Result<bool> {
         OsDisk.file_is_in(file, dir, name)
     }
-
-    fn has_name(&self, file: &OsFile) -> io::Result<bool> {
-        OsDisk.has_name(file)
-    }
 }

@@ -11,7 +11,7 @@ use rustix::fs::Advice;
 use super::{Disk, FileKind};
 
 #[cfg(unix)]
-use self::place::{Place, has_name, is_dir_place, is_place, is_place_in, place_of};
+use self::place::{Place, is_dir_place, is_place, is_place_in, place_of};
 
 #[cfg(unix)]
 mod place;
@@ -263,16 +263,6 @@ impl Disk for OsDisk {
     #[cfg(not(unix))]
     fn file_is_in(&self, _: &OsFile, dir: &OsDir, name: &OsStr) -> io::Result<bool> {
         fs::exists(dir.path.join(name))
-    }
-
-    #[cfg(unix)]
-    fn has_name(&self, file: &OsFile) -> io::Result<bool> {
-        has_name(&file.file)
-    }
-
-    #[cfg(not(unix))]
-    fn has_name(&self, _: &OsFile) -> io::Result<bool> {
-        Ok(false)
     }
 }
 

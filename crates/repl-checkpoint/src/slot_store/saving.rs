@@ -153,9 +153,9 @@ impl InPlace<'_> {
         all_written(buffer, |rest, taken| disk.write_at(file, (start + taken) as u64, rest)) // 1
             .map_err(|source| in_doubt("write a slot of", source))?;
         disk.begin_sync(file, start as u64, buffer.len());
-        directory.check_saved(file, file_name)?; // 2
+        directory.check_owned()?; // 2
         disk.sync_data(file).map_err(|source| in_doubt("sync", source))?; // 3
-        directory.check_name(file, file_name)?; // 4
+        directory.check_file(file, file_name)?; // 4
         slots.all[self.slot] = self.after;
         Ok(())
     }

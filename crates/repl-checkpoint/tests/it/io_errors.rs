@@ -57,9 +57,7 @@ fn of_a_save(call: &str, is_renamed: bool, with: i32) -> Outcome {
         "create_new" => Outcome::NotSaved("create"),
         "write" => Outcome::NotSaved("write"),
         "sync_file" => Outcome::NotSaved("sync"),
-        "rename" | "sync_dir" | "lock_is_in" | "dir_is_at" | "file_is_in" | "has_name" => {
-            Outcome::InDoubt
-        }
+        "rename" | "sync_dir" | "lock_is_in" | "dir_is_at" | "file_is_in" => Outcome::InDoubt,
         "remove" => Outcome::Saved,
         other => panic!("unknown call {other}"),
     }

@@ -158,14 +158,6 @@ impl SimDisk {
         }
     }
 
-    /// Gives a file another name, durably, if it is there. This is not a recorded call.
-    pub(crate) fn move_aside(&self, path: &Path, to: &Path) {
-        let mut shared = self.shared();
-        if shared.state.rename(path, to).is_ok() {
-            shared.state.settle_dir(path);
-        }
-    }
-
     /// Renames a copy over a file, and the new name is not durable. This is not a recorded call.
     pub(crate) fn rename_copy_over(&self, path: &Path) {
         self.shared().state.rename_copy_over(path);

@@ -128,8 +128,8 @@ mutants! {
     DirUnchecked of BOTH,
     /// it is not checked that the saved file is still at its path
     FileUnchecked of BOTH,
-    /// it is not checked that the file has a name after it was synced in place
-    NameUnchecked of SLOTS,
+    /// a save in place looks at its file before the sync, and not after it
+    FileCheckedEarly of SLOTS,
     /// no marker is made
     NoMarker of BOTH,
     /// the marker is made before the first checkpoint

@@ -54,24 +54,21 @@ enum Event {
     FilesMoved,
     /// The file with the checkpoint is replaced by an older one, or removed.
     FileReplaced,
-    /// The same, and it stays beside it under another name.
-    FileMoved,
-    /// A copy of the file is renamed over it, and the name of the copy is not durable.
+    /// A copy of that file is renamed over it, and the name of the copy is not durable.
     CopyRenamed,
 }
 
 impl Event {
-    const ALL: [Event; 6] = [
+    const ALL: [Event; 5] = [
+        Event::CopyRenamed,
         Event::LockRemoved,
         Event::DirReplaced,
         Event::FilesMoved,
         Event::FileReplaced,
-        Event::FileMoved,
-        Event::CopyRenamed,
     ];
 
     fn is_of_file(self) -> bool {
-        matches!(self, Event::FileReplaced | Event::FileMoved | Event::CopyRenamed)
+        matches!(self, Event::FileReplaced | Event::CopyRenamed)
     }
 
     /// The last call before which it is tried: that by which the store notices it. A lock file may
@@ -80,8 +77,8 @@ impl Event {
         let verbs = match self {
             Event::LockRemoved => ["lock_is_in", "sync_data"],
             Event::DirReplaced | Event::FilesMoved => ["dir_is_at"; 2],
-            Event::FileReplaced | Event::CopyRenamed => ["file_is_in", "has_name"],
-            Event::FileMoved => ["file_is_in"; 2],
+            Event::FileReplaced => ["file_is_in"; 2],
+            Event::CopyRenamed => ["file_is_in", "sync_data"],
         };
         calls.iter().rposition(|call| verbs.contains(&call.verb)).unwrap_or(0)
     }
@@ -180,16 +177,10 @@ impl Run {
             }
             Event::DirReplaced => disk.replace_dir(Path::new(DIR), &lock_file()),
             Event::FilesMoved => disk.move_into_new_dir(Path::new(DIR)),
-            Event::FileReplaced | Event::FileMoved => {
-                if event == Event::FileMoved {
-                    disk.move_aside(&file, &Path::new(DIR).join("aside"));
-                } else {
-                    disk.lose(&file);
-                }
-                if file == slot_file() {
-                    let _ = disk.put(&file, &old);
-                }
+            Event::FileReplaced if file == slot_file() => {
+                let _ = disk.put(&file, &old);
             }
+            Event::FileReplaced => disk.lose(&file),
             Event::CopyRenamed => disk.rename_copy_over(&file),
         });
         let saved = save(&mut *store, newest + 1, newest);

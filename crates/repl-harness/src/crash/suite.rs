@@ -101,7 +101,7 @@ fn stages(mutant: Mutant) -> &'static [Stage] {
         Mutant::LockUnchecked
         | Mutant::DirUnchecked
         | Mutant::FileUnchecked
-        | Mutant::NameUnchecked => &[Stage::Replaced],
+        | Mutant::FileCheckedEarly => &[Stage::Replaced],
         Mutant::DeltaOfNewest
         | Mutant::RemovalsDropped
         | Mutant::DeltaMisplaced

@@ -137,7 +137,7 @@ fn every_mutant_of_a_slot_store_is_caught() {
         (Mutant::LockUnchecked, Invariant::OneOwner),
         (Mutant::DirUnchecked, Invariant::AcknowledgedSurvives),
         (Mutant::FileUnchecked, Invariant::AcknowledgedSurvives),
-        (Mutant::NameUnchecked, Invariant::AcknowledgedSurvives),
+        (Mutant::FileCheckedEarly, Invariant::AcknowledgedSurvives),
         (Mutant::NoMarker, Invariant::MarkerStays),
         (Mutant::MarkerFirst, Invariant::RecoverySucceeds),
         (Mutant::MarkerUnsynced, Invariant::MarkerStays),

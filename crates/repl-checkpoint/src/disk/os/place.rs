@@ -3,15 +3,13 @@
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
 use std::io;
-#[cfg(target_os = "linux")]
-use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::OsDir;
 
 #[cfg(target_os = "linux")]
-use rustix::fs::{AtFlags, CWD, Statx, StatxFlags, makedev, statx};
+use rustix::fs::{AtFlags, CWD, StatxFlags, makedev, statx};
 
 /// The device and the inode of an open file. They stay as long as it is open.
 pub(super) type Place = (u64, u64);
@@ -64,31 +62,16 @@ pub(super) fn is_place_in(place: Place, dir: &OsDir, name: &OsStr) -> io::Result
     is_place(place, &dir.path.join(name))
 }
 
-/// Whether an open file has a name.
-pub(super) fn has_name(file: &File) -> io::Result<bool> {
-    #[cfg(target_os = "linux")]
-    if let Some(found) = looked_at(file, Path::new(""), AtFlags::EMPTY_PATH, StatxFlags::NLINK) {
-        return Ok(found.stx_nlink > 0);
-    }
-    file.metadata().map(|found| found.nlink() > 0)
-}
-
 fn is_missing(err: &io::Error) -> bool {
     matches!(err.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// The place of a file, where the kernel gives it without the file's times.
-#[cfg(target_os = "linux")]
-fn asked(dir: impl AsFd, path: &Path, how: AtFlags) -> Option<Place> {
-    let found = looked_at(dir, path, how, StatxFlags::INO)?;
-    Some((makedev(found.stx_dev_major, found.stx_dev_minor), found.stx_ino))
-}
-
-/// What the kernel says of a file without its times; `None` if it fails.
 ///
 /// Since Linux 6.13 a write after the times were asked for gets a time of its own, which costs a
 /// save in place half as much again: the inode is then logged with every save.
 #[cfg(target_os = "linux")]
-fn looked_at(dir: impl AsFd, path: &Path, how: AtFlags, what: StatxFlags) -> Option<Statx> {
-    statx(dir, path, how, what).ok().filter(|found| found.stx_mask & what.bits() == what.bits())
+fn asked(dir: impl std::os::fd::AsFd, path: &Path, how: AtFlags) -> Option<Place> {
+    let found = statx(dir, path, how, StatxFlags::INO).ok()?;
+    Some((makedev(found.stx_dev_major, found.stx_dev_minor), found.stx_ino))
 }

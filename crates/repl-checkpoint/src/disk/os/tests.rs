@@ -51,20 +51,6 @@ fn a_file_that_was_moved_away_or_replaced_is_not_at_its_path() {
     assert!(!is_in());
 }
 
-#[test]
-fn a_file_has_a_name_until_its_last_one_is_gone() {
-    let dir = tempfile::tempdir().unwrap();
-    let [path, other, new] = ["file", "other", "new"].map(|name| dir.path().join(name));
-    let file = OsDisk.create_new(&path).unwrap();
-    let has_name = || OsDisk.has_name(&file).unwrap();
-    assert!(has_name());
-    fs::rename(&path, &other).unwrap();
-    assert!(has_name());
-    fs::write(&new, "").unwrap();
-    fs::rename(&new, &other).unwrap();
-    assert!(!has_name());
-}
-
 /// Read from the disk again, each save would take several times as long.
 #[cfg(target_os = "linux")]
 #[test]

@@ -36,18 +36,13 @@ fn the_kernel_sees_one_write_and_one_data_sync_of_a_save_in_place() {
 /// Since Linux 6.13 a write after a look at the times of a file logs its inode, and the sync of the
 /// data takes half as long again.
 #[test]
-fn a_save_in_place_looks_at_three_places_and_its_file_and_asks_for_no_times() {
+fn a_save_in_place_looks_at_three_places_and_asks_for_no_times() {
     let Some(looks) = Traced::looks::<SlotStore>(1) else { return };
     let lines: Vec<&str> = looks.iter().map(|call| call.line.as_str()).collect();
-    let looks = [
-        ("/marks\"", "INO"),
-        ("\"repl-checkpoint.lock\"", "INO"),
-        ("\"marks.slots\"", "INO"),
-        (", \"\"", "NLINK"),
-    ];
-    assert_eq!(lines.len(), looks.len(), "{lines:#?}");
-    for (line, (at, what)) in lines.into_iter().zip(looks) {
-        assert!(line.contains(at) && line.contains(&format!(", STATX_{what}, {{")), "{line}");
+    let at = ["/marks\"", "\"repl-checkpoint.lock\"", "\"marks.slots\""];
+    assert_eq!(lines.len(), at.len(), "{lines:#?}");
+    for (line, at) in lines.into_iter().zip(at) {
+        assert!(line.contains(at) && line.contains(", STATX_INO, {"), "{line}");
     }
 }
 

@@ -83,7 +83,6 @@ fn of_a_save(call: &str, before: &[String], with: i32) -> Outcome {
         // Its name says all, and a marker that was found stays.
         "write" | "create_new" | "rename" if path.contains(".marker") => Outcome::Saved,
         "lock_is_in" | "dir_is_at" | "file_is_in" if is_published => Outcome::InDoubt("look at"),
-        "has_name" => Outcome::InDoubt("look at"),
         "kind" | "lock_is_in" | "dir_is_at" => Outcome::NotSaved("look at"),
         "create_new" => Outcome::NotSaved("create"),
         "write" => Outcome::NotSaved("write"),

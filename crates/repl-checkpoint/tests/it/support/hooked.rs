@@ -231,8 +231,4 @@ impl<D: Disk + Sync, H: Hook> Disk for Hooked<D, H> {
         let (Opened(file, _), Opened(dir, path)) = (file, dir);
         self.call("file_is_in", &[&path.join(name)], |disk| disk.file_is_in(file, dir, name))
     }
-
-    fn has_name(&self, Opened(file, path): &Self::File) -> io::Result<bool> {
-        self.call("has_name", &[path], |disk| disk.has_name(file))
-    }
 }

@@ -131,8 +131,4 @@ impl Disk for SimDisk {
             Ok(disk.state.dir(dir.0)?.get(name) == Some(file.0))
         })
     }
-
-    fn has_name(&self, file: &SimFile) -> io::Result<bool> {
-        self.call("has_name", &file.1, |disk, _| Ok(disk.state.has_name(file.0)))
-    }
 }

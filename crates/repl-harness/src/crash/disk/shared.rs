@@ -24,14 +24,14 @@ impl Shared {
     }
 
     pub(super) fn sync(&mut self, ino: Ino, how: Option<FaultKind>) -> io::Result<()> {
-        let named = self.state.has_name(ino);
+        let has_name = self.state.has_name(ino);
         let file = self.state.file_mut(ino)?;
         if let Some(FaultKind::SyncLost { errno, cache_survives }) = how {
             file.fail_sync(cache_survives);
             return Err(io::Error::from_raw_os_error(errno));
         }
         // A filesystem may write nothing of a file that has lost its name.
-        if named {
+        if has_name {
             file.sync();
         }
         Ok(())

@@ -176,7 +176,6 @@ const TABLE: &[Row] = &[
     row(SAVE, "lock_is_in", After, LOOKING, InDoubt("look at")),
     row(SAVE, "dir_is_at", After, LOOKING, InDoubt("look at")),
     row(SAVE, "file_is_in", After, LOOKING, InDoubt("look at")),
-    row(SAVE, "has_name", Any, LOOKING, InDoubt("look at")).of(Slots),
     row(SAVE, "remove", Any, REMOVING, Ignored).of(Files),
 ];
 

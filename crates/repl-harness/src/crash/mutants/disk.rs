@@ -34,6 +34,10 @@ struct Later {
     of_marker: bool,
     /// A directory to be synced before the next call.
     dir: Option<SimDir>,
+    /// The store's directory, once its lock was looked at.
+    looked: Option<SimDir>,
+    /// Whether the slot file was in it before a sync in place.
+    was_in: Option<bool>,
     /// The offset of the next write to an overwritten file.
     offset: u64,
     slots: InSlots,
@@ -190,6 +194,12 @@ impl Disk for MutantDisk {
     }
 
     fn sync_data(&self, file: &SimFile) -> io::Result<()> {
+        let looked = self.later().looked.take();
+        if let Some(dir) = looked.filter(|_| self.is(Mutant::FileCheckedEarly)) {
+            let slots = slot_file();
+            let name = slots.file_name().unwrap_or_default();
+            self.later().was_in = Some(self.disk.file_is_in(file, &dir, name)?);
+        }
         let synced = match self.mutant {
             Mutant::NoDataSync => Ok(()),
             Mutant::NoDeltaSync if self.later().slots.is_delta => Ok(()),
@@ -259,16 +269,16 @@ impl Disk for MutantDisk {
 
     fn lock_is_in(&self, lock: &Self::Lock, dir: &SimDir, name: &OsStr) -> io::Result<bool> {
         let Some(lock) = &**lock else { return Ok(true) };
+        self.later().looked = Some(dir.clone());
         Ok(self.disk.lock_is_in(lock, dir, name)? || self.is(Mutant::LockUnchecked))
     }
 
     fn file_is_in(&self, file: &SimFile, dir: &SimDir, name: &OsStr) -> io::Result<bool> {
         use Mutant::{FileUnchecked, FirstSaveInPlace, InPlace};
+        if let Some(was_in) = self.later().was_in.take() {
+            return Ok(was_in);
+        }
         let unchecked = matches!(self.mutant, FileUnchecked | FirstSaveInPlace | InPlace);
         Ok(self.disk.file_is_in(file, dir, name)? || unchecked)
-    }
-
-    fn has_name(&self, file: &SimFile) -> io::Result<bool> {
-        Ok(self.disk.has_name(file)? || self.is(Mutant::NameUnchecked))
     }
 }

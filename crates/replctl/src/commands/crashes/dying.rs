@@ -115,8 +115,4 @@ impl Disk for DyingDisk {
     fn file_is_in(&self, file: &OsFile, dir: &OsDir, name: &OsStr) -> io::Result<bool> {
         self.call(|disk| disk.file_is_in(file, dir, name))
     }
-
-    fn has_name(&self, file: &OsFile) -> io::Result<bool> {
-        self.call(|disk| disk.has_name(file))
-    }
 }
