@@ -90,3 +90,19 @@ impl Slabs {
         self.slabs = changed.into();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_place_is_two_below_2_to_the_31() {
+        assert_eq!(Place::new((1 << 21) - 1, 1022).number(), (1 << 31) - 2);
+    }
+
+    #[test]
+    #[should_panic(expected = "fewer than 2^31 shards in a state")]
+    fn the_place_after_it_is_refused() {
+        Place::new((1 << 21) - 1, 1023);
+    }
+}

@@ -74,6 +74,7 @@ fn what_changes_nothing_does_not_end_the_wait() {
     assert!(!wakes(&state, || state.advance(A, 1)));
     assert!(!wakes(&state, || state.snapshot()));
     assert!(!wakes(&state, || shard.applied_set()));
+    assert!(!wakes(&state, || shard.complete(SeqRange::EMPTY)));
     assert!(!wakes(&state, || window.try_claim(5)));
     assert!(!wakes(&state, || shard.reached(9).wait_timeout(Duration::ZERO)));
     assert!(!wakes(&state, || state.any_change()));
