@@ -8,7 +8,9 @@ use std::thread;
 use std::time::Duration;
 
 use crate::{advance_each, calling, counting, ends, poll, single};
-use repl_core::{Advance, NewShard, Reached, ReplicationState, Shard, ShardId, WaitError};
+use repl_core::{
+    Advance, NewShard, Reached, ReplicationState, SeqRange, Shard, ShardId, WaitError,
+};
 
 /// Each way to end a wait for seqno 1.
 const ENDS: [fn(&ReplicationState); 4] = [
@@ -181,6 +183,17 @@ fn a_dropped_future_leaves_nothing() {
     );
     drop(second);
     assert_eq!(Arc::strong_count(&counter), 2);
+}
+
+#[test]
+fn a_dropped_future_leaves_nothing_where_a_later_range_is_completed() {
+    let (_state, shard) = single();
+    let (counter, waker) = counting();
+    shard.complete(SeqRange::new(9, 12));
+    drop(waiting(&shard, 3, &waker));
+    assert_eq!((counter.count(), Arc::strong_count(&counter)), (0, 2));
+    shard.advance(3);
+    assert_eq!(counter.count(), 0);
 }
 
 #[test]
