@@ -90,22 +90,32 @@ fn a_snapshot_that_moves_the_mark_wakes_waiters() {
     assert_eq!(count.0.load(Ordering::Relaxed), 1);
 }
 
-#[test]
-fn a_chunk_that_is_gone_is_no_gap_and_the_waiters_before_it_are_woken() {
+/// Completes 2, lets the completer of 1 raise the mark to 1, and a helper to `mark`, and runs
+/// `meanwhile`. Then the completer goes on, and wakes the waiter for 2.
+fn a_completer_wakes_the_next_waiter(mark: u64, meanwhile: impl FnOnce(&ApplyWindow)) {
     let window = window();
     window.complete(2).unwrap();
     let count = Arc::new(Count::default());
     let mut reached = Box::pin(window.shard().reached(2));
     let waker = Waker::from(Arc::clone(&count));
     assert!(reached.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-    // The completer of 1 has raised the mark to 1, and a helper to 1000. Then another chunk comes,
-    // and that of 2 goes.
-    stopped_helper_raised_to(&window, 1000);
-    window.complete(2000).unwrap();
+    stopped_helper_raised_to(&window, mark);
+    meanwhile(&window);
     window.guard.advance_in_chunks_from(1);
     assert_eq!(count.0.load(Ordering::Relaxed), 1);
     let ready = reached.as_mut().poll(&mut Context::from_waker(&waker));
-    assert_eq!(ready, Poll::Ready(Ok(1000)));
+    assert_eq!(ready, Poll::Ready(Ok(mark)));
+}
+
+#[test]
+fn a_chunk_that_is_gone_is_no_gap_and_the_waiters_before_it_are_woken() {
+    // Another chunk comes, and that of 2 goes.
+    a_completer_wakes_the_next_waiter(1000, |window| _ = window.complete(2000).unwrap());
+}
+
+#[test]
+fn where_nothing_is_completed_any_more_the_waiters_before_the_mark_are_woken() {
+    a_completer_wakes_the_next_waiter(2, |window| window.guard.state.end_at(2));
 }
 
 #[test]
