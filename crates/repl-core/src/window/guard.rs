@@ -78,7 +78,7 @@ impl Guard {
         }
     }
 
-    fn claim_in_chunk(&self, at: SeqNo, seqno: SeqNo) -> Result<Place, ClaimError> {
+    pub(super) fn claim_in_chunk(&self, at: SeqNo, seqno: SeqNo) -> Result<Place, ClaimError> {
         match self.state.chunks.claim(at, seqno) {
             Err(State::Claimed) => Err(ClaimError::Claimed),
             Err(_) => Err(ClaimError::AlreadyCompleted),

@@ -10,6 +10,7 @@ use super::guard::Guard;
 use crate::applied_set::AppliedSet;
 use crate::cell::Cell;
 use crate::ids::{Incarnation, Key, LogId, ShardId};
+use crate::outcome::ClaimError;
 use crate::shard::Shard;
 
 fn shard() -> Shard {
@@ -136,6 +137,16 @@ fn an_idle_window_costs_a_snapshot_nothing() {
     window.complete(6).unwrap();
     window.shard().advance(5);
     assert_eq!(window.shard().applied(), 6);
+}
+
+#[test]
+fn a_seqno_that_the_mark_passes_as_it_is_claimed_is_completed_and_leaves_no_chunk() {
+    let window = window();
+    window.shard().advance(1000);
+    // The claimer has seen the mark at 0.
+    let claimed = window.guard.claim_in_chunk(0, 5);
+    assert!(matches!(claimed, Err(ClaimError::AlreadyCompleted)));
+    assert_eq!(window.guard.state.chunks.count(), 0);
 }
 
 #[test]
