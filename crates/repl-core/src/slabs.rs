@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_place_is_two_below_2_to_the_31() {
+    fn the_last_place_has_the_number_2_to_the_31_less_2() {
         assert_eq!(Place::new((1 << 21) - 1, 1022).number(), (1 << 31) - 2);
     }
 

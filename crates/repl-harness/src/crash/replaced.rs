@@ -60,11 +60,11 @@ enum Event {
 
 impl Event {
     const ALL: [Event; 5] = [
-        Event::CopyRenamed,
         Event::LockRemoved,
         Event::DirReplaced,
         Event::FilesMoved,
         Event::FileReplaced,
+        Event::CopyRenamed,
     ];
 
     fn is_of_file(self) -> bool {
@@ -72,7 +72,7 @@ impl Event {
     }
 
     /// The last call before which it is tried: that by which the store notices it. A lock file may
-    /// also go between the checks of a save in place and its sync.
+    /// also go between the checks of a save in place and its sync, and a copy may come.
     fn last(self, calls: &[Call]) -> usize {
         let verbs = match self {
             Event::LockRemoved => ["lock_is_in", "sync_data"],

@@ -34,9 +34,7 @@ struct Later {
     of_marker: bool,
     /// A directory to be synced before the next call.
     dir: Option<SimDir>,
-    /// The store's directory, once its lock was looked at.
-    looked: Option<SimDir>,
-    /// Whether the slot file was in it before a sync in place.
+    /// Whether the slot file was in its place before a sync in place.
     was_in: Option<bool>,
     /// The offset of the next write to an overwritten file.
     offset: u64,
@@ -194,9 +192,8 @@ impl Disk for MutantDisk {
     }
 
     fn sync_data(&self, file: &SimFile) -> io::Result<()> {
-        let looked = self.later().looked.take();
-        if let Some(dir) = looked.filter(|_| self.is(Mutant::FileCheckedEarly)) {
-            let slots = slot_file();
+        if self.is(Mutant::FileCheckedEarly) {
+            let (dir, slots) = (self.disk.open_dir(&self.dir)?, slot_file());
             let name = slots.file_name().unwrap_or_default();
             self.later().was_in = Some(self.disk.file_is_in(file, &dir, name)?);
         }
@@ -269,7 +266,6 @@ impl Disk for MutantDisk {
 
     fn lock_is_in(&self, lock: &Self::Lock, dir: &SimDir, name: &OsStr) -> io::Result<bool> {
         let Some(lock) = &**lock else { return Ok(true) };
-        self.later().looked = Some(dir.clone());
         Ok(self.disk.lock_is_in(lock, dir, name)? || self.is(Mutant::LockUnchecked))
     }
 
