@@ -216,7 +216,8 @@ fn a_store_without_descriptors<S: AnyStore>() {
     let dir = tempfile::tempdir().unwrap();
     save(&mut recovered_from::<S>(dir.path(), &[1]).checkpointer);
     let before = contents(dir.path());
-    let by = ["sh", "-c", "ulimit -n 4 && exec \"$0\" \"$@\""];
+    // The fourth is for the loader, and no file that the tests were started with.
+    let by = ["sh", "-c", "exec 3>&- && ulimit -n 4 && exec \"$0\" \"$@\""];
     let mut follower = Process::start_by::<S>(&by, &std::env::current_exe().unwrap(), dir.path());
     let refused = follower.ask("open");
     assert!(refused.starts_with("refused: ") && refused.ends_with(": EMFILE"), "{refused}");
