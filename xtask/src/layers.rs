@@ -1,4 +1,4 @@
-//! Checks that the files of each library crate import each other in layers, without a circle.
+//! Checks that the files of each crate import each other in layers, without a circle.
 
 mod graph;
 mod order;
@@ -11,7 +11,7 @@ use std::fs;
 use self::graph::Graph;
 use self::order::Order;
 use crate::command::{Done, Fallible, root};
-use crate::source::libraries;
+use crate::source;
 
 /// Whether to write the picture.
 #[derive(clap::Args)]
@@ -48,7 +48,7 @@ pub(crate) fn check() -> Done {
 
 fn crates() -> Fallible<Vec<(Graph, Order)>> {
     let mut crates = Vec::new();
-    for library in libraries()? {
+    for library in source::crates()? {
         let graph = graph::of(&library)?;
         let order = order::of(&graph);
         crates.push((graph, order));

@@ -53,7 +53,7 @@ enum Task {
     Power(trials::Args),
     /// Run the benches, and write docs/benchmarks.md, docs/scale.md and docs/plots
     Bench(bench::Args),
-    /// Print the layers of each library crate; fails if files import each other in a circle
+    /// Print the layers of each crate; fails if files import each other in a circle
     Layers(layers::Args),
     /// Compare the public interface of each library crate with docs/api
     Api(api::Args),

@@ -1,4 +1,4 @@
-//! The parsed sources of a library crate, found by following `mod` from `lib.rs`.
+//! The parsed sources of a crate, found by following `mod` from `lib.rs` or `main.rs`.
 
 mod attributes;
 mod imports;
@@ -17,18 +17,22 @@ pub(crate) use self::attributes::{attributes, is_public, name};
 pub(crate) use self::imports::{Import, flatten};
 pub(crate) use self::resolve::{Follow, Target, is_keyword};
 
-/// A library crate without its tests.
+/// The root of a library, and that of a program.
+const LIBRARY: &str = "lib.rs";
+const PROGRAM: &str = "main.rs";
+
+/// A library or a program, without its tests.
 pub(crate) struct Library {
     pub(crate) name: String,
     /// Where its sources are, below the folder of the workspace.
     pub(crate) src: String,
-    /// `lib.rs` comes first, a parent before its children.
+    /// `lib.rs` or `main.rs` comes first, a parent before its children.
     pub(crate) modules: Vec<Module>,
 }
 
 /// A module: a file of its own, or inline in that of its parent.
 pub(crate) struct Module {
-    /// From the crate's root: empty for `lib.rs`.
+    /// From the crate's root, for which it is empty.
     pub(crate) path: Vec<String>,
     /// The file that holds it, below `src`.
     pub(crate) file: String,
@@ -38,18 +42,22 @@ pub(crate) struct Module {
     pub(crate) items: Vec<Item>,
     /// Its `use` declarations, one for each name.
     pub(crate) imports: Vec<Import>,
-    /// How its parent declares it; `None` for `lib.rs`.
+    /// How its parent declares it; `None` for the crate's root.
     pub(crate) declaration: Option<syn::ItemMod>,
 }
 
 /// Loads every library crate of the workspace, its dependencies before it.
 pub(crate) fn libraries() -> Fallible<Vec<Library>> {
+    let mut libraries = crates()?;
+    libraries.retain(|library| library.modules.iter().any(|module| module.file == LIBRARY));
+    Ok(libraries)
+}
+
+/// Loads every library crate and every program in `crates`, its dependencies before it.
+pub(crate) fn crates() -> Fallible<Vec<Library>> {
     let mut manifests = Vec::new();
     for entry in fs::read_dir(root().join("crates"))? {
         let entry = entry?;
-        if !entry.path().join("src/lib.rs").exists() {
-            continue; // a program
-        }
         let name = entry.file_name().into_string().map_err(|_| "a crate's name is not UTF-8")?;
         manifests.push((name, fs::read_to_string(entry.path().join("Cargo.toml"))?));
     }
@@ -82,8 +90,10 @@ impl Library {
     pub(crate) fn load(workspace: &Path, name: &str) -> Fallible<Self> {
         let src = format!("crates/{name}/src");
         let mut library = Library { name: name.to_owned(), src, modules: Vec::new() };
-        let items = library.parse(workspace, "lib.rs")?;
-        library.add(workspace, None, "lib.rs", items)?;
+        let is_program = workspace.join(&library.src).join(PROGRAM).exists();
+        let root = if is_program { PROGRAM } else { LIBRARY };
+        let items = library.parse(workspace, root)?;
+        library.add(workspace, None, root, items)?;
         Ok(library)
     }
 

@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 use repl_checkpoint::{CorruptReason, Disk, OsDisk, Survey, Surveyed, UnsealError};
 
 use crate::exit::Exit;
-use crate::failure::{Failure, shown};
-use crate::seen::counted;
-use crate::site::generation_of;
-use crate::store::SLOT_FILE;
+use crate::failure::Failure;
+use crate::names::{SLOT_FILE, generation_of};
+use crate::wording::{counted, shown};
 
 /// Files, by what an engine must use to open them.
 pub(crate) type Groups = BTreeMap<String, Vec<PathBuf>>;

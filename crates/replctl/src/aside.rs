@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use repl_checkpoint::Disk;
 
 use crate::failure::Failure;
+use crate::names::SLOT_FILE;
 use crate::site::{Kind, Site};
-use crate::store::SLOT_FILE;
 
 /// The end of the name of a copy that a crash has cut off.
 const UNFINISHED: &str = ".unfinished";

@@ -13,8 +13,9 @@ use serde::Serialize;
 
 use crate::aside;
 use crate::exit::Exit;
-use crate::failure::{Failure, shown};
+use crate::failure::Failure;
 use crate::site::Site;
+use crate::wording::shown;
 
 /// A change that is about to be made.
 #[derive(Serialize)]

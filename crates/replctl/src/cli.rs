@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
     backup, completions, convert, diff, doctor, export, fall_back, forget, import, inspect,
@@ -81,7 +81,7 @@ impl Cli {
             Command::Convert(args) => convert::run(args, output),
             Command::Import(args) => import::run(args, output),
             Command::Doctor(args) => doctor::run(args, output),
-            Command::Completions(args) => completions::run(args),
+            Command::Completions(args) => completions::run(args, Self::command()),
         }
     }
 }

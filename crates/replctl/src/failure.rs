@@ -1,16 +1,15 @@
 //! Why a command ends without doing what it was asked for, and what to type next.
 
-use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use repl_checkpoint::{CorruptReason, Generation, PeekError, UnsealError};
+use repl_checkpoint::Generation;
 use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::output::{Report, Text};
 use crate::owners::denied;
-use crate::reasons::{plain, why};
+use crate::wording::shown;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -115,62 +114,10 @@ impl Failure {
     }
 }
 
-/// A path as it is typed in a shell.
-pub(crate) fn shown(path: &Path) -> String {
-    let text = path.display().to_string();
-    let is_plain = |c: char| c.is_alphanumeric() || "/._-+=:,@%".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) {
-        return text;
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-/// An error and its causes, in one line. Some errors repeat their causes: those are left out.
-pub(crate) fn with_causes(error: &dyn Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
-        if !line.contains(&text) {
-            line = format!("{line}: {text}");
-        }
-        cause = error.source();
-    }
-    line
-}
-
 /// The output cannot be written.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Failure::new(Exit::Unknown, Path::new("the output"), format!("failed to write it: {error}"))
-    }
-}
-
-impl From<PeekError> for Failure {
-    fn from(error: PeekError) -> Self {
-        match error {
-            PeekError::Io { act, path, source } => Failure::io(act, &path, &source),
-            PeekError::Nothing { path } => {
-                Failure::new(Exit::Unknown, &path, "no checkpoint is there")
-                    .then("ls -la PATH, for the right path")
-            }
-            PeekError::Damaged { path, source } => of_unsealing(&path, &source),
-            error => Failure::new(Exit::Unknown, Path::new(""), with_causes(&error)),
-        }
-    }
-}
-
-/// A checkpoint that is refused: damaged, or of another version, codec or store.
-pub(crate) fn of_unsealing(path: &Path, error: &UnsealError) -> Failure {
-    let exit = if error.is_damage() { Exit::Damage } else { Exit::Unknown };
-    Failure::new(exit, path, plain(error))
-}
-
-/// A checkpoint that cannot be used.
-pub(crate) fn of_corrupt(path: &Path, reason: &CorruptReason) -> Failure {
-    match reason {
-        CorruptReason::Unseal(error) => of_unsealing(path, error),
-        reason => Failure::new(Exit::Unknown, path, why(reason)),
     }
 }
 
@@ -247,7 +194,6 @@ mod tests {
     #[test]
     fn what_cannot_be_read_leads_to_the_right_user_or_limit() {
         let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
-        assert_eq!(why(&CorruptReason::Read(denied())), "this user may not read it");
         let of = |error: &io::Error| Failure::io("list", Path::new("/srv/marks"), error);
         assert!(of(&denied()).reason.starts_with("this user may not list it: "));
         assert_eq!(of(&denied()).next.len(), 1);

@@ -8,12 +8,13 @@ use repl_checkpoint::{
 };
 
 use crate::exit::Exit;
-use crate::failure::{Failure, with_causes};
+use crate::failure::Failure;
 use crate::lock::{Use, use_of};
 use crate::reasons::why;
 use crate::seen::Seen;
 use crate::site::{Kind, Site};
 use crate::store::codec_of;
+use crate::wording::with_causes;
 
 /// A store under its lock.
 pub(crate) struct Held {

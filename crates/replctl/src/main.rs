@@ -10,6 +10,7 @@ mod exit;
 mod failure;
 mod held;
 mod lock;
+mod names;
 mod new_place;
 mod notes;
 mod output;
@@ -22,6 +23,7 @@ mod store;
 mod unlisted;
 mod url;
 mod verdict;
+mod wording;
 
 use std::process::ExitCode;
 

@@ -8,10 +8,12 @@ use repl_checkpoint::{
 use serde::Serialize;
 
 use crate::exit::Exit;
-use crate::failure::{Failure, with_causes};
+use crate::failure::Failure;
 use crate::held::Held;
+use crate::names::parent;
 use crate::output::{Report, Text};
-use crate::site::{Kind, Site, parent};
+use crate::site::{Kind, Site};
+use crate::wording::with_causes;
 
 /// The kind of a new store.
 #[derive(clap::ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,13 +6,13 @@ use repl_checkpoint::{Disk, Generation, OsDisk, Survey, peek, survey};
 use serde::Serialize;
 
 use crate::exit::Exit;
-use crate::failure::shown;
 use crate::lock::Use;
+use crate::names::{SLOT_FILE, generation_of, parent};
 use crate::output::Text;
 use crate::owners::of_others;
 use crate::seen::Seen;
-use crate::site::{generation_of, parent};
-use crate::store::{Place, SLOT_FILE};
+use crate::store::Place;
+use crate::wording::shown;
 
 /// Something to know, and what to type about it.
 #[derive(Debug, Serialize)]

@@ -11,8 +11,7 @@ use std::path::{Path, PathBuf};
 
 use repl_checkpoint::{Disk, OsDisk};
 
-use crate::site::{generation_of, parent};
-use crate::store::SLOT_FILE;
+use crate::names::{SLOT_FILE, generation_of, parent};
 
 /// Files of a store that belong to other users than the store itself.
 #[derive(Debug)]
@@ -74,8 +73,8 @@ mod unix {
     use std::path::{Path, PathBuf};
 
     use super::{Denied, OfOthers, files_of};
-    use crate::failure::shown;
-    use crate::site::parent;
+    use crate::names::parent;
+    use crate::wording::shown;
 
     const ROOT: u32 = 0;
 

@@ -1,13 +1,15 @@
-//! What is wrong with one generation, or with one part of a slot file, in words.
+//! What is wrong with one generation, or with one part of a slot file: in words, and as a failure.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use repl_checkpoint::{CorruptReason, Surveyed, UnsealError};
+use repl_checkpoint::{CorruptReason, PeekError, Surveyed, UnsealError};
 
-use crate::failure::with_causes;
+use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::store::Place;
+use crate::wording::with_causes;
 
 pub(crate) const FIRST_PAGE: &str = "the first page is damaged";
 pub(crate) const ALL_ZERO: &str = "all its bytes are 0";
@@ -87,4 +89,43 @@ pub(crate) fn is_all_zero(path: &Path) -> bool {
         is_empty = false;
     }
     false
+}
+
+impl From<PeekError> for Failure {
+    fn from(error: PeekError) -> Self {
+        match error {
+            PeekError::Io { act, path, source } => Failure::io(act, &path, &source),
+            PeekError::Nothing { path } => {
+                Failure::new(Exit::Unknown, &path, "no checkpoint is there")
+                    .then("ls -la PATH, for the right path")
+            }
+            PeekError::Damaged { path, source } => of_unsealing(&path, &source),
+            error => Failure::new(Exit::Unknown, Path::new(""), with_causes(&error)),
+        }
+    }
+}
+
+/// A checkpoint that is refused: damaged, or of another version, codec or store.
+pub(crate) fn of_unsealing(path: &Path, error: &UnsealError) -> Failure {
+    let exit = if error.is_damage() { Exit::Damage } else { Exit::Unknown };
+    Failure::new(exit, path, plain(error))
+}
+
+/// A checkpoint that cannot be used.
+pub(crate) fn of_corrupt(path: &Path, reason: &CorruptReason) -> Failure {
+    match reason {
+        CorruptReason::Unseal(error) => of_unsealing(path, error),
+        reason => Failure::new(Exit::Unknown, path, why(reason)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_this_user_may_not_read_is_said_to_be_one() {
+        let denied = CorruptReason::Read(io::ErrorKind::PermissionDenied.into());
+        assert_eq!(why(&denied), "this user may not read it");
+    }
 }

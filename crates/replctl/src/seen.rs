@@ -14,6 +14,7 @@ use crate::reasons;
 use crate::store::Place;
 use crate::unlisted::of_load;
 use crate::verdict::problem;
+use crate::wording::counted;
 
 /// What is at a path, checked.
 pub(crate) struct Seen {
@@ -176,11 +177,6 @@ impl ShownGeneration {
         }
         line
     }
-}
-
-/// A number of things.
-pub(crate) fn counted(number: usize, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 impl Report for Shown {

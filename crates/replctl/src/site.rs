@@ -1,4 +1,4 @@
-//! The names of a store's files, and of those that this program puts beside them.
+//! Where a store is, and the names of the files that this program puts beside it.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,8 @@ use repl_checkpoint::{Disk, Generation, OsDisk};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::store::{Place, SLOT_FILE};
+use crate::names::{SLOT_FILE, generation_of, parent};
+use crate::store::Place;
 
 /// What the files beside the checkpoints of a directory are named after.
 const OF_DIRECTORY: &str = "repl-checkpoint";
@@ -163,17 +164,4 @@ impl Site {
             Kind::Slots => self.slot_file().file_name() == Some(name),
         }
     }
-}
-
-/// The directory of a path; the working directory for a name alone.
-pub(crate) fn parent(path: &Path) -> &Path {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    parent.unwrap_or(Path::new("."))
-}
-
-/// The generation in the name of a checkpoint file.
-pub(crate) fn generation_of(name: &OsString) -> Option<Generation> {
-    let digits = name.to_str()?.strip_suffix(".checkpoint")?;
-    let is_number = digits.len() == 20 && digits.bytes().all(|b| b.is_ascii_digit());
-    if is_number { digits.parse().ok() } else { None }
 }

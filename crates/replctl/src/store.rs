@@ -7,12 +7,10 @@ use repl_checkpoint::{BincodeCodec, Codec, Disk, JsonCodec, OsDisk};
 
 use crate::apart::check_one_kind;
 use crate::exit::Exit;
-use crate::failure::{Failure, shown};
-use crate::site::{generation_of, parent};
+use crate::failure::Failure;
+use crate::names::{EXTENSION, SLOT_FILE, generation_of, parent};
+use crate::wording::shown;
 
-/// The file of a `SlotStore` that has a directory of its own.
-pub(crate) const SLOT_FILE: &str = "marks.slots";
-pub(crate) const EXTENSION: &str = "checkpoint";
 /// The lock file of a store that has a directory of its own.
 const LOCK: &str = "repl-checkpoint.lock";
 /// The file that says that such a store has saved.

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use repl_checkpoint::{Disk, LoadError, OsDisk, SlotFileError};
 
 use crate::exit::Exit;
-use crate::failure::{Failure, shown, with_causes};
+use crate::failure::Failure;
+use crate::names::{SLOT_FILE, generation_of, parent};
 use crate::reasons::{ALL_ZERO, is_all_zero};
-use crate::site::{generation_of, parent};
-use crate::store::SLOT_FILE;
 use crate::verdict::{BASE_COPY, OTHER_RELEASE, lost};
+use crate::wording::{shown, with_causes};
 
 /// Why nothing could be listed, and what to do.
 pub(crate) fn of_load(path: &Path, error: &LoadError) -> Failure {

@@ -6,9 +6,12 @@ use repl_checkpoint::{CorruptReason, Generation, Survey, Surveyed, UnsealError};
 
 use crate::apart::{by_codec, by_store, moved_apart};
 use crate::exit::Exit;
-use crate::failure::{Failure, Heading, of_corrupt, shown};
+use crate::failure::{Failure, Heading};
+use crate::names::EXTENSION;
 use crate::reasons;
-use crate::store::{EXTENSION, Place, slot_files_in};
+use crate::reasons::of_corrupt;
+use crate::store::{Place, slot_files_in};
+use crate::wording::shown;
 
 /// What is wrong with what a path holds; `None` if every generation is whole.
 ///

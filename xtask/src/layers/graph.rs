@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::uses::{self, Written};
 use crate::source::{Follow, Library, Target};
 
-/// The files of a crate but `lib.rs`, and what they import from each other.
+/// The files of a crate but its root, and what they import from each other.
 pub(super) struct Graph {
     /// The crate's name.
     pub(super) library: String,
@@ -33,7 +33,7 @@ pub(super) fn of(library: &Library) -> Result<Graph, String> {
     let mut files: Vec<String> = library.modules.iter().map(|m| m.file.clone()).collect();
     files.sort_unstable();
     files.dedup();
-    files.retain(|file| file != "lib.rs");
+    files.retain(|file| Some(file) != library.modules.first().map(|root| &root.file));
     let (library_name, imports, of_own) = (library.name.clone(), BTreeMap::new(), BTreeSet::new());
     let mut graph = Graph { library: library_name, files, imports, of_own };
     let mut errors = Vec::new();

@@ -157,6 +157,15 @@ mod tests {
     }
 
     #[test]
+    fn a_circle_in_a_program_is_found() {
+        let root = ("main.rs", "mod a; mod b; fn main() {}");
+        let graph =
+            graph(&[root, ("a.rs", "use crate::b::X;"), ("b.rs", "use crate::a::Y;")]).unwrap();
+        assert_eq!(graph.files, ["a.rs", "b.rs"]);
+        assert_eq!(of(&graph).described_circles(&graph).len(), 1);
+    }
+
+    #[test]
     fn a_circle_is_found_through_each_way_to_write_a_path() {
         let ways = [
             "use crate::a;",

@@ -1,9 +1,8 @@
 //! `replctl completions`: a script for a shell.
 
-use clap::CommandFactory;
+use clap::Command;
 use clap_complete::Shell;
 
-use crate::cli::Cli;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::print_raw;
@@ -15,10 +14,10 @@ pub(crate) struct Args {
     shell: Shell,
 }
 
-/// Prints the script.
-pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
+/// Prints the script for a command line.
+pub(crate) fn run(args: &Args, mut command: Command) -> Result<Exit, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "replctl", &mut script);
+    clap_complete::generate(args.shell, &mut command, "replctl", &mut script);
     print_raw(&script)?;
     Ok(Exit::Good)
 }

@@ -7,10 +7,11 @@ use repl_core::{Snapshot, SnapshotChange};
 use serde::Serialize;
 
 use crate::exit::Exit;
-use crate::failure::{Failure, shown};
+use crate::failure::Failure;
 use crate::output::{Output, Report, Text};
-use crate::seen::{Seen, counted};
+use crate::seen::Seen;
 use crate::verdict::is_refused;
+use crate::wording::{counted, shown};
 
 /// The arguments.
 #[derive(clap::Args)]

@@ -14,12 +14,13 @@ use crate::aside;
 use crate::audit::{self, Change};
 use crate::edit::Segments;
 use crate::exit::Exit;
-use crate::failure::{Failure, shown as as_typed};
+use crate::failure::Failure;
 use crate::held::{Damaged, Found, Held};
 use crate::output::{Output, Report, Text};
 use crate::reasons::FIRST_PAGE;
 use crate::site::{Kind, Site};
 use crate::verdict::{all_marks, log_to_check};
+use crate::wording::shown as as_typed;
 
 /// The arguments.
 #[derive(clap::Args)]

@@ -8,10 +8,11 @@ use repl_checkpoint::{Checkpoint, Disk, OsDisk, ShardCheckpoint, StoreId};
 use repl_core::{Incarnation, LogId, ShardId};
 
 use crate::exit::Exit;
-use crate::failure::{Failure, shown};
+use crate::failure::Failure;
 use crate::held::Held;
 use crate::new_place::{self, Made, NewCodec, NewKind};
 use crate::output::Output;
+use crate::wording::shown;
 
 /// The arguments.
 #[derive(clap::Args)]

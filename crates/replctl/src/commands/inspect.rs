@@ -8,10 +8,11 @@ use repl_core::{Snapshot, SnapshotEntry};
 use serde::Serialize;
 
 use crate::exit::Exit;
-use crate::failure::{Failure, shown};
+use crate::failure::Failure;
 use crate::output::{Output, Report, Text};
 use crate::row::Row;
 use crate::seen::{Seen, Shown};
+use crate::wording::shown;
 
 /// The arguments.
 #[derive(clap::Args)]

@@ -16,13 +16,14 @@ use crate::aside;
 use crate::audit::{self, Change};
 use crate::edit::{Allowed, begun_again, check_marks};
 use crate::exit::Exit;
-use crate::failure::{Failure, shown};
+use crate::failure::Failure;
 use crate::held::Held;
 use crate::new_place::{self, NewKind};
 use crate::output::{MOST_ROWS, Output, Report, Text};
 use crate::site::{Kind, Site};
 use crate::store::codec_of;
 use crate::verdict::{LOG_HOLDS, all_marks};
+use crate::wording::shown;
 
 /// The arguments.
 #[derive(clap::Args)]

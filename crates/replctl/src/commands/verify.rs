@@ -6,10 +6,12 @@ use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::names::SLOT_FILE;
 use crate::notes::{self, Note};
 use crate::output::{Output, Report, Text};
-use crate::seen::{Seen, Shown, counted};
-use crate::store::{Place, SLOT_FILE};
+use crate::seen::{Seen, Shown};
+use crate::store::Place;
+use crate::wording::counted;
 
 /// The arguments.
 #[derive(clap::Args)]

@@ -18,7 +18,8 @@ use self::bucket::Bucket;
 use self::postgres::Postgres;
 use super::{Check, Examined};
 use crate::exit::Exit;
-use crate::failure::{Failure, with_causes};
+use crate::failure::Failure;
+use crate::wording::with_causes;
 
 /// Tells a process of the race which kind of server it has to open.
 const VARIABLE: &str = "REPLCTL_DOCTOR_SERVER";

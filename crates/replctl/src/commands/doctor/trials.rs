@@ -12,8 +12,9 @@ use repl_checkpoint::{
 use repl_core::ShardId;
 
 use super::Check;
-use crate::failure::{Failure, with_causes};
-use crate::site::parent;
+use crate::failure::Failure;
+use crate::names::parent;
+use crate::wording::with_causes;
 
 const ONE: ShardId = ShardId(1);
 

@@ -15,8 +15,9 @@ use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::names::EXTENSION;
 use crate::output::{Output, Report, Text};
-use crate::store::{EXTENSION, Place};
+use crate::store::Place;
 
 use self::form::{Form, is_digit, text};
 

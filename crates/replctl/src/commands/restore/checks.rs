@@ -5,11 +5,12 @@ use std::path::Path;
 use repl_checkpoint::{Disk, OsDisk, Peeked, StoreId, survey};
 
 use crate::exit::Exit;
-use crate::failure::{Failure, shown};
+use crate::failure::Failure;
 use crate::held::Newest;
 use crate::seen::Seen;
 use crate::site::Site;
 use crate::store::codec_of;
+use crate::wording::shown;
 
 /// Refuses a backup of which nothing can be used.
 pub(super) fn of_backup(backup: &Path) -> Result<(), Failure> {

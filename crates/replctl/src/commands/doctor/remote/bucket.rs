@@ -10,7 +10,7 @@ use repl_checkpoint_object::BucketStore;
 
 use super::Server;
 use crate::commands::doctor::Check;
-use crate::failure::with_causes;
+use crate::wording::with_causes;
 
 pub(super) struct Bucket {
     client: AmazonS3,

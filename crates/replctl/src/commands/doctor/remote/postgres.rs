@@ -8,7 +8,7 @@ use tokio_postgres::{Client, Config, NoTls};
 
 use super::Server;
 use crate::commands::doctor::Check;
-use crate::failure::with_causes;
+use crate::wording::with_causes;
 
 pub(super) struct Postgres {
     client: Client,
