@@ -18,7 +18,9 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn with_room(keys: usize) -> Self {
-        Run { shards: Vec::with_capacity(keys), ..Run::default() }
+        let mut run = Run::default();
+        run.shards.reserve_exact(keys);
+        run
     }
 
     #[inline]

@@ -79,6 +79,8 @@ impl SnapshotBuilder {
     }
 
     pub(super) fn with_room(shards: usize) -> Self {
-        SnapshotBuilder { marks: Vec::with_capacity(shards), ..Self::default() }
+        let mut builder = Self::default();
+        builder.marks.reserve_exact(shards);
+        builder
     }
 }
