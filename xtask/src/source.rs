@@ -17,8 +17,9 @@ pub(crate) use self::attributes::{attributes, is_public, name};
 pub(crate) use self::imports::{Import, flatten};
 pub(crate) use self::resolve::{Follow, Target, is_keyword};
 
-/// The root of a library, and that of a program.
+/// The root of a library.
 const LIBRARY: &str = "lib.rs";
+/// The root of a program.
 const PROGRAM: &str = "main.rs";
 
 /// A library or a program, without its tests.
@@ -90,8 +91,8 @@ impl Library {
     pub(crate) fn load(workspace: &Path, name: &str) -> Fallible<Self> {
         let src = format!("crates/{name}/src");
         let mut library = Library { name: name.to_owned(), src, modules: Vec::new() };
-        let is_program = workspace.join(&library.src).join(PROGRAM).exists();
-        let root = if is_program { PROGRAM } else { LIBRARY };
+        let is_there = |root: &&str| workspace.join(&library.src).join(root).exists();
+        let root = [LIBRARY, PROGRAM].into_iter().find(is_there).unwrap_or(LIBRARY);
         let items = library.parse(workspace, root)?;
         library.add(workspace, None, root, items)?;
         Ok(library)
