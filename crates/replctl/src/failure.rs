@@ -7,6 +7,7 @@ use repl_checkpoint::Generation;
 use serde::Serialize;
 
 use crate::exit::Exit;
+use crate::names::parent;
 use crate::output::{Report, Text};
 use crate::owners::denied;
 use crate::wording::shown;
@@ -82,8 +83,7 @@ impl Failure {
 
     /// Adds what to do next. The words PATH and PARENT stand for the path, and for its directory.
     pub(crate) fn then(mut self, next: impl Into<String>) -> Self {
-        let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let parent = shown(parent.unwrap_or(Path::new(".")));
+        let parent = shown(parent(&self.path));
         let filled = |word: &str| {
             let name = word.trim_end_matches([',', ':']);
             let after = &word[name.len()..];

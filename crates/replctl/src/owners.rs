@@ -1,4 +1,4 @@
-//! Who owns the files of a store, and what this user may not do with them.
+//! The owners of a store's files, and what this user may not do with them.
 //!
 //! An engine reads and replaces its files as one user. If somebody ran it as another one, some files
 //! are no longer its own.

@@ -8,13 +8,8 @@ use repl_checkpoint::{BincodeCodec, Codec, Disk, JsonCodec, OsDisk};
 use crate::apart::check_one_kind;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::names::{EXTENSION, SLOT_FILE, generation_of, parent};
+use crate::names::{EXTENSION, LOCK, MARKER, SLOT_FILE, generation_of, parent};
 use crate::wording::shown;
-
-/// The lock file of a store that has a directory of its own.
-const LOCK: &str = "repl-checkpoint.lock";
-/// The file that says that such a store has saved.
-const MARKER: &str = "repl-checkpoint.marker";
 
 /// What is at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
